@@ -1,0 +1,1 @@
+"""Reading genotypes: filesets, 2-bit kernels, chromosome codes."""

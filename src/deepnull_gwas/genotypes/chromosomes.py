@@ -1,0 +1,58 @@
+"""Chromosome names, their order and codes, and the pseudo-autosomal regions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+AUTOSOMES: tuple[str, ...] = tuple(str(i) for i in range(1, 23))
+#: Order of analysis, with PLINK's numeric codes (23 X, 24 Y, 25 XY = pseudo-autosomal, 26 MT).
+ORDER: dict[str, int] = {**{c: int(c) for c in AUTOSOMES}, "X": 23, "Y": 24, "XY": 25, "MT": 26}
+#: Codes of the GWAS-SSF standard (X 23, Y 24, MT 25); the pseudo-autosomal region is part of X.
+SSF_CODE: dict[str, int] = {**{c: int(c) for c in AUTOSOMES}, "X": 23, "Y": 24, "XY": 23, "MT": 25}
+BUILDS: tuple[str, ...] = ("GRCh37", "GRCh38")
+
+#: Pseudo-autosomal regions on X, 1-based and inclusive (Genome Reference Consortium).
+PAR: dict[str, tuple[tuple[int, int], ...]] = {
+    "GRCh37": ((60_001, 2_699_520), (154_931_044, 155_260_560)),
+    "GRCh38": ((10_001, 2_781_479), (155_701_383, 156_030_895)),
+}
+
+_ALIASES: dict[str, str] = {
+    **{c: c for c in AUTOSOMES},
+    **{f"0{i}": str(i) for i in range(1, 10)},
+    **{"23": "X", "X": "X", "24": "Y", "Y": "Y", "25": "XY", "XY": "XY", "PAR1": "XY", "PAR2": "XY"},
+    **{"26": "MT", "MT": "MT", "M": "MT", "CHRM": "MT"},
+}
+
+
+def normalise(code: str) -> str | None:
+    """Give the name of a chromosome (``1`` .. ``22``, ``X``, ``Y``, ``XY``, ``MT``) for any code of PLINK or UCSC.
+
+    Returns None for a code that is not known, contigs and PLINK's ``0`` (unplaced) among them.
+    """
+    text = str(code).strip().upper()
+    if text in _ALIASES:
+        return _ALIASES[text]
+    return _ALIASES.get(text.removeprefix("CHR"))
+
+
+def in_par(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarray:
+    """Say which variants behave like autosomal ones on X: coded ``XY``, or on ``X`` inside the pseudo-autosomal bounds.
+
+    Parameters
+    ----------
+    chromosome, position
+        Normalised names and 1-based positions of the variants.
+    build
+        ``GRCh37`` or ``GRCh38``.
+
+    Returns
+    -------
+    bool array of the same length.
+    """
+    chromosome = np.asarray(chromosome, dtype=object)
+    position = np.asarray(position)
+    inside = np.zeros(len(position), dtype=bool)
+    for start, end in PAR[build]:
+        inside |= (position >= start) & (position <= end)
+    return (chromosome == "XY") | ((chromosome == "X") & inside)

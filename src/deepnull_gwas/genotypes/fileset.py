@@ -1,0 +1,209 @@
+"""PLINK filesets, read in place: the genotypes stay in the file and reach the kernels through a memory map.
+
+Alleles: a genotype code of the .bed counts A1, column 5 of the .bim, which is the effect allele throughout the project.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepnull_gwas.errors import InputError
+
+MAGIC = b"\x6c\x1b"
+HEADER_BYTES = 3
+
+
+def count_lines(path: str | Path) -> int:
+    """Count the lines of a text file; a last line without its newline counts, empty lines at the end do not."""
+    count, last = 0, b"\n"
+    blank_tail = 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            count += block.count(b"\n")
+            last = block[-1:]
+            stripped = block.rstrip(b"\r\n")
+            tail = block[len(stripped) :].count(b"\n")
+            blank_tail = tail if stripped else blank_tail + tail
+    if last != b"\n":
+        return count + 1
+    return count - max(blank_tail - 1, 0)
+
+
+class Fileset:
+    """One or several PLINK 1 binary filesets with the same people, seen as one matrix of variants x people.
+
+    Parameters
+    ----------
+    prefixes
+        Paths without ``.bed``, in the order of analysis.
+
+    Attributes
+    ----------
+    n_samples, n_variants
+        Numbers of people (the same in each fileset) and of variants (over all filesets).
+    bytes_per_variant
+        ``ceil(n_samples / 4)``.
+
+    Raises
+    ------
+    InputError
+        When a file is missing, is not a variant-major .bed, or its size does not fit its .bim and .fam.
+
+    Notes
+    -----
+    Two bits a genotype, the first person in the lowest bits: 00 homozygous A1, 01 missing, 10 heterozygous,
+    11 homozygous A2 (https://www.cog-genomics.org/plink/1.9/formats#bed).
+    """
+
+    def __init__(self, prefixes: Sequence[str | Path], variant_counts: Sequence[int] | None = None, n_samples: int | None = None):
+        if not prefixes:
+            raise InputError("no PLINK fileset given")
+        self.prefixes = [str(p) for p in prefixes]
+        self.n_samples = n_samples if n_samples is not None else count_lines(f"{self.prefixes[0]}.fam")
+        self.bytes_per_variant = (self.n_samples + 3) // 4
+        counts = []
+        for i, prefix in enumerate(self.prefixes):
+            for extension in ("bed", "bim", "fam"):
+                if not Path(f"{prefix}.{extension}").is_file():
+                    raise InputError(f"{prefix}.{extension}: no such file; a PLINK fileset needs .bed, .bim and .fam")
+            if n_samples is None and i and (people := count_lines(f"{prefix}.fam")) != self.n_samples:
+                raise InputError(
+                    f"{prefix}.fam: {people} people, but {self.prefixes[0]}.fam has {self.n_samples}; "
+                    "the filesets of a cohort must hold the same people in the same order"
+                )
+            counts.append(int(variant_counts[i]) if variant_counts is not None else count_lines(f"{prefix}.bim"))
+            check_bed(f"{prefix}.bed", counts[-1], self.n_samples)
+        self.variant_counts = counts
+        self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self.n_variants = int(self.starts[-1])
+        self._maps: dict[int, np.ndarray] = {}
+
+    @classmethod
+    def from_index(cls, path: str | Path) -> Fileset:
+        """Open the filesets that ``index_cohort`` wrote down in ``genotypes.json``."""
+        index = json.loads(Path(path).read_text(encoding="utf-8"))
+        return cls(index["filesets"])
+
+    def _map(self, file: int) -> np.ndarray:
+        if file not in self._maps:
+            shape = (self.variant_counts[file], self.bytes_per_variant)
+            if shape[0] == 0:
+                self._maps[file] = np.zeros(shape, dtype=np.uint8)
+            else:
+                self._maps[file] = np.memmap(f"{self.prefixes[file]}.bed", dtype=np.uint8, mode="r", offset=HEADER_BYTES, shape=shape)
+        return self._maps[file]
+
+    def packed(self, start: int, stop: int) -> np.ndarray:
+        """Give the packed genotypes of variants ``start`` to ``stop`` (exclusive).
+
+        Returns
+        -------
+        uint8 array, variants x bytes; a view of the memory map unless the range crosses filesets.
+        """
+        if not 0 <= start <= stop <= self.n_variants:
+            raise IndexError(f"variants {start}:{stop} of {self.n_variants}")
+        parts = []
+        for file in range(len(self.prefixes)):
+            low, high = max(start, self.starts[file]), min(stop, self.starts[file + 1])
+            if low < high:
+                parts.append(self._map(file)[low - self.starts[file] : high - self.starts[file]])
+        if not parts:
+            return np.zeros((0, self.bytes_per_variant), dtype=np.uint8)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Go through variants ``start`` to ``stop`` in blocks of at most ``size`` that never cross filesets.
+
+        Yields
+        ------
+        (first, last exclusive, packed view)
+        """
+        for file in range(len(self.prefixes)):
+            low, high = int(max(start, self.starts[file])), int(min(stop, self.starts[file + 1]))
+            for first in range(low, high, size):
+                last = min(first + size, high)
+                yield first, last, self.packed(first, last)
+
+    def take(self, index: np.ndarray) -> np.ndarray:
+        """Copy the packed genotypes of the variants with these indices: uint8, len(index) x bytes."""
+        index = np.asarray(index, dtype=np.int64)
+        out = np.empty((len(index), self.bytes_per_variant), dtype=np.uint8)
+        file = np.searchsorted(self.starts, index, side="right") - 1
+        for f in np.unique(file):
+            rows = file == f
+            out[rows] = self._map(int(f))[index[rows] - self.starts[f]]
+        return out
+
+
+def check_bed(path: str | Path, n_variants: int, n_samples: int) -> None:
+    """Check magic bytes, mode and size of a .bed.
+
+    Raises
+    ------
+    InputError
+        Naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        header = file.read(HEADER_BYTES)
+    if len(header) < HEADER_BYTES or header[:2] != MAGIC:
+        raise InputError(f"{path}: not a PLINK 1 .bed (it starts with {header[:2].hex() or 'nothing'}, expected 6c1b); make one with plink2 --make-bed")
+    if header[2] == 0:
+        raise InputError(f"{path}: individual-major .bed (third byte 00); rewrite it variant-major with `plink1.9 --bfile … --make-bed`")
+    if header[2] != 1:
+        raise InputError(f"{path}: unknown .bed mode (third byte {header[2]:02x}, expected 01); make the file anew with plink2 --make-bed")
+    bytes_per_variant = (n_samples + 3) // 4
+    expected = HEADER_BYTES + n_variants * bytes_per_variant
+    if size != expected:
+        data = size - HEADER_BYTES
+        whole = bytes_per_variant > 0 and data % bytes_per_variant == 0
+        why = (
+            f"it holds {data // bytes_per_variant:,} variants of {n_samples:,} people, but the .bim lists {n_variants:,}"
+            if whole
+            else "it is truncated or belongs to another .bim or .fam"
+        )
+        raise InputError(
+            f"{path}: {size:,} bytes, expected {expected:,} for {n_variants:,} variants (.bim) and {n_samples:,} people (.fam): {why}; "
+            "copy the three files again from one source"
+        )
+
+
+def write_bed(prefix: str | Path, dosages: np.ndarray, bim: pd.DataFrame, fam: pd.DataFrame) -> None:
+    """Write a PLINK 1 binary fileset.
+
+    Parameters
+    ----------
+    prefix
+        Path without extension.
+    dosages
+        int8, variants x people: copies of A1 (0, 1, 2), -1 missing.
+    bim
+        chromosome, id, centimorgan, position, a1, a2 (in this order, any names).
+    fam
+        fid, iid, father, mother, sex, phenotype (in this order, any names).
+    """
+    prefix = str(prefix)
+    dosages = np.asarray(dosages, dtype=np.int8)
+    n_variants, n_samples = dosages.shape
+    if len(bim) != n_variants or len(fam) != n_samples:
+        raise ValueError(f"{n_variants} x {n_samples} dosages, {len(bim)} .bim rows, {len(fam)} .fam rows")
+    code = np.array([3, 2, 0, 1], dtype=np.uint8)  # dosage 0, 1, 2, missing (-1 wraps to the last)
+    bytes_per_variant = (n_samples + 3) // 4
+    Path(prefix).parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{prefix}.bed", "wb") as file:
+        file.write(MAGIC + b"\x01")
+        for first in range(0, n_variants, 1024):
+            block = dosages[first : first + 1024]
+            lanes = np.zeros((len(block), bytes_per_variant * 4), dtype=np.uint8)
+            lanes[:, :n_samples] = code[block]
+            lanes = lanes.reshape(len(block), bytes_per_variant, 4)
+            packed = lanes[..., 0] | lanes[..., 1] << 2 | lanes[..., 2] << 4 | lanes[..., 3] << 6
+            file.write(packed.tobytes())
+    bim.to_csv(f"{prefix}.bim", sep="\t", header=False, index=False, lineterminator="\n")
+    fam.to_csv(f"{prefix}.fam", sep="\t", header=False, index=False, lineterminator="\n")

@@ -1,0 +1,88 @@
+"""Logs of jobs: everything a step says goes to its log, line by line, and long steps say how far they are."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from deepnull_gwas.errors import InputError
+
+logger = logging.getLogger("deepnull_gwas")
+
+
+@contextlib.contextmanager
+def log_to(path: str | Path) -> Iterator[None]:
+    """Send stdout, stderr, logging and tracebacks of the block to ``path`` and re-raise what was raised.
+
+    An :class:`InputError` is also printed on the real stderr, without its traceback: it is meant for the user.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", buffering=1, encoding="utf-8") as log:
+        handler = logging.StreamHandler(log)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        root = logging.getLogger()
+        level = root.level
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+        # compiled libraries write to the descriptors, not to sys.stdout
+        sys.stdout.flush()
+        sys.stderr.flush()
+        saved = [os.dup(1), os.dup(2)]
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+                yield
+        except BaseException as error:
+            traceback.print_exc(file=log)
+            if isinstance(error, InputError):
+                os.write(saved[1], f"\nInput error: {error}\n".encode())
+            raise
+        finally:
+            os.dup2(saved[0], 1)
+            os.dup2(saved[1], 2)
+            for descriptor in saved:
+                os.close(descriptor)
+            root.removeHandler(handler)
+            root.setLevel(level)
+
+
+class Progress:
+    """Log how much of a long step is done, at which rate, and how long the rest will take.
+
+    Parameters
+    ----------
+    total
+        How many units there are.
+    unit
+        Their name in the plural ("variants").
+    every
+        Seconds between two lines.
+    """
+
+    def __init__(self, total: int, unit: str, every: float = 10.0):
+        self.total = total
+        self.unit = unit
+        self.every = every
+        self.done = 0
+        self.start = self.last = time.monotonic()
+
+    def add(self, count: int) -> None:
+        """Count ``count`` more units as done and say so if the last word was long ago."""
+        self.done += count
+        now = time.monotonic()
+        if now - self.last >= self.every or (self.done >= self.total and self.last > self.start):
+            self.last = now
+            rate = self.done / max(now - self.start, 1e-9)
+            left = (self.total - self.done) / max(rate, 1e-9)
+            logger.info(
+                "%s of %s %s (%.0f %%), %.3g/s, %.0f s left",
+                f"{self.done:,}", f"{self.total:,}", self.unit, 100 * self.done / max(self.total, 1), rate, left,
+            )  # fmt: skip

@@ -1,0 +1,189 @@
+"""Tables between steps: documented schemas, atomic writes, the same bytes for the same content."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from deepnull_gwas.errors import InputError
+
+METADATA_KEY = b"deepnull_gwas"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    dtype
+        Its type: ``int8|int32|int64|float64|bool|str|category``.
+    doc
+        What it holds, with its unit.
+    nullable
+        Whether it may hold missing values.
+    """
+
+    name: str
+    dtype: str
+    doc: str
+    nullable: bool = False
+
+
+Schema = Sequence[Column]
+
+_ARROW = {
+    "int8": pa.int8(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "str": pa.string(),
+    "category": pa.dictionary(pa.int32(), pa.string()),
+}
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that becomes ``path`` when the block ends well, and vanishes when it does not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check(table: pa.Table, schema: Schema, path: Path) -> None:
+    for column in schema:
+        if column.name not in table.column_names:
+            raise InputError(f"{path}: column '{column.name}' is missing ({column.doc}); found {table.column_names}")
+        field = table.schema.field(column.name)
+        expected = _ARROW[column.dtype]
+        string_like = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        dictionary = column.dtype == "category" and pa.types.is_dictionary(field.type)
+        if field.type != expected and not (column.dtype == "str" and string_like) and not dictionary:
+            raise InputError(f"{path}: column '{column.name}' is {field.type}, expected {column.dtype} ({column.doc})")
+        if not column.nullable and table.column(column.name).null_count:
+            raise InputError(f"{path}: column '{column.name}' has missing values and may not ({column.doc})")
+
+
+def write_table(table: pa.Table, path: str | Path, schema: Schema | None = None, metadata: Any = None) -> None:
+    """Write an Arrow table as Parquet, atomically.
+
+    Parameters
+    ----------
+    table
+        What to write.
+    path
+        Where to.
+    schema
+        Asserted where given; columns beyond it are allowed.
+    metadata
+        Anything JSON can hold; stored in the file and given back by :func:`read_metadata`.
+
+    Raises
+    ------
+    InputError
+        When the table does not fit the schema.
+    """
+    path = Path(path)
+    if schema is not None:
+        _check(table, schema, path)
+    keep = dict(table.schema.metadata or {})
+    if metadata is not None:
+        keep[METADATA_KEY] = json.dumps(metadata, sort_keys=True).encode()
+    with atomic_path(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(keep), temporary, compression="zstd")
+
+
+def write_parquet(frame: pd.DataFrame, path: str | Path, schema: Schema | None = None, metadata: Any = None) -> None:
+    """Write a pandas frame (its index is dropped) as Parquet; see :func:`write_table`."""
+    fields = {c.name: _ARROW[c.dtype] for c in schema or ()}
+    arrays = []
+    for name in frame.columns:
+        values = frame[name]
+        arrow_type = fields.get(name)
+        if arrow_type is None and values.dtype == object:
+            arrow_type = pa.string()
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            arrow_type = None
+        arrays.append(pa.Array.from_pandas(values, type=arrow_type))
+    write_table(pa.table(arrays, names=[str(c) for c in frame.columns]), path, schema, metadata)
+
+
+def read_table(path: str | Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file as an Arrow table.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read (truncated, not Parquet) or does not fit the schema; the message names it.
+    """
+    path = Path(path)
+    try:
+        # ParquetFile, not read_table: a path such as `batch=1/…` must not grow partition columns
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=list(columns) if columns is not None else None)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error}); delete it and run again, and it is made anew") from error
+    if schema is not None:
+        _check(table, [c for c in schema if columns is None or c.name in columns], path)
+    return table
+
+
+def read_parquet(path: str | Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a Parquet file as a pandas frame; see :func:`read_table`."""
+    return read_table(path, schema, columns).to_pandas()
+
+
+def read_metadata(path: str | Path) -> Any:
+    """Give back what ``metadata`` was at :func:`write_table`, or None."""
+    raw = pq.read_schema(path).metadata or {}
+    return json.loads(raw[METADATA_KEY]) if METADATA_KEY in raw else None
+
+
+def write_tsv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table for people: tab-separated, ``NA`` for missing values, floats with up to 6 significant digits."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, sep="\t", index=False, na_rep="NA", float_format="%.6g", lineterminator="\n")
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy values into what JSON knows; a number that is not finite becomes null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write JSON, atomically; NaN and infinities become null."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read JSON."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))

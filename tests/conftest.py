@@ -1,0 +1,36 @@
+"""What all tests share: the real data folder, other tools, and small filesets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def data_root() -> Path:
+    """Give the folder of the real data (DEEPNULL_GWAS_DATA, else ../shared/data beside the project)."""
+    return Path(os.environ.get("DEEPNULL_GWAS_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Give a function from the name of a real data set to its folder; skips where it is absent."""
+
+    def folder(name: str) -> Path:
+        path = data_root() / name
+        if not path.is_dir():
+            pytest.skip(f"real data '{name}' not found under {data_root()} (set DEEPNULL_GWAS_DATA)")
+        return path
+
+    return folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("oracle"):
+        for tool in mark.args:
+            if shutil.which(tool) is None:
+                pytest.skip(f"oracle tool '{tool}' is not installed (scripts/install-test-tools.sh installs it)")
