@@ -1,0 +1,53 @@
+# Everything starts here: `make demo` runs the demonstration, `make test` the tests. Both do all set-up themselves.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CORES ?= $(shell nproc)
+export PYTHONWARNINGS ?= default
+
+.PHONY: setup demo test test-long lint format validator tools lock clean help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(READY): requirements.lock pyproject.toml scripts/setup.sh
+	PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV)
+	touch $@
+
+setup: $(READY) ## make the virtual environment .venv from requirements.lock
+
+demo: $(READY) ## simulate a cohort and run three studies on it, with and without DeepNull
+	$(BIN)/snakemake --cores $(CORES)
+	$(BIN)/snakemake --cores $(CORES) --report results/report.html --quiet all
+	@cat results/summary.txt
+
+test: $(READY) validator ## run all tests (unit, oracle, workflow)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-long: $(READY) validator ## run the tests that take longer
+	$(BIN)/python -m pytest -m slow
+
+validator: $(READY) ## install the GWAS Catalog's validator in an environment of its own
+	sh scripts/install-ssf-validator.sh
+
+lint: $(READY) ## check style: ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: $(READY) ## put code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+tools: ## install the other tools that tests compare with (Debian or Ubuntu, as root)
+	sh scripts/install-test-tools.sh
+
+lock: $(READY) ## renew requirements.lock from pyproject.toml
+	sh scripts/lock.sh
+
+clean: ## remove what the demo and the tests made (the virtual environment stays)
+	rm -rf results logs benchmarks/output .snakemake .pytest_cache .hypothesis

@@ -1,0 +1,60 @@
+"""deepnull-gwas: genome-wide association studies with and without DeepNull. Start at README.md and config/README.md."""
+
+from snakemake.utils import min_version
+
+min_version("9.8")
+
+
+configfile: "config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/cohort.smk"
+include: "workflow/rules/qc.smk"
+include: "workflow/rules/structure.smk"
+include: "workflow/rules/deepnull.smk"
+include: "workflow/rules/association.smk"
+include: "workflow/rules/results.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    """Everything: summary statistics, figures and tables of every study in its arms, and the state of the run."""
+    default_target: True
+    input:
+        rules.report.input,
+        rules.check_status.output,
+
+
+rule qc:
+    """Quality control and population structure of every cohort."""
+    input:
+        expand("<results>/{cohort}/qc/flow.tsv", cohort=PLAN.cohorts),
+        expand("<results>/{cohort}/qc/qc.svg", cohort=PLAN.cohorts),
+        structure_figures,
+
+
+rule predictions:
+    """DeepNull predictions only, for people who run the association with another engine."""
+    input:
+        all_predictions,
+
+
+rule associations:
+    """Summary statistics of every study and arm."""
+    input:
+        all_sumstats,
+
+
+rule report:
+    """Summary statistics, figures, tables and captions, without the check of the exit code."""
+    input:
+        rules.qc.input,
+        rules.predictions.input,
+        rules.associations.input,
+        all_figures,
+        "<results>/status.tsv",

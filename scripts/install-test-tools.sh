@@ -1,0 +1,11 @@
+#!/bin/sh
+# Installs the tools that tests compare with (Debian or Ubuntu, as root): PLINK 1.9 and 2, GEMMA, R, tabix, graphviz.
+set -eu
+missing=""
+for pair in plink2:plink2 plink1.9:plink1.9 gemma:gemma Rscript:r-base-core tabix:tabix dot:graphviz; do
+  command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair##*:}"
+done
+[ -n "$missing" ] || exit 0
+apt-get update -qq
+# shellcheck disable=SC2086
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing

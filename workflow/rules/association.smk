@@ -1,0 +1,33 @@
+# Association.
+# Needs: the indexed cohort, its quality control, the studies of a batch and their predictions.
+# Makes: <results>/{cohort}/associations/{batch}/{chunk}.parquet: one row a variant, all studies of the batch, both arms.
+
+
+rule associate:
+    """Test a chunk of variants for all studies of a batch, with and without DeepNull, in one pass over the genotypes."""
+    input:
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/variants.parquet",
+        samples="<results>/{cohort}/samples.parquet",
+        qc_variants="<results>/{cohort}/qc/variants.parquet",
+        studies=files_of_batch("study.json"),
+        people=files_of_batch("samples.parquet"),
+        predictions=predictions_of_batch,
+    output:
+        "<results>/{cohort}/associations/{batch}/{chunk}.parquet",
+    params:
+        studies=studies_of_batch,
+        settings=association_settings,
+        code=code_of("genotypes", "association", "cohort/hwe.py"),
+    log:
+        "<logs>/associate/{cohort}/{batch}/{chunk}.log",
+    benchmark:
+        "<benchmarks>/associate/{cohort}/{batch}/{chunk}.tsv"
+    threads: PLAN.association["threads"]
+    resources:
+        mem_mb=memory_to_associate,
+        runtime=runtime_minutes(480),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/associate.py"

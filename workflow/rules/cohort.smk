@@ -1,0 +1,82 @@
+# Ingestion: from the user's files to indexed tables, and from a cohort to the people of a study.
+# Needs: PLINK filesets and a sample table (the user's, or simulated).
+# Makes: <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,preflight.tsv} and <results>/{cohort}/{study}/{samples.parquet,study.json}.
+
+
+rule index_cohort:
+    """Check the fileset, join the sample table by ID, and lay out the chunks of variants."""
+    input:
+        bed=genotype_files(".bed"),
+        bim=genotype_files(".bim"),
+        fam=genotype_files(".fam"),
+        table=sample_table,
+    output:
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/variants.parquet",
+        samples="<results>/{cohort}/samples.parquet",
+    params:
+        settings=cohort_settings,
+        chunks=number_of_chunks,
+        code=code_of("genotypes", "cohort/index.py", "cohort/sample_table.py"),
+    log:
+        "<logs>/index_cohort/{cohort}.log",
+    benchmark:
+        "<benchmarks>/index_cohort/{cohort}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_to_index,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/index_cohort.py"
+
+
+rule preflight_cohort:
+    """Check all studies of a cohort against its sample table before any long job: who is in, who is out, and why."""
+    input:
+        samples="<results>/{cohort}/samples.parquet",
+    output:
+        preflight="<results>/{cohort}/preflight.tsv",
+    params:
+        studies=settings_of_studies,
+        code=code_of("cohort/preflight.py", "cohort/include.py", "cohort/covariates.py"),
+    log:
+        "<logs>/preflight_cohort/{cohort}.log",
+    benchmark:
+        "<benchmarks>/preflight_cohort/{cohort}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_samples,
+        runtime=runtime_minutes(30),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/preflight_cohort.py"
+
+
+rule assemble_study:
+    """Settle who is analysed in a study, transform the phenotype and encode the covariates, with an account of every drop."""
+    input:
+        samples="<results>/{cohort}/samples.parquet",
+        qc_samples="<results>/{cohort}/qc/samples.parquet",
+        pcs=pcs_of_study,
+        preflight=ancient("<results>/{cohort}/preflight.tsv"),
+    output:
+        samples="<results>/{cohort}/{study}/samples.parquet",
+        study="<results>/{cohort}/{study}/study.json",
+    params:
+        settings=settings_of_study,
+        code=code_of("cohort/assemble.py", "cohort/include.py", "cohort/covariates.py"),
+    log:
+        "<logs>/assemble_study/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/assemble_study/{cohort}/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_samples,
+        runtime=runtime_minutes(30),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/assemble_study.py"

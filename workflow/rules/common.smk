@@ -1,0 +1,332 @@
+# What all rules share: the library on the path, the validated config, and the functions that name a rule's files and resources.
+# No arithmetic on data: the library does that.
+
+import hashlib
+import math
+import sys
+from pathlib import Path
+
+# Every file of the library, named one by one: a workflow used as a remote module fetches only what it is asked for.
+LIBRARY_FILES = [
+    line.strip()
+    for line in Path(workflow.source_path("../library.txt")).read_text().splitlines()
+    if line.strip()
+]
+LIBRARY = {
+    name: Path(workflow.source_path(f"../../src/deepnull_gwas/{name}"))
+    for name in LIBRARY_FILES
+}
+sys.path.append(str(LIBRARY["__init__.py"].parent.parent))
+for schema in ("config", "studies"):
+    workflow.source_path(f"../schemas/{schema}.schema.yaml")
+
+from deepnull_gwas.config import load_config
+from deepnull_gwas.errors import InputError
+
+try:
+    PLAN = load_config(
+        config,
+        schemas=Path(
+            workflow.source_path("../schemas/config.schema.yaml")
+        ).parent,
+    )
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+LONG_RANGE_LD = workflow.source_path("../../resources/long_range_ld.tsv")
+SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) or "(?!)"
+
+
+wildcard_constraints:
+    cohort=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    study=r"(?!(?:qc|structure|associations|simulated)/)[A-Za-z0-9][A-Za-z0-9_-]*",
+    batch=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    arm="baseline|deepnull",
+    fold=r"\d+",
+    chunk=r"\d+",
+
+
+def code_of(*parts):
+    """Give a digest of library modules (files, or folders whole), so that a job reruns when what it computes with has changed."""
+    names = [
+        n for n in sorted(LIBRARY) if any(n == p or n.startswith(f"{p}/") for p in parts)
+    ]
+    if not names:
+        raise WorkflowError(f"no library module under {parts}")
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(LIBRARY[name].read_bytes())
+    return digest.hexdigest()[:16]
+
+
+# --- files -----------------------------------------------------------------
+
+
+def genotype_files(extension):
+    """Give the function that names a cohort's files of one extension, in the order of analysis."""
+
+    def files(wildcards):
+        cohort = PLAN.cohorts[wildcards.cohort]
+        if cohort.simulate:
+            return [f"<results>/{wildcards.cohort}/simulated/genotypes{extension}"]
+        return [f"{prefix}{extension}" for prefix in cohort.filesets]
+
+    return files
+
+
+def sample_table(wildcards):
+    """Name a cohort's sample table."""
+    cohort = PLAN.cohorts[wildcards.cohort]
+    if cohort.simulate:
+        return f"<results>/{wildcards.cohort}/simulated/samples.tsv"
+    return cohort.samples
+
+
+def chunks_of(cohort):
+    """List a cohort's chunks."""
+    return range(PLAN.cohorts[cohort].chunks)
+
+
+def counts_of_chunks(suffix):
+    """Give the function that names a cohort's count tables of one kind."""
+
+    def files(wildcards):
+        return [
+            f"<results>/{wildcards.cohort}/qc/counts/{chunk}.{suffix}"
+            for chunk in chunks_of(wildcards.cohort)
+        ]
+
+    return files
+
+
+def pcs_of_study(wildcards):
+    """Name the principal components, where the study has any as covariates."""
+    if PLAN.study(wildcards.cohort, wildcards.study).pcs:
+        return f"<results>/{wildcards.cohort}/structure/pcs.parquet"
+    return []
+
+
+def of_folds(suffix):
+    """Give the function that names one file a fold."""
+
+    def files(wildcards):
+        return [
+            f"<results>/{wildcards.cohort}/{wildcards.study}/deepnull/fold_{fold}.{suffix}"
+            for fold in range(PLAN.deepnull["folds"])
+        ]
+
+    return files
+
+
+def files_of_batch(name):
+    """Give the function that names one file a study of the batch."""
+
+    def files(wildcards):
+        return [
+            f"<results>/{wildcards.cohort}/{study.name}/{name}"
+            for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
+        ]
+
+    return files
+
+
+def predictions_of_batch(wildcards):
+    """Name the predictions of the batch's studies that have the deepnull arm."""
+    return [
+        f"<results>/{wildcards.cohort}/{study.name}/deepnull/prediction.parquet"
+        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
+        if "deepnull" in study.arms
+    ]
+
+
+def chunks_of_study(wildcards):
+    """Name the association tables that hold a study, in order."""
+    batch = PLAN.study(wildcards.cohort, wildcards.study).batch
+    return [
+        f"<results>/{wildcards.cohort}/associations/{batch}/{chunk}.parquet"
+        for chunk in chunks_of(wildcards.cohort)
+    ]
+
+
+def per_arm(name):
+    """Give the function that names one file for each arm of a study, under the arm's name (with a suffix for tables of leads)."""
+    key = "leads_{}" if name == "leads.tsv" else "{}"
+
+    def files(wildcards):
+        return {
+            key.format(arm): f"<results>/{wildcards.cohort}/{wildcards.study}/{arm}/{name}"
+            for arm in PLAN.study(wildcards.cohort, wildcards.study).arms
+        }
+
+    return files
+
+
+sumstats_of_arms = per_arm("sumstats.tsv.gz")
+leads_of_arms = per_arm("leads.tsv")
+STUDIES = [study for cohort in PLAN.cohorts for study in PLAN.studies_of(cohort)]
+BOTH_ARMS = [study for study in STUDIES if len(study.arms) == 2]
+
+
+def of_arms(name):
+    """Name one file for each study and arm of the run."""
+    return [
+        f"<results>/{s.cohort}/{s.name}/{arm}/{name}" for s in STUDIES for arm in s.arms
+    ]
+
+
+all_sumstats = of_arms("sumstats.tsv.gz")
+all_leads = of_arms("leads.tsv")
+all_study_files = [f"<results>/{s.cohort}/{s.name}/study.json" for s in STUDIES]
+all_predictions = [
+    f"<results>/{s.cohort}/{s.name}/deepnull/{name}"
+    for s in STUDIES
+    if "deepnull" in s.arms
+    for name in ("prediction.parquet", "metrics.json", "deepnull.svg")
+]
+all_comparisons = [
+    f"<results>/{s.cohort}/{s.name}/comparison.json" for s in BOTH_ARMS
+]
+all_figures = [
+    f"<results>/{s.cohort}/{s.name}/{figure}"
+    for s in STUDIES
+    for figure in ("qq.svg", "manhattan.svg")
+] + [f"<results>/{s.cohort}/{s.name}/arms.svg" for s in BOTH_ARMS]
+one_chunk_of_each_batch = [
+    f"<results>/{cohort}/associations/{batch}/0.parquet"
+    for cohort in PLAN.cohorts
+    for batch in PLAN.batches(cohort)
+]
+structure_figures = [
+    f"<results>/{cohort}/structure/{figure}.svg"
+    for cohort in PLAN.cohorts
+    if any(study.pcs for study in PLAN.studies_of(cohort))
+    for figure in ("scree", "pcs")
+]
+
+# --- settings that a job depends on ----------------------------------------
+
+
+def simulation_settings(wildcards):
+    """Give a cohort's `simulate` settings."""
+    return PLAN.cohorts[wildcards.cohort].simulate
+
+
+def cohort_settings(wildcards):
+    """Give what `index_cohort` needs to know of a cohort."""
+    return PLAN.cohorts[wildcards.cohort].settings()
+
+
+def number_of_chunks(wildcards):
+    """Give the number of chunks of a cohort's variants."""
+    return PLAN.cohorts[wildcards.cohort].chunks
+
+
+def qc_settings(wildcards):
+    """Give a cohort's quality-control settings."""
+    return PLAN.cohorts[wildcards.cohort].qc
+
+
+def structure_settings(wildcards):
+    """Give a cohort's settings for pruning and principal components."""
+    cohort = PLAN.cohorts[wildcards.cohort]
+    return cohort.structure | {"genome_build": cohort.genome_build}
+
+
+def association_settings(wildcards):
+    """Give what the association needs to know beside the studies."""
+    return PLAN.association | {
+        "genome_build": PLAN.cohorts[wildcards.cohort].genome_build
+    }
+
+
+def settings_of_study(wildcards):
+    """Give one study's settings."""
+    return PLAN.study(wildcards.cohort, wildcards.study).settings()
+
+
+def settings_of_studies(wildcards):
+    """Give the settings of all studies of a cohort."""
+    return [study.settings() for study in PLAN.studies_of(wildcards.cohort)]
+
+
+def studies_of_batch(wildcards):
+    """Give names and arms of the batch's studies, in the order of its inputs."""
+    return [
+        {"study": study.name, "arms": list(study.arms)}
+        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
+    ]
+
+
+def publication_info(wildcards):
+    """Give what the metadata of the summary statistics say of cohort and study."""
+    cohort = PLAN.cohorts[wildcards.cohort]
+    return {"cohort": wildcards.cohort, "genome_build": cohort.genome_build}
+
+
+def rows_of_status(wildcards):
+    """Give cohort, study, batch and arms of every study, in the order of the sheet."""
+    return [
+        {
+            "cohort": s.cohort,
+            "study": s.name,
+            "batch": s.batch,
+            "arms": list(s.arms),
+        }
+        for s in STUDIES
+    ]
+
+
+# --- resources: functions of input size (MB on disk) and attempt -------------
+
+
+def runtime_minutes(minutes):
+    """Give the function that grants so many minutes, doubled at each attempt."""
+
+    def runtime(wildcards, attempt):
+        return minutes * 2 ** (attempt - 1)
+
+    return runtime
+
+
+def with_attempt(megabytes, attempt):
+    """Round memory up to whole 100 MB and double it at each attempt."""
+    return math.ceil(megabytes * 2 ** (attempt - 1) / 100) * 100
+
+
+def memory_to_simulate(wildcards, attempt):
+    """Estimate: the haplotypes of everybody, in bytes, with their tree sequence, twice over."""
+    settings = PLAN.cohorts[wildcards.cohort].simulate
+    return with_attempt(
+        1000 + 8 * settings["people"] * settings["variants"] / 1e6, attempt
+    )
+
+
+def memory_to_index(wildcards, input, attempt):
+    """Estimate: text of .bim, .fam and sample table, parsed (20 times their size)."""
+    text = sum(Path(f).stat().st_size for f in [*input.bim, *input.fam, input.table] if Path(f).exists())
+    return with_attempt(1000 + 20 * text / 1e6, attempt)
+
+
+def memory_of_samples(wildcards, input, attempt):
+    """Estimate: the people's table, uncompressed (15 times its size)."""
+    return with_attempt(1000 + 15 * input.size_mb, attempt)
+
+
+def memory_of_variants(wildcards, input, attempt):
+    """Estimate: tables of variants, uncompressed (10 times their size)."""
+    return with_attempt(1500 + 10 * input.size_mb, attempt)
+
+
+def memory_of_pca(wildcards, input, attempt):
+    """Estimate: the relationship matrix of up to 5,000 people, or a block of genotypes, with work space."""
+    return with_attempt(2500 + 10 * input.size_mb, attempt)
+
+
+def memory_to_train(wildcards, input, attempt):
+    """Estimate: torch itself, and the covariates as float32 with their activations (50 times their size)."""
+    return with_attempt(1500 + 50 * input.size_mb, attempt)
+
+
+def memory_to_associate(wildcards, input, attempt):
+    """Estimate: libraries, the design (30 times the people's tables on disk), and one row of results a variant."""
+    return with_attempt(2000 + 30 * input.size_mb, attempt)

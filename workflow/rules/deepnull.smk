@@ -1,0 +1,112 @@
+# DeepNull: the phenotype predicted from the covariates, out of fold.
+# Needs: the assembled study.
+# Makes: <results>/{cohort}/{study}/deepnull/: folds, one model and prediction a fold, prediction.parquet, metrics.json.
+
+
+rule assign_folds:
+    """Part the people of a study into folds."""
+    input:
+        samples="<results>/{cohort}/{study}/samples.parquet",
+        study="<results>/{cohort}/{study}/study.json",
+    output:
+        folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
+    params:
+        folds=PLAN.deepnull["folds"],
+        seed=PLAN.seed,
+        code=code_of("deepnull/folds.py", "deepnull/steps.py"),
+    log:
+        "<logs>/assign_folds/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/assign_folds/{cohort}/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_samples,
+        runtime=runtime_minutes(10),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/assign_folds.py"
+
+
+rule train_fold:
+    """Train the network that predicts one fold's people, without ever seeing them."""
+    input:
+        samples="<results>/{cohort}/{study}/samples.parquet",
+        study="<results>/{cohort}/{study}/study.json",
+        folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
+    output:
+        prediction="<results>/{cohort}/{study}/deepnull/fold_{fold}.parquet",
+        metrics="<results>/{cohort}/{study}/deepnull/fold_{fold}.json",
+        model="<results>/{cohort}/{study}/deepnull/fold_{fold}.npz",
+    params:
+        settings=PLAN.deepnull,
+        seed=PLAN.seed,
+        code=code_of("deepnull"),
+    log:
+        "<logs>/train_fold/{cohort}/{study}/{fold}.log",
+    benchmark:
+        "<benchmarks>/train_fold/{cohort}/{study}/{fold}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_to_train,
+        runtime=runtime_minutes(120),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/train_fold.py"
+
+
+rule merge_folds:
+    """Put the out-of-fold predictions together and measure them against the linear model."""
+    input:
+        samples="<results>/{cohort}/{study}/samples.parquet",
+        study="<results>/{cohort}/{study}/study.json",
+        folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
+        predictions=of_folds("parquet"),
+        metrics=of_folds("json"),
+    output:
+        prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
+        metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
+    params:
+        settings=PLAN.deepnull,
+        code=code_of("deepnull"),
+    log:
+        "<logs>/merge_folds/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/merge_folds/{cohort}/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_to_train,
+        runtime=runtime_minutes(30),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/merge_folds.py"
+
+
+rule plot_deepnull:
+    """Draw the training curves and the accuracy of the prediction against the linear model."""
+    input:
+        metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
+        folds=of_folds("json"),
+    output:
+        report(
+            "<results>/{cohort}/{study}/deepnull/deepnull.svg",
+            caption="../report/deepnull.rst",
+            category="{cohort}: {study}",
+            labels={"what": "DeepNull prediction"},
+        ),
+    params:
+        code=code_of("report"),
+    log:
+        "<logs>/plot_deepnull/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/plot_deepnull/{cohort}/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=runtime_minutes(10),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/plot_deepnull.py"

@@ -1,0 +1,93 @@
+# Quality control.
+# Needs: the indexed cohort.
+# Makes: <results>/{cohort}/qc/: counts, measures and verdicts per variant and person, and the account of every filter.
+
+
+rule count_genotypes:
+    """Count the genotypes of a chunk of variants, by variant and by person, in one pass over the packed bytes."""
+    input:
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/variants.parquet",
+        samples="<results>/{cohort}/samples.parquet",
+        preflight=ancient("<results>/{cohort}/preflight.tsv"),
+    output:
+        variants="<results>/{cohort}/qc/counts/{chunk}.parquet",
+        samples="<results>/{cohort}/qc/counts/{chunk}.samples.parquet",
+    params:
+        code=code_of("genotypes", "cohort/counts.py"),
+    log:
+        "<logs>/count_genotypes/{cohort}/{chunk}.log",
+    benchmark:
+        "<benchmarks>/count_genotypes/{cohort}/{chunk}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/count_genotypes.py"
+
+
+rule filter_cohort:
+    """Turn counts into measures, apply the filters, and count what each removed."""
+    input:
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/variants.parquet",
+        samples="<results>/{cohort}/samples.parquet",
+        variant_counts=counts_of_chunks("parquet"),
+        sample_counts=counts_of_chunks("samples.parquet"),
+    output:
+        variants="<results>/{cohort}/qc/variants.parquet",
+        samples="<results>/{cohort}/qc/samples.parquet",
+        flow=report(
+            "<results>/{cohort}/qc/flow.tsv",
+            caption="../report/flow.rst",
+            category="{cohort}: cohort",
+            labels={"what": "who and what passed quality control"},
+        ),
+    params:
+        settings=qc_settings,
+        code=code_of("genotypes", "cohort/counts.py", "cohort/hwe.py", "cohort/qc.py"),
+    log:
+        "<logs>/filter_cohort/{cohort}.log",
+    benchmark:
+        "<benchmarks>/filter_cohort/{cohort}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/filter_cohort.py"
+
+
+rule plot_qc:
+    """Draw the distributions behind the filters, with their cut-offs."""
+    input:
+        variants="<results>/{cohort}/qc/variants.parquet",
+        samples="<results>/{cohort}/qc/samples.parquet",
+        flow="<results>/{cohort}/qc/flow.tsv",
+    output:
+        report(
+            "<results>/{cohort}/qc/qc.svg",
+            caption="../report/qc.rst",
+            category="{cohort}: cohort",
+            labels={"what": "quality control"},
+        ),
+    params:
+        settings=qc_settings,
+        code=code_of("report"),
+    log:
+        "<logs>/plot_qc/{cohort}.log",
+    benchmark:
+        "<benchmarks>/plot_qc/{cohort}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(30),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/plot_qc.py"

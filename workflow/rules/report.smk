@@ -1,0 +1,57 @@
+# The state of the run.
+# Needs: everything that the studies made.
+# Makes: <results>/status.tsv, and the exit code: a failed study lets all others finish, then fails the run.
+
+
+rule summarise_run:
+    """List every study and arm with its state, people, calibration and loci."""
+    input:
+        studies=all_study_files,
+        chunks=one_chunk_of_each_batch,
+        sumstats=all_sumstats,
+        leads=all_leads,
+        comparisons=all_comparisons,
+    output:
+        status=report(
+            "<results>/status.tsv",
+            caption="../report/status.rst",
+            category="run",
+            labels={"what": "state of all studies"},
+        ),
+    params:
+        studies=rows_of_status,
+        code=code_of("results"),
+    log:
+        "<logs>/summarise_run.log",
+    benchmark:
+        "<benchmarks>/summarise_run.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/summarise_run.py"
+
+
+rule check_status:
+    """Fail the run if a study failed, after all others are done."""
+    input:
+        status="<results>/status.tsv",
+    output:
+        "<results>/.status_checked",
+    params:
+        code=code_of("results/status.py"),
+    log:
+        "<logs>/check_status.log",
+    benchmark:
+        "<benchmarks>/check_status.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=runtime_minutes(5),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/check_status.py"

@@ -1,0 +1,177 @@
+# Results of a study.
+# Needs: the association tables of its batch.
+# Makes: <results>/{cohort}/{study}/{arm}/: GWAS-SSF summary statistics and lead variants; figures and the comparison of the arms.
+
+
+rule merge_sumstats:
+    """Publish a study's summary statistics in the GWAS Catalog's standard (GWAS-SSF), compressed and indexed."""
+    input:
+        chunks=chunks_of_study,
+        study="<results>/{cohort}/{study}/study.json",
+    output:
+        sumstats="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz",
+        index="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz.tbi",
+        metadata="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz-meta.yaml",
+        untested="<results>/{cohort}/{study}/{arm}/untested.tsv.gz",
+    params:
+        info=publication_info,
+        code=code_of("results/sumstats.py"),
+    log:
+        "<logs>/merge_sumstats/{cohort}/{study}/{arm}.log",
+    benchmark:
+        "<benchmarks>/merge_sumstats/{cohort}/{study}/{arm}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(120),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/merge_sumstats.py"
+
+
+rule find_leads:
+    """List the lead variants: the strongest of each region past the genome-wide threshold."""
+    input:
+        sumstats="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz",
+    output:
+        leads=report(
+            "<results>/{cohort}/{study}/{arm}/leads.tsv",
+            caption="../report/leads.rst",
+            category="{cohort}: {study}",
+            labels={"what": "lead variants, {arm}"},
+        ),
+    params:
+        settings=PLAN.report,
+        code=code_of("results/loci.py"),
+    log:
+        "<logs>/find_leads/{cohort}/{study}/{arm}.log",
+    benchmark:
+        "<benchmarks>/find_leads/{cohort}/{study}/{arm}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/find_leads.py"
+
+
+rule compare_arms:
+    """Say what DeepNull bought: loci gained and lost, chi-square at lead variants, variance explained by the covariates."""
+    input:
+        unpack(sumstats_of_arms),
+        unpack(leads_of_arms),
+        metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
+    output:
+        summary="<results>/{cohort}/{study}/comparison.json",
+        loci=report(
+            "<results>/{cohort}/{study}/comparison.tsv",
+            caption="../report/comparison.rst",
+            category="{cohort}: {study}",
+            labels={"what": "loci of both arms"},
+        ),
+    params:
+        settings=PLAN.report,
+        code=code_of("results"),
+    log:
+        "<logs>/compare_arms/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/compare_arms/{cohort}/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/compare_arms.py"
+
+
+rule plot_qq:
+    """Draw observed against expected p-values of a study's arms."""
+    input:
+        unpack(sumstats_of_arms),
+        study="<results>/{cohort}/{study}/study.json",
+    output:
+        report(
+            "<results>/{cohort}/{study}/qq.svg",
+            caption="../report/qq.rst",
+            category="{cohort}: {study}",
+            labels={"what": "QQ plot"},
+        ),
+    params:
+        code=code_of("report", "results/calibration.py"),
+    log:
+        "<logs>/plot_qq/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/plot_qq/{cohort}/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/plot_qq.py"
+
+
+rule plot_manhattan:
+    """Draw the Manhattan plot of a study's arms, with lead variants labelled."""
+    input:
+        unpack(sumstats_of_arms),
+        unpack(leads_of_arms),
+        study="<results>/{cohort}/{study}/study.json",
+    output:
+        report(
+            "<results>/{cohort}/{study}/manhattan.svg",
+            caption="../report/manhattan.rst",
+            category="{cohort}: {study}",
+            labels={"what": "Manhattan plot"},
+        ),
+    params:
+        settings=PLAN.report,
+        code=code_of("report"),
+    log:
+        "<logs>/plot_manhattan/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/plot_manhattan/{cohort}/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/plot_manhattan.py"
+
+
+rule plot_arms:
+    """Draw -log10 p with DeepNull against without, hits gained and lost marked."""
+    input:
+        unpack(sumstats_of_arms),
+        study="<results>/{cohort}/{study}/study.json",
+        summary="<results>/{cohort}/{study}/comparison.json",
+    output:
+        report(
+            "<results>/{cohort}/{study}/arms.svg",
+            caption="../report/arms.rst",
+            category="{cohort}: {study}",
+            labels={"what": "baseline against DeepNull"},
+        ),
+    params:
+        settings=PLAN.report,
+        code=code_of("report"),
+    log:
+        "<logs>/plot_arms/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/plot_arms/{cohort}/{study}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/plot_arms.py"

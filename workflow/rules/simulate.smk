@@ -1,0 +1,55 @@
+# Simulated cohorts.
+# Needs: the `simulate` settings of a cohort.
+# Makes: <results>/{cohort}/simulated/: a PLINK fileset, the sample table, and the truth behind the phenotypes.
+
+
+rule simulate_genotypes:
+    """Simulate a structured population with families by msprime and write it as a PLINK fileset."""
+    output:
+        multiext("<results>/{cohort}/simulated/genotypes", bed=".bed", bim=".bim", fam=".fam"),
+    wildcard_constraints:
+        cohort=SIMULATED,
+    params:
+        settings=simulation_settings,
+        seed=PLAN.seed,
+        code=code_of("simulate", "genotypes"),
+    log:
+        "<logs>/simulate_genotypes/{cohort}.log",
+    benchmark:
+        "<benchmarks>/simulate_genotypes/{cohort}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_to_simulate,
+        runtime=runtime_minutes(30),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/simulate_genotypes.py"
+
+
+rule simulate_phenotypes:
+    """Simulate covariates and phenotypes with known effects on the simulated genotypes."""
+    input:
+        multiext("<results>/{cohort}/simulated/genotypes", bed=".bed", bim=".bim", fam=".fam"),
+    output:
+        table="<results>/{cohort}/simulated/samples.tsv",
+        truth="<results>/{cohort}/simulated/truth.tsv",
+        shares="<results>/{cohort}/simulated/truth.json",
+    wildcard_constraints:
+        cohort=SIMULATED,
+    params:
+        settings=simulation_settings,
+        seed=PLAN.seed,
+        code=code_of("simulate", "genotypes"),
+    log:
+        "<logs>/simulate_phenotypes/{cohort}.log",
+    benchmark:
+        "<benchmarks>/simulate_phenotypes/{cohort}.tsv"
+    threads: 1
+    resources:
+        mem_mb=memory_to_simulate,
+        runtime=runtime_minutes(30),
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    script:
+        "../scripts/simulate_phenotypes.py"
