@@ -142,7 +142,9 @@ def read_table(path: str | Path, schema: Schema | None = None, columns: Sequence
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error}); delete it and run again, and it is made anew") from error
+        raise InputError(
+            f"{path}: not a readable Parquet file ({error}); delete it and run again, and it is made anew"
+        ) from error
     if schema is not None:
         _check(table, [c for c in schema if columns is None or c.name in columns], path)
     return table
@@ -181,7 +183,9 @@ def _plain(value: Any) -> Any:
 def write_json(value: Any, path: str | Path) -> None:
     """Write JSON, atomically; NaN and infinities become null."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
 
 
 def read_json(path: str | Path) -> Any:

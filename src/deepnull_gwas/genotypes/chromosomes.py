@@ -20,8 +20,18 @@ PAR: dict[str, tuple[tuple[int, int], ...]] = {
 _ALIASES: dict[str, str] = {
     **{c: c for c in AUTOSOMES},
     **{f"0{i}": str(i) for i in range(1, 10)},
-    **{"23": "X", "X": "X", "24": "Y", "Y": "Y", "25": "XY", "XY": "XY", "PAR1": "XY", "PAR2": "XY"},
-    **{"26": "MT", "MT": "MT", "M": "MT", "CHRM": "MT"},
+    "23": "X",
+    "X": "X",
+    "24": "Y",
+    "Y": "Y",
+    "25": "XY",
+    "XY": "XY",
+    "PAR1": "XY",
+    "PAR2": "XY",
+    "26": "MT",
+    "MT": "MT",
+    "M": "MT",
+    "CHRM": "MT",
 }
 
 

@@ -60,7 +60,9 @@ class Fileset:
     11 homozygous A2 (https://www.cog-genomics.org/plink/1.9/formats#bed).
     """
 
-    def __init__(self, prefixes: Sequence[str | Path], variant_counts: Sequence[int] | None = None, n_samples: int | None = None):
+    def __init__(
+        self, prefixes: Sequence[str | Path], variant_counts: Sequence[int] | None = None, n_samples: int | None = None
+    ):
         if not prefixes:
             raise InputError("no PLINK fileset given")
         self.prefixes = [str(p) for p in prefixes]
@@ -95,7 +97,9 @@ class Fileset:
             if shape[0] == 0:
                 self._maps[file] = np.zeros(shape, dtype=np.uint8)
             else:
-                self._maps[file] = np.memmap(f"{self.prefixes[file]}.bed", dtype=np.uint8, mode="r", offset=HEADER_BYTES, shape=shape)
+                self._maps[file] = np.memmap(
+                    f"{self.prefixes[file]}.bed", dtype=np.uint8, mode="r", offset=HEADER_BYTES, shape=shape
+                )
         return self._maps[file]
 
     def packed(self, start: int, stop: int) -> np.ndarray:
@@ -153,11 +157,17 @@ def check_bed(path: str | Path, n_variants: int, n_samples: int) -> None:
     with open(path, "rb") as file:
         header = file.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES or header[:2] != MAGIC:
-        raise InputError(f"{path}: not a PLINK 1 .bed (it starts with {header[:2].hex() or 'nothing'}, expected 6c1b); make one with plink2 --make-bed")
+        raise InputError(
+            f"{path}: not a PLINK 1 .bed (it starts with {header[:2].hex() or 'nothing'}, expected 6c1b); make one with plink2 --make-bed"
+        )
     if header[2] == 0:
-        raise InputError(f"{path}: individual-major .bed (third byte 00); rewrite it variant-major with `plink1.9 --bfile … --make-bed`")
+        raise InputError(
+            f"{path}: individual-major .bed (third byte 00); rewrite it variant-major with `plink1.9 --bfile … --make-bed`"
+        )
     if header[2] != 1:
-        raise InputError(f"{path}: unknown .bed mode (third byte {header[2]:02x}, expected 01); make the file anew with plink2 --make-bed")
+        raise InputError(
+            f"{path}: unknown .bed mode (third byte {header[2]:02x}, expected 01); make the file anew with plink2 --make-bed"
+        )
     bytes_per_variant = (n_samples + 3) // 4
     expected = HEADER_BYTES + n_variants * bytes_per_variant
     if size != expected:

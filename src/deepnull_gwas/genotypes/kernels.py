@@ -95,7 +95,11 @@ def _byte_table(missing: float, dtype: np.dtype | type) -> np.ndarray:
 
 
 def decode(
-    packed: np.ndarray, n_samples: int, out: np.ndarray | None = None, missing: float = np.nan, dtype: np.dtype | type = np.float32
+    packed: np.ndarray,
+    n_samples: int,
+    out: np.ndarray | None = None,
+    missing: float = np.nan,
+    dtype: np.dtype | type = np.float32,
 ) -> np.ndarray:
     """Decode packed genotypes to dosages of A1.
 

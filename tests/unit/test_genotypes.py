@@ -1,0 +1,156 @@
+"""The one module that reads genotypes: known bytes to known dosages, and counts against plain numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.chromosomes import in_par, normalise
+from deepnull_gwas.genotypes.fileset import Fileset, count_lines, write_bed
+from deepnull_gwas.genotypes.kernels import count_genotypes, count_people, decode, decode_int8, pack_mask
+
+
+def frames(n_variants: int, n_samples: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    bim = pd.DataFrame(
+        {
+            "c": "1",
+            "id": [f"v{i}" for i in range(n_variants)],
+            "cm": 0,
+            "p": range(1, n_variants + 1),
+            "a1": "A",
+            "a2": "C",
+        }
+    )
+    ids = [f"p{i}" for i in range(n_samples)]
+    fam = pd.DataFrame({"f": ids, "i": ids, "x": 0, "y": 0, "s": 1, "ph": -9})
+    return bim, fam
+
+
+def write(folder, genotypes, name="x"):
+    bim, fam = frames(*genotypes.shape)
+    write_bed(folder / name, genotypes, bim, fam)
+    return folder / name
+
+
+def test_known_bytes_to_known_dosages(tmp_path):
+    # two bits a person from the lowest: 00 hom A1, 01 missing, 10 het, 11 hom A2; a fifth person in the second byte
+    bim, fam = frames(1, 5)
+    bim.to_csv(tmp_path / "x.bim", sep="\t", header=False, index=False)
+    fam.to_csv(tmp_path / "x.fam", sep="\t", header=False, index=False)
+    (tmp_path / "x.bed").write_bytes(bytes([0x6C, 0x1B, 0x01, 0b11_10_01_00, 0b00_00_00_10]))
+    packed = Fileset([tmp_path / "x"]).packed(0, 1)
+    np.testing.assert_array_equal(decode_int8(packed, 5), [[2, -1, 1, 0, 1]])
+    np.testing.assert_array_equal(decode(packed, 5), np.array([[2, np.nan, 1, 0, 1]], dtype=np.float32))
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 8, 31, 32, 37, 101])
+def test_round_trip_and_counts(tmp_path, n):
+    rng = np.random.default_rng(n)
+    genotypes = rng.integers(-1, 3, (50, n)).astype(np.int8)
+    prefix = write(tmp_path, genotypes)
+    files = Fileset([prefix, prefix])
+    assert (files.n_variants, files.n_samples) == (100, n)
+    np.testing.assert_array_equal(
+        decode_int8(files.packed(40, 60), n), np.concatenate([genotypes[40:], genotypes[:10]])
+    )
+    np.testing.assert_array_equal(decode_int8(files.take(np.array([3, 77, 51])), n), genotypes[[3, 27, 1]])
+    mask = rng.random(n) < 0.6
+    inside = genotypes[:, mask]
+    expected = np.stack([(inside == k).sum(1) for k in (2, 1, 0, -1)], axis=1)
+    np.testing.assert_array_equal(count_genotypes(files.packed(0, 50), pack_mask(mask)), expected)
+    by_person = np.stack([(genotypes == k).sum(0) for k in (2, 1, 0, -1)], axis=1)
+    np.testing.assert_array_equal(count_people(files.packed(0, 50), n), by_person)
+
+
+def test_blocks_never_cross_files(tmp_path):
+    genotypes = np.zeros((7, 3), dtype=np.int8)
+    files = Fileset([write(tmp_path, genotypes, "a"), write(tmp_path, genotypes, "b")])
+    assert [(a, b) for a, b, _ in files.blocks(2, 13, 4)] == [(2, 6), (6, 7), (7, 11), (11, 13)]
+
+
+def test_packed_is_a_view_of_the_file(tmp_path):
+    files = Fileset([write(tmp_path, np.zeros((7, 3), dtype=np.int8))])
+    assert not files.packed(1, 5).flags.owndata
+
+
+def test_missing_value_of_decode(tmp_path):
+    genotypes = np.array([[-1, 2, 0]], dtype=np.int8)
+    packed = Fileset([write(tmp_path, genotypes)]).packed(0, 1)
+    np.testing.assert_array_equal(decode(packed, 3, missing=0.5, dtype=np.float64), [[0.5, 2, 0]])
+
+
+def test_pandas_plink_reads_the_same_dosages(tmp_path, monkeypatch):
+    import warnings
+
+    monkeypatch.setenv("DISABLE_PANDERA_IMPORT_WARNING", "True")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # warnings of its dependencies are not ours
+        from pandas_plink import read_plink1_bin
+
+        rng = np.random.default_rng(5)
+        genotypes = rng.integers(-1, 3, (40, 23)).astype(np.int8)
+        prefix = write(tmp_path, genotypes)
+        array = read_plink1_bin(f"{prefix}.bed", verbose=False, ref="a0").values.T
+    np.testing.assert_array_equal(decode(Fileset([prefix]).packed(0, 40), 23), array.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda b: b[:-1], "truncated"),
+        (lambda b: b[:-2], "holds 6 variants"),
+        (lambda b: b[:2] + b"\x00" + b[3:], "individual-major"),
+        (lambda b: b"PK" + b[2:], "not a PLINK 1 .bed"),
+        (lambda b: b"", "not a PLINK 1 .bed"),
+        (lambda b: b[:2] + b"\x07" + b[3:], "unknown .bed mode"),
+    ],
+)
+def test_wrong_bed(tmp_path, change, message):
+    prefix = write(tmp_path, np.zeros((7, 6), dtype=np.int8))
+    bed = prefix.with_suffix(".bed")
+    bed.write_bytes(change(bed.read_bytes()))
+    with pytest.raises(InputError, match=message) as error:
+        Fileset([prefix])
+    assert str(bed) in str(error.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    prefix = write(tmp_path, np.zeros((7, 6), dtype=np.int8))
+    prefix.with_suffix(".bim").unlink()
+    with pytest.raises(InputError, match=r"x\.bim: no such file"):
+        Fileset([prefix])
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"), [("", 0), ("a\n", 1), ("a\nb", 2), ("a\nb\n", 2), ("a\nb\n\n", 2), ("a\nb\n\n\n", 2)]
+)
+def test_count_lines(tmp_path, text, lines):
+    (tmp_path / "t").write_text(text)
+    assert count_lines(tmp_path / "t") == lines
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("1", "1"),
+        ("chr7", "7"),
+        ("CHRX", "X"),
+        ("23", "X"),
+        ("25", "XY"),
+        ("PAR1", "XY"),
+        ("chrM", "MT"),
+        ("26", "MT"),
+        ("0", None),
+        ("GL000", None),
+    ],
+)
+def test_chromosome_names(code, name):
+    assert normalise(code) == name
+
+
+def test_pseudo_autosomal_bounds():
+    chromosome = np.array(["X", "X", "XY", "1", "X"])
+    position = np.array([2_781_479, 2_781_480, 5_000_000, 100_000, 155_701_383])
+    np.testing.assert_array_equal(in_par(chromosome, position, "GRCh38"), [True, False, True, False, True])
