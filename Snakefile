@@ -5,7 +5,10 @@ from snakemake.utils import min_version
 min_version("9.8")
 
 
-configfile: "config/config.yaml"
+if "cohorts" not in config:
+
+    # a config given with --configfile, or by a module, stands for itself: it is not merged with the demo
+    configfile: "config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"

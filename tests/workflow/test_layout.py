@@ -1,0 +1,77 @@
+"""What must agree with what: library list, environments, rules, scripts, logs."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = {
+    name: (path, body)
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk"))
+    for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.M | re.S)
+}
+
+
+def test_library_list_is_complete():
+    listed = (ROOT / "workflow/library.txt").read_text().split()
+    there = sorted(str(p.relative_to(ROOT / "src/deepnull_gwas")) for p in (ROOT / "src/deepnull_gwas").rglob("*.py"))
+    assert sorted(listed) == there, "workflow/library.txt must name every file of the library (a remote module fetches only these)"
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_rule_is_complete(name):
+    path, body = RULES[name]
+    assert body.lstrip().startswith('"""'), f"{path.name}: rule {name} has no docstring"
+    for part in ("log:", "benchmark:", "threads:", "mem_mb=", "runtime=", "script:", "conda:"):
+        assert part in body, f"{path.name}: rule {name} has no {part}"
+    assert f"../scripts/{name}.py" in body
+    assert f"<logs>/{name}" in body
+    assert f"<benchmarks>/{name}" in body
+    for banned in ("lambda", "run:", "{prefix}"):
+        assert banned not in body
+
+
+def test_scripts_are_thin_and_all_used():
+    scripts = {p.stem: p.read_text() for p in (ROOT / "workflow/scripts").glob("*.py")}
+    assert set(scripts) == set(RULES)
+    for name, text in scripts.items():
+        assert len(text.splitlines()) <= 25, f"{name}.py has more than 25 lines"
+        assert "log_to(snakemake.log[0])" in text
+
+
+def test_conda_environment_agrees_with_the_lock_file():
+    lock = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split() if "==" in line)
+    environment = yaml.safe_load((ROOT / "envs/deepnull-gwas.yaml").read_text())["dependencies"]
+    pip = next(d["pip"] for d in environment if isinstance(d, dict))
+    found = dict(re.match(r"([\w.-]+) ?==?([\w.]+)$", d).groups() for d in [d for d in environment if isinstance(d, str)] + pip if "=" in d)
+    found.pop("python")
+    names = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
+    for name, version in found.items():
+        assert lock[names.get(name, name)] == version, name
+    needed = {re.match(r"[\w.-]+", d)[0].lower() for d in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]}
+    assert needed - {"snakemake"} == {names.get(n, n) for n in found}
+
+
+def test_the_library_never_imports_snakemake():
+    for path in (ROOT / "src").rglob("*.py"):
+        assert not re.search(r"^\s*(import|from) snakemake", path.read_text(), flags=re.M), path
+
+
+def test_layers_of_the_library():
+    """A module imports only from its own folder, from those listed above it in the design, and from `genotypes`."""
+    order = ["genotypes", "cohort", "deepnull", "association", "results", "report"]
+    allowed = {folder: set(order[: i + 1]) for i, folder in enumerate(order)} | {"simulate": {"simulate", "genotypes"}}
+    heavy = {"torch": {"deepnull"}, "matplotlib": {"report"}}
+    for folder, may in allowed.items():
+        for path in (ROOT / "src/deepnull_gwas" / folder).rglob("*.py"):
+            text = path.read_text()
+            for used in re.findall(r"from deepnull_gwas\.(\w+)", text):
+                assert used in may | {"errors", "tables", "logs"}, f"{path}: imports {used}"
+            for package, where in heavy.items():
+                if re.search(rf"^\s*(import|from) {package}\b", text, flags=re.M):
+                    assert folder in where, f"{path}: imports {package}"
