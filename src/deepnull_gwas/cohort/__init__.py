@@ -1,0 +1,1 @@
+"""People of a cohort: sample table, covariates, quality control, population structure."""

@@ -1,0 +1,628 @@
+"""The configuration: validated as a whole before any job, defaults filled from the schemas, as plain dataclasses.
+
+Read each time that Snakemake parses the workflow (on a cluster: in every job), so it imports light things only.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import functools
+import glob
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deepnull_gwas.cohort import include
+from deepnull_gwas.errors import InputError, InputErrors, nearest, some
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+#: Folders that the workflow itself makes in results/{cohort}.
+RESERVED_STUDIES = ("qc", "structure", "associations", "simulated")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_PLACEHOLDER = "{chromosome}"
+_CHROMOSOME_ORDER = {c: i for i, c in enumerate([*map(str, range(1, 23)), "X", "Y", "XY", "MT"])}
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One set of people: read from ``filesets`` and ``samples``, or simulated.
+
+    Attributes
+    ----------
+    filesets
+        PLINK prefixes in numeric order of the chromosomes; empty for a simulated cohort.
+    samples
+        Path of the sample table; None for a simulated cohort.
+    missing_values
+        What stands for a missing value in the sample table.
+    qc, structure
+        The global settings with the cohort's own put over them.
+    chunks
+        Number of chunks of the variants.
+    simulate
+        Settings of the simulation, defaults filled, or None.
+    """
+
+    name: str
+    genome_build: str
+    chunks: int
+    qc: dict[str, Any]
+    structure: dict[str, Any]
+    filesets: tuple[str, ...] = ()
+    samples: str | None = None
+    sample_id: str = "IID"
+    family_id: str | None = None
+    sex: str | None = None
+    missing_values: tuple[str, ...] = ()
+    simulate: dict[str, Any] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Give what ingestion depends on, as JSON can hold it."""
+        return {
+            "cohort": self.name,
+            "genome_build": self.genome_build,
+            "sample_id": self.sample_id,
+            "family_id": self.family_id,
+            "sex": self.sex,
+            "missing_values": list(self.missing_values),
+        }
+
+
+@dataclass(frozen=True)
+class Study:
+    """One row of the studies sheet, with defaults filled."""
+
+    name: str
+    cohort: str
+    phenotype: str
+    trait: str
+    covariates: tuple[str, ...] = ()
+    categorical_covariates: tuple[str, ...] = ()
+    transform: str = "none"
+    case_value: str | None = None
+    control_value: str | None = None
+    batch: str = "main"
+    include: str | None = None
+    pcs: int = 0
+    arms: tuple[str, ...] = ("baseline", "deepnull")
+
+    def settings(self) -> dict[str, Any]:
+        """Give what the study's own steps depend on, as JSON can hold it (not its batch, nor its arms)."""
+        return {
+            "study": self.name,
+            "cohort": self.cohort,
+            "phenotype": self.phenotype,
+            "trait": self.trait,
+            "covariates": list(self.covariates),
+            "categorical_covariates": list(self.categorical_covariates),
+            "transform": self.transform,
+            "case_value": self.case_value,
+            "control_value": self.control_value,
+            "include": self.include,
+            "pcs": self.pcs,
+        }
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration.
+
+    Attributes
+    ----------
+    cohorts
+        The cohorts that some study uses, by name.
+    studies
+        All studies, in the order of the sheet.
+    deepnull, association, report
+        Settings by key, defaults filled.
+    """
+
+    seed: int
+    cohorts: dict[str, Cohort]
+    studies: list[Study]
+    deepnull: dict[str, Any]
+    association: dict[str, Any]
+    report: dict[str, Any]
+    qc: dict[str, Any] = field(default_factory=dict)
+    structure: dict[str, Any] = field(default_factory=dict)
+
+    def studies_of(self, cohort: str) -> list[Study]:
+        """List a cohort's studies in the order of the sheet."""
+        return [s for s in self.studies if s.cohort == cohort]
+
+    def batches(self, cohort: str) -> dict[str, list[Study]]:
+        """Give a cohort's studies by batch, both in the order of the sheet."""
+        batches: dict[str, list[Study]] = {}
+        for study in self.studies_of(cohort):
+            batches.setdefault(study.batch, []).append(study)
+        return batches
+
+    def study(self, cohort: str, name: str) -> Study:
+        """Give one study.
+
+        Raises
+        ------
+        KeyError
+            When the sheet has no such study in that cohort.
+        """
+        return self._by_name[cohort, name]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[tuple[str, str], Study]:
+        return {(s.cohort, s.name): s for s in self.studies}
+
+
+def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str | Path = SCHEMAS) -> Config:
+    """Validate a configuration with its studies sheet and the files it names, and fill in the defaults.
+
+    Parameters
+    ----------
+    config
+        As read from YAML; it is not changed.
+    base
+        Folder to which its relative paths refer (the working directory of the run). The paths stay as they were written.
+    schemas
+        Folder of ``config.schema.yaml`` and ``studies.schema.yaml``.
+
+    Raises
+    ------
+    InputErrors
+        With everything that is wrong, each problem naming its key or its row and column, what was found, and what is allowed.
+    """
+    base = Path(base)
+    schema = _read_schema(Path(schemas) / "config.schema.yaml")
+    row_schema = _read_schema(Path(schemas) / "studies.schema.yaml")
+    given = _coerce(copy.deepcopy(_plain(config)), schema, schema)
+    problems = list(_check(given, schema, _place_in_config))
+    cohorts = _dict(given.get("cohorts"))
+    rows: list[tuple[int, dict[str, Any]]] = []
+    if isinstance(given.get("studies"), str) and given["studies"]:
+        rows, sheet_problems = _read_sheet(given["studies"], base, row_schema)
+        problems += sheet_problems
+    filled = _fill(given, schema, schema)
+    used = {row.get("cohort") for _, row in rows}
+    built: dict[str, Cohort] = {}
+    for name, raw in cohorts.items():
+        if isinstance(raw, dict):
+            cohort, cohort_problems = _build_cohort(str(name), raw, filled, schema, base, look=name in used)
+            problems += cohort_problems
+            built[str(name)] = cohort
+    problems += _check_rows(rows, str(given.get("studies")), list(cohorts), built)
+    if problems:
+        raise InputErrors(list(dict.fromkeys(problems)))
+    studies = [_build_study(row, built[row["cohort"]], row_schema) for _, row in rows]
+    return Config(
+        seed=filled["seed"],
+        cohorts={name: cohort for name, cohort in built.items() if name in used},
+        studies=studies,
+        deepnull=filled["deepnull"],
+        association=filled["association"],
+        report=filled["report"],
+        qc=filled["qc"],
+        structure=filled["structure"],
+    )
+
+
+# --- schemas -----------------------------------------------------------------
+
+
+def _read_schema(path: Path) -> dict[str, Any]:
+    # the C loader is ten times faster where libyaml is there
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _plain(value: Any) -> Any:
+    """Copy into plain dicts and lists (Snakemake hands over dicts of its own kinds)."""
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
+    """Follow a ``$ref`` into ``$defs``; keys beside it go before."""
+    if "$ref" in schema:
+        target = root["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+        return {**_resolve(target, root), **{k: v for k, v in schema.items() if k != "$ref"}}
+    return schema
+
+
+def _children(value: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    other = schema.get("additionalProperties")
+    for key in value:
+        if key in schema.get("properties", {}):
+            yield key, schema["properties"][key]
+        elif isinstance(other, dict):
+            yield key, other
+
+
+def _coerce(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+    """Turn texts into numbers where numbers are meant: YAML 1.1 reads ``1e-15`` as text."""
+    schema = _resolve(schema, root)
+    if isinstance(value, dict):
+        for key, child in _children(value, schema):
+            value[key] = _coerce(value[key], child, root)
+    elif schema.get("type") == "number" and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    return value
+
+
+def _fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+    """Copy a value with the defaults of its schema put where a key is absent (jsonschema itself fills nothing)."""
+    schema = _resolve(schema, root)
+    if not isinstance(value, dict):
+        return value
+    filled = dict(value)
+    for key, child in schema.get("properties", {}).items():
+        child = _resolve(child, root)
+        if key not in filled and "default" in child:
+            filled[key] = copy.deepcopy(child["default"])
+    for key, child in _children(filled, schema):
+        filled[key] = _fill(filled[key], child, root)
+    return filled
+
+
+def _check(value: Any, schema: dict[str, Any], place: Callable[[list[str]], str]) -> Iterator[str]:
+    """Yield a message for each thing that does not fit the schema; ``place`` names the place of a list of keys."""
+    from jsonschema import Draft202012Validator
+
+    for error in sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
+        yield from _explain(error, [str(p) for p in error.absolute_path], place)
+
+
+def _place_in_config(keys: list[str]) -> str:
+    return ": ".join(["config", *([".".join(keys)] if keys else [])])
+
+
+_KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping of keys to values",
+    "null": "nothing",
+}
+
+
+def _explain(error: Any, keys: list[str], place: Callable[[list[str]], str]) -> Iterator[str]:
+    found, limit, path = error.instance, error.validator_value, place(keys)
+    match error.validator:
+        case "additionalProperties":
+            allowed = list(error.schema.get("properties", {}))
+            for key in found:
+                if key not in allowed:
+                    yield f"{place([*keys, str(key)])}: unknown key; allowed: {', '.join(allowed)}{nearest(key, allowed)}"
+        case "required":
+            for key in limit:
+                if key not in found and error.message.startswith(repr(key)):
+                    about = error.schema.get("properties", {}).get(key, {}).get("description", "")
+                    yield f"{place([*keys, key])}: missing, and it is needed" + (f" ({about.strip()})" if about else "")
+        case "enum":
+            allowed = list(dict.fromkeys(str(v) for v in limit))
+            yield f"{path}: found {_show(found)}, allowed: {', '.join(allowed)}{nearest(str(found), allowed)}"
+        case "type":
+            kinds = " or ".join(_KINDS[k] for k in ([limit] if isinstance(limit, str) else limit))
+            yield f"{path}: found {_show(found)}, expected {kinds}"
+        case "pattern":
+            yield f"{path}: found {_show(found)}; a name has letters, digits, '_' and '-' only and starts with a letter or digit"
+        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum":
+            word = {
+                "minimum": "at least",
+                "exclusiveMinimum": "more than",
+                "maximum": "at most",
+                "exclusiveMaximum": "less than",
+            }[error.validator]
+            yield f"{path}: found {_show(found)}, expected {word} {limit}"
+        case "minItems" | "minLength" | "minProperties":
+            yield f"{path}: is empty, expected at least {limit} {'entry' if limit == 1 else 'entries'}"
+        case _:
+            yield f"{path}: {error.message}"
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+# --- cohorts -----------------------------------------------------------------
+
+
+def _build_cohort(
+    name: str, raw: dict[str, Any], filled: dict[str, Any], schema: dict[str, Any], base: Path, look: bool
+) -> tuple[Cohort, list[str]]:
+    """Build a cohort; ``look`` says whether its files are looked for (those of a cohort without studies need not be there)."""
+    where = f"config: cohorts.{name}"
+    problems: list[str] = []
+    settings = {k: v for k, v in raw.items() if k not in ("qc", "structure")}
+    settings = _fill(settings, schema["$defs"]["cohort"], schema)
+    merged = {}
+    for key in ("qc", "structure"):
+        own = raw.get(key)
+        merged[key] = {**_dict(filled.get(key)), **_dict(own)}
+    simulate, genotypes, samples = raw.get("simulate"), raw.get("genotypes"), raw.get("samples")
+    filesets: list[str] = []
+    if simulate is not None and genotypes is not None:
+        problems.append(
+            f"{where}: has both 'genotypes' and 'simulate'; give one of them (a config file given by --configfile is put over "
+            "config/config.yaml key by key: use a cohort name of your own there)"
+        )
+    elif simulate is None and genotypes is None:
+        problems.append(
+            f"{where}: has neither 'genotypes' nor 'simulate'; give the path of a PLINK fileset, or settings of a simulation"
+        )
+    elif simulate is not None:
+        if samples is not None:
+            problems.append(f"{where}.samples: a simulated cohort makes its own sample table; remove this key")
+        if isinstance(simulate, dict):
+            chromosomes = settings["simulate"].get("chromosomes")
+            if isinstance(chromosomes, list):
+                settings["simulate"]["chromosomes"] = [str(c) for c in chromosomes]
+            problems += _check_simulation(settings["simulate"], f"{where}.simulate")
+    else:
+        if samples is None:
+            problems.append(f"{where}.samples: missing, and it is needed (the path of the sample table)")
+        elif look and isinstance(samples, str) and not (base / samples).is_file():
+            problems.append(f"{where}.samples: no such file: {samples}{_nearest_file(base / samples)}")
+        if look and isinstance(genotypes, str) and genotypes:
+            filesets, found_problems = _find_filesets(genotypes, base, f"{where}.genotypes")
+            problems += found_problems
+    cohort = Cohort(
+        name=name,
+        genome_build=settings.get("genome_build", ""),
+        chunks=settings.get("chunks", _dict(filled.get("association")).get("chunks")),
+        qc=merged["qc"],
+        structure=merged["structure"],
+        filesets=tuple(filesets),
+        samples=samples,
+        sample_id=settings["sample_id"],
+        family_id=settings["family_id"],
+        sex=settings["sex"],
+        missing_values=tuple(str(v) for v in settings["missing_values"])
+        if isinstance(settings["missing_values"], list)
+        else (),
+        simulate=settings.get("simulate"),
+    )
+    return cohort, problems
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _check_simulation(simulate: dict[str, Any], where: str) -> Iterator[str]:
+    people, related = simulate.get("people"), [simulate.get("sibling_pairs"), simulate.get("parent_child_pairs")]
+    if all(isinstance(v, int) for v in [people, *related]) and 2 * sum(related) > people:
+        yield f"{where}: {sum(related)} pairs of relatives need {2 * sum(related)} people, but people is {people}"
+    for name, phenotype in _dict(simulate.get("phenotypes")).items():
+        if name in ("FID", "IID", "sex", "age", "bmi", "smoking", "site"):
+            yield f"{where}.phenotypes.{name}: this name is a column of every simulated sample table; choose another"
+        if not isinstance(phenotype, dict):
+            continue
+        shares = [phenotype.get("heritability"), phenotype.get("covariate_variance")]
+        if phenotype.get("covariate_effects") == "none":
+            shares[1] = 0
+        if all(isinstance(v, int | float) for v in shares) and sum(shares) > 1:
+            yield (
+                f"{where}.phenotypes.{name}: heritability {shares[0]} and covariate_variance {shares[1]} are shares of one variance; "
+                "their sum may not exceed 1"
+            )
+
+
+def _nearest_file(path: Path, of_suffix: bool = False) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"; the folder {folder} does not exist"
+    return nearest(path.name, [p.name for p in folder.iterdir() if not of_suffix or p.suffix == path.suffix])
+
+
+def _find_filesets(genotypes: str, base: Path, where: str) -> tuple[list[str], list[str]]:
+    """Find the PLINK prefixes that a prefix or a pattern means, in numeric order of the chromosomes."""
+    if unknown := [p for p in re.findall(r"\{[^{}]*\}", genotypes) if p != _PLACEHOLDER]:
+        return [], [f"{where}: unknown placeholder {unknown[0]} in '{genotypes}', allowed: {_PLACEHOLDER}"]
+    if _PLACEHOLDER not in genotypes:
+        prefix = genotypes.removesuffix(".bed")
+        return [prefix], list(_missing_files(prefix, base, where))
+    pattern = genotypes.removesuffix(".bed")
+    first, *rest = [re.escape(part) for part in pattern.split(_PLACEHOLDER)]
+    matcher = re.compile(first + "([^/]+)" + r"\1".join(rest)) if rest else re.compile(first)
+    # names first seen in .bim or .fam only are named as incomplete below
+    prefixes = set()
+    anything = [pattern.replace(_PLACEHOLDER, "*")]
+    literal = "*".join(glob.escape(part) for part in pattern.split(_PLACEHOLDER))
+    for extension in (".bed", ".bim", ".fam"):
+        root = "" if Path(pattern).is_absolute() else base
+        found = glob.glob(f"{literal}{extension}", root_dir=root or None)
+        prefixes |= {f.removesuffix(extension) for f in found}
+    by_chromosome: dict[str, list[str]] = {}
+    others = []
+    for prefix in sorted(prefixes):
+        match = matcher.fullmatch(prefix)
+        name = _chromosome(match.group(1)) if match else None
+        if name is None:
+            others.append(prefix)
+        else:
+            by_chromosome.setdefault(name, []).append(prefix)
+    if not by_chromosome:
+        folder = (base / pattern.split(_PLACEHOLDER)[0]).parent
+        seen = f"; found {some(others)}, whose {_PLACEHOLDER} is no chromosome" if others else ""
+        seen = f"; the folder {folder} does not exist" if not folder.is_dir() and not others else seen
+        return [], [
+            f"{where}: the pattern '{genotypes}' matches no chromosome (looked for {anything[0]}.bed with 1-22, X, Y, XY, MT or 23-26 "
+            f"in the place of the star){seen}"
+        ]
+    problems = [
+        f"{where}: chromosome {name} is matched more than once: {', '.join(found)}"
+        for name, found in by_chromosome.items()
+        if len(found) > 1
+    ]
+    ordered = [by_chromosome[name][0] for name in sorted(by_chromosome, key=_CHROMOSOME_ORDER.__getitem__)]
+    for prefix in ordered:
+        problems += _missing_files(prefix, base, where)
+    return ordered, problems
+
+
+def _chromosome(code: str) -> str | None:
+    # the same aliases as genotypes.chromosomes.normalise, which imports numpy; a test holds the two together
+    text = code.upper().removeprefix("CHR")
+    text = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "PAR1": "XY", "PAR2": "XY", "M": "MT"}.get(text, text)
+    if re.fullmatch(r"0[1-9]", text):
+        text = text[1]
+    return text if text in _CHROMOSOME_ORDER else None
+
+
+def _missing_files(prefix: str, base: Path, where: str) -> Iterator[str]:
+    for extension in (".bed", ".bim", ".fam"):
+        if not (base / f"{prefix}{extension}").is_file():
+            yield f"{where}: no such file: {prefix}{extension}{_nearest_file(base / (prefix + extension), of_suffix=True)}"
+
+
+# --- studies -----------------------------------------------------------------
+
+
+def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tuple[int, dict[str, Any]]], list[str]]:
+    """Read the studies sheet into rows with their numbers (the header's is 1 unless comments go before)."""
+    file = base / path
+    if not file.is_file():
+        return [], [f"config: studies: no such file: {path}{_nearest_file(file)}"]
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = file.read_bytes()[: error.start].count(b"\n") + 1
+        return [], [f"{path}: row {row}: not UTF-8 text; save the sheet as UTF-8 (TSV or CSV)"]
+    delimiter = "," if file.suffix.lower() == ".csv" else "\t"
+    allowed = list(schema["properties"])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header: list[str] | None = None
+    problems: list[str] = []
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for cells in reader:
+        cells = [c.strip() for c in cells]
+        if not any(cells) or cells[0].startswith("#"):
+            continue
+        if header is None:
+            header = cells
+            while header and not header[-1]:
+                header.pop()
+            for name in dict.fromkeys(header):
+                if name not in allowed:
+                    hint = "; the file's columns must be separated by tabs" if delimiter == "\t" and len(header) == 1 else ""
+                    problems.append(f"{path}: unknown column '{name}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}")
+                if header.count(name) > 1:
+                    problems.append(f"{path}: column '{name}' is there {header.count(name)} times")
+            for name in schema["required"]:
+                if name not in header:
+                    problems.append(f"{path}: column '{name}' is missing ({schema['properties'][name]['description'].strip()})")
+            if problems:
+                return [], problems
+            continue
+        row = reader.line_num
+        if len(cells) > len(header) and any(cells[len(header) :]):
+            problems.append(f"{path}: row {row}: {len(cells)} cells, but the header has {len(header)}")
+            continue
+        values: dict[str, Any] = {}
+        for name, cell in zip(header, cells, strict=False):
+            if cell:
+                values[name] = _read_cell(cell, schema["properties"][name])
+        rows.append((row, values))
+        problems += _check(values, schema, functools.partial(_place_in_sheet, path, row))
+    if header is None:
+        problems.append(f"{path}: is empty; expected a header with {', '.join(schema['required'])} and one row a study")
+    elif not rows and not problems:
+        problems.append(f"{path}: has a header but no study")
+    return rows, problems
+
+
+def _place_in_sheet(path: str, row: int, keys: list[str]) -> str:
+    return f"{path}: row {row}" + (f", column {keys[0]}" if keys else "")
+
+
+def _read_cell(cell: str, schema: dict[str, Any]) -> Any:
+    kinds = schema.get("type", "string")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "array" in kinds:
+        return [part.strip() for part in cell.split(",") if part.strip()]
+    if "integer" in kinds and re.fullmatch(r"-?\d+(\.0*)?", cell):
+        return int(float(cell))
+    return cell
+
+
+def _check_rows(
+    rows: list[tuple[int, dict[str, Any]]], path: str, names: Iterable[str], cohorts: Mapping[str, Cohort]
+) -> Iterator[str]:
+    """Yield what is wrong with rows beyond the schema."""
+    seen: dict[tuple[str, str], int] = {}
+    names = [str(n) for n in names]
+    for number, row in rows:
+        where = f"{path}: row {number}"
+        study, cohort = row.get("study"), row.get("cohort")
+        if cohort is not None and cohort not in names:
+            yield f"{where}, column cohort: unknown cohort '{cohort}', the config has: {', '.join(names)}{nearest(cohort, names)}"
+        if study in RESERVED_STUDIES:
+            yield f"{where}, column study: '{study}' is a folder of the workflow's own; choose another name"
+        if study is not None and (before := seen.setdefault((str(cohort), study), number)) != number:
+            yield f"{where}, column study: study '{study}' of cohort '{cohort}' is there already (row {before}); names must be unique in a cohort"
+        covariates = _list(row.get("covariates"))
+        for name in dict.fromkeys(c for c in covariates if covariates.count(c) > 1):
+            yield f"{where}, column covariates: '{name}' is listed {covariates.count(name)} times"
+        for name in _list(row.get("categorical_covariates")):
+            if name not in covariates:
+                yield (
+                    f"{where}, column categorical_covariates: '{name}' is not among the covariates ({', '.join(covariates) or 'none'}); "
+                    f"list it in both columns{nearest(name, covariates)}"
+                )
+        if row.get("phenotype") in covariates:
+            yield f"{where}, column covariates: '{row['phenotype']}' is the phenotype itself"
+        binary = row.get("trait") == "binary"
+        if binary and row.get("transform", "none") != "none":
+            yield f"{where}, column transform: found '{row['transform']}', but a binary trait cannot be transformed; leave it empty"
+        cases = [row.get("case_value"), row.get("control_value")]
+        if any(v is not None for v in cases):
+            if row.get("trait") == "quantitative":
+                yield f"{where}, column case_value: a quantitative trait has no cases; leave case_value and control_value empty"
+            elif None in cases:
+                yield f"{where}, column case_value: give both case_value and control_value, or neither"
+            elif cases[0] == cases[1]:
+                yield f"{where}, column case_value: case_value and control_value are both '{cases[0]}'"
+        if isinstance(row.get("include"), str):
+            try:
+                include.parse(row["include"])
+            except InputError as error:
+                yield f"{where}, column include: {error}"
+        if (built := cohorts.get(str(cohort))) is not None and isinstance(built.structure.get("pcs"), int):
+            computed = built.structure["pcs"]
+            wanted = row.get("pcs", computed)
+            if not isinstance(wanted, int):
+                continue
+            if wanted > computed:
+                yield (
+                    f"{where}, column pcs: found {wanted}, but only {computed} are computed in cohort '{cohort}'; "
+                    f"set structure.pcs to at least {wanted}"
+                )
+            if wanted and (clash := [c for c in covariates if re.fullmatch(r"PC\d+", c) and int(c[2:]) <= wanted]):
+                yield (
+                    f"{where}, column covariates: '{clash[0]}' would be there twice, from the sample table and computed; "
+                    "set pcs to 0 to use the table's own"
+                )
+            if "deepnull" in _list(row.get("arms", ["deepnull"])) and not covariates and not wanted:
+                yield f"{where}, column covariates: the arm deepnull needs at least one covariate; give some, or set arms to baseline"
+
+
+def _list(value: Any) -> list[str]:
+    return value if isinstance(value, list) else []
+
+
+def _build_study(row: dict[str, Any], cohort: Cohort, schema: dict[str, Any]) -> Study:
+    filled = _fill(row, schema, schema)
+    filled["name"] = filled.pop("study")
+    if filled["pcs"] is None:
+        filled["pcs"] = cohort.structure["pcs"]
+    arms = filled["arms"]
+    filled["arms"] = [arm for arm in ("baseline", "deepnull") if arm in arms]
+    return Study(**{k: tuple(v) if isinstance(v, list) else v for k, v in filled.items()})
