@@ -1,0 +1,1 @@
+"""Cohorts with known truth: genotypes from a coalescent, phenotypes with stated effects."""
