@@ -141,8 +141,8 @@ def draw_people(settings: Mapping[str, Any], seed: int) -> People:
         When the pairs need more people than there are.
     """
     n = int(settings["people"])
-    n_siblings = int(settings.get("sibling_pairs", 0))
-    n_parents = int(settings.get("parent_child_pairs", 0))
+    n_siblings = int(settings["sibling_pairs"])
+    n_parents = int(settings["parent_child_pairs"])
     if min(n_siblings, n_parents) < 0 or 2 * (n_siblings + n_parents) > n or n < 4:
         raise InputError(
             f"simulate: {n} people cannot hold {n_siblings} sibling pairs and {n_parents} parent-child pairs; "
@@ -249,7 +249,7 @@ def share_out(total: int, chromosomes: list[str]) -> dict[str, int]:
 
 def _chromosomes(settings: Mapping[str, Any]) -> list[str]:
     names = []
-    for code in settings.get("chromosomes", [1, 2, 3, 4, "X"]):
+    for code in settings["chromosomes"]:
         name = normalise(str(code))
         if name not in LENGTH_MB:
             raise InputError(f"simulate: chromosome '{code}' cannot be simulated; expected 1 to 22 or X")
@@ -414,10 +414,10 @@ def simulate_genotypes(settings: Mapping[str, Any], seed: int, prefix: str | Pat
     prefix = Path(prefix)
     chromosomes = _chromosomes(settings)
     people = draw_people(settings, seed)
-    missing_rate = float(settings.get("missing_rate", 0.01))
+    missing_rate = float(settings["missing_rate"])
     counts = share_out(int(settings["variants"]), chromosomes)
-    if not 0 <= missing_rate < 0.5:
-        raise InputError(f"simulate: missing_rate is {missing_rate}, expected a share from 0 to below .5")
+    if not 0 <= missing_rate <= 0.5:
+        raise InputError(f"simulate: missing_rate is {missing_rate}, expected a share from 0 to .5")
     if min(counts.values()) < 1:
         raise InputError(f"simulate: {settings['variants']} variants are too few for {len(chromosomes)} chromosomes")
     prefix.parent.mkdir(parents=True, exist_ok=True)

@@ -203,8 +203,8 @@ def choose_causal(
     candidates = np.flatnonzero(good)
     if len(candidates) < number:
         raise InputError(
-            f"{where}: {number} causal variants asked for, but only {len(candidates)} variants are well called and have "
-            f"MAF > {CAUSAL_MAF:g}; ask for fewer, or simulate more variants"
+            f"{where}: {number} causal variants asked for, but only {len(candidates)} variants are well called "
+            f"and have MAF > {CAUSAL_MAF:g}; ask for fewer, or simulate more variants"
         )
     order = rng.permutation(candidates)
     if number >= 2 and x[candidates].any():
@@ -268,12 +268,12 @@ def _check(name: str, spec: Mapping[str, Any]) -> tuple[str, str, float, float, 
     if name in (*COVARIATES, "FID", "IID"):
         raise InputError(f"{where}: the name is taken by a column of the sample table; choose another")
     trait = spec.get("trait", "quantitative")
-    effects = spec.get("covariate_effects", "none")
+    effects = spec.get("covariate_effects", "linear")
     for value, allowed, key in ((trait, TRAITS, "trait"), (effects, EFFECTS, "covariate_effects")):
         if value not in allowed:
             raise InputError(f"{where}: {key} is '{value}', expected one of {list(allowed)}{nearest(value, allowed)}")
     heritability = float(spec.get("heritability", 0.3))
-    covariates = 0.0 if effects == "none" else float(spec.get("covariate_variance", 0.2))
+    covariates = 0.0 if effects == "none" else float(spec.get("covariate_variance", 0.3))
     stratification = float(spec.get("stratification", DEFAULT_STRATIFICATION))
     prevalence = float(spec.get("prevalence", 0.3))
     causal = int(spec.get("causal_variants", 20))
@@ -284,9 +284,9 @@ def _check(name: str, spec: Mapping[str, Any]) -> tuple[str, str, float, float, 
         )
     if not 0 < prevalence < 1:
         raise InputError(f"{where}: prevalence is {prevalence:g}, expected a share between 0 and 1")
-    if causal < 0 or (causal == 0) != (heritability == 0):
-        raise InputError(f"{where}: {causal} causal variants do not fit a heritability of {heritability:g}")
-    return trait, effects, heritability, covariates, stratification, prevalence, causal
+    if causal <= 0 < heritability:
+        raise InputError(f"{where}: {causal} causal variants cannot give a heritability of {heritability:g}")
+    return trait, effects, heritability, covariates, stratification, prevalence, causal if heritability else 0
 
 
 def compose(
@@ -487,7 +487,7 @@ def simulate_phenotypes(
         }
     )
     table = pd.concat([table, covariates], axis=1)
-    specs: Mapping[str, Mapping[str, Any]] = settings.get("phenotypes") or {}
+    specs: Mapping[str, Mapping[str, Any]] = settings["phenotypes"]
     for name, spec in specs.items():
         _check(name, spec)
     ancestry = ancestry_axis(fileset, bim, counts) if specs else np.zeros(n)
