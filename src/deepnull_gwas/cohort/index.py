@@ -1,0 +1,320 @@
+"""Ingestion: a cohort's filesets and sample table, checked and laid down as the tables on which everything else rests."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deepnull_gwas.cohort.sample_table import join_samples, read_sample_table
+from deepnull_gwas.errors import InputError, InputErrors, some
+from deepnull_gwas.genotypes.chromosomes import normalise
+from deepnull_gwas.genotypes.fileset import check_bed, count_lines
+from deepnull_gwas.tables import Column, write_json, write_parquet
+
+logger = logging.getLogger(__name__)
+
+VARIANTS = [
+    Column("index", "int64", "number of the variant over all filesets, from 0, in order of analysis"),
+    Column("chromosome", "str", "1 to 22, X, Y, MT, or XY (pseudo-autosomal, as coded by PLINK)"),
+    Column("position", "int64", "1-based position in bp"),
+    Column("id", "str", "the .bim's identifier"),
+    Column("effect_allele", "str", "A1, .bim column 5: the allele that dosages count and betas refer to"),
+    Column("other_allele", "str", "A2, .bim column 6"),
+    Column("file", "int32", "number of the fileset in genotypes.json, from 0"),
+    Column("file_row", "int64", "row in that .bim, from 0"),
+    Column("chunk", "int32", "number of the chunk, from 0"),
+]
+SAMPLES = [
+    Column("sample_index", "int64", "number of the person in the .fam, from 0"),
+    Column("fid", "str", "family ID"),
+    Column("iid", "str", "person's ID"),
+    Column("recorded_sex", "int8", "1 male, 2 female, 0 unknown; from the .fam, completed by the sample table"),
+    Column("in_sample_table", "bool", "whether the sample table has the person"),
+]
+_BIM = ["chromosome", "identifier", "centimorgan", "position", "A1", "A2"]
+_FAM = ["FID", "IID", "father", "mother", "sex", "phenotype"]
+
+
+def plan_chunks(n_variants: int, n_chunks: int) -> np.ndarray:
+    """Part variants into contiguous chunks whose sizes differ by at most one.
+
+    Returns
+    -------
+    int64 array of ``n_chunks + 1`` boundaries; chunk c holds the variants from boundary c to boundary c + 1, exclusive. With fewer variants
+    than chunks some chunks are empty.
+    """
+    return np.arange(n_chunks + 1, dtype=np.int64) * n_variants // n_chunks
+
+
+def index_cohort(
+    prefixes: Sequence[str | Path],
+    table: str | Path,
+    settings: dict[str, Any],
+    chunks: int,
+    out_genotypes: str | Path,
+    out_variants: str | Path,
+    out_samples: str | Path,
+) -> None:
+    """Check a cohort's filesets and sample table, and write down its variants, people and chunks.
+
+    Parameters
+    ----------
+    prefixes
+        PLINK filesets without extension, in the order of analysis.
+    table
+        The sample table.
+    settings
+        ``cohort, genome_build, sample_id, family_id, sex, missing_values`` (``Cohort.settings()``).
+    chunks
+        Number of chunks.
+    out_genotypes, out_variants, out_samples
+        genotypes.json, variants.parquet and samples.parquet. Nothing is written when anything is wrong.
+
+    Raises
+    ------
+    InputErrors
+        With all that is wrong, each problem naming file and row.
+    """
+    prefixes = [str(p) for p in prefixes]
+    problems: list[str] = []
+    bims: list[pd.DataFrame] = []
+    fams: list[pd.DataFrame] = []
+    for prefix in prefixes:
+        logger.info("fileset %s", prefix)
+        bim = _collect(problems, lambda p=prefix: read_bim(f"{p}.bim"))
+        fam = _collect(problems, lambda p=prefix: read_fam(f"{p}.fam"))
+        if bim is not None and fam is not None:
+            _collect(problems, lambda p=prefix, b=bim, f=fam: check_bed(f"{p}.bed", len(b), len(f)))
+        if bim is not None:
+            bims.append(bim)
+        if fam is not None:
+            if fams:
+                _collect(problems, lambda p=prefix, f=fam: _same_people(fams[0], f, f"{prefixes[0]}.fam", f"{p}.fam"))
+            fams.append(fam)
+    samples = None
+    people = f"{prefixes[0]}.fam"
+    known = ("sample_id", "family_id", "sex", "missing_values")
+    read = _collect(problems, lambda: read_sample_table(table, **{k: settings[k] for k in known}))
+    if read is not None and fams:
+        samples = _collect(problems, lambda: join_samples(fams[0], read, people))
+    if problems or samples is None:
+        raise InputErrors(problems)
+
+    variants = pd.concat(bims, ignore_index=True)
+    sizes = [len(b) for b in bims]
+    boundaries = plan_chunks(len(variants), chunks)
+    variants.insert(0, "index", np.arange(len(variants), dtype=np.int64))
+    variants["file"] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    variants["file_row"] = np.concatenate([np.arange(n, dtype=np.int64) for n in sizes])
+    variants["chunk"] = np.repeat(np.arange(chunks, dtype=np.int32), np.diff(boundaries))
+    duplicates = _report_variants(variants)
+    logger.info("%s variants, %s people, %d chunks", f"{len(variants):,}", f"{len(samples):,}", chunks)
+
+    write_parquet(variants, out_variants, VARIANTS)
+    write_parquet(samples, out_samples, SAMPLES)
+    write_json(
+        {
+            "filesets": prefixes,
+            "samples": len(samples),
+            "variants": len(variants),
+            "genome_build": settings["genome_build"],
+            "chunk_boundaries": boundaries,
+            **duplicates,
+        },
+        out_genotypes,
+    )
+
+
+def _collect(problems: list[str], step: Callable[[], Any]) -> Any:
+    """Run a step; keep what is wrong with its input and go on."""
+    try:
+        return step()
+    except InputErrors as error:
+        problems.extend(error.problems)
+    except InputError as error:
+        problems.append(str(error))
+    return None
+
+
+def _read_by_pandas_plink(path: str, kind: str) -> pd.DataFrame:
+    """Read a .bim or .fam by pandas-plink.
+
+    The only place that touches pandas-plink. Its public reader opens the .bed as well and takes the path for a glob pattern; its readers of
+    the two tables do neither.
+    """
+    os.environ["DISABLE_PANDERA_IMPORT_WARNING"] = "True"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what its dependencies say at import concerns nobody here
+        from pandas_plink import _read
+
+        return {"bim": _read._read_bim_noi, "fam": _read._read_fam_noi}[kind](path)
+
+
+def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> pd.DataFrame:
+    """Read a .bim or .fam; where anything is odd, go through its lines to say in which row."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file; a PLINK fileset needs .bed, .bim and .fam")
+    lines = count_lines(path)
+    if lines == 0 or Path(path).stat().st_size == 0:
+        raise InputError(f"{path}: is empty")
+    frame, why = None, ""
+    try:
+        frame = _read_by_pandas_plink(path, kind)
+    except (ValueError, OverflowError) as error:  # pandas' parser errors are ValueErrors
+        why = str(error)
+    texts = [0, 1, 4, 5] if kind == "bim" else range(6)
+    sound = (
+        frame is not None
+        and len(frame) == lines
+        and isinstance(frame.index, pd.RangeIndex)
+        and not any(frame.iloc[:, i].isna().any() for i in texts)
+    )
+    if not sound:
+        frame = _read_line_by_line(path, kind, names, why)
+    return frame
+
+
+def _read_line_by_line(path: str, kind: str, names: Sequence[str], why: str) -> pd.DataFrame:
+    """Say in which rows a .bim or .fam is wrong; give it as it stands if it is right (an ID may be called NA)."""
+    problems, rows = [], []
+    try:
+        lines = Path(path).read_text(encoding="utf-8").rstrip("\r\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text ({error})") from None
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        if len(fields) != 6:
+            problems.append(f"row {number} has {len(fields)} fields")
+        elif kind == "bim" and not _is_integer(fields[3]):
+            problems.append(f"row {number}: position '{fields[3]}' is no whole number below 2^31")
+        rows.append(fields)
+        if len(problems) > 100:
+            break
+    if problems:
+        raise InputError(f"{path}: expected 6 fields a row ({', '.join(names)}); {some(problems, 3)}")
+    frame = pd.DataFrame(rows, columns=list(names), dtype=object)
+    if kind == "bim":
+        frame[names[3]] = frame[names[3]].astype(np.int64)
+    elif why:
+        logger.info("%s: read line by line (%s)", path, why)
+    return frame
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal() and text.isascii() and len(text) <= 10 and int(text) < 2**31
+
+
+def read_bim(path: str) -> pd.DataFrame:
+    """Read and check a .bim.
+
+    Returns
+    -------
+    chromosome (normalised), position (int64), id, effect_allele (A1, column 5), other_allele (A2, column 6), in file order.
+
+    Raises
+    ------
+    InputErrors
+        When rows have not six fields, positions are no whole numbers or negative, chromosomes are unknown, or the two alleles are the same.
+    """
+    raw = _read_plink_table(path, "bim", _BIM)
+    code = raw.iloc[:, 0].astype(object)
+    names = {c: normalise(c) for c in code.unique()}
+    chromosome = code.map(names)
+    position = raw.iloc[:, 3].to_numpy(dtype=np.int64)
+    a1, a2 = (raw.iloc[:, i].to_numpy(dtype=object) for i in (4, 5))
+    problems = []
+    if unknown := [c for c, name in names.items() if name is None]:
+        rows = np.flatnonzero(code.isin(unknown).to_numpy())
+        problems.append(
+            f"{path}: {len(rows)} variants on unknown chromosomes {some([repr(c) for c in unknown])} (rows {some(rows + 1)}); known are 1-22, "
+            "X, Y, XY, MT, 23-26, PAR1, PAR2, with or without 'chr'; remove the others: plink2 --bfile … --chr 1-26 --make-bed --out …"
+        )
+    if (negative := np.flatnonzero(position < 0)).size:
+        problems.append(
+            f"{path}: {negative.size} variants have a negative position (rows {some(negative + 1)}); PLINK leaves such variants out, so do the "
+            "same: plink2 --bfile … --make-bed --out …"
+        )
+    if (same := np.flatnonzero((a1 == a2) & (a1 != "0"))).size:
+        shown = some([f"row {i + 1}: {a1[i]} {a2[i]}" for i in same], 3)
+        problems.append(f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an unknown one")
+    if problems:
+        raise InputErrors(problems)
+    return pd.DataFrame(
+        {
+            "chromosome": chromosome.to_numpy(dtype=object),
+            "position": position,
+            "id": raw.iloc[:, 1].to_numpy(dtype=object),
+            "effect_allele": a1,
+            "other_allele": a2,
+        }
+    )
+
+
+def read_fam(path: str) -> pd.DataFrame:
+    """Read and check a .fam.
+
+    Returns
+    -------
+    fid, iid (text) and sex (int8: 1 male, 2 female, 0 unknown), in file order. Its phenotype is not used.
+
+    Raises
+    ------
+    InputErrors
+        When rows have not six fields, or people are there twice.
+    """
+    raw = _read_plink_table(path, "fam", _FAM)
+    fid, iid, sex = (raw.iloc[:, i].astype(object) for i in (0, 1, 4))
+    people = fid + " " + iid
+    twice = people[people.duplicated(keep=False)]
+    if not twice.empty:
+        shown = [f"{name} (rows {', '.join(str(i + 1) for i in rows.index[:5])})" for name, rows in twice.groupby(twice, sort=False)]
+        raise InputError(f"{path}: {len(shown)} people (FID IID) are there more than once: {some(shown, 3)}; keep one row a person")
+    odd = ~sex.isin(["0", "1", "2", "-9", "NA", "nan"])
+    if odd.any():
+        logger.warning("%s: sex is %s for %d people; taken as unknown (1 male, 2 female)", path, some(sex[odd].unique()), int(odd.sum()))
+    if not raw.iloc[:, 5].isin(["-9", "0", "NA"]).all():
+        logger.info("%s: its phenotype column is not used; phenotypes come from the sample table", path)
+    return pd.DataFrame({"fid": fid, "iid": iid, "sex": sex.map({"1": 1, "2": 2}).fillna(0).astype(np.int8)})
+
+
+def _same_people(first: pd.DataFrame, other: pd.DataFrame, first_path: str, path: str) -> None:
+    if len(first) != len(other):
+        raise InputError(
+            f"{path}: {len(other)} people, but {first_path} has {len(first)}; the filesets of a cohort must hold the same people in the same order"
+        )
+    differs = ((first["fid"] != other["fid"]) | (first["iid"] != other["iid"])).to_numpy()
+    if differs.any():
+        i = int(np.flatnonzero(differs)[0])
+        raise InputError(
+            f"{path}: row {i + 1} is '{other['fid'][i]} {other['iid'][i]}', but '{first['fid'][i]} {first['iid'][i]}' in {first_path} "
+            f"({int(differs.sum())} rows differ); the filesets of a cohort must hold the same people in the same order"
+        )
+
+
+def _report_variants(variants: pd.DataFrame) -> dict[str, int]:
+    """Count and log what is no error, but worth knowing."""
+    ids = variants["id"]
+    named = ids[ids != "."]
+    duplicate_ids = int(named.duplicated(keep=False).sum())
+    at_same = int(variants.duplicated(["chromosome", "position"], keep=False).sum())
+    if duplicate_ids:
+        logger.warning(
+            "%s variants share their ID with another (%s); all are kept and told apart by position and alleles",
+            f"{duplicate_ids:,}", some(named[named.duplicated()].unique(), 3),
+        )  # fmt: skip
+    if at_same:
+        logger.warning("%s variants share their position with another (multi-allelic or duplicated); all are kept", f"{at_same:,}")
+    alleles = pd.unique(variants[["effect_allele", "other_allele"]].to_numpy(dtype=object).ravel())
+    odd = [a for a in alleles if a != "0" and not set(a.upper()) <= set("ACGTN")]
+    if odd:
+        logger.warning("alleles that are not written in A, C, G, T: %s; they are kept as they are", some(odd))
+    per_chromosome = variants["chromosome"].value_counts(sort=False)
+    logger.info("variants by chromosome: %s", some([f"{c}: {n:,}" for c, n in per_chromosome.items()], 30))
+    return {"duplicate_ids": duplicate_ids, "duplicate_positions": at_same}

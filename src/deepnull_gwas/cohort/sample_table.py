@@ -1,0 +1,374 @@
+"""The user's table of phenotypes and covariates: read as text, typed by its values, joined to the genotypes by ID."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import logging
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from deepnull_gwas.errors import InputError, InputErrors, nearest, some
+
+logger = logging.getLogger(__name__)
+
+#: Columns of samples.parquet that are ours.
+RESERVED = ("sample_index", "fid", "iid", "recorded_sex", "in_sample_table")
+_SEX = {"1": 1, "2": 2, "m": 1, "f": 2, "male": 1, "female": 2, "0": 0, "-9": 0, "unknown": 0, "u": 0}
+
+
+@dataclass
+class SampleTable:
+    """A sample table as read.
+
+    Attributes
+    ----------
+    path
+        Where it was read from, for messages.
+    keys
+        One text a person: the IID, or FID and IID with a tab between them.
+    by_family
+        Whether the keys hold the FID.
+    columns
+        The other columns: float64 with NaN where all non-missing values are finite numbers, else text with None.
+    sex
+        1 male, 2 female, 0 unknown; None where the config names no column.
+    """
+
+    path: str
+    keys: pd.Series
+    by_family: bool
+    columns: pd.DataFrame
+    sex: np.ndarray | None
+
+
+def read_sample_table(
+    path: str | Path,
+    sample_id: str = "IID",
+    family_id: str | None = None,
+    sex: str | None = None,
+    missing_values: Sequence[str] = ("", "NA"),
+) -> SampleTable:
+    """Read a sample table: TSV, CSV, columns separated by spaces, or Parquet; text also gzipped.
+
+    Parameters
+    ----------
+    path
+        ``.csv`` is separated by commas (or semicolons), ``.parquet`` is Parquet; of any other the header's first line tells: tabs, commas,
+        or spaces.
+    sample_id, family_id
+        Columns of the person's and the family's ID. Both are always text: leading zeros stay.
+    sex
+        Column of the recorded sex, or None. It comes back as 1 and 2.
+    missing_values
+        What stands for a missing value; those that are numbers are also compared as numbers (-9 meets -9.0). An empty field always is missing.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read or understood: encoding, rows of another length than the header, duplicated columns or IDs, no ID,
+        a column with a reserved name. All problems that can be seen at once come in one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
+    names = table.column_names
+    problems = []
+    if doubled := [n for n in dict.fromkeys(names) if names.count(n) > 1]:
+        problems.append(f"{path}: columns are there more than once: {some(doubled)}; rename or remove them")
+    for key, name in (("sample_id", sample_id), ("family_id", family_id), ("sex", sex)):
+        if name is not None and name not in names:
+            problems.append(f"{path}: no column '{name}' ({key} in the config); found {some(names, 10)}{nearest(name, names)}")
+    ids = [n for n in (family_id, sample_id) if n is not None]
+    set_aside = [n for n in names if family_id is None and n.lower() == "fid" and n not in ids]
+    if taken := [n for n in names if n in RESERVED and n not in (*ids, *set_aside)]:
+        problems.append(f"{path}: column names reserved for the workflow: {some(taken)}; rename them")
+    if table.num_rows == 0:
+        problems.append(f"{path}: has a header but no rows")
+    if problems:
+        raise InputErrors(problems)
+
+    markers = {"", *(str(m) for m in missing_values)}
+    id_columns = [_as_text(table.column(n), markers).to_pandas() for n in ids]
+    for name, values in zip(ids, id_columns):
+        if values.isna().any():
+            rows = np.flatnonzero(values.isna()) + 2
+            problems.append(f"{path}: {len(rows)} rows have no {name} (rows {some(rows)}; the header is row 1)")
+    if problems:
+        raise InputErrors(problems)
+    keys = id_columns[0] if len(ids) == 1 else id_columns[0] + "\t" + id_columns[1]
+    _refuse_duplicates(keys, str(path), ids, set_aside)
+
+    numbers = [float(m) for m in markers if _is_number(m)]
+    columns, sexes = {}, None
+    for name in names:
+        if name in ids or name in set_aside:
+            continue
+        if name == sex:
+            sexes = _decode_sex(table.column(name), markers, str(path), name)
+            columns[name] = np.where(sexes > 0, sexes, np.nan).astype(np.float64)
+        else:
+            columns[name] = _typed(table.column(name), markers, numbers)
+    return SampleTable(str(path), keys, family_id is not None, pd.DataFrame(columns, index=keys.index), sexes)
+
+
+def join_samples(fam: pd.DataFrame, table: SampleTable, where: str) -> pd.DataFrame:
+    """Join a sample table to the people of the genotypes, by ID, never by position.
+
+    Parameters
+    ----------
+    fam
+        fid, iid (text) and sex (1, 2, 0), in the order of the genotypes.
+    table
+        The sample table.
+    where
+        Name of the genotypes' table of people, for messages.
+
+    Returns
+    -------
+    One row a person of ``fam`` in its order: sample_index, fid, iid, recorded_sex, in_sample_table, then the table's columns.
+
+    Raises
+    ------
+    InputError
+        When not one ID is in both, or IDs of the genotypes are not unique.
+    """
+    keys = fam["iid"] if not table.by_family else fam["fid"] + "\t" + fam["iid"]
+    if not table.by_family and (twice := keys[keys.duplicated()]).size:
+        raise InputError(
+            f"{where}: {twice.nunique()} IIDs belong to several people ({some(twice.unique())}), so the sample table cannot be joined by IID; "
+            "give the column with the family ID as family_id in the config"
+        )
+    row = pd.Index(table.keys).get_indexer(pd.Index(keys))
+    found = row >= 0
+    common, smaller = int(found.sum()), min(len(keys), len(table.keys))
+    if not common:
+        raise InputError(_no_overlap(fam, table, keys, where))
+    logger.info(
+        "%s people in %s, %s in %s, %s in both", f"{len(keys):,}", where, f"{len(table.keys):,}", table.path, f"{common:,}"
+    )
+    if common < 0.5 * smaller:
+        logger.warning(
+            "only %s of %s IDs of the smaller side are in both; not in the sample table: %s; not in the genotypes: %s",
+            f"{common:,}", f"{smaller:,}", some(_spell(keys[~found]), 3),
+            some(_spell(table.keys[~table.keys.isin(keys)]), 3),
+        )  # fmt: skip
+    columns = table.columns.take(np.where(found, row, 0)).reset_index(drop=True)
+    columns = columns.where(pd.Series(found), other=np.nan) if not found.all() else columns
+    for name in columns.columns:
+        if columns[name].dtype == object:
+            columns[name] = columns[name].astype(object).where(columns[name].notna(), None)
+    recorded = fam["sex"].to_numpy(dtype=np.int8).copy()
+    if table.sex is not None:
+        told = np.where(found, table.sex[np.where(found, row, 0)], 0).astype(np.int8)
+        contradicts = (told > 0) & (recorded > 0) & (told != recorded)
+        if contradicts.any():
+            logger.warning(
+                "%d people have another sex in the sample table than in the .fam (the sample table's is used): %s",
+                int(contradicts.sum()), some(fam["iid"][contradicts], 10),
+            )  # fmt: skip
+        recorded = np.where(told > 0, told, recorded)
+    own = pd.DataFrame(
+        {
+            "sample_index": np.arange(len(fam), dtype=np.int64),
+            "fid": fam["fid"].to_numpy(dtype=object),
+            "iid": fam["iid"].to_numpy(dtype=object),
+            "recorded_sex": recorded,
+            "in_sample_table": found,
+        }
+    )
+    return pd.concat([own, columns], axis=1)
+
+
+# --- reading -----------------------------------------------------------------
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from None
+
+
+def _read_text(path: Path) -> pa.Table:
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: not a readable gzip file ({error})") from None
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        row = data[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path}: row {row}: not UTF-8 text (byte {data[error.start]:#x}); save it as UTF-8, e.g. `iconv -f latin1 -t utf-8`"
+        ) from None
+    if b"\0" in data[:100_000]:
+        raise InputError(f"{path}: is not text; expected TSV, CSV, columns separated by spaces, or .parquet")
+    if b"\n" not in data and b"\r" in data:
+        data = data.replace(b"\r", b"\n")
+    data = data.lstrip(b"\r\n")
+    first = data.split(b"\n", 1)[0].decode().rstrip("\r")
+    if not first.strip():
+        raise InputError(f"{path}: is empty; expected a header and one row a person")
+    delimiter = _delimiter(path, first)
+    if delimiter == " ":
+        # any run of spaces and tabs separates, as in PLINK's own tables
+        data = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", data))
+        first, delimiter = data.split(b"\n", 1)[0].decode(), "\t"
+    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    header[0] = header[0].lstrip("#")
+    if "" in header:
+        raise InputError(f"{path}: column {header.index('') + 1} of {len(header)} has no name in the header")
+    # columns go by their number while reading: names may be there twice, which is said with the other problems of the header
+    numbers = [str(i) for i in range(len(header))]
+    bad: list[tuple[int | None, int]] = []
+
+    def refuse(row: pyarrow.csv.InvalidRow) -> str:
+        bad.append((row.number, row.actual_columns))
+        return "skip"
+
+    try:
+        table = pyarrow.csv.read_csv(
+            io.BytesIO(data),
+            pyarrow.csv.ReadOptions(column_names=numbers, skip_rows=1, use_threads=False, block_size=1 << 24),
+            pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
+            pyarrow.csv.ConvertOptions(column_types={n: pa.string() for n in numbers}, strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            table = pa.table({n: pa.array([], pa.string()) for n in numbers})
+        else:
+            raise InputError(f"{path}: cannot be read as a table ({error})") from None
+    if bad:
+        shown = some([f"row {number} has {found}" if number is not None else f"one has {found}" for number, found in bad], 3)
+        hint = ""
+        if all(found == len(header) + 1 for _, found in bad):
+            hint = "; row names without a name in the header? (R: write.table(..., row.names = FALSE))"
+        raise InputError(f"{path}: {len(bad)} rows have another number of fields than the header's {len(header)}: {shown}{hint}")
+    return table.rename_columns(header)
+
+
+def _delimiter(path: Path, first: str) -> str:
+    suffixes = [s.lower() for s in path.suffixes]
+    if ".csv" in suffixes:
+        return next((d for d in (",", ";", "\t") if d in first), ",")
+    if "\t" in first:
+        return "\t"
+    if "," in first and not re.search(r"[^,\s][ ]+[^,\s]", first):
+        return ","
+    return " "
+
+
+def _as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
+    """Give a column as trimmed text, null where it is missing."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        # an ID read as a number by another program: 1001.0 was 1001
+        whole = pc.all(pc.equal(pc.floor(column), column)).as_py()
+        column = column.cast(pa.int64()) if whole else column
+    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    return pc.if_else(pc.is_in(text, value_set=pa.array(sorted(markers))), pa.scalar(None, pa.string()), text)
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text) is not None
+
+
+def _typed(column: pa.ChunkedArray, markers: set[str], numbers: Sequence[float]) -> np.ndarray:
+    """Give float64 with NaN where all non-missing values are finite numbers, else objects: text or None."""
+    kind = column.type
+    values: pa.ChunkedArray | None = None
+    text: pa.ChunkedArray | None = None
+    if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        values = column.cast(pa.float64(), safe=False)
+        # NaN stands for missing in tables written by pandas
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
+    else:
+        text = _as_text(column, markers)
+        try:
+            values = text.cast(pa.float64())
+        except pa.ArrowInvalid:
+            return text.to_pandas().to_numpy(dtype=object)
+    if not pc.all(pc.is_finite(values)).as_py() and values.null_count < len(values):
+        text = text if text is not None else values.cast(pa.string())
+        return text.to_pandas().to_numpy(dtype=object)
+    array = values.to_pandas().to_numpy(dtype=np.float64, copy=True)
+    if numbers:
+        array[np.isin(array, numbers)] = np.nan
+    return array
+
+
+def _decode_sex(column: pa.ChunkedArray, markers: set[str], path: str, name: str) -> np.ndarray:
+    values = _as_text(column, markers).to_pandas()
+    plain = values.str.lower().str.replace(r"\.0*$", "", regex=True)
+    present = set(plain.dropna().unique())
+    if present == {"0", "1"}:
+        raise InputError(
+            f"{path}: column '{name}' (sex in the config) holds 0 and 1; expected 1 or M for males, 2 or F for females (0 means unknown)"
+        )
+    if unknown := sorted(v for v in present if v not in _SEX):
+        first = int(np.flatnonzero(plain == unknown[0])[0])
+        raise InputError(
+            f"{path}: column '{name}' (sex in the config) holds {some([repr(values[first])] + [repr(u) for u in unknown[1:]])} (row {first + 2}); "
+            "expected 1/M/male, 2/F/female, 0 or a missing value"
+        )
+    return plain.map(_SEX).fillna(0).to_numpy(dtype=np.int8)
+
+
+def _refuse_duplicates(keys: pd.Series, path: str, ids: Sequence[str], set_aside: Sequence[str]) -> None:
+    twice = keys[keys.duplicated(keep=False)]
+    if twice.empty:
+        return
+    shown = [
+        f"{_spell([key])[0]} (rows {', '.join(str(i + 2) for i in group.index[:5])})" for key, group in twice.groupby(twice, sort=False)
+    ]
+    hint = f"; if IDs are unique only within families, give family_id: {set_aside[0]}" if set_aside else ""
+    raise InputError(f"{path}: {len(shown)} IDs ({'+'.join(ids)}) are there more than once: {some(shown)}; keep one row a person{hint}")
+
+
+def _spell(keys: Sequence[str] | pd.Series) -> list[str]:
+    return [str(k).replace("\t", " ") for k in keys]
+
+
+def _no_overlap(fam: pd.DataFrame, table: SampleTable, keys: pd.Series, where: str) -> str:
+    ours, theirs = set(keys), set(table.keys)
+    hint = "are they of the same people, and is sample_id the right column?"
+    tries = [
+        ("the table's IDs are FID_IID; keep the part after the '_'", set(fam["fid"] + "_" + fam["iid"]), theirs),
+        ("the .fam's IDs are FID_IID, doubled; plink2 --make-bed with --update-ids mends them", {k.rpartition("_")[2] for k in ours}, theirs),
+        ("they differ in upper and lower case only", {k.lower() for k in ours}, {k.lower() for k in theirs}),
+        ("they differ in leading zeros; some program has read IDs as numbers", {k.lstrip("0") for k in ours}, {k.lstrip("0") for k in theirs}),
+        ("the table's IDs end in '.0'; some program has read IDs as numbers", ours, {k.removesuffix(".0") for k in theirs}),
+        ("the table's IDs are the .fam's family IDs", set(fam["fid"]), theirs),
+    ]  # fmt: skip
+    if table.by_family:
+        tries.append(
+            ("the IIDs alone do agree; leave family_id out", set(fam["iid"]), {k.partition("\t")[2] for k in theirs})
+        )
+    for text, left, right in tries:
+        if len(left & right) > 0.1 * min(len(left), len(right)):
+            hint = text
+            break
+    return (
+        f"{table.path}: not one ID in common with {where}: the table has {some(_spell(table.keys[:3]), 3)}, "
+        f"the genotypes {some(_spell(keys[:3]), 3)}; {hint}"
+    )
