@@ -272,7 +272,9 @@ def _check(value: Any, schema: dict[str, Any], place: Callable[[list[str]], str]
     """Yield a message for each thing that does not fit the schema; ``place`` names the place of a list of keys."""
     from jsonschema import Draft202012Validator
 
-    for error in sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]):
+    for error in sorted(
+        Draft202012Validator(schema).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]
+    ):
         yield from _explain(error, [str(p) for p in error.absolute_path], place)
 
 
@@ -512,13 +514,21 @@ def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tup
                 header.pop()
             for name in dict.fromkeys(header):
                 if name not in allowed:
-                    hint = "; the file's columns must be separated by tabs" if delimiter == "\t" and len(header) == 1 else ""
-                    problems.append(f"{path}: unknown column '{name}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}")
+                    hint = (
+                        "; the file's columns must be separated by tabs"
+                        if delimiter == "\t" and len(header) == 1
+                        else ""
+                    )
+                    problems.append(
+                        f"{path}: unknown column '{name}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}"
+                    )
                 if header.count(name) > 1:
                     problems.append(f"{path}: column '{name}' is there {header.count(name)} times")
             for name in schema["required"]:
                 if name not in header:
-                    problems.append(f"{path}: column '{name}' is missing ({schema['properties'][name]['description'].strip()})")
+                    problems.append(
+                        f"{path}: column '{name}' is missing ({schema['properties'][name]['description'].strip()})"
+                    )
             if problems:
                 return [], problems
             continue

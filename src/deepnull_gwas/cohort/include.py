@@ -265,7 +265,9 @@ def _compare(node: Comparison, series: pd.Series, text: str) -> tuple[np.ndarray
     numeric = series.dtype.kind in "biuf"
     if numeric:
         if wrong := [v.text for v in node.values if v.number is None]:
-            raise InputError(f"include '{text}': column '{node.column}' holds numbers and cannot be compared with '{wrong[0]}'")
+            raise InputError(
+                f"include '{text}': column '{node.column}' holds numbers and cannot be compared with '{wrong[0]}'"
+            )
         literals = [v.number for v in node.values]
         values = series.to_numpy(dtype=np.float64)
     else:
@@ -285,6 +287,13 @@ def _compare(node: Comparison, series: pd.Series, text: str) -> tuple[np.ndarray
     if node.operator == "in":
         result = np.isin(values, literals) if numeric else series.isin(literals).to_numpy()
     else:
-        compare = {"==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+        compare = {
+            "==": np.equal,
+            "!=": np.not_equal,
+            "<": np.less,
+            "<=": np.less_equal,
+            ">": np.greater,
+            ">=": np.greater_equal,
+        }
         result = compare[node.operator](values, literals[0]).astype(bool)
     return result & ~missing, ~result & ~missing

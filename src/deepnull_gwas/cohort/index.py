@@ -243,7 +243,9 @@ def read_bim(path: str) -> pd.DataFrame:
         )
     if (same := np.flatnonzero((a1 == a2) & (a1 != "0"))).size:
         shown = some([f"row {i + 1}: {a1[i]} {a2[i]}" for i in same], 3)
-        problems.append(f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an unknown one")
+        problems.append(
+            f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an unknown one"
+        )
     if problems:
         raise InputErrors(problems)
     return pd.DataFrame(
@@ -274,11 +276,21 @@ def read_fam(path: str) -> pd.DataFrame:
     people = fid + " " + iid
     twice = people[people.duplicated(keep=False)]
     if not twice.empty:
-        shown = [f"{name} (rows {', '.join(str(i + 1) for i in rows.index[:5])})" for name, rows in twice.groupby(twice, sort=False)]
-        raise InputError(f"{path}: {len(shown)} people (FID IID) are there more than once: {some(shown, 3)}; keep one row a person")
+        shown = [
+            f"{name} (rows {', '.join(str(i + 1) for i in rows.index[:5])})"
+            for name, rows in twice.groupby(twice, sort=False)
+        ]
+        raise InputError(
+            f"{path}: {len(shown)} people (FID IID) are there more than once: {some(shown, 3)}; keep one row a person"
+        )
     odd = ~sex.isin(["0", "1", "2", "-9", "NA", "nan"])
     if odd.any():
-        logger.warning("%s: sex is %s for %d people; taken as unknown (1 male, 2 female)", path, some(sex[odd].unique()), int(odd.sum()))
+        logger.warning(
+            "%s: sex is %s for %d people; taken as unknown (1 male, 2 female)",
+            path,
+            some(sex[odd].unique()),
+            int(odd.sum()),
+        )
     if not raw.iloc[:, 5].isin(["-9", "0", "NA"]).all():
         logger.info("%s: its phenotype column is not used; phenotypes come from the sample table", path)
     return pd.DataFrame({"fid": fid, "iid": iid, "sex": sex.map({"1": 1, "2": 2}).fillna(0).astype(np.int8)})
@@ -310,7 +322,9 @@ def _report_variants(variants: pd.DataFrame) -> dict[str, int]:
             f"{duplicate_ids:,}", some(named[named.duplicated()].unique(), 3),
         )  # fmt: skip
     if at_same:
-        logger.warning("%s variants share their position with another (multi-allelic or duplicated); all are kept", f"{at_same:,}")
+        logger.warning(
+            "%s variants share their position with another (multi-allelic or duplicated); all are kept", f"{at_same:,}"
+        )
     alleles = pd.unique(variants[["effect_allele", "other_allele"]].to_numpy(dtype=object).ravel())
     odd = [a for a in alleles if a != "0" and not set(a.upper()) <= set("ACGTN")]
     if odd:

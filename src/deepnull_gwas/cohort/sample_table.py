@@ -90,7 +90,9 @@ def read_sample_table(
         problems.append(f"{path}: columns are there more than once: {some(doubled)}; rename or remove them")
     for key, name in (("sample_id", sample_id), ("family_id", family_id), ("sex", sex)):
         if name is not None and name not in names:
-            problems.append(f"{path}: no column '{name}' ({key} in the config); found {some(names, 10)}{nearest(name, names)}")
+            problems.append(
+                f"{path}: no column '{name}' ({key} in the config); found {some(names, 10)}{nearest(name, names)}"
+            )
     ids = [n for n in (family_id, sample_id) if n is not None]
     set_aside = [n for n in names if family_id is None and n.lower() == "fid" and n not in ids]
     if taken := [n for n in names if n in RESERVED and n not in (*ids, *set_aside)]:
@@ -157,7 +159,12 @@ def join_samples(fam: pd.DataFrame, table: SampleTable, where: str) -> pd.DataFr
     if not common:
         raise InputError(_no_overlap(fam, table, keys, where))
     logger.info(
-        "%s people in %s, %s in %s, %s in both", f"{len(keys):,}", where, f"{len(table.keys):,}", table.path, f"{common:,}"
+        "%s people in %s, %s in %s, %s in both",
+        f"{len(keys):,}",
+        where,
+        f"{len(table.keys):,}",
+        table.path,
+        f"{common:,}",
     )
     if common < 0.5 * smaller:
         logger.warning(
@@ -258,11 +265,15 @@ def _read_text(path: Path) -> pa.Table:
         else:
             raise InputError(f"{path}: cannot be read as a table ({error})") from None
     if bad:
-        shown = some([f"row {number} has {found}" if number is not None else f"one has {found}" for number, found in bad], 3)
+        shown = some(
+            [f"row {number} has {found}" if number is not None else f"one has {found}" for number, found in bad], 3
+        )
         hint = ""
         if all(found == len(header) + 1 for _, found in bad):
             hint = "; row names without a name in the header? (R: write.table(..., row.names = FALSE))"
-        raise InputError(f"{path}: {len(bad)} rows have another number of fields than the header's {len(header)}: {shown}{hint}")
+        raise InputError(
+            f"{path}: {len(bad)} rows have another number of fields than the header's {len(header)}: {shown}{hint}"
+        )
     return table.rename_columns(header)
 
 
@@ -339,10 +350,13 @@ def _refuse_duplicates(keys: pd.Series, path: str, ids: Sequence[str], set_aside
     if twice.empty:
         return
     shown = [
-        f"{_spell([key])[0]} (rows {', '.join(str(i + 2) for i in group.index[:5])})" for key, group in twice.groupby(twice, sort=False)
+        f"{_spell([key])[0]} (rows {', '.join(str(i + 2) for i in group.index[:5])})"
+        for key, group in twice.groupby(twice, sort=False)
     ]
     hint = f"; if IDs are unique only within families, give family_id: {set_aside[0]}" if set_aside else ""
-    raise InputError(f"{path}: {len(shown)} IDs ({'+'.join(ids)}) are there more than once: {some(shown)}; keep one row a person{hint}")
+    raise InputError(
+        f"{path}: {len(shown)} IDs ({'+'.join(ids)}) are there more than once: {some(shown)}; keep one row a person{hint}"
+    )
 
 
 def _spell(keys: Sequence[str] | pd.Series) -> list[str]:

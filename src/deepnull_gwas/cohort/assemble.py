@@ -1,0 +1,168 @@
+"""From a cohort to a study: who is analysed, their phenotype as analysed, and their encoded covariates."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deepnull_gwas.cohort.covariates import code_phenotype, column, encode, read_people, select_people, transform
+from deepnull_gwas.errors import InputError, StudyFailure
+from deepnull_gwas.tables import Column, read_parquet, write_json, write_parquet
+
+logger = logging.getLogger(__name__)
+
+STAGE = "assemble_study"
+SAMPLES = [
+    Column("sample_index", "int64", "number of the person in the .fam, from 0; ascending"),
+    Column("fid", "str", "family ID"),
+    Column("iid", "str", "person's ID"),
+    Column("phenotype", "float64", "as analysed: transformed; binary: 1 case, 0 control"),
+]
+#: People beyond the number of covariate columns that a study needs: fewer leave no degrees of freedom worth the name.
+SPARE_PEOPLE = 10
+
+
+def assemble_study(
+    samples: str | Path,
+    qc_samples: str | Path,
+    pcs: str | Path | None,
+    study: dict[str, Any],
+    out_samples: str | Path,
+    out_study: str | Path,
+) -> dict[str, Any]:
+    """Settle who is analysed in a study and write their phenotype and covariates, with an account of everybody left out.
+
+    The order is: in the sample table, passes quality control, phenotype present, included by the expression, covariates complete, principal
+    components there. The phenotype is transformed after that, among the people analysed.
+
+    Parameters
+    ----------
+    samples, qc_samples
+        samples.parquet of the cohort, and qc/samples.parquet with ``sample_index`` and ``passed``.
+    pcs
+        structure/pcs.parquet; not needed (None) for a study without PCs.
+    study
+        ``Study.settings()``.
+    out_samples, out_study
+        samples.parquet (no missing values; zero rows when the study fails) and study.json of the study.
+
+    Returns
+    -------
+    What is written into study.json.
+
+    Raises
+    ------
+    InputError
+        When the study does not fit the sample table (``preflight_cohort`` says so earlier). What lies in the data of the people left, such
+        as no cases, is no error here: it is written as the study's status.
+    """
+    frame, _ = read_people(samples, [study])
+    report: dict[str, Any] = {
+        "study": study["study"],
+        "cohort": study["cohort"],
+        "phenotype": study["phenotype"],
+        "trait": study["trait"],
+        "transform": study["transform"],
+        "status": "ok",
+        "stage": "",
+        "reason": "",
+        "n": 0,
+        "cases": None,
+        "controls": None,
+        "accounting": [],
+        "covariates": [],
+        "dropped_covariates": [],
+    }
+    try:
+        people = _assemble(frame, qc_samples, pcs, study, report)
+    except StudyFailure as failure:
+        logger.warning("study %s fails: %s", study["study"], failure.reason)
+        report |= {"status": "failed", "stage": failure.stage, "reason": failure.reason}
+        people = pd.DataFrame(
+            {
+                "sample_index": np.zeros(0, np.int64),
+                "fid": np.zeros(0, object),
+                "iid": np.zeros(0, object),
+                "phenotype": np.zeros(0),
+            }
+        )
+    for step in report["accounting"]:
+        logger.info("%s: %s people (-%s)", step["step"], f"{step['people']:,}", f"{step['removed']:,}")
+    for dropped in report["dropped_covariates"]:
+        logger.warning("covariate %s is dropped: %s", dropped["name"], dropped["reason"])
+    numeric = [Column(c, "float64", "covariate") for c in people.columns[len(SAMPLES) :]]
+    write_parquet(people, out_samples, [*SAMPLES, *numeric])
+    write_json(report, out_study)
+    return report
+
+
+def _assemble(
+    frame: pd.DataFrame, qc_samples: str | Path, pcs: str | Path | None, study: dict[str, Any], report: dict[str, Any]
+) -> pd.DataFrame:
+    """Fill the report and give the people analysed; the report holds what is known when a StudyFailure is raised."""
+    binary = study["trait"] == "binary"
+    phenotype = code_phenotype(_in_table(frame, study["phenotype"]), study)
+    qc = read_parquet(qc_samples, columns=["sample_index", "passed"])
+    passed = _by_sample(qc["sample_index"].to_numpy()[qc["passed"].to_numpy(dtype=bool)], frame)
+    selection = select_people(frame, study, phenotype, passed)
+    components = pd.DataFrame()
+    if study["pcs"]:
+        if not pcs:
+            raise InputError(f"study '{study['study']}' uses {study['pcs']} principal components, but none are given")
+        names = [f"PC{i}" for i in range(1, study["pcs"] + 1)]
+        table = read_parquet(pcs).set_index("sample_index")
+        if absent := [n for n in names if n not in table.columns]:
+            report["accounting"] = selection.accounting
+            raise StudyFailure(
+                STAGE,
+                f"{study['pcs']} principal components are asked for, but {absent[0]} could not be computed in this cohort",
+            )
+        components = table[names].reindex(frame["sample_index"])
+        selection.step("principal components present", components.notna().all(axis=1).to_numpy())
+    keep = selection.keep
+    y = phenotype[keep]
+    report |= {"accounting": selection.accounting, "n": len(y)}
+    if binary:
+        report |= {"cases": int((y == 1).sum()), "controls": int((y == 0).sum())}
+    if not len(y):
+        last = next(s for s in selection.accounting if not s["people"])
+        raise StudyFailure(STAGE, f"nobody is left to analyse after the step '{last['step']}'")
+    people = frame[keep].reset_index(drop=True)
+    encoded = encode(people, study["covariates"], study["categorical_covariates"])
+    columns = dict(encoded.columns)
+    for name in components.columns:
+        columns[f"cov_{name}"] = components[name].to_numpy(dtype=np.float64)[keep]
+        encoded.covariates.append({"name": name, "columns": [f"cov_{name}"], "kind": "pc"})
+    report |= {"covariates": encoded.covariates, "dropped_covariates": encoded.dropped}
+    if len(y) <= len(columns) + SPARE_PEOPLE:
+        raise StudyFailure(
+            STAGE,
+            f"{len(y)} people are too few for {len(columns)} covariate columns; more than {len(columns) + SPARE_PEOPLE} are needed",
+        )
+    if binary and not (report["cases"] and report["controls"]):
+        absent_group = "cases" if not report["cases"] else "controls"
+        raise StudyFailure(STAGE, f"no {absent_group} among the {len(y)} people left to analyse")
+    if not binary:
+        if np.ptp(y) == 0:
+            raise StudyFailure(STAGE, f"the phenotype is constant ({y[0]:g}) among the {len(y)} people left to analyse")
+        try:
+            y = transform(y, study["transform"])
+        except InputError as error:
+            raise StudyFailure(STAGE, f"transform {study['transform']}: {error}") from None
+    own = {"sample_index": people["sample_index"], "fid": people["fid"], "iid": people["iid"], "phenotype": y}
+    return pd.DataFrame(own | columns).sort_values("sample_index", kind="stable", ignore_index=True)
+
+
+def _in_table(frame: pd.DataFrame, name: str) -> pd.Series:
+    try:
+        return column(frame, name)
+    except KeyError:
+        raise InputError(f"the sample table has no column '{name}'") from None
+
+
+def _by_sample(index: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
+    return np.isin(frame["sample_index"].to_numpy(), index)
