@@ -32,7 +32,7 @@ RECOMBINATION_RATE = 1e-8
 MUTATION_RATE = 1.25e-8
 
 #: Diploid sizes of the populations, and their shares of the cohort. Together with the splits and the migration
-#: below they give pairwise FST of about .005 to .02, as between populations of one continent.
+#: below they give pairwise FST of about .009 to .02, as between populations of one continent.
 POPULATIONS: dict[str, int] = {"A": 10_000, "B": 6_000, "C": 4_000}
 POPULATION_SHARES: dict[str, float] = {"A": 0.55, "B": 0.30, "C": 0.15}
 
@@ -219,7 +219,7 @@ def draw_people(settings: Mapping[str, Any], seed: int) -> People:
 
 
 def demography(scale: float = 1.0) -> msprime.Demography:
-    """Give the history of the populations: A and B part 300 generations ago, C 500, with a little migration since.
+    """Give the history of the populations: A and B part 150 generations ago, C 250, with a little migration since.
 
     Parameters
     ----------
@@ -233,8 +233,8 @@ def demography(scale: float = 1.0) -> msprime.Demography:
     history.add_population(name="ABC", initial_size=12_000 * scale)
     for pair in (["A", "B"], ["A", "C"], ["B", "C"]):
         history.set_symmetric_migration_rate(pair, 2e-4)
-    history.add_population_split(time=300, derived=["A", "B"], ancestral="AB")
-    history.add_population_split(time=500, derived=["AB", "C"], ancestral="ABC")
+    history.add_population_split(time=150, derived=["A", "B"], ancestral="AB")
+    history.add_population_split(time=250, derived=["AB", "C"], ancestral="ABC")
     return history
 
 
