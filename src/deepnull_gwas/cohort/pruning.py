@@ -1,0 +1,247 @@
+"""Pruning for linkage disequilibrium: common autosomal variants of which no two close ones correlate."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pandas as pd
+
+from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
+from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.kernels import _popcount, pack_mask
+from deepnull_gwas.logs import Progress
+from deepnull_gwas.tables import Column, read_parquet, write_parquet
+
+logger = logging.getLogger(__name__)
+
+PRUNED = [
+    Column("index", "int64", "index of the variant in variants.parquet"),
+    Column("chromosome", "str", "1 .. 22"),
+    Column("position", "int64", "1-based"),
+    Column("id", "str", "variant ID"),
+    Column("effect_allele", "str", "A1"),
+    Column("other_allele", "str", "A2"),
+]
+
+#: Bytes of bit planes that one chromosome holds at most beside the window itself.
+_BLOCK_BYTES = 64 << 20
+
+
+@numba.njit(nogil=True, cache=True)
+def _planes(words, lanes, called, hom, minus, sums):
+    """Split packed genotypes into bit planes, with -1, 0, 1 for hom A2, het, hom A1: called, hom (called and not 0), minus (-1).
+
+    Two words of 32 people each become one of 64. ``sums``: called people, sum, sum of squares. People outside the mask count as missing.
+    """
+    low_bits = np.uint64(0x5555555555555555)
+    one = np.uint64(1)
+    for v in range(words.shape[0]):
+        row = words[v]
+        n, n_hom, n_minus = np.uint64(0), np.uint64(0), np.uint64(0)
+        for w in range(called.shape[1]):
+            keep = lanes[2 * w] & low_bits
+            low, high = row[2 * w] & keep, (row[2 * w] >> one) & keep
+            c, h, m = keep ^ (low & ~high), keep ^ (low ^ high), low & high
+            keep = lanes[2 * w + 1] & low_bits
+            low, high = row[2 * w + 1] & keep, (row[2 * w + 1] >> one) & keep
+            c |= (keep ^ (low & ~high)) << one
+            h |= (keep ^ (low ^ high)) << one
+            m |= (low & high) << one
+            called[v, w] = c
+            hom[v, w] = h
+            minus[v, w] = m
+            n += _popcount(c)
+            n_hom += _popcount(h)
+            n_minus += _popcount(m)
+        sums[v, 0] = n
+        sums[v, 1] = np.int64(n_hom) - 2 * np.int64(n_minus)
+        sums[v, 2] = n_hom
+
+
+@numba.njit(nogil=True, cache=True)
+def _above(called, hom, minus, sums, i, j, n_people, r2):
+    """Say whether the squared correlation of two variants, over the people called in both, is above the threshold."""
+    hom_i, hom_j, minus_i, minus_j = hom[i], hom[j], minus[i], minus[j]
+    both, unlike = np.uint64(0), np.uint64(0)
+    for w in range(hom.shape[1]):
+        h = hom_i[w] & hom_j[w]
+        both += _popcount(h)
+        unlike += _popcount(h & (minus_i[w] ^ minus_j[w]))
+    dot = float(np.int64(both) - 2 * np.int64(unlike))
+    n = float(sums[i, 0])
+    if sums[j, 0] == n_people:
+        sum_i, squares_i = float(sums[i, 1]), float(sums[i, 2])
+    else:
+        called_j = called[j]
+        a, b = np.uint64(0), np.uint64(0)
+        for w in range(hom.shape[1]):
+            a += _popcount(hom_i[w] & called_j[w])
+            b += _popcount(minus_i[w] & called_j[w])
+        sum_i, squares_i = float(np.int64(a) - 2 * np.int64(b)), float(a)
+    if sums[i, 0] == n_people:
+        n = float(sums[j, 0])
+        sum_j, squares_j = float(sums[j, 1]), float(sums[j, 2])
+    else:
+        called_i = called[i]
+        a, b = np.uint64(0), np.uint64(0)
+        for w in range(hom.shape[1]):
+            a += _popcount(hom_j[w] & called_i[w])
+            b += _popcount(minus_j[w] & called_i[w])
+        sum_j, squares_j = float(np.int64(a) - 2 * np.int64(b)), float(a)
+        if sums[j, 0] != n_people:
+            c = np.uint64(0)
+            for w in range(hom.shape[1]):
+                c += _popcount(called_i[w] & called[j, w])
+            n = float(c)
+    covariance = n * dot - sum_i * sum_j
+    variances = (n * squares_i - sum_i * sum_i) * (n * squares_j - sum_j * sum_j)
+    return covariance * covariance > r2 * variances and variances > 0.0
+
+
+@numba.njit(nogil=True, cache=True)
+def _prune(called, hom, minus, sums, position, maf, keep, first_new, stop, n_people, window, r2):
+    """Walk along the chromosome: each new variant meets the kept ones of its window, and of a pair the one with the lower MAF goes."""
+    start = 0
+    for j in range(first_new, stop):
+        while position[j] - position[start] > window:
+            start += 1
+        for i in range(start, j):
+            if keep[i] and _above(called, hom, minus, sums, i, j, n_people, r2):
+                if maf[i] < maf[j]:
+                    keep[i] = False
+                else:
+                    keep[j] = False
+                    break
+
+
+def prune_chromosome(
+    fileset: Fileset, index: np.ndarray, position: np.ndarray, maf: np.ndarray, mask: np.ndarray, window: int, r2: float
+) -> np.ndarray:
+    """Choose variants of one chromosome so that no two kept ones within the window have a squared correlation above the threshold.
+
+    Parameters
+    ----------
+    fileset
+        The genotypes.
+    index, position, maf
+        Candidates in order of position; of a pair the one with the lower MAF goes, the later one where they are equal.
+    mask
+        bool, one a person: who counts. Correlations are over the people called in both variants.
+    window
+        Base pairs.
+    r2
+        The threshold.
+
+    Returns
+    -------
+    bool, one a candidate: kept.
+
+    Notes
+    -----
+    The dot product of two variants coded -1, 0, 1 is two popcounts over bit planes. Memory: the planes of the kept variants of a
+    window and of one block of candidates, 3/8 byte a person and variant.
+    """
+    n_words = (fileset.n_samples + 63) // 64
+    lanes = np.zeros(n_words * 16, dtype=np.uint8)
+    lanes[: fileset.bytes_per_variant] = pack_mask(mask)
+    n_people = int(np.count_nonzero(mask))
+    keep = np.ones(len(index), dtype=bool)
+    size = int(np.clip(_BLOCK_BYTES // (24 * n_words), 16, 1024))
+    held = np.empty(0, dtype=np.int64)  # kept candidates of the window, by number
+    planes = [np.empty((0, n_words), dtype=np.uint64)] * 3
+    sums = np.empty((0, 3), dtype=np.int64)
+    for first in range(0, len(index), size):
+        stop = min(first + size, len(index))
+        words = np.zeros((stop - first, n_words * 16), dtype=np.uint8)
+        words[:, : fileset.bytes_per_variant] = fileset.take(index[first:stop])
+        fresh = [np.empty((stop - first, n_words), dtype=np.uint64) for _ in range(3)]
+        fresh_sums = np.empty((stop - first, 3), dtype=np.int64)
+        _planes(words.view(np.uint64), lanes.view(np.uint64), *fresh, fresh_sums)
+        stay = keep[held] & (position[first] - position[held] <= window)
+        rows = np.concatenate([held[stay], np.arange(first, stop)])
+        planes = [np.concatenate([old[stay], new]) for old, new in zip(planes, fresh)]
+        sums = np.concatenate([sums[stay], fresh_sums])
+        kept = keep[rows]
+        _prune(*planes, sums, position[rows], maf[rows], kept, int(stay.sum()), len(rows), n_people, window, r2)
+        keep[rows] = kept
+        held = rows
+    return keep
+
+
+def long_range_ld(path: str | Path, build: str) -> pd.DataFrame:
+    """Read the regions of long-range linkage disequilibrium of a genome build: chromosome, start, end (1-based, inclusive), name."""
+    regions = pd.read_csv(path, sep="\t", dtype={"chromosome": str})
+    return regions[regions["build"] == build].reset_index(drop=True)
+
+
+def prune_variants(
+    genotypes: str | Path,
+    variants: str | Path,
+    qc_variants: str | Path,
+    qc_samples: str | Path,
+    long_range: str | Path,
+    settings: Mapping[str, Any],
+    out: str | Path,
+    threads: int = 1,
+) -> None:
+    """Choose common autosomal variants in low linkage disequilibrium, outside the long-range regions (rule ``prune_variants``).
+
+    Parameters
+    ----------
+    genotypes, variants, qc_variants, qc_samples
+        The cohort and its quality control; only variants and people that passed count.
+    long_range
+        Table of regions to leave out (``resources/long_range_ld.tsv``).
+    settings
+        ``maf`` (lowest), ``window_kb``, ``r2``, ``genome_build``.
+    out
+        Parquet with :data:`PRUNED`; without rows where the cohort has no such variants (``compute_pcs`` says so if it needs any).
+    threads
+        Chromosomes at a time; the result does not depend on it.
+    """
+    table = read_parquet(variants, columns=["index", "chromosome", "position", "id", "effect_allele", "other_allele"])
+    measures = read_parquet(qc_variants, columns=["index", "effect_allele_frequency", "passed"])
+    mask = read_parquet(qc_samples, columns=["passed"])["passed"].to_numpy(dtype=bool)
+    frequency = measures["effect_allele_frequency"].to_numpy()
+    table["maf"] = np.minimum(frequency, 1 - frequency)
+    autosomal = table["chromosome"].isin(AUTOSOMES).to_numpy()
+    passed = measures["passed"].to_numpy(dtype=bool) & autosomal
+    common = passed & (table["maf"].to_numpy() >= settings["maf"])
+    outside = np.ones(len(table), dtype=bool)
+    position, chromosome = table["position"].to_numpy(), table["chromosome"].to_numpy()
+    for region in long_range_ld(long_range, settings["genome_build"]).itertuples():
+        outside &= ~((chromosome == region.chromosome) & (position >= region.start) & (position <= region.end))
+    candidates = table[common & outside].sort_values("position", kind="stable")
+    logger.info(
+        "%s autosomal variants passed, %s with MAF >= %g, %s of them outside the regions of long-range linkage disequilibrium",
+        f"{int(passed.sum()):,}", f"{int(common.sum()):,}", settings["maf"], f"{len(candidates):,}",
+    )  # fmt: skip
+    n_people, fileset = int(mask.sum()), Fileset.from_index(genotypes)
+    logger.info(
+        "needs about %.0f MB and %.0f s",
+        200 + threads * 3 * max(_BLOCK_BYTES / 1e6, 16 * 3 * n_people / 8e6),
+        2 + len(candidates) * n_people * 1.5e-8,
+    )
+    groups = dict(iter(candidates.groupby("chromosome", sort=False)))
+    progress = Progress(len(candidates), "variants")
+
+    def prune(group: pd.DataFrame) -> np.ndarray:
+        columns = (group["index"].to_numpy(), group["position"].to_numpy(), group["maf"].to_numpy())
+        keep = prune_chromosome(fileset, *columns, mask, int(settings["window_kb"] * 1000), float(settings["r2"]))
+        progress.add(len(group))
+        return group["index"].to_numpy()[keep]
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        kept = list(pool.map(prune, groups.values()))
+    chosen = np.sort(np.concatenate([*kept, np.empty(0, dtype=np.int64)]))
+    pruned = table.set_index("index", drop=False).loc[chosen, [c.name for c in PRUNED]]
+    logger.info("%s variants kept (window %g kb, r2 %g)", f"{len(pruned):,}", settings["window_kb"], settings["r2"])
+    write_parquet(
+        pruned, out, PRUNED, metadata={"window_kb": settings["window_kb"], "r2": settings["r2"], "maf": settings["maf"]}
+    )
