@@ -1,0 +1,468 @@
+"""Principal components of genotypes: exact for small cohorts, block Krylov for large ones, streaming from the packed file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from deepnull_gwas.cohort.counts import count_variants
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.logs import Progress
+from deepnull_gwas.tables import Column, read_parquet, write_parquet, write_tsv
+
+logger = logging.getLogger(__name__)
+
+#: Up to so many people the relationship matrix is decomposed exactly.
+EXACT_PEOPLE = 5000
+#: Bytes of a decoded block; with the number of people it fixes the blocks, whatever the number of threads.
+_BLOCK_BYTES = 48 << 20
+#: Columns of one tile of the relationship matrix.
+_TILE = 512
+
+PEOPLE = [
+    Column("sample_index", "int64", "position of the person in the .fam"),
+    Column("fid", "str", "family ID"),
+    Column("iid", "str", "individual ID"),
+]
+LOADINGS = [
+    Column("index", "int64", "index of the variant in variants.parquet"),
+    Column(
+        "effect_allele_frequency",
+        "float64",
+        "frequency of the effect allele among the people who define the components",
+        nullable=True,
+    ),
+]
+
+
+@numba.njit(nogil=True, cache=True)
+def _standardise(packed, values, out):
+    """Decode to standardised dosages, the people in lane order: first every fourth person from the first, then from the second, ...
+
+    In that order a lane is one contiguous run, which the compiler turns into SIMD. ``values``: of hom A1, missing, het, hom A2.
+    """
+    n_bytes = packed.shape[1]
+    for v in range(packed.shape[0]):
+        row = packed[v]
+        a, b, c, d = values[v, 0], values[v, 1], values[v, 2], values[v, 3]
+        for lane in range(4):
+            target = out[v, lane * n_bytes : (lane + 1) * n_bytes]
+            shift = np.uint8(2 * lane)
+            for i in range(n_bytes):
+                code = (row[i] >> shift) & np.uint8(3)
+                low = a if code == 0 else b
+                high = c if code == 2 else d
+                target[i] = low if code < 2 else high
+
+
+class StandardisedGenotypes:
+    """Standardised dosages of some variants, decoded block by block: (g - 2p) / sqrt(2p(1-p)), missing calls 0 (the mean).
+
+    Parameters
+    ----------
+    fileset
+        The genotypes.
+    index
+        Ascending indices of the variants.
+    frequency
+        p of the effect allele, one a variant; a variant with p of 0 or 1 (or NaN) counts for nothing.
+
+    Attributes
+    ----------
+    order
+        Column in which each person is found: blocks have ``4 * bytes_per_variant`` columns, in lane order, with padding.
+    width
+        Number of columns.
+    """
+
+    def __init__(self, fileset: Fileset, index: np.ndarray, frequency: np.ndarray):
+        self.fileset = fileset
+        self.index = np.asarray(index, dtype=np.int64)
+        p = np.asarray(frequency, dtype=np.float64)
+        sd = np.sqrt(2 * p * (1 - p))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.where(sd > 0, 1 / sd, 0.0)
+        dosage = np.array([2.0, np.nan, 1.0, 0.0])
+        self.values = np.nan_to_num((dosage - 2 * np.nan_to_num(p)[:, None]) * scale[:, None]).astype(np.float32)
+        self.width = 4 * fileset.bytes_per_variant
+        people = np.arange(fileset.n_samples)
+        self.order = people % 4 * fileset.bytes_per_variant + people // 4
+        self.block = int(np.clip(_BLOCK_BYTES // (4 * self.width), 16, 1024))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def starts(self) -> range:
+        """Give the first row of each block."""
+        return range(0, len(self.index), self.block)
+
+    def decode(self, start: int) -> np.ndarray:
+        """Decode the block that starts at a row: float32, variants x columns."""
+        rows = slice(start, min(start + self.block, len(self.index)))
+        packed = self.fileset.take(self.index[rows])
+        out = np.empty((len(packed), self.width), dtype=np.float32)
+        _standardise(packed, self.values[rows], out)
+        return out
+
+
+def _in_order(function: Callable[[int], Any], starts: range, threads: int) -> Iterator[Any]:
+    """Map over the blocks with a few threads; results come in order, and at most ``2 * threads`` wait, so that memory stays bounded."""
+    if threads <= 1:
+        yield from map(function, starts)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = []
+        for start in starts:
+            waiting.append(pool.submit(function, start))
+            if len(waiting) >= 2 * threads:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+def relationship_matrix(genotypes: StandardisedGenotypes, columns: np.ndarray, threads: int = 1) -> np.ndarray:
+    """Sum Z'Z over all variants, for the people in some columns.
+
+    Returns
+    -------
+    float64, people x people: products in float32, sums over blocks in float64, tiles and blocks the same for any number of threads.
+    """
+    n = len(columns)
+    total = np.zeros((n, n))
+    tiles = range(0, n, _TILE)
+    everybody = n == genotypes.width and bool((columns == np.arange(n)).all())
+    progress = Progress(len(genotypes), "variants")
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for start in genotypes.starts():
+            z = genotypes.decode(start)
+            if not everybody:
+                z = np.ascontiguousarray(z[:, columns])
+
+            def add_tile(low: int, z: np.ndarray = z) -> None:
+                high = min(low + _TILE, n)
+                total[low:high, :high] += z[:, low:high].T @ z[:, :high]
+
+            list(pool.map(add_tile, tiles))
+            progress.add(len(z))
+    upper = np.triu_indices(n, 1)
+    total[upper] = total.T[upper]
+    return total
+
+
+def multiply(genotypes: StandardisedGenotypes, mask: np.ndarray, vectors: np.ndarray, threads: int = 1) -> np.ndarray:
+    """Give Z'Z V, restricted to the people of a mask, in one pass over the genotypes.
+
+    Parameters
+    ----------
+    genotypes
+        Z.
+    mask
+        float64, one a column: 1 for who counts, 0 for others and padding.
+    vectors
+        float64, columns x l, zero outside the mask.
+
+    Returns
+    -------
+    float64, columns x l.
+    """
+    v = np.ascontiguousarray(vectors, dtype=np.float32)
+
+    def one(start: int) -> np.ndarray:
+        z = genotypes.decode(start)
+        return z.T @ (z @ v)
+
+    total = np.zeros(vectors.shape)
+    for part in _in_order(one, genotypes.starts(), threads):
+        total += part
+    return total * mask[:, None]
+
+
+def apply_transposed(genotypes: StandardisedGenotypes, weights: np.ndarray, threads: int = 1) -> np.ndarray:
+    """Give Z'W for all columns (people), in one pass: float64, columns x k."""
+    w = np.ascontiguousarray(weights, dtype=np.float32)
+    total = np.zeros((genotypes.width, weights.shape[1]))
+
+    def one(start: int) -> np.ndarray:
+        return genotypes.decode(start).T @ w[start : start + genotypes.block]
+
+    for part in _in_order(one, genotypes.starts(), threads):
+        total += part
+    return total
+
+
+def apply(genotypes: StandardisedGenotypes, vectors: np.ndarray, threads: int = 1) -> np.ndarray:
+    """Give ZV, in one pass: float64, variants x k."""
+    v = np.ascontiguousarray(vectors, dtype=np.float32)
+
+    def one(start: int) -> np.ndarray:
+        return (genotypes.decode(start) @ v).astype(np.float64)
+
+    parts = list(_in_order(one, genotypes.starts(), threads))
+    return np.concatenate(parts) if parts else np.zeros((0, vectors.shape[1]))
+
+
+def block_krylov(
+    operator: Callable[[np.ndarray], np.ndarray],
+    mask: np.ndarray,
+    k: int,
+    seed: int,
+    tolerance: float = 1e-3,
+    max_passes: int = 40,
+    extra: int = 10,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the leading eigenvectors of a symmetric operator: block Lanczos from a random start, fully re-orthogonalised.
+
+    Parameters
+    ----------
+    operator
+        V -> KV, float64, n x l.
+    mask
+        float64, n: 0 where the operator gives 0.
+    k
+        How many eigenvectors.
+    seed
+        Of the random start.
+    tolerance
+        Stop when every eigenvector's residual ``|Kx - ex|`` is below so much of the distance of its eigenvalue to the rest of the
+        spectrum (the k-th against the next, so that the subspace is what has converged) or 1e-6 of its eigenvalue.
+    max_passes
+        Applications of the operator at most.
+    extra
+        Vectors in a block beyond k.
+
+    Returns
+    -------
+    eigenvalues (k, descending), eigenvectors (n x k), relative residuals (k).
+
+    Notes
+    -----
+    Musco & Musco (2015, arXiv:1504.05477). The projected matrix comes from products that are there anyway, so no last pass is needed.
+    """
+    generator = np.random.default_rng(seed)
+    n = len(mask)
+    people = int(mask.sum())
+    width = min(k + extra, people)
+    block, _ = np.linalg.qr(generator.standard_normal((n, width)) * mask[:, None])
+    basis, images = np.empty((n, 0)), np.empty((n, 0))
+    for number in range(1, max_passes + 1):
+        image = operator(block)
+        basis, images = np.hstack([basis, block]), np.hstack([images, image])
+        projected = basis.T @ images
+        values, small = np.linalg.eigh((projected + projected.T) / 2)
+        values, small = values[::-1], small[:, ::-1]
+        top = small[:, :k]
+        vectors = basis @ top
+        residual = np.linalg.norm(images @ top - vectors * values[:k], axis=0)
+        # a cluster inside the wanted ones may mix, only the gap to what is left out matters for the subspace
+        gap = np.maximum(values[:k] - (values[k] if len(values) > k else 0.0), 1e-30)
+        worst = float((residual / gap).max())
+        relative = residual / np.maximum(values[:k], 1e-30)
+        logger.info(
+            "pass %d: basis of %d, residual / gap %.2g, residual / eigenvalue %.2g",
+            number,
+            basis.shape[1],
+            worst,
+            relative.max(),
+        )
+        if number > 1 and (worst <= tolerance or relative.max() <= 1e-6):
+            break
+        block = image
+        for _ in range(2):  # twice is enough (Kahan)
+            block = block - basis @ (basis.T @ block)
+        scale = np.linalg.norm(image, axis=0).max()
+        left, sizes, _ = np.linalg.svd(block, full_matrices=False)
+        block = left[:, sizes > 1e-10 * scale]
+        if block.shape[1] == 0 or basis.shape[1] + block.shape[1] > people:
+            break
+    else:
+        logger.warning(
+            "not converged after %d passes: residual / gap %.2g; the last components are approximate", max_passes, worst
+        )
+    return values[:k], vectors, relative
+
+
+def principal_components(
+    fileset: Fileset,
+    index: np.ndarray,
+    fit: np.ndarray,
+    k: int,
+    seed: int = 0,
+    threads: int = 1,
+    exact_people: int = EXACT_PEOPLE,
+    tolerance: float = 1e-3,
+) -> dict[str, np.ndarray | float]:
+    """Compute the leading principal components of the people of a mask, and project everybody on them.
+
+    Parameters
+    ----------
+    fileset
+        The genotypes.
+    index
+        Ascending indices of the variants (autosomal, pruned).
+    fit
+        bool, one a person: who defines the components.
+    k
+        How many components.
+    seed
+        Of the random start (large cohorts only).
+    threads
+        Blocks or tiles at a time; the result does not depend on it.
+    exact_people
+        Up to so many people in ``fit`` the relationship matrix is decomposed exactly.
+    tolerance
+        See :func:`block_krylov`.
+
+    Returns
+    -------
+    dict with ``pcs`` (people x k: unit-length eigenvectors over ``fit``, projections for the others), ``eigenvalues`` (k, of Z'Z/m),
+    ``variance_explained`` (k, share of the trace), ``loadings`` (variants x k, unit length), ``frequency`` (variants), ``residuals`` (k, relative).
+
+    Notes
+    -----
+    Dosages are standardised by the binomial standard deviation at the frequency in ``fit``, missing calls set to the mean (Patterson,
+    Price & Reich 2006, PLoS Genetics 2:e190, as PLINK 2). The sign is such that the loading of largest absolute value is positive.
+    """
+    fit = np.asarray(fit, dtype=bool)
+    counts = count_variants(fileset, index, [fit])[0]
+    called = counts[:, :3].sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        frequency = (2 * counts[:, 0] + counts[:, 1]) / (2 * called)
+    genotypes = StandardisedGenotypes(fileset, index, frequency)
+    used = int(((frequency > 0) & (frequency < 1)).sum())
+    people = int(fit.sum())
+    if k > min(used, people - 1):
+        raise InputError(
+            f"{k} principal components need more than {k} people and at least {k} variants, but {people:,} people and {used:,} polymorphic "
+            "pruned variants are there: lower structure.pcs, or relax structure.maf or structure.r2"
+        )
+    mask = np.zeros(genotypes.width)
+    mask[genotypes.order[fit]] = 1.0
+    # the sum of squares of a standardised variant follows from its counts
+    squares = genotypes.values.astype(np.float64) ** 2
+    trace = float((counts[:, [0, 3, 1, 2]] * squares).sum()) / used
+    with threadpool_limits(1, user_api="blas"):
+        if people <= exact_people:
+            # imported here: scipy.linalg costs every other step of the workflow half a second
+            from scipy.linalg import eigh
+
+            columns = np.flatnonzero(mask)
+            total = relationship_matrix(genotypes, columns, threads) / used
+            values, small = eigh(total, subset_by_index=[people - k, people - 1], driver="evr", overwrite_a=True)
+            values, small = values[::-1], small[:, ::-1]
+            vectors = np.zeros((genotypes.width, k))
+            vectors[columns] = small
+            residuals = np.zeros(k)
+        else:
+
+            def operator(v: np.ndarray) -> np.ndarray:
+                return multiply(genotypes, mask, v, threads) / used
+
+            values, vectors, residuals = block_krylov(operator, mask, k, seed, tolerance)
+        singular = np.sqrt(np.maximum(values, 1e-30) * used)
+        loadings = apply(genotypes, vectors, threads) / singular
+        largest = np.abs(loadings).argmax(axis=0)
+        sign = np.where(loadings[largest, np.arange(k)] < 0, -1.0, 1.0)
+        loadings, vectors = loadings * sign, vectors * sign
+        pcs = vectors[genotypes.order]
+        if not fit.all():
+            projected = apply_transposed(genotypes, loadings, threads)[genotypes.order] / singular
+            pcs[~fit] = projected[~fit]
+    return {
+        "pcs": pcs, "eigenvalues": values, "variance_explained": values / trace, "loadings": loadings,
+        "frequency": frequency, "residuals": residuals,
+    }  # fmt: skip
+
+
+def compute_pcs(
+    genotypes: str | Path,
+    pruned: str | Path,
+    qc_samples: str | Path,
+    settings: Mapping[str, Any],
+    seed: int,
+    out_pcs: str | Path,
+    out_eigenvalues: str | Path,
+    out_loadings: str | Path,
+    threads: int = 1,
+) -> None:
+    """Compute the principal components of the people who passed quality control (rule ``compute_pcs``).
+
+    Parameters
+    ----------
+    genotypes, pruned, qc_samples
+        The cohort, its pruned variants, its people's verdicts.
+    settings
+        ``pcs``: how many; 0 gives tables without components.
+    seed
+        Of the random start (large cohorts only).
+    out_pcs
+        Parquet: sample_index, fid, iid, PC1 ..; the people who passed.
+    out_eigenvalues
+        TSV: component, eigenvalue, variance_explained.
+    out_loadings
+        Parquet: the pruned variants with their frequency and loadings.
+    threads
+        Blocks at a time; the result does not depend on it.
+
+    Raises
+    ------
+    InputError
+        When there are fewer variants or people than components.
+    """
+    k = int(settings["pcs"])
+    people = read_parquet(qc_samples, columns=["sample_index", "fid", "iid", "passed"])
+    passed = people["passed"].to_numpy(dtype=bool)
+    table = read_parquet(pruned)
+    index = table["index"].to_numpy()
+    fileset = Fileset.from_index(genotypes)
+    n, exact = int(passed.sum()), passed.sum() <= EXACT_PEOPLE
+    work = n * n * 20 if exact else 50 * n * (k + 10) * 16
+    seconds = (n * n * len(index) / 8e10 + 1.2e-10 * n**3 if exact else 12 * n * len(index) * 2e-9) / max(
+        threads, 1
+    ) + 3
+    logger.info(
+        "%d components of %s people from %s variants (%s); needs about %.0f MB and %.0f s",
+        k, f"{n:,}", f"{len(index):,}", "exact" if exact else "block Krylov",
+        300 + (work + 3 * threads * _BLOCK_BYTES) / 1e6, seconds,
+    )  # fmt: skip
+    names = [f"PC{i}" for i in range(1, k + 1)]
+    if k == 0:
+        result = {
+            "pcs": np.empty((len(people), 0)), "eigenvalues": np.empty(0), "variance_explained": np.empty(0),
+            "loadings": np.empty((len(index), 0)), "frequency": np.full(len(index), np.nan),
+        }  # fmt: skip
+    else:
+        try:
+            result = principal_components(fileset, index, passed, k, seed, threads)
+        except InputError as error:
+            raise InputError(f"{genotypes}: {error}") from None
+        logger.info("eigenvalues %s", " ".join(f"{v:.4g}" for v in result["eigenvalues"]))
+    pcs = pd.concat([people[["sample_index", "fid", "iid"]], pd.DataFrame(result["pcs"], columns=names)], axis=1)[
+        passed
+    ]
+    write_parquet(pcs, out_pcs, [*PEOPLE, *(Column(n, "float64", "principal component") for n in names)])
+    write_tsv(
+        pd.DataFrame(
+            {
+                "component": range(1, k + 1),
+                "eigenvalue": result["eigenvalues"],
+                "variance_explained": result["variance_explained"],
+            }
+        ),
+        out_eigenvalues,
+    )
+    loadings = table.assign(effect_allele_frequency=result["frequency"], **dict(zip(names, result["loadings"].T)))
+    write_parquet(
+        loadings,
+        out_loadings,
+        LOADINGS,
+        metadata={"eigenvalues": list(map(float, result["eigenvalues"])), "variants": len(index)},
+    )

@@ -1,0 +1,135 @@
+"""Principal components against a dense singular value decomposition, and what must not change them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cohort_files import make_cohort, run_pruning, run_qc
+from deepnull_gwas.cohort import pca
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.fileset import Fileset
+
+
+def structured(rng: np.random.Generator, variants: int, people: int, groups: int = 4, fst: float = 0.05) -> np.ndarray:
+    """Dosages of several populations (Balding-Nichols), 1 % missing."""
+    p = rng.uniform(0.1, 0.9, variants)
+    a = p * (1 - fst) / fst
+    b = (1 - p) * (1 - fst) / fst
+    frequencies = rng.beta(a[:, None], b[:, None], (variants, groups))
+    dosages = rng.binomial(2, frequencies[:, np.arange(people) % groups]).astype(np.int8)
+    dosages[rng.random(dosages.shape) < 0.01] = -1
+    return dosages
+
+
+def dense(dosages: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Reference: eigenvalues, vectors, loadings and standardised dosages in float64."""
+    g = np.where(dosages >= 0, dosages, np.nan).astype(float)
+    p = np.nanmean(g, axis=1, keepdims=True) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.nan_to_num((g - 2 * p) / np.sqrt(2 * p * (1 - p)))
+    u, s, vt = np.linalg.svd(z, full_matrices=False)
+    used = int(((p > 0) & (p < 1)).sum())
+    return s**2 / used, vt.T, u, z
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    rng = np.random.default_rng(8)
+    dosages = structured(rng, 1500, 203)
+    dosages[10] = 0  # monomorphic: counts for nothing
+    folder = make_cohort(tmp_path_factory.mktemp("pca"), dosages)
+    return dosages, Fileset([folder / "cohort"])
+
+
+@pytest.mark.parametrize("exact_people", [5000, 0])
+def test_equals_the_dense_decomposition(cohort, exact_people):
+    dosages, fileset = cohort
+    everybody = np.ones(203, dtype=bool)
+    found = pca.principal_components(fileset, np.arange(1500), everybody, 3, seed=1, exact_people=exact_people)
+    values, vectors, loadings, z = dense(dosages)
+    # 3 components separate 4 groups; float32 products and the stopping rule (1e-3 of the gap) leave less than this
+    np.testing.assert_allclose(found["eigenvalues"], values[:3], rtol=1e-5)
+    np.testing.assert_allclose(found["variance_explained"], values[:3] / values.sum(), rtol=1e-5)
+    for k in range(3):
+        assert abs(found["pcs"][:, k] @ vectors[:, k]) > 1 - 1e-6
+        assert abs(found["loadings"][:, k] @ loadings[:, k]) > 1 - 1e-6
+        assert found["loadings"][np.abs(found["loadings"][:, k]).argmax(), k] > 0
+    np.testing.assert_allclose(z.T @ found["loadings"] / np.sqrt(values[:3] * 1499), found["pcs"], atol=1e-3)
+
+
+def test_flat_spectrum_converges_to_the_subspace(tmp_path):
+    """Components beyond the structure lie in the bulk, where eigenvalues almost touch."""
+    rng = np.random.default_rng(2)
+    dosages = structured(rng, 2000, 400, groups=3)
+    fileset = Fileset([make_cohort(tmp_path, dosages) / "cohort"])
+    everybody = np.ones(400, dtype=bool)
+    exact = pca.principal_components(fileset, np.arange(2000), everybody, 10)
+    krylov = pca.principal_components(fileset, np.arange(2000), everybody, 10, seed=3, exact_people=0)
+    canonical = np.linalg.svd(exact["pcs"].T @ krylov["pcs"], compute_uv=False)
+    assert canonical.min() > 0.999
+
+
+@pytest.mark.parametrize("exact_people", [5000, 0])
+def test_same_bytes_for_any_number_of_threads(cohort, exact_people, monkeypatch):
+    _, fileset = cohort
+    monkeypatch.setattr(pca, "_BLOCK_BYTES", 100_000)  # several blocks
+    monkeypatch.setattr(pca, "_TILE", 64)
+    runs = [
+        pca.principal_components(fileset, np.arange(1500), np.ones(203, dtype=bool), 3, 5, threads, exact_people)
+        for threads in (1, 2, 3)
+    ]
+    for other in runs[1:]:
+        for key in ("pcs", "eigenvalues", "loadings"):
+            assert np.asarray(runs[0][key]).tobytes() == np.asarray(other[key]).tobytes()
+
+
+@pytest.mark.parametrize("exact_people", [5000, 0])
+def test_people_outside_the_fit_are_projected(cohort, tmp_path, exact_people):
+    dosages, fileset = cohort
+    fit = np.arange(203) % 5 > 0
+    found = pca.principal_components(fileset, np.arange(1500), fit, 3, seed=1, exact_people=exact_people)
+    alone = Fileset([make_cohort(tmp_path, dosages[:, fit]) / "cohort"])
+    expected = pca.principal_components(alone, np.arange(1500), np.ones(fit.sum(), dtype=bool), 3, seed=1)
+    np.testing.assert_allclose(found["pcs"][fit], expected["pcs"], atol=2e-4)
+    np.testing.assert_allclose(found["eigenvalues"], expected["eigenvalues"], rtol=1e-5)
+    # the projected lie in their own group's place, drawn a little to the centre
+    group = np.arange(203) % 4
+    for g in range(4):
+        inside = found["pcs"][fit & (group == g)].mean(axis=0)
+        outside = found["pcs"][~fit & (group == g)].mean(axis=0)
+        assert inside @ outside / (np.linalg.norm(inside) * np.linalg.norm(outside)) > 0.95
+
+
+def steps(folder, k: int, seed: int = 1):
+    out = [folder / "pcs.parquet", folder / "eigenvalues.tsv", folder / "loadings.parquet"]
+    tables = [folder / "genotypes.json", folder / "pruned.parquet", folder / "qc_samples.parquet"]
+    pca.compute_pcs(*tables, {"pcs": k}, seed, *out)
+    return pd.read_parquet(out[0]), pd.read_csv(out[1], sep="\t"), pd.read_parquet(out[2])
+
+
+def test_tables(tmp_path):
+    rng = np.random.default_rng(4)
+    dosages = structured(rng, 300, 80)
+    dosages[:150, 9] = -1
+    folder = make_cohort(tmp_path, dosages)
+    run_qc(folder, {"sample_call_rate": 0.9})
+    run_pruning(folder)
+    pcs, values, loadings = steps(folder, 4)
+    assert pcs.columns.tolist() == ["sample_index", "fid", "iid", "PC1", "PC2", "PC3", "PC4"]
+    assert pcs["sample_index"].tolist() == [i for i in range(80) if i != 9]
+    np.testing.assert_allclose((pcs.filter(like="PC") ** 2).sum(), 1, rtol=1e-10)
+    assert values["component"].tolist() == [1, 2, 3, 4]
+    assert values["eigenvalue"].is_monotonic_decreasing
+    assert loadings["id"].iloc[0].startswith("v")
+
+    pcs, values, loadings = steps(folder, 0)
+    assert pcs.columns.tolist() == ["sample_index", "fid", "iid"]
+    assert len(values) == 0
+    assert "PC1" not in loadings
+
+    with pytest.raises(
+        InputError, match=r"100 principal components need more than 100 people.*79 people.*structure\.pcs"
+    ):
+        steps(folder, 100)
