@@ -1,0 +1,76 @@
+"""Folds: who is predicted by which model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def derive_seed(seed: int, *names: object) -> int:
+    """Give a seed below 2^63 for one use, the same wherever and whenever it is asked for: sha256 of the config's seed and the names."""
+    text = "\x1f".join(str(part) for part in (seed, *names))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def assign_folds(
+    people: Sequence[str], k: int, seed: int, groups: Sequence[str] | None = None, stratum: np.ndarray | None = None
+) -> np.ndarray:
+    """Part people into folds of nearly equal size.
+
+    Parameters
+    ----------
+    people
+        A unique name each; the fold of a person depends on names, never on the order of rows.
+    k
+        Number of folds.
+    seed
+        Seed of the shuffle.
+    groups
+        Name of the group of each person (a family, say): a group stays in one fold. None: everybody alone.
+    stratum
+        A small whole number each (case or control): every stratum is dealt out evenly by itself.
+
+    Returns
+    -------
+    int32, the fold of each person.
+    """
+    groups = list(people) if groups is None else list(groups)
+    stratum = np.zeros(len(groups), dtype=int) if stratum is None else np.asarray(stratum, dtype=int)
+    members: dict[str, list[int]] = {}
+    for i, group in enumerate(groups):
+        members.setdefault(str(group), []).append(i)
+
+    def key(group: str) -> bytes:
+        return hashlib.sha256(f"{seed}\x1f{group}".encode()).digest()
+
+    # large groups first, then in the order of a seeded hash; a group counts for the rarest stratum that it holds
+    sizes = np.bincount(stratum, minlength=stratum.max(initial=0) + 1)
+    rank = np.argsort(np.argsort(sizes, kind="stable"), kind="stable")
+    order = sorted(members, key=lambda g: (-len(members[g]), key(g)))
+    fold = np.empty(len(groups), dtype=np.int32)
+    load = np.zeros((k, len(sizes)), dtype=np.int64)
+    for group in order:
+        rows = members[group]
+        rarest = min((int(stratum[i]) for i in rows), key=lambda s: int(rank[s]))
+        chosen = min(range(k), key=lambda f: (load[f, rarest], load[f].sum(), f))
+        for i in rows:
+            fold[i] = chosen
+            load[chosen, stratum[i]] += 1
+    return fold
+
+
+def roles(fold: np.ndarray, evaluated: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give who trains, who validates and who is predicted by the model of one fold.
+
+    As in the original: model i validates on fold i, predicts fold i + 1 (mod k) and trains on the others; here a model is named by the fold that
+    it predicts.
+
+    Returns
+    -------
+    Three bool arrays: train, validation, evaluation.
+    """
+    validation = fold == (evaluated - 1) % k
+    evaluation = fold == evaluated
+    return ~(validation | evaluation), validation, evaluation

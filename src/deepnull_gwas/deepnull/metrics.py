@@ -1,0 +1,46 @@
+"""How good a prediction is."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def loss(y: np.ndarray, prediction: np.ndarray, trait: str) -> np.ndarray:
+    """Give the loss of each person: squared error, or cross-entropy of a logit."""
+    if trait == "quantitative":
+        return (y - prediction) ** 2
+    return np.logaddexp(0.0, prediction) - y * prediction
+
+
+def auc(y: np.ndarray, score: np.ndarray) -> float:
+    """Give the area under the receiver operating characteristic (Mann and Whitney's U), ties counted half; NaN without cases or controls."""
+    cases = y == 1
+    n1, n0 = int(cases.sum()), int((~cases).sum())
+    if not n1 or not n0:
+        return float("nan")
+    return float((rankdata(score)[cases].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+
+
+def measure(y: np.ndarray, prediction: np.ndarray, trait: str) -> dict[str, float]:
+    """Measure a prediction.
+
+    Returns
+    -------
+    ``r2`` (1 - residual over total sum of squares) and ``correlation`` for quantitative traits; ``log_loss``, ``auc`` and ``r2_mcfadden``
+    (1 - log-loss over that of the prevalence) for binary ones.
+    """
+    if trait == "quantitative":
+        total = float(np.sum((y - y.mean()) ** 2))
+        spread = float(np.std(prediction)) * float(np.std(y))
+        correlation = (
+            float(np.mean((prediction - prediction.mean()) * (y - y.mean())) / spread) if spread > 0 else float("nan")
+        )
+        return {
+            "r2": 1 - float(np.sum((y - prediction) ** 2)) / total if total > 0 else float("nan"),
+            "correlation": correlation,
+        }
+    value = float(np.mean(loss(y, prediction, trait)))
+    mean = float(y.mean())
+    null = -(mean * np.log(mean) + (1 - mean) * np.log(1 - mean)) if 0 < mean < 1 else float("nan")
+    return {"log_loss": value, "auc": auc(y, prediction), "r2_mcfadden": 1 - value / null}

@@ -1,0 +1,63 @@
+"""A recipe: how the network is built and trained, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepnull_gwas.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the network is built and trained.
+
+    Attributes
+    ----------
+    hidden
+        Units of the hidden layers (64, 64, 32, 16 in McCaw et al. 2022).
+    learning_rate
+        Largest step of Adam; it falls to a hundredth along half a cosine.
+    weight_decay
+        Decoupled weight decay of the hidden layers (AdamW); the linear path is not decayed.
+    batch_size
+        People a step, at most; with few people less, so that an epoch has at least 16 steps.
+    max_epochs, patience
+        Passes over the training part at most, and without a better validation loss.
+    ensemble
+        Networks trained side by side from different seeds; their predictions are averaged.
+    calibrate
+        Weigh the network against the linear model on the validation part, down to none of it where it does not help there.
+    """
+
+    hidden: tuple[int, ...] = (64, 64, 32, 16)
+    learning_rate: float = 0.003
+    weight_decay: float = 0.001
+    batch_size: int = 1024
+    max_epochs: int = 100
+    patience: int = 20
+    ensemble: int = 4
+    calibrate: bool = True
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """Make a recipe from configuration.
+
+        Raises
+        ------
+        InputError
+            On a key that no recipe has.
+        """
+        known = [f.name for f in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise InputError(
+                    f"deepnull.recipe: unknown key '{key}'{nearest(key, known)}; allowed are {', '.join(known)}"
+                )
+        return cls(**{**values, **({"hidden": tuple(values["hidden"])} if "hidden" in values else {})})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give it as JSON can hold it."""
+        return dataclasses.asdict(self) | {"hidden": list(self.hidden)}
