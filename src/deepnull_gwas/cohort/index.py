@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ SAMPLES = [
 ]
 _BIM = ["chromosome", "identifier", "centimorgan", "position", "A1", "A2"]
 _FAM = ["FID", "IID", "father", "mother", "sex", "phenotype"]
+
+_LONG_NUMBER = re.compile(rb"[ \t]-?[0-9]{10}")
 
 
 def plan_chunks(n_variants: int, n_chunks: int) -> np.ndarray:
@@ -175,10 +178,22 @@ def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> pd.DataFram
         and len(frame) == lines
         and isinstance(frame.index, pd.RangeIndex)
         and not any(frame.iloc[:, i].isna().any() for i in texts)
+        and not (kind == "bim" and _has_long_numbers(path))
     )
     if not sound:
         frame = _read_line_by_line(path, kind, names, why)
     return frame
+
+
+def _has_long_numbers(path: str) -> bool:
+    """Say whether a field is a number of ten digits or more: as a position it would wrap around in pandas-plink's 32 bits, unseen."""
+    with open(path, "rb") as file:
+        tail = b""
+        while block := file.read(1 << 22):
+            if _LONG_NUMBER.search(tail + block):
+                return True
+            tail = block[-16:]
+    return False
 
 
 def _read_line_by_line(path: str, kind: str, names: Sequence[str], why: str) -> pd.DataFrame:

@@ -1,0 +1,389 @@
+"""The configuration: defaults, what each thing becomes, and the messages for what is wrong."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deepnull_gwas.config import SCHEMAS, _chromosome, load_config
+from deepnull_gwas.errors import InputErrors
+from deepnull_gwas.genotypes.chromosomes import normalise
+
+ROOT = Path(__file__).resolve().parents[2]
+SIMULATED = {"genome_build": "GRCh38", "simulate": {"phenotypes": {"y": {"trait": "quantitative"}}}}
+ROW = {"study": "s", "cohort": "c", "phenotype": "y", "trait": "quantitative", "covariates": "age"}
+
+
+def write_sheet(
+    folder: Path, *rows: dict, name: str = "studies.tsv", newline: str = "\n", encoding: str = "utf-8"
+) -> None:
+    columns = list(dict.fromkeys(k for row in rows for k in row))
+    delimiter = "," if name.endswith(".csv") else "\t"
+    cells = [columns, *[[str(row.get(c, "")) for c in columns] for row in rows]]
+    quoted = [[f'"{c}"' if "," in c and delimiter == "," else c for c in line] for line in cells]
+    (folder / name).write_bytes((newline.join(delimiter.join(line) for line in quoted) + newline).encode(encoding))
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Give a function that loads a config beside a sheet of the given rows."""
+
+    def function(*rows: dict, cohort: dict | None = None, **config):
+        write_sheet(tmp_path, *(rows or (ROW,)))
+        return load_config(
+            {"studies": "studies.tsv", "cohorts": {"c": cohort or copy.deepcopy(SIMULATED)}} | config, tmp_path
+        )
+
+    return function
+
+
+def problems(function, *arguments, **options) -> list[str]:
+    with pytest.raises(InputErrors) as error:
+        function(*arguments, **options)
+    return error.value.problems
+
+
+# --- what is right --------------------------------------------------------------
+
+
+def test_the_shipped_config_is_valid_and_states_the_defaults():
+    given = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config = load_config(given, ROOT)
+    bare = {k: v for k, v in given.items() if k in ("studies", "cohorts")}
+    assert load_config(bare, ROOT) == config, "config.yaml shows another default than the schema has"
+    for part in ("qc", "structure", "deepnull", "association", "report"):
+        assert given[part] == getattr(config, part), f"config.yaml does not show every key of {part}"
+    assert [s.name for s in config.studies_of("demo")] == ["lung_function", "height", "asthma"]
+    assert list(config.batches("demo")) == ["main"]
+    assert config.study("demo", "asthma").trait == "binary"
+
+
+def keys_of(schema: dict, root: dict) -> set[str]:
+    if "$ref" in schema:
+        return keys_of(root["$defs"][schema["$ref"].rsplit("/")[-1]], root)
+    found = set(schema.get("properties", {}))
+    for child in [*schema.get("properties", {}).values(), schema.get("additionalProperties")]:
+        if isinstance(child, dict):
+            found |= keys_of(child, root)
+    return found
+
+
+def described(schema: dict, root: dict, path: str = "") -> list[str]:
+    """List the keys without a description."""
+    missing = []
+    for key, child in schema.get("properties", {}).items():
+        target = root.get("$defs", {}).get(child.get("$ref", "").rsplit("/")[-1], child)
+        if "description" not in child and "description" not in target and "$ref" not in child:
+            missing.append(f"{path}{key}")
+        missing += described(target, root, f"{path}{key}.")
+    return missing
+
+
+@pytest.mark.parametrize("name", ["config", "studies"])
+def test_every_key_is_described_in_schema_and_readme(name):
+    schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text())
+    assert not described(schema, schema)
+    readme = (ROOT / "config/README.md").read_text()
+    undocumented = [k for k in sorted(keys_of(schema, schema)) if f"`{k}`" not in readme]
+    assert not undocumented, f"config/README.md says nothing of {undocumented}"
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(schema)
+
+
+def test_config_yaml_and_its_commented_cohort_name_every_key():
+    schema = yaml.safe_load((SCHEMAS / "config.schema.yaml").read_text())
+    text = (ROOT / "config/config.yaml").read_text()
+    absent = [
+        k
+        for k in keys_of(schema, schema) - {"pathvars", "results", "logs", "benchmarks", "resources"}
+        if not re.search(rf"\b{k}:", text)
+    ]
+    assert not absent
+
+
+def test_defaults_of_a_bare_config(load):
+    config = load()
+    study = config.study("c", "s")
+    assert (study.batch, study.arms, study.pcs, study.transform) == ("main", ("baseline", "deepnull"), 10, "none")
+    assert config.cohorts["c"].simulate["people"] == 4000
+    assert config.cohorts["c"].simulate["phenotypes"]["y"]["heritability"] == 0.3
+    assert config.cohorts["c"].chunks == config.association["chunks"] == 8
+    assert config.seed == 1
+
+
+def test_a_cohort_overrides_single_keys(load):
+    config = load(cohort=SIMULATED | {"qc": {"maf": 0.2}, "structure": {"pcs": 3}, "chunks": 2}, qc={"mac": 5})
+    cohort = config.cohorts["c"]
+    assert cohort.qc == {"variant_call_rate": 0.95, "sample_call_rate": 0.95, "maf": 0.2, "mac": 5, "hwe_p": 1e-15}
+    assert (cohort.structure["pcs"], cohort.chunks, config.study("c", "s").pcs) == (3, 2, 3)
+
+
+def test_numbers_that_yaml_reads_as_text(load):
+    assert load(qc=yaml.safe_load("hwe_p: 1e-6")).qc["hwe_p"] == 1e-6
+
+
+def test_the_config_given_is_not_changed(load):
+    cohort = copy.deepcopy(SIMULATED)
+    load(cohort=cohort)
+    assert cohort == SIMULATED
+
+
+def test_settings_hold_what_the_study_depends_on_only(load):
+    row = ROW | {
+        "covariates": "age, site",
+        "categorical_covariates": "site",
+        "include": "age > 3",
+        "pcs": "2",
+        "arms": "deepnull",
+    }
+    first = load(row | {"batch": "one"}).study("c", "s").settings()
+    second = load(row | {"batch": "two", "arms": "baseline"}, ROW | {"study": "t"}).study("c", "s").settings()
+    assert first == second
+    assert first["covariates"] == ["age", "site"]
+    assert first["pcs"] == 2
+
+
+def test_batches_keep_the_order_of_the_sheet(load):
+    config = load(*[ROW | {"study": s, "batch": b} for s, b in [("a", "z"), ("b", "main"), ("c", "z")]])
+    assert {b: [s.name for s in studies] for b, studies in config.batches("c").items()} == {
+        "z": ["a", "c"],
+        "main": ["b"],
+    }
+
+
+@pytest.mark.parametrize(("newline", "encoding"), [("\n", "utf-8"), ("\r\n", "utf-8-sig")])
+@pytest.mark.parametrize("name", ["studies.tsv", "studies.csv"])
+def test_sheets_of_any_editor(tmp_path, name, newline, encoding):
+    write_sheet(
+        tmp_path,
+        ROW | {"covariates": "age,sex"},
+        {},
+        ROW | {"study": "# left out"},
+        name=name,
+        newline=newline,
+        encoding=encoding,
+    )
+    text = (tmp_path / name).read_bytes().replace(b"# left out", b"t")
+    (tmp_path / name).write_bytes(text + b"# a comment" + newline.encode())
+    config = load_config({"studies": name, "cohorts": {"c": SIMULATED}}, tmp_path)
+    assert [s.name for s in config.studies] == ["s", "t"]
+    assert config.studies[0].covariates == ("age", "sex")
+
+
+def test_cohorts_without_studies_are_left_alone(tmp_path):
+    write_sheet(tmp_path, ROW)
+    other = {"genotypes": "nowhere/x", "samples": "nowhere.tsv", "genome_build": "GRCh37"}
+    config = load_config({"studies": "studies.tsv", "cohorts": {"c": SIMULATED, "other": other}}, tmp_path)
+    assert list(config.cohorts) == ["c"]
+
+
+def test_pattern_gives_filesets_in_numeric_order(tmp_path):
+    write_sheet(tmp_path, ROW)
+    (tmp_path / "s.tsv").touch()
+    for code in ("10", "2", "X", "1", "1_old", "25"):
+        for extension in ("bed", "bim", "fam"):
+            (tmp_path / f"chr{code}.{extension}").touch()
+    for base, pattern in [(tmp_path, "chr{chromosome}"), (Path("."), f"{tmp_path}/chr{{chromosome}}")]:
+        cohort = {"genotypes": pattern, "samples": str(tmp_path / "s.tsv"), "genome_build": "GRCh38"}
+        config = load_config({"studies": str(tmp_path / "studies.tsv"), "cohorts": {"c": cohort}}, base)
+        assert [Path(p).name for p in config.cohorts["c"].filesets] == ["chr1", "chr2", "chr10", "chrX", "chr25"]
+
+
+def test_chromosome_codes_agree_with_the_reader():
+    codes = [
+        "1",
+        "01",
+        "22",
+        "23",
+        "X",
+        "x",
+        "chrX",
+        "24",
+        "Y",
+        "25",
+        "XY",
+        "PAR1",
+        "26",
+        "MT",
+        "M",
+        "chrM",
+        "chr07",
+        "0",
+        "27",
+        "1_old",
+        "chr",
+        "",
+    ]
+    assert [_chromosome(c) for c in codes] == [normalise(c) for c in codes]
+
+
+def test_parsing_is_fast_and_light(tmp_path):
+    write_sheet(tmp_path, *[ROW | {"study": f"s{i}"} for i in range(100)])
+    config = {"studies": "studies.tsv", "cohorts": {"c": SIMULATED}}
+    load_config(config, tmp_path)
+    start = time.process_time()
+    assert len(load_config(config, tmp_path).studies) == 100
+    assert time.process_time() - start < 0.5  # about 0.03 s on one core; the rest is room for a busy machine
+    code = "import sys, deepnull_gwas.config; print([m for m in ('numpy', 'pandas', 'torch', 'pyarrow', 'numba') if m in sys.modules])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
+
+
+# --- what is wrong --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "part"),
+    [
+        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: variant_call_rate, sample_call_rate, maf, mac, hwe_p; did you mean 'maf'?"),
+        ({"deepnul": {}}, "config: deepnul: unknown key; allowed: seed, studies"),
+        ({"qc": {"maf": 0.7}}, "config: qc.maf: found 0.7, expected at most 0.5"),
+        ({"qc": {"maf": "small"}}, 'config: qc.maf: found "small", expected a number'),
+        ({"qc": 5}, "config: qc: found 5, expected a mapping of keys to values"),
+        ({"deepnull": {"folds": 2}}, "config: deepnull.folds: found 2, expected at least 3"),
+        ({"deepnull": {"folds": True}}, "config: deepnull.folds: found true, expected a whole number"),
+        ({"deepnull": {"recipe": {"hidden": []}}}, "config: deepnull.recipe.hidden: is empty"),
+        ({"association": {"missing_genotypes": "dropp"}}, 'found "dropp", allowed: impute_mean, drop; did you mean \'drop\'?'),
+        ({"report": {"genome_wide": 0}}, "config: report.genome_wide: found 0, expected more than 0"),
+        ({"cohorts": {"c": SIMULATED, "a b": SIMULATED}}, 'config: cohorts: found "a b"; a name has letters'),
+        ({"studies": "studis.tsv"}, "config: studies: no such file: studis.tsv; did you mean 'studies.tsv'?"),
+        ({"cohorts": {}}, "config: cohorts: is empty"),
+    ],
+)  # fmt: skip
+def test_keys(load, config, part):
+    found = problems(load, **config)
+    assert any(part in p for p in found), found
+
+
+def test_missing_sections():
+    first = [p.split(", and it is needed")[0] for p in problems(load_config, {})]
+    assert first == ["config: studies: missing", "config: cohorts: missing"]
+
+
+@pytest.mark.parametrize(
+    ("cohort", "part"),
+    [
+        ({"genome_build": "GRCh38"}, "has neither 'genotypes' nor 'simulate'"),
+        (SIMULATED | {"genotypes": "x"}, "has both 'genotypes' and 'simulate'"),
+        (SIMULATED | {"samples": "x"}, "config: cohorts.c.samples: a simulated cohort makes its own sample table"),
+        ({"simulate": SIMULATED["simulate"]}, "config: cohorts.c.genome_build: missing, and it is needed"),
+        (SIMULATED | {"genome_build": "hg19"}, 'config: cohorts.c.genome_build: found "hg19", allowed: GRCh37, GRCh38'),
+        ({"genotypes": "x", "genome_build": "GRCh38"}, "config: cohorts.c.samples: missing, and it is needed"),
+        (
+            {"genotypes": "x", "samples": "no.tsv", "genome_build": "GRCh38"},
+            "config: cohorts.c.samples: no such file: no.tsv",
+        ),
+        (
+            {"genotypes": "x{chrom}", "samples": "no.tsv", "genome_build": "GRCh38"},
+            "unknown placeholder {chrom} in 'x{chrom}', allowed: {chromosome}",
+        ),
+        (SIMULATED | {"qc": {"maff": 1}}, "config: cohorts.c.qc.maff: unknown key"),
+        (
+            {
+                "genome_build": "GRCh38",
+                "simulate": {"people": 50, "sibling_pairs": 40, "phenotypes": {"y": {"trait": "binary"}}},
+            },
+            "70 pairs of relatives need 140 people, but people is 50",
+        ),
+        (
+            {
+                "genome_build": "GRCh38",
+                "simulate": {"phenotypes": {"y": {"trait": "binary", "heritability": 0.8, "covariate_variance": 0.4}}},
+            },
+            "their sum may not exceed 1",
+        ),
+        (
+            {"genome_build": "GRCh38", "simulate": {"phenotypes": {"age": {"trait": "binary"}}}},
+            "this name is a column of every simulated",
+        ),
+    ],
+)
+def test_cohorts(load, cohort, part):
+    found = problems(load, cohort=cohort)
+    assert any(part in p for p in found), found
+
+
+@pytest.mark.parametrize(
+    ("row", "part"),
+    [
+        ({"cohort": "d"}, "studies.tsv: row 2, column cohort: unknown cohort 'd', the config has: c"),
+        (
+            {"trait": "quantitativ"},
+            "row 2, column trait: found \"quantitativ\", allowed: quantitative, binary; did you mean 'quantitative'?",
+        ),
+        ({"study": "a/b"}, 'row 2, column study: found "a/b"; a name has'),
+        ({"study": "qc"}, "row 2, column study: 'qc' is a folder of the workflow's own"),
+        ({"phenotype": ""}, "row 2, column phenotype: missing, and it is needed"),
+        (
+            {"categorical_covariates": "agee"},
+            "'agee' is not among the covariates (age); list it in both columns; did you mean 'age'?",
+        ),
+        ({"covariates": "age,age"}, "'age' is listed 2 times"),
+        ({"covariates": "y"}, "'y' is the phenotype itself"),
+        (
+            {"trait": "binary", "transform": "log"},
+            "row 2, column transform: found 'log', but a binary trait cannot be transformed",
+        ),
+        ({"transform": "inverse"}, 'row 2, column transform: found "inverse", allowed: none, rank_inverse_normal, log'),
+        ({"trait": "binary", "case_value": "x"}, "give both case_value and control_value"),
+        ({"trait": "binary", "case_value": "x", "control_value": "x"}, "are both 'x'"),
+        ({"case_value": "1", "control_value": "0"}, "a quantitative trait has no cases"),
+        ({"include": "age >> 3"}, "row 2, column include: include 'age >> 3': at character 6"),
+        ({"pcs": "ten"}, 'row 2, column pcs: found "ten", expected a whole number or nothing'),
+        ({"pcs": "20"}, "found 20, but only 10 are computed in cohort 'c'; set structure.pcs to at least 20"),
+        ({"covariates": "age,PC1"}, "'PC1' would be there twice"),
+        ({"covariates": "", "pcs": "0"}, "the arm deepnull needs at least one covariate"),
+        (
+            {"arms": "baseline,deepnul"},
+            "row 2, column arms: found \"deepnul\", allowed: baseline, deepnull; did you mean 'deepnull'?",
+        ),
+        ({"covariate": "x"}, "studies.tsv: unknown column 'covariate'"),
+        ({"covariate": "x"}, "did you mean 'covariates'?"),
+    ],
+)
+def test_rows(load, row, part):
+    found = problems(load, ROW | row)
+    assert any(part in p for p in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "is empty; expected a header with study, cohort, phenotype, trait"),
+        ("study\tcohort\tphenotype\ttrait\n", "has a header but no study"),
+        ("study\tcohort\tphenotype\n", "column 'trait' is missing"),
+        ("study\tstudy\tcohort\tphenotype\ttrait\n", "column 'study' is there 2 times"),
+        ("study cohort phenotype trait\n", "separated by tabs"),
+        ("study\tcohort\tphenotype\ttrait\na\tc\ty\tbinary\tmore\n", "row 2: 5 cells, but the header has 4"),
+        (b"study\tcohort\tphenotype\ttrait\n\xe9\tc\ty\tbinary\n", "row 2: not UTF-8 text"),
+    ],
+)
+def test_sheets(tmp_path, text, part):
+    (tmp_path / "studies.tsv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    found = problems(load_config, {"studies": "studies.tsv", "cohorts": {"c": SIMULATED}}, tmp_path)
+    assert any(part in p for p in found), found
+
+
+def test_everything_that_is_wrong_comes_at_once(load):
+    cohort = {"genotypes": "x", "samples": "no.tsv", "genome_build": "GRCh39"}
+    found = problems(load, ROW, ROW | {"trait": "?"}, cohort=cohort, qc={"x": 1})
+    for part in (
+        "qc.x: unknown",
+        "x.bed",
+        "x.bim",
+        "x.fam",
+        "no.tsv",
+        "GRCh39",
+        "row 3, column trait",
+        "row 3, column study: study 's'",
+    ):
+        assert any(part in p for p in found), (part, found)
