@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.linalg
 
 from deepnull_gwas.errors import StudyFailure
 
@@ -19,6 +18,10 @@ logger = logging.getLogger(__name__)
 
 #: A column is collinear when what is left of it after the others is below this fraction of its length.
 RANK_TOLERANCE = 1e-7
+SEPARATION = (
+    "a combination of the covariates separates cases from controls, so that the null model has no solution; "
+    "merge rare categories or drop the covariate"
+)
 
 
 @dataclass
@@ -140,35 +143,31 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, stage: str = "associate", iterati
         raise StudyFailure(stage, "all people are cases" if mean else "no cases among the analysed people")
     # start at the intercept-only model: x[:, 0] is constant
     beta[0] = np.log(mean / (1 - mean)) / x[0, 0]
-    previous = -np.inf
+    eta = x @ beta
+    value = log_likelihood(eta, y)
     for _ in range(iterations):
-        eta = x @ beta
-        value = log_likelihood(eta, y)
         mu = 1.0 / (1.0 + np.exp(-eta))
         w = mu * (1 - mu)
-        hessian = (x * w[:, None]).T @ x
         try:
-            step = scipy.linalg.solve(hessian, x.T @ (y - mu), assume_a="pos")
+            step = np.linalg.solve((x * w[:, None]).T @ x, x.T @ (y - mu))
         except np.linalg.LinAlgError as error:
-            raise StudyFailure(
-                stage, "the null model is singular: covariates separate cases from controls or are collinear"
-            ) from error
-        factor = 1.0
-        while factor > 1e-4 and log_likelihood(x @ (beta + factor * step), y) < value - 1e-10 * abs(value):
-            factor /= 2
-        beta = beta + factor * step
-        if np.abs(x @ beta).max() > 35:
-            raise StudyFailure(
-                stage,
-                "a combination of the covariates separates cases from controls; merge rare categories or drop the covariate",
-            )
-        scale = 1.0 / np.sqrt(np.diag(hessian))
-        if (factor == 1.0 and np.all(np.abs(step) < 1e-9 * scale + 1e-12)) or (value - previous == 0 and factor < 1):
-            break
-        previous = value
-    else:
-        raise StudyFailure(stage, "the null model did not converge")
-    return LogisticNull(x, beta, log_likelihood(x @ beta, y))
+            raise StudyFailure(stage, SEPARATION) from error
+        # a step past the maximum is halved: Newton's method then climbs always
+        for _ in range(30):
+            new_eta = x @ (beta + step)
+            new_value = log_likelihood(new_eta, y)
+            if new_value >= value - 1e-12 * abs(value):
+                break
+            step /= 2
+        moved = np.abs(new_eta - eta).max()
+        gain = new_value - value
+        beta, eta, value = beta + step, new_eta, new_value
+        if moved < 1e-7:
+            return LogisticNull(x, beta, value)
+        # under separation the likelihood has no maximum: it creeps up to a limit while the coefficients run away
+        if gain < 1e-9 and moved > 0.01:
+            raise StudyFailure(stage, SEPARATION)
+    raise StudyFailure(stage, "the null model did not converge: covariates nearly separate cases from controls")
 
 
 def log_likelihood(eta: np.ndarray, y: np.ndarray) -> float:
@@ -196,7 +195,6 @@ class StudyDesign:
     sample_index: np.ndarray
     y: np.ndarray
     basis: np.ndarray
-    basis_key: tuple
     dropped: list[str]
     y_residual: np.ndarray | None = None
     u: np.ndarray | None = None
@@ -239,7 +237,7 @@ def build_study(
         names.append(name)
     failures = {arm: reason for arm, (status, reason) in study.arm_status.items() if status != "ok"}
     basis, _, dropped = orthonormal_basis(covariates, names)
-    design = StudyDesign(study, index, y, basis, (index.tobytes(), basis.tobytes()), dropped, failures=failures)
+    design = StudyDesign(study, index, y, basis, dropped, failures=failures)
     n = len(index)
     if n <= basis.shape[1] + 3:
         reason = f"{n} people for {basis.shape[1]} covariates, prediction and variant"
@@ -278,6 +276,30 @@ def build_study(
 
 
 @dataclass
+class MaskGroup:
+    """The studies of a batch with the same people, and the columns that these people's genotypes are multiplied with.
+
+    Attributes
+    ----------
+    sample_index
+        int64[n], the people.
+    members
+        Positions of the studies in the batch.
+    columns
+        float64[n, k]: bases, then phenotypes, then predictions, as the studies need them.
+    basis_of, y_of, u_of
+        study -> its columns: of its basis, of y~, of u (None where it has none); linear studies only.
+    """
+
+    sample_index: np.ndarray
+    members: list[int]
+    columns: np.ndarray
+    basis_of: dict[int, slice]
+    y_of: dict[int, int]
+    u_of: dict[int, int | None]
+
+
+@dataclass
 class Design:
     """The design of a batch on one class of chromosomes.
 
@@ -285,66 +307,59 @@ class Design:
     ----------
     studies
         One a study, in the order of the batch.
-    k
-        float64[people of the .fam, columns]; zero outside each study's mask.
-    slices
-        study -> (columns of its basis, column of y~ or -1, column of u or -1).
-    masks
-        bool[distinct masks, people]; ``mask_of`` says which is whose.
+    groups
+        The studies by their people.
     """
 
     studies: list[StudyDesign]
-    k: np.ndarray
-    basis_of: list[slice]
-    y_column: list[int]
-    u_column: list[int]
-    masks: np.ndarray
-    mask_of: list[int]
+    groups: list[MaskGroup]
 
 
 def build_design(
-    studies: Sequence[StudyInput],
-    n_people: int,
-    extra: Mapping[str, np.ndarray] | None = None,
-    keep: np.ndarray | None = None,
+    studies: Sequence[StudyInput], extra: Mapping[str, np.ndarray] | None = None, keep: np.ndarray | None = None
 ) -> Design:
-    """Fit all null models of a batch and lay out the columns; studies with the same people and covariates share their basis."""
+    """Fit all null models of a batch and lay out the columns; studies with the same people and covariates share their basis.
+
+    Parameters
+    ----------
+    studies
+        The batch.
+    extra
+        Further covariates by name, one value a person of the .fam.
+    keep
+        bool, one a person of the .fam: who can be analysed; None, everybody.
+    """
     designs = [build_study(s, extra, keep) for s in studies]
-    columns: list[np.ndarray] = []
-    bases: dict[tuple, slice] = {}
-    masks: dict[bytes, int] = {}
-    mask_rows, basis_of, y_column, u_column, mask_of = [], [], [], [], []
+    members: dict[bytes, list[int]] = {}
+    for i, d in enumerate(designs):
+        members.setdefault(d.sample_index.tobytes(), []).append(i)
+    return Design(designs, [_group(designs, rows) for rows in members.values()])
 
-    def place(index: np.ndarray, values: np.ndarray) -> int:
-        column = np.zeros(n_people)
-        column[index] = values
-        columns.append(column)
-        return len(columns) - 1
 
-    for d in designs:
-        key = d.sample_index.tobytes()
-        if key not in masks:
-            masks[key] = len(masks)
-            row = np.zeros(n_people, dtype=bool)
-            row[d.sample_index] = True
-            mask_rows.append(row)
-        mask_of.append(masks[key])
-        linear = d.y_residual is not None and d.arms
-        if linear and d.basis_key not in bases:
-            start = len(columns)
-            for j in range(d.basis.shape[1]):
-                place(d.sample_index, d.basis[:, j])
-            bases[d.basis_key] = slice(start, len(columns))
-        basis_of.append(bases.get(d.basis_key, slice(0, 0)) if linear else slice(0, 0))
-        y_column.append(place(d.sample_index, d.y_residual) if linear else -1)
-        u_column.append(place(d.sample_index, d.u) if linear and d.u is not None else -1)
-    k = np.stack(columns, axis=1) if columns else np.zeros((n_people, 0))
-    return Design(
-        designs,
-        np.ascontiguousarray(k),
-        basis_of,
-        y_column,
-        u_column,
-        np.array(mask_rows).reshape(-1, n_people),
-        mask_of,
-    )
+def _group(designs: Sequence[StudyDesign], members: list[int]) -> MaskGroup:
+    linear = [i for i in members if designs[i].y_residual is not None and designs[i].arms]
+    parts: list[np.ndarray] = []
+    width = 0
+    bases: dict[bytes, slice] = {}
+    basis_of, y_of, u_of = {}, {}, {}
+    for i in linear:
+        basis = designs[i].basis
+        key = basis.tobytes()
+        if key not in bases:
+            parts.append(basis)
+            bases[key] = slice(width, width + basis.shape[1])
+            width += basis.shape[1]
+        basis_of[i] = bases[key]
+    for i in linear:
+        parts.append(designs[i].y_residual[:, None])
+        y_of[i] = width
+        width += 1
+    for i in linear:
+        u_of[i] = None
+        if designs[i].u is not None:
+            parts.append(designs[i].u[:, None])
+            u_of[i] = width
+            width += 1
+    index = designs[members[0]].sample_index
+    columns = np.hstack(parts) if parts else np.zeros((len(index), 0))
+    return MaskGroup(index, members, columns, basis_of, y_of, u_of)

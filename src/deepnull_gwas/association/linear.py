@@ -25,6 +25,16 @@ class Estimates:
     neg_log10_p: np.ndarray
     reason: np.ndarray
 
+    def put(self, rows: np.ndarray, new: Estimates) -> None:
+        """Replace the results of some variants."""
+        for mine, theirs in (
+            (self.beta, new.beta),
+            (self.se, new.se),
+            (self.neg_log10_p, new.neg_log10_p),
+            (self.reason, new.reason),
+        ):
+            mine[rows] = theirs
+
 
 def student(
     num: np.ndarray, den: np.ndarray, rss0: np.ndarray | float, df: np.ndarray | float, gg: np.ndarray
@@ -51,7 +61,7 @@ def student(
     se = np.sqrt(rss / df / safe)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = beta / se
-    return Estimates(beta, se, neg_log10_p_t(t, df), np.where(collinear, "collinear", ""))
+    return Estimates(beta, se, neg_log10_p_t(t, df), np.where(collinear, "collinear", "").astype(object))
 
 
 def linear_imputed(
@@ -89,25 +99,26 @@ def linear_dropped(
     Parameters
     ----------
     products
-        Products of the genotypes (missing calls 0) with [intercept | basis | u | y], variants x m, y last.
+        Products of the genotypes (centred among the people observed, missing calls 0) with [basis | u | y], variants x (m - 1).
     missing
-        Cross-products of those columns over the people left out, variants x m x m.
+        Cross-products of [intercept | basis | u | y] over the people left out, variants x m x m.
     gg
-        Sum of squared genotypes among the people observed.
+        Squared length of the centred genotypes.
     total
-        Cross-products of the columns over all analysed people, m x m.
+        Cross-products of the same columns over all analysed people, m x m.
     n_observed
         People with a call, a variant.
     """
     left = total[None] - missing
     a, ay, yy = left[:, :-1, :-1], left[:, :-1, -1], left[:, -1, -1]
-    right = np.stack([products[:, :-1], ay], axis=2)
+    # the product with the intercept is the sum of the centred genotypes
+    gx = np.concatenate([np.zeros((len(products), 1)), products[:, :-1]], axis=1)
+    right = np.stack([gx, ay], axis=2)
     try:
         solved = np.linalg.solve(a, right)
     except np.linalg.LinAlgError:
         solved = np.stack([np.linalg.lstsq(a[i], right[i], rcond=None)[0] for i in range(len(a))])
-    num = products[:, -1] - np.einsum("ij,ij->i", products[:, :-1], solved[:, :, 1])
-    den = gg - np.einsum("ij,ij->i", products[:, :-1], solved[:, :, 0])
+    num = products[:, -1] - np.einsum("ij,ij->i", gx, solved[:, :, 1])
+    den = gg - np.einsum("ij,ij->i", gx, solved[:, :, 0])
     rss0 = yy - np.einsum("ij,ij->i", ay, solved[:, :, 1])
-    centred = gg - products[:, 0] ** 2 / left[:, 0, 0]
-    return student(num, den, rss0, n_observed - (total.shape[0] - 1) - 1, centred)
+    return student(num, den, rss0, n_observed - (total.shape[0] - 1) - 1, gg)

@@ -16,9 +16,7 @@ from deepnull_gwas.association.tails import neg_log10_p_chi2, neg_log10_p_normal
 TILE = 8192
 #: Newton stops when no coefficient moves by more than this fraction of its standard error
 TOLERANCE = 1e-7
-MAX_ITERATIONS = 25
-#: Beyond this linear predictor a fitted probability is 0 or 1 to all that matters: the variant separates cases from controls
-SEPARATED = 25.0
+MAX_ITERATIONS = 40
 
 
 @dataclass
@@ -48,13 +46,11 @@ class _Sums:
         score = np.zeros((b, p + 1))
         hessian = np.zeros((b, p + 1, p + 1))
         flat = np.zeros((b, len(self.upper[0])))
-        largest = np.zeros(b)
         for first in range(0, self.n, TILE):
             x, y, gt = self.x[first : first + TILE], self.y[first : first + TILE], g[:, first : first + TILE]
             eta = theta[:, :p] @ x.T
             eta += theta[:, p:] * gt
             on = None if present is None else present[:, first : first + TILE]
-            np.maximum(largest, np.abs(eta).max(axis=1), out=largest)
             e = np.exp(-np.abs(eta))
             term = y * eta - np.maximum(eta, 0.0) - np.log1p(e)
             value += term.sum(axis=1) if on is None else (term * on).sum(axis=1)
@@ -76,7 +72,7 @@ class _Sums:
             hessian[:, self.upper[0], self.upper[1]] = flat
             hessian[:, self.upper[1], self.upper[0]] = flat
             hessian[:, :p, p] = hessian[:, p, :p]
-        return value, score, hessian, largest
+        return value, score, hessian
 
 
 def _solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -121,7 +117,7 @@ def logistic_block(
     null_value = np.full(b, null.log_likelihood)
     if on is not None:
         theta[:, :p], null_value = _null_among_present(sums, g, on, theta)
-    value, score, hessian, _ = sums(g, on, theta)
+    value, score, hessian = sums(g, on, theta)
     # score test: the variant's score against its variance with the covariates taken out
     h12 = hessian[:, :p, p]
     variance = hessian[:, p, p] - np.einsum("ij,ij->i", h12, _solve(hessian[:, :p, :p], h12))
@@ -146,17 +142,17 @@ def logistic_block(
         gt = g[todo]
         ont = None if on is None else on[todo]
         new = t + np.where(np.isnan(step), 0.0, step)
-        nv, ns, nh, largest = sums(gt, ont, new)
+        nv, ns, nh = sums(gt, ont, new)
         for _ in range(10):
             worse = nv < v - 1e-9 * np.abs(v)
             if not worse.any():
                 break
             new[worse] = (new[worse] + t[worse]) / 2
-            nv[worse], ns[worse], nh[worse], largest[worse] = sums(
-                gt[worse], None if ont is None else ont[worse], new[worse]
-            )
-        separated = (largest > SEPARATED) | np.isnan(step).any(axis=1)
-        done = small & ~separated
+            nv[worse], ns[worse], nh[worse] = sums(gt[worse], None if ont is None else ont[worse], new[worse])
+        # under separation the likelihood creeps up to a limit while the coefficients run away by about 1 a step
+        runaway = np.abs(new - t).max(axis=1)
+        separated = np.isnan(step).any(axis=1) | ((nv - v < 1e-7) & (runaway > 0.01))
+        done = small & ~separated & (runaway < 1e-3)
         if done.any():
             rows = todo[done]
             inverse = np.linalg.inv(nh[done])
@@ -178,7 +174,7 @@ def _null_among_present(sums: _Sums, g: np.ndarray, on: np.ndarray, theta: np.nd
     theta = theta.copy()
     zero = np.zeros_like(g)
     for _ in range(MAX_ITERATIONS):
-        value, score, hessian, _ = sums(zero, on, theta)
+        value, score, hessian = sums(zero, on, theta)
         step = _solve(hessian[:, :p, :p], score[:, :p])
         theta[:, :p] += step
         if np.nanmax(np.abs(step)) < 1e-9:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from deepnull_gwas.association.design import Design, StudyDesign, StudyInput, build_design
-from deepnull_gwas.association.kernels import cross_missing, sum_missing
+from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
+from deepnull_gwas.association.kernels import cross_missing, make_tiles, multiply
 from deepnull_gwas.association.linear import linear_dropped, linear_imputed
 from deepnull_gwas.association.logistic import logistic_block
 from deepnull_gwas.cohort.hwe import hwe_exact
@@ -27,8 +28,7 @@ from deepnull_gwas.tables import read_json, read_parquet, write_table
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
-#: People decoded at once: a tile of genotypes and of the design fits into the second-level cache
-PEOPLE_PER_TILE = 4096
+_LOCK = threading.Lock()
 VARIANT_COLUMNS = ("index", "chromosome", "position", "id", "effect_allele", "other_allele")
 
 
@@ -81,17 +81,28 @@ def without_het_calls(packed: np.ndarray, lanes: np.ndarray) -> np.ndarray:
 
 
 @dataclass
+class _Group:
+    """A mask group made ready for the scan: its lanes, and its columns as tiles."""
+
+    group: MaskGroup
+    lanes: np.ndarray
+    tiles: np.ndarray
+    #: [intercept | columns] over the people of the .fam, zero outside the mask, and its cross-products; for dropping missing calls
+    rows: np.ndarray | None
+    total: np.ndarray | None
+
+
+@dataclass
 class _Class:
-    """The design of a batch on one class of chromosomes, ready for the scan."""
+    """The design of a batch on one class of chromosomes, made ready for the scan."""
 
     name: str
     design: Design
     haploid: np.ndarray | None
-    k_tiles: list[tuple[int, int, np.ndarray]]
-    column_sums: np.ndarray
-    lanes: list[np.ndarray]
+    groups: list[_Group]
     hwe_lanes: list[np.ndarray | None]
     case_lanes: list[np.ndarray | None]
+    het_calls: list[int]
 
 
 class Scan:
@@ -122,6 +133,11 @@ class Scan:
             self._classes[name] = self._prepare(name)
         return self._classes[name]
 
+    @property
+    def width(self) -> int:
+        """Number of columns of the designs made so far."""
+        return sum(g.tiles.shape[1] for c in self._classes.values() for g in c.groups)
+
     def _prepare(self, name: str) -> _Class:
         male, female, known = self.sex == 1, self.sex == 2, self.sex > 0
         extra, keep, haploid = None, None, None
@@ -131,39 +147,45 @@ class Scan:
             keep, haploid = male, pack_mask(male)
         elif name == "MT":
             haploid = pack_mask(np.ones(self.n_people, dtype=bool))
-        design = build_design(self.studies, self.n_people, extra, keep)
+        design = build_design(self.studies, extra, keep)
         for d in design.studies:
-            added = name == "X" and d.arms and "sex" not in d.dropped and "sex" not in d.study.covariate_names
-            if added:
+            if name == "X" and d.arms and "sex" not in d.dropped:
                 d.notes.append("sex was added as a covariate on X")
+            if name == "X" and d.n < len(d.study.sample_index):
+                d.notes.append(f"{len(d.study.sample_index) - d.n} people without a recorded sex are left out on X")
+            if name == "Y":
+                d.notes.append(f"on Y the {d.n} recorded males are analysed")
             for arm, reason in d.failures.items():
                 logger.warning("%s (%s), %s arm: not tested: %s", d.study.name, name, arm, reason)
             if d.dropped:
                 logger.info("%s (%s): collinear covariates left out: %s", d.study.name, name, ", ".join(d.dropped))
-        k = design.k
-        tiles = [
-            (
-                first,
-                min(first + PEOPLE_PER_TILE, self.n_people),
-                np.ascontiguousarray(k[first : first + PEOPLE_PER_TILE], dtype=self.dtype),
-            )
-            for first in range(0, self.n_people, PEOPLE_PER_TILE)
-        ]
         hwe_lanes, case_lanes = [], []
         for d in design.studies:
-            cases = np.zeros(self.n_people, dtype=bool)
-            cases[d.sample_index[d.y == 1.0]] = True
-            chosen = np.zeros(self.n_people, dtype=bool)
-            chosen[d.sample_index] = True
+            cases = self._lanes(d.sample_index[d.y == 1.0])
+            controls = self._lanes(d.sample_index[d.y == 0.0])
             binary = d.study.trait == "binary"
-            case_lanes.append(pack_mask(cases) if binary else None)
-            if binary:
-                chosen &= ~cases
+            case_lanes.append(cases if binary else None)
+            tested = controls if binary else self._lanes(d.sample_index)
             if name == "X":
-                chosen &= female
-            hwe_lanes.append(None if name in ("Y", "MT") else pack_mask(chosen))
-        lanes = [pack_mask(mask) for mask in design.masks]
-        return _Class(name, design, haploid, tiles, k.sum(axis=0), lanes, hwe_lanes, case_lanes)
+                tested = tested & pack_mask(female)
+            hwe_lanes.append(None if name in ("Y", "MT") else tested)
+        groups = [self._group(g) for g in design.groups]
+        return _Class(name, design, haploid, groups, hwe_lanes, case_lanes, [0] * len(design.studies))
+
+    def _lanes(self, index: np.ndarray) -> np.ndarray:
+        chosen = np.zeros(self.n_people, dtype=bool)
+        chosen[index] = True
+        return pack_mask(chosen)
+
+    def _group(self, group: MaskGroup) -> _Group:
+        tiles = make_tiles(self.n_people, group.sample_index, group.columns, self.dtype)
+        rows = total = None
+        if self.drop and group.columns.shape[1]:
+            k = np.column_stack([np.ones(len(group.sample_index)), group.columns])
+            total = k.T @ k
+            rows = np.zeros((self.n_people, k.shape[1]))
+            rows[group.sample_index] = k
+        return _Group(group, self._lanes(group.sample_index), tiles, rows, total)
 
     def block(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:
         """Test a block of variants of one class.
@@ -181,49 +203,38 @@ class Scan:
         """
         c = self.on(name)
         packed = np.ascontiguousarray(packed)
+        hets = None
         if c.haploid is not None:
+            hets = [int(count_genotypes(packed, g.lanes & c.haploid)[:, 1].sum()) for g in c.groups]
             packed = without_het_calls(packed, c.haploid)
-        b = len(packed)
-        counts = [count_genotypes(packed, lanes) for lanes in c.lanes]
-        products = np.zeros((b, c.design.k.shape[1]))
-        if products.shape[1]:
-            for first, last, tile in c.k_tiles:
-                dosage = decode(packed[:, first // 4 : (last + 3) // 4], last - first, missing=0.0, dtype=self.dtype)
-                products += dosage @ tile
-        some_missing = any(count[:, 3].any() for count in counts)
-        absent = sum_missing(packed, c.design.k) if some_missing and products.shape[1] else np.zeros_like(products)
         out: dict[str, np.ndarray] = {}
-        for i, d in enumerate(c.design.studies):
-            self._study(c, i, d, packed, counts[c.design.mask_of[i]], products, absent, out)
+        for j, g in enumerate(c.groups):
+            count = count_genotypes(packed, g.lanes)
+            observed = count[:, :3].sum(axis=1)
+            mean = (2.0 * count[:, 0] + count[:, 1]) / np.maximum(observed, 1)
+            products = multiply(packed, mean, g.tiles)
+            for i in g.group.members:
+                self._study(c, g, i, packed, count, mean, products, out)
+                if hets is not None:
+                    with _LOCK:
+                        c.het_calls[i] += hets[j]
         return out
 
     def _study(
         self,
         c: _Class,
+        g: _Group,
         i: int,
-        d: StudyDesign,
         packed: np.ndarray,
         count: np.ndarray,
+        mean: np.ndarray,
         products: np.ndarray,
-        absent: np.ndarray,
         out: dict,
     ) -> None:
+        d = c.design.studies[i]
         name, b = d.study.name, len(packed)
         observed = count[:, :3].sum(axis=1)
-        copies = 2.0 * count[:, 0] + count[:, 1]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(observed > 0, copies / np.maximum(observed, 1), 0.0)
-        # copies as chromosomes, not as dosages: a haploid genotype is one chromosome
-        haploid_only = c.name in ("Y", "MT")
-        allele_count, chromosomes = copies, 2.0 * observed
-        if c.name == "X":
-            chosen = np.zeros(self.n_people, dtype=bool)
-            chosen[d.sample_index] = True
-            men = count_genotypes(packed, pack_mask(chosen & (self.sex == 1)))
-            allele_count = copies - men[:, 0]
-            chromosomes = 2.0 * observed - men[:, :3].sum(axis=1)
-        elif haploid_only:
-            allele_count, chromosomes = copies / 2.0, observed.astype(float)
+        allele_count, chromosomes = self._alleles(c, packed, count, g.lanes)
         with np.errstate(invalid="ignore", divide="ignore"):
             frequency = allele_count / chromosomes
         mac = np.minimum(allele_count, chromosomes - allele_count)
@@ -233,12 +244,12 @@ class Scan:
         low = mac < limit
         if d.study.trait == "binary":
             case = count_genotypes(packed, c.case_lanes[i])
-            case_n = case[:, :3].sum(axis=1)
-            case_copies = 2.0 * case[:, 0] + case[:, 1]
+            case_alleles, case_chromosomes = self._alleles(c, packed, case, c.case_lanes[i])
             with np.errstate(invalid="ignore", divide="ignore"):
-                out[f"{name}.eaf_cases"] = case_copies / (2.0 * case_n)
-                out[f"{name}.eaf_controls"] = (copies - case_copies) / (2.0 * (observed - case_n))
-            out[f"{name}.n_cases"] = case_n.astype(np.int32)
+                out[f"{name}.eaf_cases"] = case_alleles / case_chromosomes
+                out[f"{name}.eaf_controls"] = (allele_count - case_alleles) / (chromosomes - case_chromosomes)
+            cases = case[:, :3].sum(axis=1) if self.drop else int((d.y == 1.0).sum())
+            out[f"{name}.n_cases"] = np.where(observed > 0, cases, 0).astype(np.int32)
         threshold = float(self.settings.get("hwe_p", 0.0))
         if threshold > 0 and c.hwe_lanes[i] is not None:
             h = count_genotypes(packed, c.hwe_lanes[i])
@@ -249,11 +260,10 @@ class Scan:
         out[f"{name}.n"] = (observed if self.drop else np.where(observed > 0, d.n, 0)).astype(np.int32)
         out[f"{name}.eaf"] = frequency
         test = reason == ""
-        results = (
-            self._binary(d, packed, mean, count, test)
-            if d.study.trait == "binary"
-            else self._linear(c, i, d, packed, count, mean, gg, products, absent, test)
-        )
+        if d.study.trait == "binary":
+            results = self._binary(d, packed, mean, count, test)
+        else:
+            results = self._linear(g, i, d, packed, count, gg, products, test)
         for arm in d.study.arms:
             key = f"{name}.{arm}"
             if arm in d.failures or arm not in results:
@@ -272,49 +282,43 @@ class Scan:
             out[f"{key}.method"] = np.where(untested, "", method).astype(object)
             out[f"{key}.reason"] = why
 
-    def _linear(self, c: _Class, i: int, d: StudyDesign, packed, count, mean, gg, products, absent, test) -> dict:
+    def _alleles(
+        self, c: _Class, packed: np.ndarray, count: np.ndarray, lanes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Count effect alleles and chromosomes among the people of a mask: a haploid genotype is one chromosome, not two."""
+        alleles = 2.0 * count[:, 0] + count[:, 1]
+        chromosomes = 2.0 * count[:, :3].sum(axis=1)
+        if c.name == "X":
+            men = count_genotypes(packed, lanes & c.haploid)
+            alleles -= men[:, 0]
+            chromosomes -= men[:, :3].sum(axis=1)
+        elif c.haploid is not None:
+            alleles /= 2.0
+            chromosomes /= 2.0
+        return alleles, chromosomes
+
+    def _linear(self, g: _Group, i: int, d: StudyDesign, packed, count, gg, products, test) -> dict:
         if not d.arms:
             return {}
-        q, y, u = c.design.basis_of[i], c.design.y_column[i], c.design.u_column[i]
-        columns = np.r_[np.arange(q.start, q.stop), [u] if u >= 0 else [], [y]].astype(int)
-        # centring: the sum over the people with a call is the sum over all less those without
-        centred = products[:, columns] - mean[:, None] * (c.column_sums[columns] - absent[:, columns])
-        r = q.stop - q.start
-        gu = centred[:, r] if u >= 0 else None
-        yy, uy = float(d.y_residual @ d.y_residual), float(d.u @ d.y_residual) if d.u is not None else 0.0
-        estimates = linear_imputed(centred[:, :r], centred[:, -1], gu, gg, yy, uy, d.n)
+        q, y, u = g.group.basis_of[i], g.group.y_of[i], g.group.u_of[i]
+        gu = None if u is None else products[:, u]
+        yy, uy = float(d.y_residual @ d.y_residual), 0.0 if u is None else float(d.u @ d.y_residual)
+        estimates = linear_imputed(products[:, q], products[:, y], gu, gg, yy, uy, d.n)
         rows = np.flatnonzero(test & (count[:, 3] > 0)) if self.drop else []
         if len(rows):
-            self._replace_dropped(c, d, packed, count, products, columns, rows, r, u >= 0, estimates)
+            basis = np.arange(q.start, q.stop)
+            arms = {"baseline": np.r_[basis, y]}
+            if u is not None:
+                arms["deepnull"] = np.r_[basis, u, y]
+            missing = cross_missing(packed[rows], g.rows)
+            observed = count[rows, :3].sum(axis=1)
+            for arm, use in arms.items():
+                k = np.r_[0, 1 + use]
+                new = linear_dropped(
+                    products[np.ix_(rows, use)], missing[:, k][:, :, k], gg[rows], g.total[np.ix_(k, k)], observed
+                )
+                estimates[arm].put(rows, new)
         return {arm: (e.beta, e.se, e.neg_log10_p, "linear", e.reason) for arm, e in estimates.items()}
-
-    def _replace_dropped(self, c, d, packed, count, products, columns, rows, r, has_u, estimates) -> None:
-        inside = np.zeros(self.n_people)
-        inside[d.sample_index] = 1.0
-        k = np.column_stack([inside, c.design.k[:, columns]])
-        total = k.T @ k
-        missing = cross_missing(packed[rows], k)
-        observed = count[rows, :3].sum(axis=1)
-        copies = 2.0 * count[rows, 0] + count[rows, 1]
-        gk = np.column_stack([copies, products[np.ix_(rows, columns)]])
-        gg = count[rows, 1] + 4.0 * count[rows, 0]
-        base = np.r_[np.arange(1 + r), len(columns)]
-        arms = {"baseline": base}
-        if has_u:
-            arms["deepnull"] = np.r_[np.arange(2 + r), len(columns)]
-        done = {}
-        for arm, use in arms.items():
-            done[arm] = linear_dropped(gk[:, use], missing[:, use][:, :, use], gg, total[np.ix_(use, use)], observed)
-        done.setdefault("deepnull", done["baseline"])
-        if not has_u:
-            estimates["deepnull"] = estimates["baseline"]
-        for arm in ("baseline", "deepnull"):
-            if not has_u and arm == "deepnull":
-                continue
-            e, new = estimates[arm], done[arm]
-            e.beta[rows], e.se[rows], e.neg_log10_p[rows] = new.beta, new.se, new.neg_log10_p
-            e.reason = e.reason.astype(object)
-            e.reason[rows] = new.reason
 
     def _binary(
         self, d: StudyDesign, packed: np.ndarray, mean: np.ndarray, count: np.ndarray, test: np.ndarray
@@ -352,7 +356,12 @@ class Scan:
                         state["status"], state["reason"] = "failed", d.failures[arm]
                     if name == "autosome":
                         state["dropped_covariates"] = d.dropped
-                    state["notes"] += [note for note in d.notes if note not in state["notes"]]
+                    notes = list(d.notes)
+                    if c.het_calls[i]:
+                        notes.append(
+                            f"{c.het_calls[i]} heterozygous calls of haploid genotypes on {name} count as missing"
+                        )
+                    state["notes"] += [note for note in notes if note not in state["notes"]]
                 arms[arm] = state
             studies[study.name] = {"trait": study.trait, "arms": arms}
         return {"format": FORMAT, "studies": studies}
@@ -427,10 +436,10 @@ def associate_chunk(
     if not jobs and inputs:
         scan.on("autosome")
     people = max((len(s.sample_index) for s in inputs), default=0)
-    width = max((c.design.k.shape[1] for c in scan._classes.values()), default=0)
+    width = scan.width
     binary = any(s.trait == "binary" for s in inputs)
-    need = files.n_samples * width * 12 + threads * size * (
-        files.bytes_per_variant + 4 * PEOPLE_PER_TILE + (60 * min(people, 8192) + 8 * people if binary else 0)
+    need = files.n_samples * width * (12 if scan.drop else 4) + threads * size * (
+        files.bytes_per_variant + 8 * width + (60 * min(people, 8192) + 8 * people if binary else 0)
     )
     logger.info(
         "chunk %d: %d variants, %d studies, %d people at most, %d columns; about %.0f MB beside the libraries",
