@@ -42,6 +42,16 @@ def test_pruning_and_pcs_against_plink2_on_geuvadis(real_data, tmp_path):
     run_qc(tmp_path, {"maf": 0.05})
     pruned = run_pruning(tmp_path, maf=0.05, window_kb=1000, r2=0.1)
     run = ["--bfile", str(prefix), "--threads", "1", "--memory", "2000"]
+    # candidates: what ours would keep with a window of nothing and a threshold that nothing passes
+    candidates = run_pruning(tmp_path, maf=0.05, window_kb=0, r2=1.0)
+    (tmp_path / "candidates.txt").write_text("\n".join(candidates["id"]))
+    for window, r2 in ((1000, 0.1), (50, 0.5)):
+        subprocess.run(
+            ["plink2", *run, "--extract", str(tmp_path / "candidates.txt"), "--indep-pairwise", f"{window}kb", str(r2), "--out", str(tmp_path / "prune")],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        ours = run_pruning(tmp_path, maf=0.05, window_kb=window, r2=r2)
+        assert set(ours["id"]) == set((tmp_path / "prune.prune.in").read_text().split())
     (tmp_path / "keep.txt").write_text("\n".join(pruned["id"]))
     subprocess.run(
         ["plink2", *run, "--extract", str(tmp_path / "keep.txt"), "--pca", "10", "--out", str(tmp_path / "pca")],

@@ -105,19 +105,74 @@ def _above(called, hom, minus, sums, i, j, n_people, r2):
 
 
 @numba.njit(nogil=True, cache=True)
-def _prune(called, hom, minus, sums, position, maf, keep, first_new, stop, n_people, window, r2):
-    """Walk along the chromosome: each new variant meets the kept ones of its window, and of a pair the one with the lower MAF goes."""
-    start = 0
-    for j in range(first_new, stop):
-        while position[j] - position[start] > window:
+def _windows(position, window):
+    """Give first and last (exclusive) candidate of each window; each start is the first that lets the end move on."""
+    m = len(position)
+    starts, ends = np.empty(m, dtype=np.int64), np.empty(m, dtype=np.int64)
+    count, start, end = 0, 0, 0
+    while end < m:
+        while position[end] - position[start] > window:
             start += 1
-        for i in range(start, j):
-            if keep[i] and _above(called, hom, minus, sums, i, j, n_people, r2):
-                if maf[i] < maf[j]:
-                    keep[i] = False
-                else:
-                    keep[j] = False
-                    break
+        while end < m and position[end] - position[start] <= window:
+            end += 1
+        starts[count], ends[count] = start, end
+        count += 1
+    return starts[:count], ends[:count]
+
+
+@numba.njit(nogil=True, cache=True)
+def _prune(called, hom, minus, sums, rows, maf, keep, unchecked, starts, ends, number, n_people, r2):
+    """Prune window after window, from window ``number`` as far as genotypes are loaded; give the first window that must wait.
+
+    In a window, rounds: each variant in turn goes on along those it has not met until it meets one above the threshold, and of the two
+    the one with the lower MAF goes (the later one where they are equal); rounds end when one removes nothing.
+
+    ``rows``: number of the candidate in each row of the planes; ``maf``, ``keep``, ``unchecked`` (first candidate that
+    each has not met): one a candidate.
+    """
+    loaded = rows[-1] + 1
+    live = np.empty(len(rows), dtype=np.int64)
+    n_live, next_row = 0, 0
+    while number < len(starts) and ends[number] <= loaded:
+        start, end = starts[number], ends[number]
+        count = 0
+        for a in range(n_live):
+            if keep[rows[live[a]]] and rows[live[a]] >= start:
+                live[count] = live[a]
+                count += 1
+        while next_row < len(rows) and rows[next_row] < end:
+            if keep[rows[next_row]] and rows[next_row] >= start:
+                live[count] = next_row
+                count += 1
+            next_row += 1
+        n_live = count
+        again = True
+        while again:
+            again = False
+            for a in range(n_live):
+                i = rows[live[a]]
+                if not keep[i] or unchecked[i] >= end:
+                    continue
+                low, high = a + 1, n_live
+                while low < high:
+                    middle = (low + high) // 2
+                    if rows[live[middle]] < unchecked[i]:
+                        low = middle + 1
+                    else:
+                        high = middle
+                unchecked[i] = end
+                for b in range(low, n_live):
+                    j = rows[live[b]]
+                    if keep[j] and _above(called, hom, minus, sums, live[a], live[b], n_people, r2):
+                        again = True
+                        if maf[i] < maf[j] - 1e-13:  # equal frequencies may differ by rounding
+                            keep[i] = False
+                        else:
+                            keep[j] = False
+                            unchecked[i] = j + 1
+                        break
+        number += 1
+    return number
 
 
 def prune_chromosome(
@@ -144,18 +199,24 @@ def prune_chromosome(
 
     Notes
     -----
-    The dot product of two variants coded -1, 0, 1 is two popcounts over bit planes. Memory: the planes of the kept variants of a
-    window and of one block of candidates, 3/8 byte a person and variant.
+    The order of the comparisons is that of PLINK 2 ``--indep-pairwise <kb>``, so that the two choose the same variants. The dot product
+    of two variants coded -1, 0, 1 is two popcounts over bit planes (Chang et al. 2015, GigaScience 4:7). Memory: the planes
+    of what is kept in a window and of one block of candidates, 3/8 byte a person and variant.
     """
+    if len(index) == 0:
+        return np.ones(0, dtype=bool)
     n_words = (fileset.n_samples + 63) // 64
     lanes = np.zeros(n_words * 16, dtype=np.uint8)
     lanes[: fileset.bytes_per_variant] = pack_mask(mask)
     n_people = int(np.count_nonzero(mask))
     keep = np.ones(len(index), dtype=bool)
+    unchecked = np.arange(1, len(index) + 1)
+    starts, ends = _windows(np.ascontiguousarray(position, dtype=np.int64), window)
     size = int(np.clip(_BLOCK_BYTES // (24 * n_words), 16, 1024))
-    held = np.empty(0, dtype=np.int64)  # kept candidates of the window, by number
+    rows = np.empty(0, dtype=np.int64)
     planes = [np.empty((0, n_words), dtype=np.uint64)] * 3
     sums = np.empty((0, 3), dtype=np.int64)
+    number = 0
     for first in range(0, len(index), size):
         stop = min(first + size, len(index))
         words = np.zeros((stop - first, n_words * 16), dtype=np.uint8)
@@ -163,14 +224,11 @@ def prune_chromosome(
         fresh = [np.empty((stop - first, n_words), dtype=np.uint64) for _ in range(3)]
         fresh_sums = np.empty((stop - first, 3), dtype=np.int64)
         _planes(words.view(np.uint64), lanes.view(np.uint64), *fresh, fresh_sums)
-        stay = keep[held] & (position[first] - position[held] <= window)
-        rows = np.concatenate([held[stay], np.arange(first, stop)])
+        stay = keep[rows] & (rows >= starts[number])
+        rows = np.concatenate([rows[stay], np.arange(first, stop)])
         planes = [np.concatenate([old[stay], new]) for old, new in zip(planes, fresh)]
         sums = np.concatenate([sums[stay], fresh_sums])
-        kept = keep[rows]
-        _prune(*planes, sums, position[rows], maf[rows], kept, int(stay.sum()), len(rows), n_people, window, r2)
-        keep[rows] = kept
-        held = rows
+        number = _prune(*planes, sums, rows, maf, keep, unchecked, starts, ends, number, n_people, r2)
     return keep
 
 
