@@ -1,0 +1,49 @@
+"""Calibration: how the test statistics compare with what they should be where nothing is associated."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+#: Median of chi-square with one degree of freedom.
+MEDIAN_CHI2 = float(special.chdtri(1, 0.5))
+
+
+def chi2_of_neg_log10_p(neg_log10_p: np.ndarray) -> np.ndarray:
+    """Give the chi-square (one degree of freedom) whose upper tail has this -log10 p, also where p underflows.
+
+    The normal quantile of p/2 is found by Newton's method on the logarithm of the tail.
+    """
+    target = -np.asarray(neg_log10_p, dtype=np.float64) * np.log(10.0) - np.log(2.0)
+    z = np.sqrt(np.maximum(-2.0 * target - np.log(np.maximum(-2.0 * target, 1.0)), 0.0))
+    for _ in range(30):
+        value = special.log_ndtr(-z)
+        # derivative of log Phi(-z) is minus the inverse Mills ratio
+        slope = -np.exp(-0.5 * z * z - 0.5 * np.log(2 * np.pi) - value)
+        step = (value - target) / slope
+        z = np.maximum(z - step, 0.0)
+        if np.all(np.abs(step) < 1e-12 * np.maximum(z, 1.0)):
+            break
+    return z * z
+
+
+def lambda_gc(neg_log10_p: np.ndarray, quantile: float = 0.5) -> float:
+    """Give the genomic inflation factor (Devlin and Roeder 1999): a quantile of the chi-squares over what it should be.
+
+    Parameters
+    ----------
+    neg_log10_p
+        One a variant; NaN are passed over.
+    quantile
+        Upper-tail probability at which to compare; .5 is the usual median.
+
+    Returns
+    -------
+    NaN where there is nothing to go by.
+    """
+    p = np.asarray(neg_log10_p, dtype=np.float64)
+    p = p[np.isfinite(p)]
+    if not len(p):
+        return float("nan")
+    at = np.quantile(p, 1 - quantile)
+    return float(chi2_of_neg_log10_p(np.array([at]))[0] / special.chdtri(1, quantile))

@@ -1,0 +1,100 @@
+"""Loci: the lead variant of each region past a threshold."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.tables import atomic_path
+
+logger = logging.getLogger(__name__)
+
+LEADS = (
+    "chromosome",
+    "base_pair_location",
+    "variant_id",
+    "effect_allele",
+    "other_allele",
+    "effect_allele_frequency",
+    "beta",
+    "standard_error",
+    "neg_log_10_p_value",
+    "n",
+    "locus_start",
+    "locus_end",
+    "hits",
+)
+
+
+def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
+    """Take the strongest hit, set aside all hits within ``window`` base pairs of it, and so on.
+
+    Parameters
+    ----------
+    hits
+        Rows past the threshold, with the columns of the summary statistics.
+    window
+        Half width in base pairs.
+
+    Returns
+    -------
+    One row a locus, in the order of the genome: the lead variant, and start, end and number of the hits that it stands for.
+    """
+    rows = []
+    for (_,), part in hits.sort(["chromosome", "base_pair_location", "variant_id"]).group_by(
+        ["chromosome"], maintain_order=True
+    ):
+        position, strength = part["base_pair_location"].to_numpy(), part["neg_log_10_p_value"].to_numpy()
+        left = np.ones(len(part), dtype=bool)
+        # ties go to the variant that comes first
+        for i in np.argsort(-strength, kind="stable"):
+            if not left[i]:
+                continue
+            near = left & (np.abs(position - position[i]) <= window)
+            left[near] = False
+            rows.append(
+                {
+                    **part.row(int(i), named=True),
+                    "locus_start": int(position[near].min()),
+                    "locus_end": int(position[near].max()),
+                    "hits": int(near.sum()),
+                }
+            )
+    if not rows:
+        types = dict.fromkeys(("chromosome", "base_pair_location", "n", "locus_start", "locus_end", "hits"), pl.Int64)
+        types |= dict.fromkeys(("variant_id", "effect_allele", "other_allele"), pl.String)
+        return pl.DataFrame(schema={n: types.get(n, pl.Float64) for n in LEADS})
+    return pl.DataFrame(rows).select(LEADS).sort(["chromosome", "base_pair_location"])
+
+
+def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: str | Path) -> None:
+    """Write the lead variants of a study and arm.
+
+    Parameters
+    ----------
+    sumstats
+        sumstats.tsv.gz.
+    threshold
+        Largest p.
+    window_kb
+        Half width of a locus in kb.
+    out
+        leads.tsv.
+    """
+    table = read_sumstats(sumstats)
+    leads = lead_variants(table.filter(pl.col("neg_log_10_p_value") >= -np.log10(threshold)), int(window_kb * 1000))
+    logger.info("%d loci at p <= %g among %d variants", len(leads), threshold, len(table))
+    with atomic_path(out) as temporary:
+        leads.write_csv(temporary, separator="\t", null_value="NA")
+
+
+def read_leads(path: str | Path) -> pl.DataFrame:
+    """Read lead variants back."""
+    types = dict.fromkeys(("chromosome", "base_pair_location", "n", "locus_start", "locus_end", "hits"), pl.Int64)
+    types |= dict.fromkeys(("effect_allele_frequency", "beta", "standard_error", "neg_log_10_p_value"), pl.Float64)
+    types |= dict.fromkeys(("variant_id", "effect_allele", "other_allele"), pl.String)
+    return pl.read_csv(path, separator="\t", schema_overrides=types, null_values="NA", quote_char=None)

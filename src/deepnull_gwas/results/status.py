@@ -1,0 +1,106 @@
+"""The state of a run: what became of every study and arm."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.results.calibration import lambda_gc
+from deepnull_gwas.results.loci import read_leads
+from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.tables import METADATA_KEY, atomic_path, read_json, write_tsv
+
+logger = logging.getLogger(__name__)
+
+
+def summarise_run(
+    results: str | Path, studies: Sequence[Mapping[str, Any]], out: str | Path, out_text: str | Path
+) -> None:
+    """Write one row for every study and arm, and the same as one screen of text.
+
+    Parameters
+    ----------
+    results
+        Folder of the results.
+    studies
+        cohort, study, batch and arms of each study, in the order of the sheet.
+    out, out_text
+        status.tsv, summary.txt.
+    """
+    results = Path(results)
+    rows = []
+    for entry in studies:
+        folder = results / entry["cohort"] / entry["study"]
+        about = read_json(folder / "study.json")
+        raw = pq.read_schema(results / entry["cohort"] / "associations" / entry["batch"] / "0.parquet").metadata or {}
+        head = json.loads(raw[METADATA_KEY])["studies"][entry["study"]]["arms"]
+        for arm in entry["arms"]:
+            state = head[arm]
+            failed = about["status"] != "ok" or state["status"] != "ok"
+            stage = about["stage"] if about["status"] != "ok" else ("associate" if failed else "")
+            p = read_sumstats(folder / arm / "sumstats.tsv.gz", ["neg_log_10_p_value"])["neg_log_10_p_value"].to_numpy()
+            rows.append(
+                {
+                    "cohort": entry["cohort"],
+                    "study": entry["study"],
+                    "arm": arm,
+                    "trait": about["trait"],
+                    "status": "failed" if failed else "ok",
+                    "stage": stage,
+                    "reason": about["reason"] if about["status"] != "ok" else state["reason"],
+                    "n": about["n"],
+                    "cases": about.get("cases"),
+                    "variants": len(p),
+                    "lambda_gc": lambda_gc(p),
+                    "loci": len(read_leads(folder / arm / "leads.tsv")),
+                }
+            )
+    frame = pd.DataFrame(rows)
+    frame["cases"] = frame["cases"].astype("Int64")
+    write_tsv(frame, out)
+    with atomic_path(out_text) as temporary:
+        temporary.write_text(_text(frame, results), encoding="utf-8")
+
+
+def _text(frame: pd.DataFrame, results: Path) -> str:
+    shown = frame.drop(columns=["stage", "reason"]).copy()
+    shown["lambda_gc"] = shown["lambda_gc"].map(lambda v: "NA" if pd.isna(v) else f"{v:.3f}")
+    shown["cases"] = shown["cases"].astype(str).replace("<NA>", "")
+    lines = [shown.to_string(index=False, max_rows=200), ""]
+    failed = frame[frame["status"] == "failed"]
+    lines += [
+        f"FAILED {row.cohort}/{row.study} ({row.arm}) at {row.stage}: {row.reason}" for row in failed.itertuples()
+    ]
+    lines += [
+        f"{len(frame) - len(failed)} of {len(frame)} analyses done.",
+        f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz (GWAS-SSF; effect allele = A1 of the .bim)",
+        f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms}}.svg; gains and losses: comparison.tsv beside them",
+        f"State of all studies: {results}/status.tsv",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def check_status(status: str | Path, out: str | Path) -> None:
+    """Fail if any study failed; else leave a mark.
+
+    Raises
+    ------
+    InputError
+        Naming the studies that failed, where and why.
+    """
+    frame = pd.read_csv(status, sep="\t", keep_default_na=False)
+    failed = frame[frame["status"] == "failed"]
+    if len(failed):
+        lines = [f"  {row.cohort}/{row.study} ({row.arm}) at {row.stage}: {row.reason}" for row in failed.itertuples()]
+        raise InputError(
+            f"{len(failed)} of {len(frame)} analyses failed (all others are done; see {status}):\n" + "\n".join(lines)
+        )
+    with atomic_path(out) as temporary:
+        temporary.write_text("all studies ok\n")
