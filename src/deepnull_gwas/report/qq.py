@@ -1,0 +1,72 @@
+"""QQ plot: observed against expected p-values of a study's arms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from scipy import special
+
+from deepnull_gwas.report.style import COLOURS, LABELS, figure, say_instead
+from deepnull_gwas.results.calibration import lambda_gc
+from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.tables import read_json
+
+#: Points drawn below this rank; above it every one is.
+THINNED = 2000
+
+
+def ranks_shown(n: int) -> np.ndarray:
+    """Give the ranks (1 = strongest) that are drawn: the strongest all, the others evenly on the log scale."""
+    if n <= 2 * THINNED:
+        return np.arange(1, n + 1)
+    rest = np.unique(np.geomspace(THINNED, n, THINNED).round().astype(np.int64))
+    return np.unique(np.concatenate([np.arange(1, THINNED + 1), rest]))
+
+
+def confidence_band(n: int, ranks: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Give the band in which the k-th strongest of ``n`` independent null p-values lies, point by point: quantiles of Beta(k, n - k + 1), as -log10."""
+    tail = (1 - level) / 2
+    upper, lower = (special.betaincinv(ranks, n - ranks + 1, q) for q in (tail, 1 - tail))
+    return -np.log10(lower), -np.log10(upper)
+
+
+def plot_qq(sumstats: Mapping[str, str | Path], study_json: str | Path, out: str | Path) -> None:
+    """Draw the QQ plot of a study.
+
+    Parameters
+    ----------
+    sumstats
+        arm -> sumstats.tsv.gz.
+    study_json
+        study.json.
+    out
+        Figure.
+    """
+    about = read_json(study_json)
+    values = {
+        arm: read_sumstats(path, ["neg_log_10_p_value"])["neg_log_10_p_value"].drop_nulls().to_numpy()
+        for arm, path in sumstats.items()
+    }
+    title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
+    with figure(out, 5.2, 5.2) as fig:
+        if not any(len(v) for v in values.values()):
+            say_instead(fig, title, f"no variant tested: {about.get('reason') or 'see untested.tsv.gz'}")
+            return
+        ax = fig.add_subplot()
+        largest = max(len(v) for v in values.values())
+        ranks = ranks_shown(largest)
+        expected = -np.log10(ranks / (largest + 1))
+        low, high = confidence_band(largest, ranks)
+        ax.fill_between(expected, low, high, color="#dddddd", linewidth=0, label="95 % band of the null")
+        ax.plot([0, expected[0]], [0, expected[0]], color=COLOURS["line"], linewidth=0.8)
+        for arm, p in values.items():
+            p = np.sort(p)[::-1]
+            shown = ranks_shown(len(p))
+            ax.scatter(
+                -np.log10(shown / (len(p) + 1)), p[shown - 1], s=9, color=COLOURS[arm], linewidth=0, rasterized=True, alpha=0.8,
+                label=f"{LABELS[arm]}, λ = {lambda_gc(p):.3f}",
+            )  # fmt: skip
+        ax.set(xlabel="expected −log10 p", ylabel="observed −log10 p", xlim=(0, None), ylim=(0, None), title=title)
+        ax.legend(loc="upper left")
