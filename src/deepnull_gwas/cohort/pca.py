@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Up to so many people the relationship matrix is decomposed exactly.
 EXACT_PEOPLE = 5000
-#: Bytes of a decoded block; with the number of people it fixes the blocks, whatever the number of threads.
-_BLOCK_BYTES = 48 << 20
+#: A decoded tile of so many variants x at most so many columns stays in the cache; fixed, so that no result depends on threads.
+_BLOCK, _PANEL = 256, 8192
 #: Columns of one tile of the relationship matrix.
 _TILE = 512
 
@@ -65,7 +67,7 @@ def _standardise(packed, values, out):
 
 
 class StandardisedGenotypes:
-    """Standardised dosages of some variants, decoded block by block: (g - 2p) / sqrt(2p(1-p)), missing calls 0 (the mean).
+    """Standardised dosages of some variants, decoded tile by tile: (g - 2p) / sqrt(2p(1-p)), missing calls 0 (the mean).
 
     Parameters
     ----------
@@ -78,10 +80,12 @@ class StandardisedGenotypes:
 
     Attributes
     ----------
-    order
-        Column in which each person is found: blocks have ``4 * bytes_per_variant`` columns, in lane order, with padding.
     width
-        Number of columns.
+        Number of columns: people and padding.
+    order
+        Column in which each person is found (lane order within panels).
+    panels
+        Bytes of the packed rows that make up each panel of columns.
     """
 
     def __init__(self, fileset: Fileset, index: np.ndarray, frequency: np.ndarray):
@@ -93,44 +97,67 @@ class StandardisedGenotypes:
             scale = np.where(sd > 0, 1 / sd, 0.0)
         dosage = np.array([2.0, np.nan, 1.0, 0.0])
         self.values = np.nan_to_num((dosage - 2 * np.nan_to_num(p)[:, None]) * scale[:, None]).astype(np.float32)
-        self.width = 4 * fileset.bytes_per_variant
-        people = np.arange(fileset.n_samples)
-        self.order = people % 4 * fileset.bytes_per_variant + people // 4
-        self.block = int(np.clip(_BLOCK_BYTES // (4 * self.width), 16, 1024))
+        n_bytes = fileset.bytes_per_variant
+        self.width = 4 * n_bytes
+        number = -(-self.width // _PANEL)
+        edges = np.linspace(0, n_bytes, number + 1).astype(np.int64)
+        self.panels = [slice(int(a), int(b)) for a, b in pairwise(edges)]
+        self.order = np.empty(fileset.n_samples, dtype=np.int64)
+        for panel in self.panels:
+            people = np.arange(4 * panel.start, min(4 * panel.stop, fileset.n_samples))
+            lane, byte = people % 4, people // 4
+            self.order[people] = 4 * panel.start + lane * (panel.stop - panel.start) + byte - panel.start
 
     def __len__(self) -> int:
         return len(self.index)
 
     def starts(self) -> range:
         """Give the first row of each block."""
-        return range(0, len(self.index), self.block)
+        return range(0, len(self.index), _BLOCK)
 
-    def decode(self, start: int) -> np.ndarray:
-        """Decode the block that starts at a row: float32, variants x columns."""
-        rows = slice(start, min(start + self.block, len(self.index)))
-        packed = self.fileset.take(self.index[rows])
-        out = np.empty((len(packed), self.width), dtype=np.float32)
-        _standardise(packed, self.values[rows], out)
+    def block(self, start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give a block of variants, for :meth:`decode`: its packed genotypes and its values for each code."""
+        rows = slice(start, start + _BLOCK)
+        return self.fileset.take(self.index[rows]), self.values[rows]
+
+    def decode(self, block: tuple[np.ndarray, np.ndarray], panel: slice) -> np.ndarray:
+        """Decode a panel of a block: float32, variants x columns of the panel."""
+        packed, values = block
+        out = np.empty((len(packed), 4 * (panel.stop - panel.start)), dtype=np.float32)
+        _standardise(packed[:, panel], values, out)
         return out
+
+    def columns(self, panel: slice) -> slice:
+        """Give the columns of a panel."""
+        return slice(4 * panel.start, 4 * panel.stop)
 
 
 def _in_order(function: Callable[[int], Any], starts: range, threads: int) -> Iterator[Any]:
-    """Map over the blocks with a few threads; results come in order, and at most ``2 * threads`` wait, so that memory stays bounded."""
+    """Map over the blocks with a few threads; results come in order, and few of them wait, so that memory stays bounded."""
     if threads <= 1:
         yield from map(function, starts)
         return
     with ThreadPoolExecutor(threads) as pool:
-        waiting = []
+        waiting: deque[Any] = deque()
         for start in starts:
             waiting.append(pool.submit(function, start))
-            if len(waiting) >= 2 * threads:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+            if len(waiting) > threads + 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def relationship_matrix(genotypes: StandardisedGenotypes, columns: np.ndarray, threads: int = 1) -> np.ndarray:
     """Sum Z'Z over all variants, for the people in some columns.
+
+    Parameters
+    ----------
+    genotypes
+        Z.
+    columns
+        Ascending numbers of columns.
+    threads
+        Tiles at a time.
 
     Returns
     -------
@@ -139,13 +166,20 @@ def relationship_matrix(genotypes: StandardisedGenotypes, columns: np.ndarray, t
     n = len(columns)
     total = np.zeros((n, n))
     tiles = range(0, n, _TILE)
-    everybody = n == genotypes.width and bool((columns == np.arange(n)).all())
+    chosen = []  # of each panel: its columns that are wanted, and where they go
+    for panel in genotypes.panels:
+        low, high = np.searchsorted(columns, [4 * panel.start, 4 * panel.stop])
+        chosen.append((panel, columns[low:high] - 4 * panel.start, slice(int(low), int(high))))
     progress = Progress(len(genotypes), "variants")
+    wide = range(0, len(genotypes), 4 * _BLOCK)  # a longer inner dimension suits a square product
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        for start in genotypes.starts():
-            z = genotypes.decode(start)
-            if not everybody:
-                z = np.ascontiguousarray(z[:, columns])
+        for start in wide:
+            parts = [genotypes.block(s) for s in range(start, min(start + 4 * _BLOCK, len(genotypes)), _BLOCK)]
+            block = (np.concatenate([p for p, _ in parts]), np.concatenate([v for _, v in parts]))
+            z = np.empty((len(block[0]), n), dtype=np.float32)
+            for panel, wanted, place in chosen:
+                if len(wanted):
+                    z[:, place] = genotypes.decode(block, panel)[:, wanted]
 
             def add_tile(low: int, z: np.ndarray = z) -> None:
                 high = min(low + _TILE, n)
@@ -169,6 +203,8 @@ def multiply(genotypes: StandardisedGenotypes, mask: np.ndarray, vectors: np.nda
         float64, one a column: 1 for who counts, 0 for others and padding.
     vectors
         float64, columns x l, zero outside the mask.
+    threads
+        Blocks at a time.
 
     Returns
     -------
@@ -177,26 +213,38 @@ def multiply(genotypes: StandardisedGenotypes, mask: np.ndarray, vectors: np.nda
     v = np.ascontiguousarray(vectors, dtype=np.float32)
 
     def one(start: int) -> np.ndarray:
-        z = genotypes.decode(start)
-        return z.T @ (z @ v)
+        block = genotypes.block(start)
+        part = np.empty((v.shape[1], genotypes.width), dtype=np.float32)
+        # decoding twice costs less than a block of all people that leaves the cache
+        tiles = [genotypes.decode(block, p) for p in genotypes.panels] if len(genotypes.panels) == 1 else None
+        h = np.zeros((len(block[0]), v.shape[1]), dtype=np.float32)
+        for k, panel in enumerate(genotypes.panels):
+            h += (tiles[k] if tiles else genotypes.decode(block, panel)) @ v[genotypes.columns(panel)]
+        for k, panel in enumerate(genotypes.panels):
+            part[:, genotypes.columns(panel)] = h.T @ (tiles[k] if tiles else genotypes.decode(block, panel))
+        return part
 
-    total = np.zeros(vectors.shape)
+    total = np.zeros(vectors.shape[::-1])
     for part in _in_order(one, genotypes.starts(), threads):
         total += part
-    return total * mask[:, None]
+    return total.T * mask[:, None]
 
 
 def apply_transposed(genotypes: StandardisedGenotypes, weights: np.ndarray, threads: int = 1) -> np.ndarray:
     """Give Z'W for all columns (people), in one pass: float64, columns x k."""
     w = np.ascontiguousarray(weights, dtype=np.float32)
-    total = np.zeros((genotypes.width, weights.shape[1]))
 
     def one(start: int) -> np.ndarray:
-        return genotypes.decode(start).T @ w[start : start + genotypes.block]
+        block = genotypes.block(start)
+        part = np.empty((w.shape[1], genotypes.width), dtype=np.float32)
+        for panel in genotypes.panels:
+            part[:, genotypes.columns(panel)] = w[start : start + _BLOCK].T @ genotypes.decode(block, panel)
+        return part
 
+    total = np.zeros((weights.shape[1], genotypes.width))
     for part in _in_order(one, genotypes.starts(), threads):
         total += part
-    return total
+    return total.T
 
 
 def apply(genotypes: StandardisedGenotypes, vectors: np.ndarray, threads: int = 1) -> np.ndarray:
@@ -204,10 +252,20 @@ def apply(genotypes: StandardisedGenotypes, vectors: np.ndarray, threads: int = 
     v = np.ascontiguousarray(vectors, dtype=np.float32)
 
     def one(start: int) -> np.ndarray:
-        return (genotypes.decode(start) @ v).astype(np.float64)
+        block = genotypes.block(start)
+        return sum((genotypes.decode(block, p) @ v[genotypes.columns(p)]).astype(np.float64) for p in genotypes.panels)
 
     parts = list(_in_order(one, genotypes.starts(), threads))
     return np.concatenate(parts) if parts else np.zeros((0, vectors.shape[1]))
+
+
+def _fresh_block(image: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Give an orthonormal basis of what an image holds beyond the basis."""
+    block = image
+    for _ in range(2):  # twice is enough (Kahan)
+        block = block - basis @ (basis.T @ block)
+    left, sizes, _ = np.linalg.svd(block, full_matrices=False)
+    return left[:, sizes > 1e-10 * np.linalg.norm(image, axis=0).max()]
 
 
 def block_krylov(
@@ -215,9 +273,9 @@ def block_krylov(
     mask: np.ndarray,
     k: int,
     seed: int,
-    tolerance: float = 1e-3,
-    max_passes: int = 40,
-    extra: int = 10,
+    tolerance: float = 0.01,
+    max_passes: int = 60,
+    memory_mb: float = 2000.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Find the leading eigenvectors of a symmetric operator: block Lanczos from a random start, fully re-orthogonalised.
 
@@ -232,12 +290,13 @@ def block_krylov(
     seed
         Of the random start.
     tolerance
-        Stop when every eigenvector's residual ``|Kx - ex|`` is below so much of the distance of its eigenvalue to the rest of the
-        spectrum (the k-th against the next, so that the subspace is what has converged) or 1e-6 of its eigenvalue.
+        Stop when the largest residual ``|Kx - ex|`` is below so much of the gap between the k-th eigenvalue and the next: that bounds
+        the sine of the angle between what is found and the true subspace (0.01: canonical correlations above 0.9999). Also
+        stop when all residuals are below 1e-6 of their eigenvalues.
     max_passes
-        Applications of the operator at most.
-    extra
-        Vectors in a block beyond k.
+        Applications of the operator at most; not to have converged by then is logged as a warning.
+    memory_mb
+        The basis and its images may take so much; then the basis is compressed to its leading part (thick restart) and goes on.
 
     Returns
     -------
@@ -245,47 +304,55 @@ def block_krylov(
 
     Notes
     -----
-    Musco & Musco (2015, arXiv:1504.05477). The projected matrix comes from products that are there anyway, so no last pass is needed.
+    Musco & Musco (2015, arXiv:1504.05477); restart after Wu & Simon (2000, SIAM J. Matrix Anal. Appl. 22:602). The projected matrix
+    comes from products that are there anyway, so no last pass is needed.
     """
-    generator = np.random.default_rng(seed)
-    n = len(mask)
-    people = int(mask.sum())
-    width = min(k + extra, people)
-    block, _ = np.linalg.qr(generator.standard_normal((n, width)) * mask[:, None])
-    basis, images = np.empty((n, 0)), np.empty((n, 0))
+    n, people = len(mask), int(mask.sum())
+    # multiples of 8 fill the vector registers of the matrix product
+    width = min(-(-(k + 4) // 8) * 8, people)
+    keep = min(k + width, people)
+    capacity = int(np.clip(memory_mb * 1e6 / (16 * n), keep + 2 * width, max(max_passes * width, keep + 2 * width)))
+    basis, images = np.zeros((n, capacity)), np.zeros((n, capacity))
+    projected = np.zeros((capacity, capacity))
+    block, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((n, width)) * mask[:, None])
+    filled = 0
     for number in range(1, max_passes + 1):
         image = operator(block)
-        basis, images = np.hstack([basis, block]), np.hstack([images, image])
-        projected = basis.T @ images
-        values, small = np.linalg.eigh((projected + projected.T) / 2)
+        stop = filled + block.shape[1]
+        basis[:, filled:stop], images[:, filled:stop] = block, image
+        cross = basis[:, :stop].T @ image
+        projected[:stop, filled:stop], projected[filled:stop, :stop] = cross, cross.T
+        filled = stop
+        values, small = np.linalg.eigh(projected[:filled, :filled])
         values, small = values[::-1], small[:, ::-1]
-        top = small[:, :k]
-        vectors = basis @ top
-        residual = np.linalg.norm(images @ top - vectors * values[:k], axis=0)
-        # a cluster inside the wanted ones may mix, only the gap to what is left out matters for the subspace
-        gap = np.maximum(values[:k] - (values[k] if len(values) > k else 0.0), 1e-30)
-        worst = float((residual / gap).max())
+        vectors = basis[:, :filled] @ small[:, :k]
+        residual = np.linalg.norm(images[:, :filled] @ small[:, :k] - vectors * values[:k], axis=0)
+        # vectors may mix among themselves: only the gap to what is left out matters for the subspace
+        gap = values[k - 1] - values[k] if filled > k else 0.0
+        angle = float(residual.max() / max(gap, 1e-30))
         relative = residual / np.maximum(values[:k], 1e-30)
         logger.info(
             "pass %d: basis of %d, residual / gap %.2g, residual / eigenvalue %.2g",
             number,
-            basis.shape[1],
-            worst,
+            filled,
+            angle,
             relative.max(),
         )
-        if number > 1 and (worst <= tolerance or relative.max() <= 1e-6):
+        if number > 1 and (angle <= tolerance or relative.max() <= 1e-6):
             break
-        block = image
-        for _ in range(2):  # twice is enough (Kahan)
-            block = block - basis @ (basis.T @ block)
-        scale = np.linalg.norm(image, axis=0).max()
-        left, sizes, _ = np.linalg.svd(block, full_matrices=False)
-        block = left[:, sizes > 1e-10 * scale]
-        if block.shape[1] == 0 or basis.shape[1] + block.shape[1] > people:
+        block = _fresh_block(image, basis[:, :filled])
+        if block.shape[1] == 0 or filled + block.shape[1] > people:
             break
+        if filled + width > capacity:
+            basis[:, :keep], images[:, :keep] = (
+                basis[:, :filled] @ small[:, :keep],
+                images[:, :filled] @ small[:, :keep],
+            )
+            projected[:keep, :keep] = np.diag(values[:keep])
+            filled = keep
     else:
         logger.warning(
-            "not converged after %d passes: residual / gap %.2g; the last components are approximate", max_passes, worst
+            "not converged after %d passes: residual / gap %.2g; the last components are approximate", max_passes, angle
         )
     return values[:k], vectors, relative
 
@@ -298,7 +365,8 @@ def principal_components(
     seed: int = 0,
     threads: int = 1,
     exact_people: int = EXACT_PEOPLE,
-    tolerance: float = 1e-3,
+    tolerance: float = 0.01,
+    memory_mb: float = 2000.0,
 ) -> dict[str, np.ndarray | float]:
     """Compute the leading principal components of the people of a mask, and project everybody on them.
 
@@ -318,7 +386,7 @@ def principal_components(
         Blocks or tiles at a time; the result does not depend on it.
     exact_people
         Up to so many people in ``fit`` the relationship matrix is decomposed exactly.
-    tolerance
+    tolerance, memory_mb
         See :func:`block_krylov`.
 
     Returns
@@ -366,7 +434,7 @@ def principal_components(
             def operator(v: np.ndarray) -> np.ndarray:
                 return multiply(genotypes, mask, v, threads) / used
 
-            values, vectors, residuals = block_krylov(operator, mask, k, seed, tolerance)
+            values, vectors, residuals = block_krylov(operator, mask, k, seed, tolerance, memory_mb=memory_mb)
         singular = np.sqrt(np.maximum(values, 1e-30) * used)
         loadings = apply(genotypes, vectors, threads) / singular
         largest = np.abs(loadings).argmax(axis=0)
@@ -424,14 +492,14 @@ def compute_pcs(
     index = table["index"].to_numpy()
     fileset = Fileset.from_index(genotypes)
     n, exact = int(passed.sum()), passed.sum() <= EXACT_PEOPLE
-    work = n * n * 20 if exact else 50 * n * (k + 10) * 16
+    work = n * n * 20 if exact else min(2e9, 40 * n * (k + 12) * 16)
     seconds = (n * n * len(index) / 8e10 + 1.2e-10 * n**3 if exact else 12 * n * len(index) * 2e-9) / max(
         threads, 1
     ) + 3
     logger.info(
         "%d components of %s people from %s variants (%s); needs about %.0f MB and %.0f s",
         k, f"{n:,}", f"{len(index):,}", "exact" if exact else "block Krylov",
-        300 + (work + 3 * threads * _BLOCK_BYTES) / 1e6, seconds,
+        300 + (work + 2 * threads * (n * (k + 12) * 4 + 4 * _BLOCK * _PANEL)) / 1e6, seconds,
     )  # fmt: skip
     names = [f"PC{i}" for i in range(1, k + 1)]
     if k == 0:
