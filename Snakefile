@@ -11,6 +11,11 @@ if "cohorts" not in config:
     configfile: "config/config.yaml"
 
 
+pathvars:
+    # `benchmarks/` beside this file holds the comparisons with other tools
+    benchmarks="logs/benchmarks",
+
+
 report: "workflow/report/workflow.rst"
 
 
@@ -23,14 +28,6 @@ include: "workflow/rules/deepnull.smk"
 include: "workflow/rules/association.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
-
-
-rule all:
-    """Everything: summary statistics, figures and tables of every study in its arms, and the state of the run."""
-    default_target: True
-    input:
-        rules.report.input,
-        rules.check_status.output,
 
 
 rule qc:
@@ -61,3 +58,11 @@ rule report:
         rules.associations.input,
         all_figures,
         "<results>/status.tsv",
+
+
+rule all:
+    """Everything: summary statistics, figures and tables of every study in its arms, and the state of the run."""
+    default_target: True
+    input:
+        rules.report.input,
+        rules.check_status.output,

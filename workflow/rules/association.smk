@@ -15,19 +15,19 @@ rule associate:
         predictions=predictions_of_batch,
     output:
         "<results>/{cohort}/associations/{batch}/{chunk}.parquet",
-    params:
-        studies=studies_of_batch,
-        settings=association_settings,
-        code=code_of("genotypes", "association", "cohort/hwe.py"),
     log:
         "<logs>/associate/{cohort}/{batch}/{chunk}.log",
     benchmark:
         "<benchmarks>/associate/{cohort}/{batch}/{chunk}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: PLAN.association["threads"]
     resources:
         mem_mb=memory_to_associate,
         runtime=runtime_minutes(480),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        studies=studies_of_batch,
+        settings=association_settings,
+        code=code_of("genotypes", "association", "cohort/hwe.py"),
     script:
         "../scripts/associate.py"

@@ -14,20 +14,20 @@ rule index_cohort:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",
         samples="<results>/{cohort}/samples.parquet",
-    params:
-        settings=cohort_settings,
-        chunks=number_of_chunks,
-        code=code_of("genotypes", "cohort/index.py", "cohort/sample_table.py"),
     log:
         "<logs>/index_cohort/{cohort}.log",
     benchmark:
         "<benchmarks>/index_cohort/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_to_index,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=cohort_settings,
+        chunks=number_of_chunks,
+        code=code_of("genotypes", "cohort/index.py", "cohort/sample_table.py"),
     script:
         "../scripts/index_cohort.py"
 
@@ -38,19 +38,19 @@ rule preflight_cohort:
         samples="<results>/{cohort}/samples.parquet",
     output:
         preflight="<results>/{cohort}/preflight.tsv",
-    params:
-        studies=settings_of_studies,
-        code=code_of("cohort/preflight.py", "cohort/include.py", "cohort/covariates.py"),
     log:
         "<logs>/preflight_cohort/{cohort}.log",
     benchmark:
         "<benchmarks>/preflight_cohort/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_samples,
         runtime=runtime_minutes(30),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        studies=settings_of_studies,
+        code=code_of("cohort/preflight.py", "cohort/include.py", "cohort/covariates.py"),
     script:
         "../scripts/preflight_cohort.py"
 
@@ -65,18 +65,18 @@ rule assemble_study:
     output:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
-    params:
-        settings=settings_of_study,
-        code=code_of("cohort/assemble.py", "cohort/include.py", "cohort/covariates.py"),
     log:
         "<logs>/assemble_study/{cohort}/{study}.log",
     benchmark:
         "<benchmarks>/assemble_study/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_samples,
         runtime=runtime_minutes(30),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=settings_of_study,
+        code=code_of("cohort/assemble.py", "cohort/include.py", "cohort/covariates.py"),
     script:
         "../scripts/assemble_study.py"

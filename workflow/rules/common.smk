@@ -26,9 +26,7 @@ from deepnull_gwas.errors import InputError
 try:
     PLAN = load_config(
         config,
-        schemas=Path(
-            workflow.source_path("../schemas/config.schema.yaml")
-        ).parent,
+        schemas=Path(workflow.source_path("../schemas/config.schema.yaml")).parent,
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -49,7 +47,9 @@ wildcard_constraints:
 def code_of(*parts):
     """Give a digest of library modules (files, or folders whole), so that a job reruns when what it computes with has changed."""
     names = [
-        n for n in sorted(LIBRARY) if any(n == p or n.startswith(f"{p}/") for p in parts)
+        n
+        for n in sorted(LIBRARY)
+        if any(n == p or n.startswith(f"{p}/") for p in parts)
     ]
     if not names:
         raise WorkflowError(f"no library module under {parts}")
@@ -154,7 +154,9 @@ def per_arm(name):
 
     def files(wildcards):
         return {
-            key.format(arm): f"<results>/{wildcards.cohort}/{wildcards.study}/{arm}/{name}"
+            key.format(
+                arm
+            ): f"<results>/{wildcards.cohort}/{wildcards.study}/{arm}/{name}"
             for arm in PLAN.study(wildcards.cohort, wildcards.study).arms
         }
 
@@ -183,9 +185,7 @@ all_predictions = [
     if "deepnull" in s.arms
     for name in ("prediction.parquet", "metrics.json", "deepnull.svg")
 ]
-all_comparisons = [
-    f"<results>/{s.cohort}/{s.name}/comparison.json" for s in BOTH_ARMS
-]
+all_comparisons = [f"<results>/{s.cohort}/{s.name}/comparison.json" for s in BOTH_ARMS]
 all_figures = [
     f"<results>/{s.cohort}/{s.name}/{figure}"
     for s in STUDIES
@@ -234,9 +234,11 @@ def structure_settings(wildcards):
 
 def association_settings(wildcards):
     """Give what the association needs to know beside the studies."""
-    return PLAN.association | {
-        "genome_build": PLAN.cohorts[wildcards.cohort].genome_build
+    # not chunks and threads: how the work is cut up changes no number
+    settings = {
+        k: v for k, v in PLAN.association.items() if k not in ("chunks", "threads")
     }
+    return settings | {"genome_build": PLAN.cohorts[wildcards.cohort].genome_build}
 
 
 def settings_of_study(wildcards):
@@ -303,7 +305,11 @@ def memory_to_simulate(wildcards, attempt):
 
 def memory_to_index(wildcards, input, attempt):
     """Estimate: text of .bim, .fam and sample table, parsed (20 times their size)."""
-    text = sum(Path(f).stat().st_size for f in [*input.bim, *input.fam, input.table] if Path(f).exists())
+    text = sum(
+        Path(f).stat().st_size
+        for f in [*input.bim, *input.fam, input.table]
+        if Path(f).exists()
+    )
     return with_attempt(1000 + 20 * text / 1e6, attempt)
 
 

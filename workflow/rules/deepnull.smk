@@ -10,20 +10,20 @@ rule assign_folds:
         study="<results>/{cohort}/{study}/study.json",
     output:
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
-    params:
-        folds=PLAN.deepnull["folds"],
-        seed=PLAN.seed,
-        code=code_of("deepnull/folds.py", "deepnull/steps.py"),
     log:
         "<logs>/assign_folds/{cohort}/{study}.log",
     benchmark:
         "<benchmarks>/assign_folds/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_samples,
         runtime=runtime_minutes(10),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        folds=PLAN.deepnull["folds"],
+        seed=PLAN.seed,
+        code=code_of("deepnull/folds.py", "deepnull/steps.py"),
     script:
         "../scripts/assign_folds.py"
 
@@ -38,20 +38,20 @@ rule train_fold:
         prediction="<results>/{cohort}/{study}/deepnull/fold_{fold}.parquet",
         metrics="<results>/{cohort}/{study}/deepnull/fold_{fold}.json",
         model="<results>/{cohort}/{study}/deepnull/fold_{fold}.npz",
-    params:
-        settings=PLAN.deepnull,
-        seed=PLAN.seed,
-        code=code_of("deepnull"),
     log:
         "<logs>/train_fold/{cohort}/{study}/{fold}.log",
     benchmark:
         "<benchmarks>/train_fold/{cohort}/{study}/{fold}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_to_train,
         runtime=runtime_minutes(120),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=PLAN.deepnull,
+        seed=PLAN.seed,
+        code=code_of("deepnull"),
     script:
         "../scripts/train_fold.py"
 
@@ -67,19 +67,19 @@ rule merge_folds:
     output:
         prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
-    params:
-        settings=PLAN.deepnull,
-        code=code_of("deepnull"),
     log:
         "<logs>/merge_folds/{cohort}/{study}.log",
     benchmark:
         "<benchmarks>/merge_folds/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_to_train,
         runtime=runtime_minutes(30),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=PLAN.deepnull,
+        code=code_of("deepnull"),
     script:
         "../scripts/merge_folds.py"
 
@@ -96,17 +96,17 @@ rule plot_deepnull:
             category="{cohort}: {study}",
             labels={"what": "DeepNull prediction"},
         ),
-    params:
-        code=code_of("report"),
     log:
         "<logs>/plot_deepnull/{cohort}/{study}.log",
     benchmark:
         "<benchmarks>/plot_deepnull/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=runtime_minutes(10),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        code=code_of("report"),
     script:
         "../scripts/plot_deepnull.py"

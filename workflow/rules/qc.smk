@@ -13,18 +13,18 @@ rule count_genotypes:
     output:
         variants="<results>/{cohort}/qc/counts/{chunk}.parquet",
         samples="<results>/{cohort}/qc/counts/{chunk}.samples.parquet",
-    params:
-        code=code_of("genotypes", "cohort/counts.py"),
     log:
         "<logs>/count_genotypes/{cohort}/{chunk}.log",
     benchmark:
         "<benchmarks>/count_genotypes/{cohort}/{chunk}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        code=code_of("genotypes", "cohort/counts.py"),
     script:
         "../scripts/count_genotypes.py"
 
@@ -46,19 +46,19 @@ rule filter_cohort:
             category="{cohort}: cohort",
             labels={"what": "who and what passed quality control"},
         ),
-    params:
-        settings=qc_settings,
-        code=code_of("genotypes", "cohort/counts.py", "cohort/hwe.py", "cohort/qc.py"),
     log:
         "<logs>/filter_cohort/{cohort}.log",
     benchmark:
         "<benchmarks>/filter_cohort/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=qc_settings,
+        code=code_of("genotypes", "cohort/counts.py", "cohort/hwe.py", "cohort/qc.py"),
     script:
         "../scripts/filter_cohort.py"
 
@@ -76,18 +76,18 @@ rule plot_qc:
             category="{cohort}: cohort",
             labels={"what": "quality control"},
         ),
-    params:
-        settings=qc_settings,
-        code=code_of("report"),
     log:
         "<logs>/plot_qc/{cohort}.log",
     benchmark:
         "<benchmarks>/plot_qc/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(30),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=qc_settings,
+        code=code_of("report"),
     script:
         "../scripts/plot_qc.py"

@@ -18,19 +18,20 @@ rule summarise_run:
             category="run",
             labels={"what": "state of all studies"},
         ),
-    params:
-        studies=rows_of_status,
-        code=code_of("results"),
+        summary="<results>/summary.txt",
     log:
         "<logs>/summarise_run.log",
     benchmark:
         "<benchmarks>/summarise_run.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        studies=rows_of_status,
+        code=code_of("results"),
     script:
         "../scripts/summarise_run.py"
 
@@ -41,17 +42,17 @@ rule check_status:
         status="<results>/status.tsv",
     output:
         "<results>/.status_checked",
-    params:
-        code=code_of("results/status.py"),
     log:
         "<logs>/check_status.log",
     benchmark:
         "<benchmarks>/check_status.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=runtime_minutes(5),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        code=code_of("results/status.py"),
     script:
         "../scripts/check_status.py"

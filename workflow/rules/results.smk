@@ -13,19 +13,19 @@ rule merge_sumstats:
         index="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz.tbi",
         metadata="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz-meta.yaml",
         untested="<results>/{cohort}/{study}/{arm}/untested.tsv.gz",
-    params:
-        info=publication_info,
-        code=code_of("results/sumstats.py"),
     log:
         "<logs>/merge_sumstats/{cohort}/{study}/{arm}.log",
     benchmark:
         "<benchmarks>/merge_sumstats/{cohort}/{study}/{arm}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(120),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        info=publication_info,
+        code=code_of("results/sumstats.py"),
     script:
         "../scripts/merge_sumstats.py"
 
@@ -41,19 +41,19 @@ rule find_leads:
             category="{cohort}: {study}",
             labels={"what": "lead variants, {arm}"},
         ),
-    params:
-        settings=PLAN.report,
-        code=code_of("results/loci.py"),
     log:
         "<logs>/find_leads/{cohort}/{study}/{arm}.log",
     benchmark:
         "<benchmarks>/find_leads/{cohort}/{study}/{arm}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=PLAN.report,
+        code=code_of("results/loci.py"),
     script:
         "../scripts/find_leads.py"
 
@@ -72,19 +72,19 @@ rule compare_arms:
             category="{cohort}: {study}",
             labels={"what": "loci of both arms"},
         ),
-    params:
-        settings=PLAN.report,
-        code=code_of("results"),
     log:
         "<logs>/compare_arms/{cohort}/{study}.log",
     benchmark:
         "<benchmarks>/compare_arms/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=PLAN.report,
+        code=code_of("results"),
     script:
         "../scripts/compare_arms.py"
 
@@ -101,18 +101,18 @@ rule plot_qq:
             category="{cohort}: {study}",
             labels={"what": "QQ plot"},
         ),
-    params:
-        code=code_of("report", "results/calibration.py"),
     log:
         "<logs>/plot_qq/{cohort}/{study}.log",
     benchmark:
         "<benchmarks>/plot_qq/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        code=code_of("report", "results/calibration.py"),
     script:
         "../scripts/plot_qq.py"
 
@@ -130,19 +130,19 @@ rule plot_manhattan:
             category="{cohort}: {study}",
             labels={"what": "Manhattan plot"},
         ),
-    params:
-        settings=PLAN.report,
-        code=code_of("report"),
     log:
         "<logs>/plot_manhattan/{cohort}/{study}.log",
     benchmark:
         "<benchmarks>/plot_manhattan/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=PLAN.report,
+        code=code_of("report"),
     script:
         "../scripts/plot_manhattan.py"
 
@@ -160,18 +160,18 @@ rule plot_arms:
             category="{cohort}: {study}",
             labels={"what": "baseline against DeepNull"},
         ),
-    params:
-        settings=PLAN.report,
-        code=code_of("report"),
     log:
         "<logs>/plot_arms/{cohort}/{study}.log",
     benchmark:
         "<benchmarks>/plot_arms/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(60),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=PLAN.report,
+        code=code_of("report"),
     script:
         "../scripts/plot_arms.py"

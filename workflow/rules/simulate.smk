@@ -6,23 +6,28 @@
 rule simulate_genotypes:
     """Simulate a structured population with families by msprime and write it as a PLINK fileset."""
     output:
-        multiext("<results>/{cohort}/simulated/genotypes", bed=".bed", bim=".bim", fam=".fam"),
-    wildcard_constraints:
-        cohort=SIMULATED,
-    params:
-        settings=simulation_settings,
-        seed=PLAN.seed,
-        code=code_of("simulate", "genotypes"),
+        multiext(
+            "<results>/{cohort}/simulated/genotypes",
+            bed=".bed",
+            bim=".bim",
+            fam=".fam",
+        ),
     log:
         "<logs>/simulate_genotypes/{cohort}.log",
     benchmark:
         "<benchmarks>/simulate_genotypes/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=SIMULATED,
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_to_simulate,
         runtime=runtime_minutes(30),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=simulation_settings,
+        seed=PLAN.seed,
+        code=code_of("simulate", "genotypes"),
     script:
         "../scripts/simulate_genotypes.py"
 
@@ -30,26 +35,31 @@ rule simulate_genotypes:
 rule simulate_phenotypes:
     """Simulate covariates and phenotypes with known effects on the simulated genotypes."""
     input:
-        multiext("<results>/{cohort}/simulated/genotypes", bed=".bed", bim=".bim", fam=".fam"),
+        multiext(
+            "<results>/{cohort}/simulated/genotypes",
+            bed=".bed",
+            bim=".bim",
+            fam=".fam",
+        ),
     output:
         table="<results>/{cohort}/simulated/samples.tsv",
         truth="<results>/{cohort}/simulated/truth.tsv",
         shares="<results>/{cohort}/simulated/truth.json",
-    wildcard_constraints:
-        cohort=SIMULATED,
-    params:
-        settings=simulation_settings,
-        seed=PLAN.seed,
-        code=code_of("simulate", "genotypes"),
     log:
         "<logs>/simulate_phenotypes/{cohort}.log",
     benchmark:
         "<benchmarks>/simulate_phenotypes/{cohort}.tsv"
+    wildcard_constraints:
+        cohort=SIMULATED,
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_to_simulate,
         runtime=runtime_minutes(30),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=simulation_settings,
+        seed=PLAN.seed,
+        code=code_of("simulate", "genotypes"),
     script:
         "../scripts/simulate_phenotypes.py"

@@ -13,19 +13,19 @@ rule prune_variants:
         long_range_ld=LONG_RANGE_LD,
     output:
         pruned="<results>/{cohort}/structure/pruned.parquet",
-    params:
-        settings=structure_settings,
-        code=code_of("genotypes", "cohort/pruning.py"),
     log:
         "<logs>/prune_variants/{cohort}.log",
     benchmark:
         "<benchmarks>/prune_variants/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_variants,
         runtime=runtime_minutes(240),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=structure_settings,
+        code=code_of("genotypes", "cohort/pruning.py"),
     script:
         "../scripts/prune_variants.py"
 
@@ -40,20 +40,20 @@ rule compute_pcs:
         pcs="<results>/{cohort}/structure/pcs.parquet",
         eigenvalues="<results>/{cohort}/structure/eigenvalues.tsv",
         loadings="<results>/{cohort}/structure/loadings.parquet",
-    params:
-        settings=structure_settings,
-        seed=PLAN.seed,
-        code=code_of("genotypes", "cohort/pca.py"),
     log:
         "<logs>/compute_pcs/{cohort}.log",
     benchmark:
         "<benchmarks>/compute_pcs/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 2
     resources:
         mem_mb=memory_of_pca,
         runtime=runtime_minutes(240),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        settings=structure_settings,
+        seed=PLAN.seed,
+        code=code_of("genotypes", "cohort/pca.py"),
     script:
         "../scripts/compute_pcs.py"
 
@@ -69,18 +69,18 @@ rule plot_scree:
             category="{cohort}: cohort",
             labels={"what": "scree plot"},
         ),
-    params:
-        code=code_of("report"),
     log:
         "<logs>/plot_scree/{cohort}.log",
     benchmark:
         "<benchmarks>/plot_scree/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=runtime_minutes(10),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        code=code_of("report"),
     script:
         "../scripts/plot_scree.py"
 
@@ -97,17 +97,17 @@ rule plot_pcs:
             category="{cohort}: cohort",
             labels={"what": "principal components"},
         ),
-    params:
-        code=code_of("report"),
     log:
         "<logs>/plot_pcs/{cohort}.log",
     benchmark:
         "<benchmarks>/plot_pcs/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_samples,
         runtime=runtime_minutes(10),
-    conda:
-        "../../envs/deepnull-gwas.yaml"
+    params:
+        code=code_of("report"),
     script:
         "../scripts/plot_pcs.py"

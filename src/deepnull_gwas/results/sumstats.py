@@ -130,13 +130,16 @@ def _untested(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _text(frame: pl.DataFrame, header: bool) -> bytes:
+    """Write rows as tab-separated text, missing values as the standard's ``#NA``."""
+    head = "\t".join(frame.columns) + "\n" if header else ""
     sink = pa.BufferOutputStream()
-    options = pyarrow.csv.WriteOptions(include_header=header, delimiter="\t", quoting_style="none")
+    # pyarrow would put the header in quotes
+    options = pyarrow.csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
     pyarrow.csv.write_csv(frame.fill_nan(None).to_arrow(), sink, options)
     text = sink.getvalue().to_pybytes()
-    return (
-        text.replace(b"\t\t", b"\t#NA\t").replace(b"\t\n", b"\t#NA\n") if b"\t\t" in text or b"\t\n" in text else text
-    )
+    while b"\t\t" in text:
+        text = text.replace(b"\t\t", b"\t#NA\t")
+    return head.encode() + text.replace(b"\t\n", b"\t#NA\n")
 
 
 def _in_order(chunks: Sequence[Path]) -> bool:

@@ -1,0 +1,18 @@
+"""Compute principal components."""
+
+from deepnull_gwas.logs import log_to
+
+with log_to(snakemake.log[0]):
+    from deepnull_gwas.cohort.pca import compute_pcs
+
+    compute_pcs(
+        snakemake.input.genotypes,
+        snakemake.input.pruned,
+        snakemake.input.qc_samples,
+        snakemake.params.settings,
+        snakemake.params.seed,
+        snakemake.output.pcs,
+        snakemake.output.eigenvalues,
+        snakemake.output.loadings,
+        snakemake.threads,
+    )

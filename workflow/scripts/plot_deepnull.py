@@ -1,0 +1,8 @@
+"""Draw training curves and accuracy."""
+
+from deepnull_gwas.logs import log_to
+
+with log_to(snakemake.log[0]):
+    from deepnull_gwas.report.deepnull import plot_deepnull
+
+    plot_deepnull(snakemake.input.metrics, snakemake.input.folds, snakemake.output[0])
