@@ -1,0 +1,117 @@
+"""Figures: drawn for good, empty and failed studies, and the same bytes each time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_results import compare, prepare
+
+from deepnull_gwas.report.arms import plot_arms
+from deepnull_gwas.report.deepnull import plot_deepnull
+from deepnull_gwas.report.manhattan import plot_manhattan, thin
+from deepnull_gwas.report.qc import plot_qc
+from deepnull_gwas.report.qq import confidence_band, plot_qq, ranks_shown
+from deepnull_gwas.report.structure import plot_pcs, plot_scree
+from deepnull_gwas.tables import write_json, write_parquet, write_tsv
+
+SETTINGS = {"genome_wide": 5e-8, "suggestive": 1e-5, "top_loci_labelled": 10}
+METRICS = {"study": "s", "trait": "quantitative", "status": "ok", "linear": {"r2": 0.1}, "deepnull": {"r2": 0.2}}
+
+
+def twice(draw, folder, *words):
+    """Draw twice: the same bytes; and the words are not missing from the folder's file names."""
+    draw(folder / "a.svg")
+    draw(folder / "b.svg")
+    data = (folder / "a.svg").read_bytes()
+    assert data == (folder / "b.svg").read_bytes()
+    assert data.startswith(b"<?xml")
+    draw(folder / "a.png")
+    assert (folder / "a.png").stat().st_size > 3000
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_figures_of_a_study(tmp_path, failed):
+    _, folder, _ = prepare(tmp_path, failed=failed)
+    compare(folder, METRICS | ({"status": "failed", "reason": "no cases"} if failed else {}))
+    sumstats = {arm: folder / arm / "sumstats.tsv.gz" for arm in ("baseline", "deepnull")}
+    leads = {arm: folder / arm / "leads.tsv" for arm in sumstats}
+    study = folder / "study.json"
+    twice(lambda out: plot_qq(sumstats, study, out), tmp_path)
+    twice(lambda out: plot_manhattan(sumstats, leads, study, SETTINGS, out), tmp_path)
+    twice(lambda out: plot_manhattan({"baseline": sumstats["baseline"]}, leads, study, SETTINGS, out), tmp_path)
+    twice(lambda out: plot_arms(*sumstats.values(), study, folder / "comparison.json", SETTINGS, out), tmp_path)
+
+
+def test_confidence_band_covers_the_null():
+    rng = np.random.default_rng(1)
+    n = 2000
+    ranks = ranks_shown(n)
+    low, high = confidence_band(n, ranks)
+    p = -np.log10(np.sort(rng.random((200, n)), axis=1))[:, ranks - 1]
+    # 95 % point by point, over 200 draws
+    assert abs(np.mean((p >= low) & (p <= high)) - 0.95) < 0.01
+
+
+def test_thinning_keeps_every_strong_point():
+    rng = np.random.default_rng(2)
+    x, y = rng.uniform(0, 1e8, 200_000), rng.exponential(0.4, 200_000)
+    kept = thin(x, y)
+    assert set(np.flatnonzero(y >= 3.0)) <= set(kept)
+    assert len(kept) < 100_000
+
+
+def test_figures_of_a_cohort(tmp_path):
+    rng = np.random.default_rng(3)
+    write_tsv(
+        pd.DataFrame({"component": [1, 2, 3], "eigenvalue": [9.0, 4, 1], "variance_explained": [0.02, 0.01, 0.005]}),
+        tmp_path / "e.tsv",
+    )
+    write_parquet(pd.DataFrame({"PC1": rng.normal(size=50), "PC2": rng.normal(size=50)}), tmp_path / "pcs.parquet")
+    twice(lambda out: plot_scree(tmp_path / "e.tsv", out), tmp_path)
+    twice(lambda out: plot_pcs(tmp_path / "pcs.parquet", tmp_path / "e.tsv", out), tmp_path)
+    variants = pd.DataFrame(
+        {"call_rate": rng.uniform(0.9, 1, 100), "effect_allele_frequency": rng.random(100), "hwe_p": rng.random(100)}
+    )
+    variants.loc[0, ["effect_allele_frequency", "hwe_p"]] = np.nan
+    write_parquet(variants, tmp_path / "v.parquet")
+    write_parquet(
+        pd.DataFrame({"call_rate": rng.uniform(0.9, 1, 40), "heterozygosity": rng.normal(0.3, 0.01, 40)}),
+        tmp_path / "s.parquet",
+    )
+    write_tsv(
+        pd.DataFrame(
+            {
+                "step": ["maf"],
+                "unit": ["variants"],
+                "before": [100],
+                "removed": [4],
+                "after": [96],
+                "rule": ["maf >= .01"],
+            }
+        ),
+        tmp_path / "f.tsv",
+    )
+    settings = {"variant_call_rate": 0.95, "sample_call_rate": 0.95, "maf": 0.01, "hwe_p": 0}
+    twice(
+        lambda out: plot_qc(tmp_path / "v.parquet", tmp_path / "s.parquet", tmp_path / "f.tsv", settings, out), tmp_path
+    )
+
+
+@pytest.mark.parametrize("status", ["ok", "failed"])
+def test_figure_of_the_prediction(tmp_path, status):
+    fold = {
+        "fold": 0,
+        "status": "ok",
+        "weight": 0.5,
+        "epochs": [{"epoch": e, "train": 1 / (e + 1), "validation": 1.0} for e in range(4)],
+    }
+    metrics = METRICS | {
+        "status": status,
+        "stage": "train_fold",
+        "reason": "no cases",
+        "folds": [{"fold": 0, "weight": 0.5, "linear": {"r2": 0.1}, "deepnull": {"r2": 0.2}}],
+    }
+    write_json(fold, tmp_path / "f.json")
+    write_json(metrics, tmp_path / "m.json")
+    twice(lambda out: plot_deepnull(tmp_path / "m.json", [tmp_path / "f.json"], out), tmp_path)
