@@ -1,0 +1,597 @@
+"""Relatedness: KING-robust kinship from packed genotypes, classes of pairs, families, and a maximal set of unrelated people."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pandas as pd
+
+from deepnull_gwas.cohort.counts import count_variants
+from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.kernels import _popcount
+from deepnull_gwas.logs import Progress
+from deepnull_gwas.tables import Column, read_parquet, write_parquet, write_tsv
+
+logger = logging.getLogger(__name__)
+
+#: Lower bounds of kinship for the degrees: halfway, on a log2 scale, between their expectations (Manichaikul et al. 2010).
+DUPLICATE, FIRST, SECOND, THIRD = 2**-1.5, 2**-2.5, 2**-3.5, 2**-4.5
+#: First-degree pairs: siblings share no allele by descent at a quarter of the genome, parent and child nowhere.
+_PARENT_CHILD_NONE_SHARED = 0.1
+
+RELATIVES = [
+    Column("sample_index_1", "int64", "position of the first person in the .fam"),
+    Column("sample_index_2", "int64", "of the second; larger than that of the first"),
+    Column("fid_1", "str", "family ID of the first"),
+    Column("iid_1", "str", "individual ID of the first"),
+    Column("fid_2", "str", "of the second"),
+    Column("iid_2", "str", "of the second"),
+    Column("variants", "int64", "variants called in both"),
+    Column("het_het", "float64", "share of these at which both are heterozygous"),
+    Column("ibs0", "float64", "share of these at which they are homozygous for different alleles"),
+    Column("kinship", "float64", "KING-robust kinship coefficient (duplicate .5, first degree .25, second .125)"),
+    Column("relation", "str", "duplicate, parent_child, sibling, second_degree, third_degree"),
+]
+FAMILIES = [
+    Column("sample_index", "int64", "position of the person in the .fam"),
+    Column("fid", "str", "family ID"),
+    Column("iid", "str", "individual ID"),
+    Column("family", "int64", "number of the cluster of relatives (people without relatives are one of their own)"),
+    Column("family_size", "int64", "people in the cluster"),
+    Column("relatives", "int64", "people related above the threshold"),
+    Column("unrelated", "bool", "in the maximal set of unrelated people"),
+    Column("duplicate_of", "str", "IID of the same person's sample that is kept; empty for most", nullable=True),
+]
+
+_TILE = 32  # people on each side of a tile
+_WORDS = 256  # words of 64 variants that a tile looks at before the next
+
+
+@numba.njit(nogil=True, cache=True)
+def _transpose64(rows):
+    """Transpose a 64 x 64 matrix of bits in place (Warren, Hacker's Delight, 7-3)."""
+    width = 32
+    mask = np.uint64(0x00000000FFFFFFFF)
+    while width:
+        shift = np.uint64(width)
+        k = 0
+        while k < 64:
+            a, b = rows[k], rows[k + width]
+            t = ((a >> shift) ^ b) & mask
+            rows[k] = a ^ (t << shift)
+            rows[k + width] = b ^ t
+            k = (k + width + 1) & ~width
+        width >>= 1
+        if width:
+            mask = mask ^ (mask << np.uint64(width))
+
+
+@numba.njit(nogil=True, cache=True)
+def _to_people(words, n_variants, hom, plus, column):
+    """Turn 64 variants x people (packed) into one word for each person: hom (either), plus (hom A1 or het); both 0 where missing."""
+    low_bits = np.uint64(0x5555555555555555)
+    one = np.uint64(1)
+    h = np.empty(64, dtype=np.uint64)
+    p = np.empty(64, dtype=np.uint64)
+    n_people = hom.shape[0]
+    for w in range(words.shape[1] // 2):
+        h[:] = 0
+        p[:] = 0
+        for v in range(n_variants):
+            a, b = words[v, 2 * w], words[v, 2 * w + 1]
+            h[v] = (~(a ^ (a >> one)) & low_bits) | ((~(b ^ (b >> one)) & low_bits) << one)
+            p[v] = (~a & low_bits) | ((~b & low_bits) << one)
+        _transpose64(h)
+        _transpose64(p)
+        for bit in range(64):
+            i = 64 * w + (bit >> 1) + 32 * (bit & 1)
+            if i < n_people:
+                hom[i, column] = h[bit]
+                plus[i, column] = p[bit]
+
+
+def people_planes(fileset: Fileset, index: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Turn the genotypes of a range of people into bit rows over variants.
+
+    Parameters
+    ----------
+    fileset
+        The genotypes.
+    index
+        Ascending indices of variants.
+    start, stop
+        Range of people; ``start`` a multiple of 4.
+
+    Returns
+    -------
+    hom, plus: uint64, people x ceil(variants / 64); hom A1 is 11, het 01, hom A2 10, missing 00.
+    """
+    n_people = stop - start
+    n_words = -(-len(index) // 64)
+    hom, plus = np.zeros((2, n_people, n_words), dtype=np.uint64)
+    bytes_ = slice(start // 4, -(-stop // 4))
+    words = np.zeros((64, -(-n_people // 64) * 16), dtype=np.uint8)
+    for column in range(n_words):
+        packed = fileset.take(index[64 * column : 64 * column + 64])[:, bytes_]
+        words[: len(packed), : packed.shape[1]] = packed
+        _to_people(words.view(np.uint64), len(packed), hom, plus, column)
+    return hom, plus
+
+
+@numba.njit(nogil=True, cache=True)
+def _count_het(hom, plus, out):
+    for i in range(hom.shape[0]):
+        n = np.uint64(0)
+        for w in range(hom.shape[1]):
+            n += _popcount(plus[i, w] & ~hom[i, w])
+        out[i] = n
+
+
+@numba.njit(nogil=True, cache=True)
+def _distance(hom_i, plus_i, hom_j, plus_j):
+    """Sum the squared differences of dosage over the variants called in both."""
+    unlike, opposite = np.uint64(0), np.uint64(0)
+    for w in range(len(hom_i)):
+        h, g, p, q = hom_i[w], hom_j[w], plus_i[w], plus_j[w]
+        unlike += _popcount((h ^ g) & (h | p) & (g | q))
+        opposite += _popcount(h & g & (p ^ q))
+    return np.int64(unlike) + 4 * np.int64(opposite)
+
+
+@numba.njit(nogil=True, cache=True)
+def _screen(hom_1, plus_1, het_1, hom_2, plus_2, het_2, low, high, first_2, room, out):
+    """Mark the pairs that may reach the threshold, for people ``low`` to ``high`` of the first group against the second.
+
+    Kinship is 1/2 - d / (4 h), d the sum of squared differences, h the smaller number of heterozygotes; h is at most that of the
+    person alone, and d only grows: once d exceeds ``room`` x h the pair is out, whatever the other variants say.
+    """
+    n_2, n_words = hom_2.shape
+    distance = np.empty((_TILE, _TILE), dtype=np.int64)
+    for left in range(first_2, n_2, _TILE):
+        right = min(left + _TILE, n_2)
+        distance[:] = 0
+        for start in range(0, n_words, _WORDS):
+            stop = min(start + _WORDS, n_words)
+            alive = False
+            for i in range(low, high):
+                for j in range(left, right):
+                    d = distance[i - low, j - left]
+                    if d <= room * min(het_1[i], het_2[j]):
+                        d += _distance(
+                            hom_1[i, start:stop], plus_1[i, start:stop], hom_2[j, start:stop], plus_2[j, start:stop]
+                        )
+                        distance[i - low, j - left] = d
+                        alive = True
+            if not alive:
+                break
+        for i in range(low, high):
+            for j in range(left, right):
+                out[i - low, j] = distance[i - low, j - left] <= room * min(het_1[i], het_2[j])
+
+
+@numba.njit(nogil=True, cache=True)
+def _pair_counts(hom_1, plus_1, hom_2, plus_2, first, second, out):
+    """Count for each pair: called in both, het-het, opposite homozygotes, het-hom, hom-het."""
+    for k in range(len(first)):
+        hom_i, plus_i, hom_j, plus_j = hom_1[first[k]], plus_1[first[k]], hom_2[second[k]], plus_2[second[k]]
+        called, both, opposite, left, right = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
+        for w in range(len(hom_i)):
+            h, g, p, q = hom_i[w], hom_j[w], plus_i[w], plus_j[w]
+            called += _popcount((h | p) & (g | q))
+            both += _popcount(p & ~h & q & ~g)
+            opposite += _popcount(h & g & (p ^ q))
+            left += _popcount(p & ~h & g)
+            right += _popcount(q & ~g & h)
+        out[k, 0] = called
+        out[k, 1] = both
+        out[k, 2] = opposite
+        out[k, 3] = left
+        out[k, 4] = right
+
+
+def _kinship(counts: np.ndarray) -> np.ndarray:
+    """Give the KING-robust coefficient (Manichaikul et al. 2010, eq. 11) from the counts of pairs."""
+    both, opposite, left, right = counts[:, 1:].T.astype(np.float64)
+    smaller = both + np.minimum(left, right)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 0.5 - (4 * opposite + left + right) / (4 * smaller)
+
+
+def kinship_pairs(
+    fileset: Fileset,
+    index: np.ndarray,
+    people: np.ndarray,
+    threshold: float = THIRD,
+    threads: int = 1,
+    memory_mb: float = 2000.0,
+) -> pd.DataFrame:
+    """Find all pairs of people with a KING-robust kinship above a threshold.
+
+    Parameters
+    ----------
+    fileset
+        The genotypes.
+    index
+        Ascending indices of the variants: autosomal; they need not be pruned.
+    people
+        Ascending sample indices.
+    threshold
+        Lowest kinship of a pair that is reported (it must lie above it).
+    threads
+        Strips of pairs at a time; the result does not depend on it.
+    memory_mb
+        What the bit rows of two groups of people may take; more people than fit are taken in several groups.
+
+    Returns
+    -------
+    sample_index_1, sample_index_2, variants, het_het, ibs0 (shares), kinship; ordered by the two indices.
+
+    Notes
+    -----
+    KING-robust, between families (Manichaikul et al. 2010, Bioinformatics 26:2867), as PLINK 2 ``--make-king-table``. Exact: a pair
+    is rejected early only when no outcome at the remaining variants could lift it to the threshold. Two popcounts a word of
+    64 variants decide; the few pairs left are then counted in full.
+    """
+    people = np.asarray(people, dtype=np.int64)
+    bytes_of_person = 16 * -(-len(index) // 64)
+    per_group = int(max(_TILE, memory_mb * 1e6 / 2 / max(bytes_of_person, 1)) // 64 * 64) or 64
+    edges = np.arange(0, fileset.n_samples + per_group, per_group).clip(max=fileset.n_samples)
+    ranges = [(int(a), int(b)) for a, b in pairwise(edges) if b > a]
+    room = 4 * (0.5 - threshold)
+    # a pair within rounding of the threshold is decided on its exact kinship
+    room += 1e-9
+    found = []
+    progress = Progress(len(people) * (len(people) - 1) // 2, "pairs")
+
+    def group(bounds: tuple[int, int]) -> tuple[np.ndarray, ...]:
+        members = people[(people >= bounds[0]) & (people < bounds[1])]
+        planes = people_planes(fileset, index, *bounds)
+        if len(members) < bounds[1] - bounds[0]:
+            planes = tuple(np.ascontiguousarray(p[members - bounds[0]]) for p in planes)
+        het = np.zeros(len(members), dtype=np.int64)
+        _count_het(*planes, het)
+        return (members, *planes, het)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for a, bounds in enumerate(ranges):
+            one = group(bounds)
+            for other_bounds in ranges[a:]:
+                other = one if other_bounds == bounds else group(other_bounds)
+                if len(one[0]) == 0 or len(other[0]) == 0:
+                    continue
+
+                def strip(
+                    low: int, one: tuple[np.ndarray, ...] = one, other: tuple[np.ndarray, ...] = other
+                ) -> tuple[np.ndarray, ...]:
+                    high = min(low + _TILE, len(one[0]))
+                    maybe = np.zeros((high - low, len(other[0])), dtype=bool)
+                    _screen(*one[1:], *other[1:], low, high, low if one is other else 0, room, maybe)
+                    first, second = np.nonzero(maybe)
+                    first += low
+                    if one is other:
+                        first, second = first[second > first], second[second > first]
+                    counts = np.zeros((len(first), 5), dtype=np.int64)
+                    _pair_counts(*one[1:3], *other[1:3], first, second, counts)
+                    progress.add((high - low) * (len(other[0]) - (low + (high - low + 1) // 2 if one is other else 0)))
+                    return one[0][first], other[0][second], counts
+
+                found += list(pool.map(strip, range(0, len(one[0]), _TILE)))
+    first = np.concatenate([f for f, _, _ in found]) if found else np.empty(0, dtype=np.int64)
+    second = np.concatenate([s for _, s, _ in found]) if found else np.empty(0, dtype=np.int64)
+    counts = np.concatenate([c for _, _, c in found]) if found else np.empty((0, 5), dtype=np.int64)
+    kinship = _kinship(counts)
+    keep = np.flatnonzero(kinship > threshold)
+    keep = keep[np.lexsort((second[keep], first[keep]))]
+    called = counts[keep, 0]
+    return pd.DataFrame(
+        {
+            "sample_index_1": first[keep], "sample_index_2": second[keep], "variants": called,
+            "het_het": counts[keep, 1] / called, "ibs0": counts[keep, 2] / called, "kinship": kinship[keep],
+        }
+    )  # fmt: skip
+
+
+def classify(kinship: np.ndarray, ibs0: np.ndarray, ibs0_unrelated: float) -> np.ndarray:
+    """Name the relation of each pair.
+
+    Parameters
+    ----------
+    kinship, ibs0
+        Of each pair.
+    ibs0_unrelated
+        Share of opposite homozygotes expected of two unrelated people, the sum of 2 p^2 q^2 over variants.
+
+    Returns
+    -------
+    object array: ``duplicate`` (or monozygotic twin), ``parent_child``, ``sibling``, ``second_degree``, ``third_degree``, ``distant``.
+
+    Notes
+    -----
+    Degrees by kinship (Manichaikul et al. 2010, table 1). ``ibs0 / ibs0_unrelated`` estimates the share of the genome without an allele
+    shared by descent: 0 for parent and child, 1/4 for siblings.
+    """
+    kinship = np.asarray(kinship, dtype=np.float64)
+    relation = np.full(len(kinship), "distant", dtype=object)
+    relation[kinship > THIRD] = "third_degree"
+    relation[kinship > SECOND] = "second_degree"
+    first = kinship > FIRST
+    none_shared = np.asarray(ibs0) / max(ibs0_unrelated, 1e-30)
+    relation[first] = np.where(none_shared[first] < _PARENT_CHILD_NONE_SHARED, "parent_child", "sibling")
+    relation[kinship > DUPLICATE] = "duplicate"
+    return relation
+
+
+def family_clusters(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Give each of n people the number of the connected cluster they belong to (clusters are numbered by their first member)."""
+    parent = np.arange(n)
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i, j in zip(first, second, strict=True):
+        a, b = root(int(i)), root(int(j))
+        parent[max(a, b)] = min(a, b)
+    roots = np.array([root(i) for i in range(n)], dtype=np.int64)
+    return np.unique(roots, return_inverse=True)[1].astype(np.int64)
+
+
+def unrelated_set(n: int, first: np.ndarray, second: np.ndarray, priority: np.ndarray | None = None) -> np.ndarray:
+    """Choose a maximal set of people of whom no two are related: greedily, whoever has most relatives left goes first.
+
+    Parameters
+    ----------
+    n
+        Number of people.
+    first, second
+        Related pairs.
+    priority
+        One a person: among relatives, who has less of it goes first, whatever the number of relatives (cases 1, controls 0, say).
+
+    Returns
+    -------
+    bool, one a person.
+    """
+    priority = np.zeros(n) if priority is None else np.asarray(priority, dtype=np.float64)
+    relatives: dict[int, set[int]] = {}
+    for i, j in zip(first, second, strict=True):
+        relatives.setdefault(int(i), set()).add(int(j))
+        relatives.setdefault(int(j), set()).add(int(i))
+    keep = np.ones(n, dtype=bool)
+
+    def order(i: int) -> tuple[float, int, int]:
+        return (priority[i], -len(relatives[i]), -i)
+
+    heap = [order(i) for i in relatives]
+    heapq.heapify(heap)
+    while heap:
+        entry = heapq.heappop(heap)
+        i = -entry[2]
+        if not relatives[i] or not keep[i]:
+            continue
+        if entry != order(i):  # lost a relative since: its place is further back
+            heapq.heappush(heap, order(i))
+            continue
+        keep[i] = False
+        for j in relatives.pop(i):
+            relatives[j].discard(i)
+        relatives[i] = set()
+    # whoever went for the sake of somebody who went later may come back
+    neighbours: dict[int, list[int]] = {}
+    for i, j in zip(first, second, strict=True):
+        neighbours.setdefault(int(i), []).append(int(j))
+        neighbours.setdefault(int(j), []).append(int(i))
+    for i in sorted(np.flatnonzero(~keep), key=lambda i: (-priority[i], i)):
+        if not keep[neighbours[int(i)]].any():
+            keep[i] = True
+    return keep
+
+
+def read_pairs(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
+    """Read related pairs that another tool found.
+
+    Parameters
+    ----------
+    path
+        Table with a header (any white space): ``IID1``, ``IID2`` (``ID1``, ``ID2``) and ``KINSHIP``, or ``PI_HAT`` (halved); ``FID1``, ``FID2``,
+        ``NSNP``, ``HETHET``, ``IBS0`` where there are any. PLINK 2's .kin0, KING's .kin0 and PLINK 1.9's .genome are such tables.
+    people
+        sample_index, fid, iid of the cohort.
+
+    Returns
+    -------
+    As :func:`kinship_pairs`, with missing values for what the table does not hold. Pairs with somebody outside ``people`` are left out.
+
+    Raises
+    ------
+    InputError
+        When columns are absent, or not one pair is of this cohort.
+    """
+    table = pd.read_csv(path, sep=r"\s+", dtype=str)
+    table.columns = [c.lstrip("#").upper() for c in table.columns]
+    table = table.rename(columns={"ID1": "IID1", "ID2": "IID2"})
+    if not {"IID1", "IID2"} <= set(table) or not {"KINSHIP", "PI_HAT"} & set(table):
+        raise InputError(f"{path}: columns {list(table.columns)}; expected IID1, IID2 and KINSHIP (or PI_HAT)")
+    with_family = {"FID1", "FID2"} <= set(table) and not people["iid"].is_unique
+    if with_family:
+        place = dict(zip(zip(people["fid"], people["iid"]), people["sample_index"]))
+        sides = [[place.get(key, -1) for key in zip(table[f"FID{s}"], table[f"IID{s}"])] for s in (1, 2)]
+    else:
+        place = dict(zip(people["iid"], people["sample_index"]))
+        sides = [[place.get(key, -1) for key in table[f"IID{s}"]] for s in (1, 2)]
+    first, second = np.array(sides, dtype=np.int64).reshape(2, -1)
+    known = (first >= 0) & (second >= 0) & (first != second)
+    if len(table) and not known.any():
+        raise InputError(
+            f"{path}: none of its {len(table):,} pairs is of this cohort; it names {some(table['IID1'].unique())}, "
+            f"the cohort's people are {some(people['iid'])}"
+        )
+    logger.info("%s: %s of %s pairs are of this cohort", path, f"{int(known.sum()):,}", f"{len(table):,}")
+
+    def number(name: str, scale: float = 1.0) -> np.ndarray:
+        if name not in table:
+            return np.full(len(table), np.nan)
+        return pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64) * scale
+
+    pairs = pd.DataFrame(
+        {
+            "sample_index_1": np.minimum(first, second), "sample_index_2": np.maximum(first, second),
+            "variants": np.nan_to_num(number("NSNP")).astype(np.int64), "het_het": number("HETHET"), "ibs0": number("IBS0"),
+            "kinship": number("KINSHIP") if "KINSHIP" in table else number("PI_HAT", 0.5),
+        }
+    )[known]  # fmt: skip
+    return pairs.sort_values(["sample_index_1", "sample_index_2"], ignore_index=True)
+
+
+def estimate_kinship(
+    genotypes: str | Path,
+    variants: str | Path,
+    qc_samples: str | Path,
+    settings: Mapping[str, Any],
+    out_relatives: str | Path,
+    out_families: str | Path,
+    threads: int = 1,
+    pairs: str | Path | None = None,
+    samples: str | Path | None = None,
+) -> None:
+    """Find relatives, cluster them into families, and choose unrelated people (rule ``estimate_kinship``).
+
+    Parameters
+    ----------
+    genotypes
+        ``genotypes.json``.
+    variants
+        Parquet with the ``index`` of the variants to use (the pruned ones).
+    qc_samples
+        People's verdicts; only who passed counts.
+    settings
+        ``kinship``: threshold of a related pair. Optional: ``memory_mb``; ``keep_first``: a column of ``samples`` and ``keep_value``: of
+        relatives, people with that value are kept before the others (cases, say).
+    out_relatives
+        TSV of :data:`RELATIVES`.
+    out_families
+        Parquet of :data:`FAMILIES`, the people who passed.
+    threads
+        Strips of pairs at a time.
+    pairs
+        Pairs found elsewhere (:func:`read_pairs`) instead of the genotypes.
+    samples
+        ``samples.parquet``, for ``keep_first``.
+    """
+    people = read_parquet(qc_samples, columns=["sample_index", "fid", "iid", "call_rate", "passed"])
+    people = people[people["passed"].to_numpy(dtype=bool)].reset_index(drop=True)
+    threshold = float(settings["kinship"])
+    fileset = Fileset.from_index(genotypes)
+    index = read_parquet(variants, columns=["index"])["index"].to_numpy()
+    expected = np.nan
+    if pairs is not None:
+        found = read_pairs(pairs, people)
+        found = found[found["kinship"] > threshold].reset_index(drop=True)
+    else:
+        n = len(people)
+        logger.info(
+            "%s people x %s variants, %s pairs; needs about %.0f MB and %.0f s",
+            f"{n:,}", f"{len(index):,}", f"{n * (n - 1) // 2:,}",
+            300 + min(settings.get("memory_mb") or 2000.0, n * len(index) / 4e6), 2 + n * n / 2 * len(index) / 4e10 / max(threads, 1),
+        )  # fmt: skip
+        members = people["sample_index"].to_numpy()
+        found = kinship_pairs(fileset, index, members, threshold, threads, settings.get("memory_mb") or 2000.0)
+        selected = np.zeros(fileset.n_samples, dtype=bool)
+        selected[members] = True
+        counts = count_variants(fileset, index, [selected])[0]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            p = (2 * counts[:, 0] + counts[:, 1]) / (2 * counts[:, :3].sum(axis=1))
+        expected = float(np.nanmean(2 * p**2 * (1 - p) ** 2)) if len(index) else np.nan
+        spread = _spread(fileset, index, members)
+        logger.info("kinship of random pairs: standard deviation %.4f", spread)
+        if 3 * spread > threshold:
+            logger.warning(
+                "%s variants are too few for a threshold of %.4f: kinship of unrelated pairs varies by %.4f, so that pairs "
+                "below about %.3f are mostly noise", f"{len(index):,}", threshold, spread, 4 * spread,
+            )  # fmt: skip
+    found["relation"] = classify(found["kinship"], np.nan_to_num(found["ibs0"]), expected if expected > 0 else np.inf)
+    if np.isnan(expected):  # pairs from a file: its ibs0 cannot be judged
+        found.loc[found["relation"].isin(["parent_child", "sibling"]), "relation"] = "first_degree"
+
+    place = pd.Series(np.arange(len(people)), index=people["sample_index"])
+    first, second = place.loc[found["sample_index_1"]].to_numpy(), place.loc[found["sample_index_2"]].to_numpy()
+    for side, rows in ((1, first), (2, second)):
+        found[f"fid_{side}"], found[f"iid_{side}"] = people["fid"].to_numpy()[rows], people["iid"].to_numpy()[rows]
+    write_tsv(found[[c.name for c in RELATIVES]], out_relatives)
+
+    priority = np.zeros(len(people))
+    if settings.get("keep_first"):
+        if samples is None:
+            raise ValueError("keep_first needs the samples")
+        column = read_parquet(samples, columns=["sample_index", settings["keep_first"]]).set_index("sample_index")
+        values = column.loc[people["sample_index"], settings["keep_first"]]
+        priority = (values.astype(str) == str(settings.get("keep_value"))).to_numpy(dtype=np.float64)
+    # of a duplicated person the sample with more calls stays
+    rate = people["call_rate"].fillna(0).to_numpy()
+    duplicate_of = np.full(len(people), "", dtype=object)
+    same = (found["relation"] == "duplicate").to_numpy()
+    copies = family_clusters(len(people), first[same], second[same])
+    for copy in np.unique(copies[np.concatenate([first[same], second[same]])]) if same.any() else []:
+        members = np.flatnonzero(copies == copy)
+        best = members[np.lexsort((members, -rate[members], -priority[members]))[0]]
+        duplicate_of[members[members != best]] = people["iid"].iloc[best]
+    priority[duplicate_of != ""] = -1
+    family = family_clusters(len(people), first, second)
+    degree = np.bincount(np.concatenate([first, second]), minlength=len(people))
+    unrelated = unrelated_set(len(people), first, second, priority)
+    families = people[["sample_index", "fid", "iid"]].assign(
+        family=family,
+        family_size=np.bincount(family)[family],
+        relatives=degree,
+        unrelated=unrelated,
+        duplicate_of=duplicate_of,
+    )
+    write_parquet(families, out_families, FAMILIES, metadata={"kinship": threshold})
+    of_relation = found["relation"].value_counts()
+    logger.info(
+        "%s related pairs (%s); %s families of two or more, the largest %d; %s unrelated people of %s",
+        f"{len(found):,}", ", ".join(f"{v:,} {k}" for k, v in of_relation.items()) or "none",
+        f"{int((np.bincount(family) > 1).sum()):,}", int(np.bincount(family).max(initial=0)),
+        f"{int(unrelated.sum()):,}", f"{len(people):,}",
+    )  # fmt: skip
+    if len(people) and np.bincount(family).max() > max(50, len(people) // 20):
+        logger.warning(
+            "one family holds %d of %d people: the threshold %.4f may be too low for this cohort (few variants, or an isolated population)",
+            np.bincount(family).max(), len(people), threshold,
+        )  # fmt: skip
+
+
+def _spread(fileset: Fileset, index: np.ndarray, people: np.ndarray, number: int = 256) -> float:
+    """Give the standard deviation of kinship among pairs of a sample of people, robust against relatives and structure.
+
+    Structure lowers kinship (two ancestries differ), so the upper half of the distribution is what noise lifts.
+    """
+    chosen = people[np.linspace(0, len(people) - 1, min(number, len(people))).astype(np.int64)]
+    if len(chosen) < 8 or len(index) == 0:
+        return 0.0
+    hom, plus = np.zeros((2, len(chosen), -(-len(index) // 64)), dtype=np.uint64)
+    lanes = np.zeros((64, -(-len(chosen) // 64) * 64), dtype=np.uint8)
+    for column in range(hom.shape[1]):
+        packed = fileset.take(index[64 * column : 64 * column + 64])
+        lanes[: len(packed), : len(chosen)] = (packed[:, chosen // 4] >> (2 * (chosen % 4)).astype(np.uint8)) & 3
+        four = lanes.reshape(64, -1, 4)
+        words = four[..., 0] | four[..., 1] << 2 | four[..., 2] << 4 | four[..., 3] << 6
+        _to_people(words.view(np.uint64), len(packed), hom, plus, column)
+    first, second = np.triu_indices(len(chosen), 1)
+    few = np.linspace(0, len(first) - 1, min(len(first), 4000)).astype(np.int64)
+    counts = np.zeros((len(few), 5), dtype=np.int64)
+    _pair_counts(hom, plus, hom, plus, first[few], second[few], counts)
+    kinship = _kinship(counts)
+    middle, upper = np.quantile(kinship[np.isfinite(kinship)], [0.5, 0.8413])
+    return float(upper - middle)
