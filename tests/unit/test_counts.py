@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cohort_files import make_cohort, run_counts
-from deepnull_gwas.cohort.counts import CLASSES, chromosome_class, count_missing_and_het
+from deepnull_gwas.cohort.counts import CLASSES, chromosome_class, count_missing_and_het, weigh_missing
 from deepnull_gwas.tables import read_metadata
 
 
@@ -54,3 +54,14 @@ def test_chunks_add_up_to_plain_counts(tmp_path):
         np.testing.assert_array_equal(people[f"{name}_missing"], (dosages[part] == -1).sum(axis=0))
         np.testing.assert_array_equal(people[f"{name}_het"], (dosages[part] == 1).sum(axis=0))
         assert sum(read_metadata(f)["variants"][name] for f in sample_files) == part.stop - part.start
+
+
+@pytest.mark.parametrize("people", [1, 33, 130])
+def test_weights_of_missing_calls(people):
+    rng = np.random.default_rng(people)
+    packed = rng.integers(0, 256, (300, (people + 3) // 4), dtype=np.uint8)
+    weights = rng.random(300)
+    codes = (packed[:, np.arange(people) // 4] >> (np.arange(people) % 4 * 2)) & 3
+    out = np.zeros(people)
+    weigh_missing(packed, weights, out)
+    np.testing.assert_allclose(out, (codes == 1).T @ weights, rtol=1e-12)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import fisher_exact
 
 from cohort_files import make_cohort, run_qc
+from deepnull_gwas.cohort.qc import missingness_difference
 from deepnull_gwas.errors import InputError
 
 
@@ -53,7 +55,7 @@ def test_every_filter_removes_its_plant_and_counts_it(tmp_path, rng):
     )
 
     assert flow["step"].tolist() == [
-        "sample_table", "variant_call_rate", "sample_call_rate", "variant_call_rate_again", "no_call", "monomorphic", "maf", "mac", "hwe_p",
+        "sample_table", "variant_call_rate_first", "sample_call_rate", "variant_call_rate", "no_call", "monomorphic", "maf", "mac", "hwe_p",
     ]  # fmt: skip
     assert flow["removed"].tolist() == [0, 1, 1, 0, 0, 1, 1, 0, 1]
     np.testing.assert_array_equal(flow["before"] - flow["removed"], flow["after"])
@@ -105,7 +107,7 @@ def test_haploid_rules(tmp_path):
         ({"maf": 0.5001}, ["no variants remain", "'maf'", ">= 0.5001", "qc.maf"]),
         ({"mac": 1000}, ["no variants remain", "'mac'"]),
         ({"sample_call_rate": 1.0}, ["no people remain", "'sample_call_rate'"]),
-        ({"variant_call_rate": 1.0}, ["no variants remain", "'variant_call_rate'"]),
+        ({"variant_call_rate": 1.0}, ["no variants remain", "'variant_call_rate_first'", "qc.variant_call_rate "]),
         ({"hwe_p": 1.01}, ["no variants remain", "'hwe_p'"]),
     ],
 )
@@ -128,3 +130,86 @@ def test_results_do_not_depend_on_chunks(tmp_path, rng):
     found = [run_qc(make_cohort(tmp_path / str(c), dosages, chunks=c), limits, chunks=c) for c in (1, 7)]
     for one, other in zip(*found):
         pd.testing.assert_frame_equal(one, other)
+
+
+def test_sex_check(tmp_path, rng):
+    people, m = 60, 200
+    sex = np.arange(people) % 2 + 1
+    p = rng.uniform(0.2, 0.5, (m, 1))
+    dosages = rng.binomial(2, p, (m, people)).astype(np.int8)
+    on_x = rng.binomial(1, p[:100], (100, people)).astype(np.int8) * 2
+    on_x[:, sex == 2] = rng.binomial(2, p[:100], (100, 30))
+    dosages[100:] = on_x
+    dosages[rng.random(dosages.shape) < 0.02] = -1
+    recorded = sex.copy()
+    recorded[4], recorded[5], recorded[7] = 2, 1, 0
+    chromosome, position = ["1"] * 100 + ["X"] * 100, np.arange(m) * 1000 + 50_000_000
+    folder = make_cohort(tmp_path, dosages, chromosome, position, recorded)
+    settings = {"sex_check": "exclude", "sex_f_female": 0.3, "sex_f_male": 0.8}
+    _, persons, flow = run_qc(folder, settings)
+    assert persons.index[~persons["passed"]].tolist() == [4, 5]
+    assert persons.loc[4, "reason"].startswith("recorded sex female, sex by X male (F ")
+    np.testing.assert_array_equal(persons["inferred_sex"], sex)
+    assert flow.loc[flow["step"] == "sex_check", "removed"].item() == 2
+    # F by hand for a male with missing calls
+    x = dosages[100:].astype(float)
+    haploid = recorded == 1
+    calls = np.where((x < 0) | (haploid & (x == 1)), np.nan, x)
+    copies = np.where(haploid, 1, 2)
+    q = np.nansum(calls * copies / 2, axis=1) / (np.isfinite(calls) * copies).sum(axis=1)
+    called = x[:, 6] >= 0
+    expected = (1 - 2 * q * (1 - q))[called].sum()
+    observed = (called & (x[:, 6] != 1)).sum()
+    assert persons.loc[6, "x_f"] == pytest.approx((observed - expected) / (called.sum() - expected), rel=1e-12)
+
+    _, persons, flow = run_qc(folder, {**settings, "sex_check": "warn"})
+    assert persons["passed"].all()
+    assert "2 people differ, kept" in flow.loc[flow["step"] == "sex_check", "rule"].item()
+
+
+def test_sex_check_without_x_says_so(tmp_path, rng):
+    folder = make_cohort(tmp_path, dosages_of(rng, 30, 40))
+    _, persons, flow = run_qc(folder, {"sex_check": "exclude", "sex_f_female": 0.2, "sex_f_male": 0.8})
+    assert persons["passed"].all()
+    assert flow.loc[flow["step"] == "sex_check", "rule"].item() == "not done: 0 variants on X, 20 are needed"
+
+
+def test_heterozygosity_outliers(tmp_path, rng):
+    dosages = dosages_of(rng, 500, 100)
+    dosages[:, 3] = np.where(rng.random(500) < 0.5, 0, 2)  # no heterozygotes
+    dosages[rng.random(500) < 0.5, 8] = 1  # contaminated
+    folder = make_cohort(tmp_path, dosages)
+    _, persons, flow = run_qc(folder, {"heterozygosity_f": 0.8})
+    assert persons.index[~persons["passed"]].tolist() == [3]
+    assert persons.loc[3, "reason"].startswith("F on autosomes 1.0000, beyond 0.8")
+    _, persons, flow = run_qc(folder, {"heterozygosity_f": 0.8, "heterozygosity_sd": 4})
+    assert persons.index[~persons["passed"]].tolist() == [3, 8]
+    assert "more than 4 SD from the mean" in persons.loc[8, "reason"]
+    assert flow["step"].tolist()[3:5] == ["heterozygosity_f", "heterozygosity_sd"]
+
+
+def test_two_pass_call_rate_and_duplicates(tmp_path, rng):
+    dosages = dosages_of(rng, 40, 100)
+    dosages[5] = dosages[4]
+    dosages[4, :2] = -1
+    dosages[6] = dosages[4]
+    dosages[10, :8] = -1
+    folder = make_cohort(tmp_path, dosages, position=np.array([*range(1, 5), 9, 9, 9, *range(20, 53)]) * 1000)
+    settings = {"variant_call_rate_first": 0.9, "variant_call_rate": 0.95, "duplicate_variants": "exclude"}
+    variants, _, flow = run_qc(folder, settings)
+    assert variants.index[~variants["passed"]].tolist() == [4, 6, 10]
+    assert variants.loc[4, "reason"] == "same position and alleles as a variant with more calls"
+    assert flow.set_index("step").loc[["variant_call_rate_first", "variant_call_rate"], "removed"].tolist() == [0, 1]
+
+
+def test_missingness_difference_is_fishers_exact_test(rng):
+    counts = rng.integers(0, 40, (300, 4))
+    counts[:100, [1, 3]] //= 10
+    counts[0] = 0
+    counts[1] = [0, 0, 5, 5]
+    found = missingness_difference(*counts.T)
+    expected = [fisher_exact(c.reshape(2, 2)).pvalue for c in counts]
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    # biobank size
+    found = missingness_difference([480_000], [5_000], [14_000], [300])
+    assert found[0] == pytest.approx(fisher_exact([[480_000, 5_000], [14_000, 300]]).pvalue, rel=1e-6)

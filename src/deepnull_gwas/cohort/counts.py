@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepnull_gwas.genotypes.chromosomes import in_par
 from deepnull_gwas.genotypes.fileset import Fileset
-from deepnull_gwas.genotypes.kernels import count_genotypes, pack_mask
+from deepnull_gwas.genotypes.kernels import _popcount, count_genotypes, pack_mask
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import Column, read_json, read_parquet, write_parquet
 
@@ -128,6 +128,44 @@ def count_missing_and_het(packed: np.ndarray, missing: np.ndarray, het: np.ndarr
         buffer[: len(block), : packed.shape[1]] = block
         buffer[len(block) :] = 0
         _add_people(buffer.view(np.uint64), len(block), missing, het)
+
+
+@numba.njit(nogil=True, cache=True)
+def _weigh_missing(words, weights, out):
+    low_bits = np.uint64(0x5555555555555555)
+    one = np.uint64(1)
+    n = len(out)
+    for v in range(len(weights)):
+        for w in range(words.shape[1]):
+            word = words[v, w]
+            missing = word & ~(word >> one) & low_bits
+            while missing:
+                below = (missing & (~missing + one)) - one  # the bits under the lowest one
+                i = 32 * w + np.int64(_popcount(below) >> one)
+                if i < n:
+                    out[i] += weights[v]
+                missing &= missing - one
+
+
+def weigh_missing(packed: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
+    """Add to each person the weights of the variants at which the call is missing.
+
+    Parameters
+    ----------
+    packed
+        uint8, variants x bytes.
+    weights
+        float64, one a variant.
+    out
+        float64, one a person; changed in place.
+    """
+    words = np.zeros((_BLOCK, (packed.shape[1] + 7) // 8 * 8), dtype=np.uint8)
+    for first in range(0, len(packed), _BLOCK):
+        block = packed[first : first + _BLOCK]
+        words[: len(block), : packed.shape[1]] = block
+        _weigh_missing(
+            words.view(np.uint64), np.ascontiguousarray(weights[first : first + _BLOCK], dtype=np.float64), out
+        )
 
 
 def count_variants(fileset: Fileset, index: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:

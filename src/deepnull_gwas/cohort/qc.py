@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pandas as pd
 
@@ -18,6 +19,7 @@ from deepnull_gwas.cohort.counts import (
     chromosome_class,
     count_missing_and_het,
     count_variants,
+    weigh_missing,
 )
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.errors import InputError
@@ -54,9 +56,23 @@ QC_SAMPLES = [
     Column("missing", "int64", "missing calls on the autosomal variants that passed the first call-rate filter"),
     Column("call_rate", "float64", "called / those variants; missing where there are none", nullable=True),
     Column("heterozygosity", "float64", "heterozygous / called on those variants", nullable=True),
+    Column(
+        "heterozygosity_f",
+        "float64",
+        "(observed - expected) / (called - expected) homozygous calls on those variants: high after inbreeding or allelic "
+        "drop-out, low after contamination; missing where nothing is polymorphic",
+        nullable=True,
+    ),
+    Column("x_f", "float64", "the same on X outside the PARs: near 1 in males, near 0 in females", nullable=True),
+    Column(
+        "y_call_rate", "float64", "called / variants on Y that males are called at; missing without such", nullable=True
+    ),
+    Column("inferred_sex", "int8", "1 male, 2 female by x_f; 0 unclear, or too few variants on X"),
     Column("passed", "bool", "whether the person passed every filter"),
     Column("reason", "str", "the first filter that the person failed, in words; empty where passed"),
 ]
+#: Fewer variants on X say too little of anybody's sex.
+_LEAST_X = 20
 SETTINGS: tuple[str, ...] = ("variant_call_rate", "sample_call_rate", "maf", "mac", "hwe_p")
 
 
@@ -175,6 +191,101 @@ def variant_measures(
     )  # fmt: skip
 
 
+def person_measures(
+    fileset: Fileset,
+    sample_counts: Sequence[str | Path],
+    classes: np.ndarray,
+    passed: np.ndarray,
+    frequency: np.ndarray,
+    sex_bounds: tuple[float, float] = (0.2, 0.8),
+) -> tuple[pd.DataFrame, int]:
+    """Measure each person over the variants that passed so far.
+
+    Parameters
+    ----------
+    fileset
+        The genotypes.
+    sample_counts
+        Counts of each person in each chunk.
+    classes, passed, frequency
+        Of each variant: class, whether it counts, effect-allele frequency.
+    sex_bounds
+        ``x_f`` below the first is female, above the second male.
+
+    Returns
+    -------
+    Columns missing .. inferred_sex of :data:`QC_SAMPLES`; the number of autosomal variants that count.
+
+    Notes
+    -----
+    F as PLINK 1.9 ``--check-sex``: expected homozygous calls are the sum of 1 - 2p(1-p) over the variants called in the person.
+    """
+    n = fileset.n_samples
+    # the counts of the chunks are over all variants: what did not pass is counted again and taken off, since it is usually little
+    of_class = {name: np.zeros((2, n), dtype=np.int64) for name in CLASSES}
+    total = dict.fromkeys(CLASSES, 0)
+    for file in sample_counts:
+        frame = read_parquet(file, PERSON_COUNTS)
+        for name in CLASSES:
+            of_class[name] += frame[[f"{name}_missing", f"{name}_het"]].to_numpy().T
+            total[name] += read_metadata(file)["variants"][name]
+    for c, name in enumerate(CLASSES):
+        failed = np.flatnonzero((classes == c) & ~passed)
+        less = np.zeros((2, n), dtype=np.int64)
+        for first in range(0, len(failed), 4096):
+            count_missing_and_het(fileset.take(failed[first : first + 4096]), *less)
+        of_class[name] -= less
+        total[name] -= len(failed)
+
+    def f_of(name: str) -> np.ndarray:
+        missing, het = of_class[name]
+        index = np.flatnonzero((classes == CLASSES.index(name)) & passed)
+        p = np.nan_to_num(frequency[index])
+        expected = 1 - 2 * p * (1 - p)
+        lost = np.zeros(n)
+        for first in range(0, len(index), 4096):
+            weigh_missing(fileset.take(index[first : first + 4096]), expected[first : first + 4096], lost)
+        called = total[name] - missing
+        homozygous = expected.sum() - lost
+        with np.errstate(invalid="ignore", divide="ignore"):
+            # without any polymorphic variant both differences are 0 up to rounding
+            return np.where(called - homozygous > 1e-9, 1 - het / (called - homozygous), np.nan)
+
+    missing, het = of_class["autosomal"]
+    considered = total["autosomal"]
+    x_f = f_of("x")
+    inferred = np.where(x_f < sex_bounds[0], 2, np.where(x_f > sex_bounds[1], 1, 0))
+    if total["x"] < _LEAST_X:
+        inferred[:] = 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        measures = pd.DataFrame(
+            {
+                "missing": missing,
+                "call_rate": np.where(considered > 0, 1 - missing / max(considered, 1), np.nan),
+                "heterozygosity": np.where(considered > missing, het / (considered - missing), np.nan),
+                "heterozygosity_f": f_of("autosomal"),
+                "x_f": x_f,
+                "y_call_rate": 1 - of_class["y"][0] / max(total["y"], 1) if total["y"] else np.full(n, np.nan),
+                "inferred_sex": inferred.astype(np.int8),
+            }
+        )
+    return measures, considered
+
+
+def duplicated_variants(table: pd.DataFrame, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
+    """Mark the variants that repeat another's chromosome, position and alleles (in either order); the one with most calls stays."""
+    alleles = np.sort(table[["effect_allele", "other_allele"]].to_numpy(dtype=str), axis=1)
+    keys = pd.DataFrame(
+        {"c": table["chromosome"].to_numpy(), "p": table["position"].to_numpy(), "a": alleles[:, 0], "b": alleles[:, 1]}
+    )
+    repeated = np.flatnonzero(passed)
+    repeated = repeated[keys.iloc[repeated].duplicated(keep=False).to_numpy()]
+    best_first = repeated[np.lexsort((repeated, -call_rate[repeated]))]
+    out = np.zeros(len(table), dtype=bool)
+    out[best_first[keys.iloc[best_first].duplicated(keep="first").to_numpy()]] = True
+    return out
+
+
 def filter_cohort(
     genotypes: str | Path,
     variants: str | Path,
@@ -189,8 +300,9 @@ def filter_cohort(
     """Turn counts into measures, apply the filters, and count what each removed (rule ``filter_cohort``).
 
     The order: people outside the sample table; variants by call rate over everybody; people by call rate over the remaining
-    autosomal variants; then, recounted over the people who passed, variants by call rate, monomorphic, MAF, MAC, Hardy-Weinberg.
-    So a bad variant does not cost people, nor a bad person variants, and each measure is of the people who go on.
+    autosomal variants, by sex and by heterozygosity; then, recounted over the people who passed, variants by call rate,
+    monomorphic, duplicates, MAF, MAC, Hardy-Weinberg. So a bad variant does not cost people, nor a bad person variants, and each
+    measure is of the people who go on.
 
     Parameters
     ----------
@@ -199,7 +311,10 @@ def filter_cohort(
     variant_counts, sample_counts
         Output of ``count_genotypes``, in the order of the chunks.
     settings
-        ``variant_call_rate``, ``sample_call_rate``, ``maf``, ``mac``, ``hwe_p``; null or 0 switches a filter off.
+        ``variant_call_rate``, ``sample_call_rate``, ``maf``, ``mac``, ``hwe_p``; null, absent or 0 switches a filter off. Optional:
+        ``variant_call_rate_first`` (limit of the first pass; else that of the second), ``sex_check`` (``exclude|warn``) with
+        ``sex_f_female`` and ``sex_f_male`` (bounds of F on X), ``heterozygosity_f`` (largest |F|), ``heterozygosity_sd`` (F at most so many
+        standard deviations from the mean), ``duplicate_variants`` (``exclude``).
     out_variants, out_samples, out_flow
         Parquet with :data:`QC_VARIANTS` and :data:`QC_SAMPLES`; TSV of the account.
 
@@ -210,7 +325,7 @@ def filter_cohort(
     """
     index = read_json(genotypes)
     limit = {key: float(settings.get(key) or 0) for key in SETTINGS}
-    table = read_parquet(variants, columns=["index", "chromosome", "position"])
+    table = read_parquet(variants, columns=["index", "chromosome", "position", "effect_allele", "other_allele"])
     classes = chromosome_class(table["chromosome"].to_numpy(), table["position"].to_numpy(), index["genome_build"])
     people = read_parquet(samples, columns=["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"])
     counts = pd.concat([read_parquet(f, VARIANT_COUNTS) for f in variant_counts], ignore_index=True)
@@ -229,9 +344,18 @@ def filter_cohort(
     by_mask = [counts[[f"{prefix}{g}" for g in GENOTYPES]].to_numpy() for prefix in ("", "male_", "female_")]
     measures = variant_measures(*by_mask, classes)
 
-    def below(step: str, unit: str, key: str, what: str, values: np.ndarray, over: str = "", form: str = ".4g") -> None:
+    def below(
+        step: str,
+        unit: str,
+        key: str,
+        what: str,
+        values: np.ndarray,
+        over: str = "",
+        form: str = ".4g",
+        cut: float | None = None,
+    ) -> None:
         """Apply a lower limit; 0 switches it off."""
-        cut = limit[key]
+        cut = limit[key] if cut is None else cut
         rule = f"{what} >= {cut:g}{over}" if cut else "switched off"
         with np.errstate(invalid="ignore"):
             fails = values < cut
@@ -241,26 +365,35 @@ def filter_cohort(
         # nobody expected (Y without recorded males) is nobody called
         return np.nan_to_num(measures["call_rate"].to_numpy())
 
-    below("variant_call_rate", "variants", "variant_call_rate", "call rate", call_rate())
+    first_limit = settings.get("variant_call_rate_first")
+    below(
+        "variant_call_rate_first", "variants", "variant_call_rate_first" if first_limit is not None else "variant_call_rate",
+        "call rate", call_rate(), cut=None if first_limit is None else float(first_limit),
+    )  # fmt: skip
     fileset = Fileset.from_index(genotypes)
-    missing, het, considered = _people_over_passing(fileset, sample_counts, classes, flow.passed["variants"], n_people)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        person_rate = np.where(considered > 0, 1 - missing / max(considered, 1), np.nan)
-        heterozygosity = np.where(considered - missing > 0, het / (considered - missing), np.nan)
+    bounds = (float(settings.get("sex_f_female", 0.2)), float(settings.get("sex_f_male", 0.8)))
+    frequency = measures["effect_allele_frequency"].to_numpy()
+    persons, considered = person_measures(fileset, sample_counts, classes, flow.passed["variants"], frequency, bounds)
     over = f" over {considered:,} autosomal variants"
-    below("sample_call_rate", "people", "sample_call_rate", "call rate", person_rate, over)
+    below("sample_call_rate", "people", "sample_call_rate", "call rate", persons["call_rate"].to_numpy(), over)
+    sex = people["recorded_sex"].to_numpy()
+    _filter_sex(flow, settings, sex, persons, bounds, int(((classes == 1) & flow.passed["variants"]).sum()))
+    _filter_heterozygosity(flow, settings, persons["heterozygosity_f"].to_numpy())
 
     person_passed = flow.passed["people"]
     if (person_passed != in_table).any():
-        sex = people["recorded_sex"].to_numpy()
         masks = [person_passed, person_passed & (sex == 1), person_passed & (sex == 2)]
         measures = variant_measures(*count_variants(fileset, table["index"].to_numpy(), masks), classes)
     over = " among the people who passed"
-    below("variant_call_rate_again", "variants", "variant_call_rate", "call rate", call_rate(), over)
+    below("variant_call_rate", "variants", "variant_call_rate", "call rate", call_rate(), over)
     frequency = measures["effect_allele_frequency"].to_numpy()
     mac = measures["mac"].to_numpy()
     flow.apply("no_call", "variants", np.isnan(frequency), "any call", "no call at all")
     flow.apply("monomorphic", "variants", mac == 0, "both alleles seen", "monomorphic: only one allele seen")
+    if settings.get("duplicate_variants") == "exclude":
+        repeated = duplicated_variants(table, call_rate(), flow.passed["variants"])
+        why = "same position and alleles as a variant with more calls"
+        flow.apply("duplicate_variants", "variants", repeated, "position and alleles seen once", why)
     below("maf", "variants", "maf", "minor allele frequency", np.minimum(frequency, 1 - frequency))
     below("mac", "variants", "mac", "minor allele count", mac, form="d")
     below("hwe_p", "variants", "hwe_p", "Hardy-Weinberg exact p", measures["hwe_p"].to_numpy(), form=".3g")
@@ -268,13 +401,8 @@ def filter_cohort(
     measures.insert(0, "index", table["index"].to_numpy())
     measures["passed"], measures["reason"] = flow.passed["variants"], flow.reason["variants"]
     write_parquet(measures, out_variants, QC_VARIANTS)
-    persons = people[["sample_index", "fid", "iid"]].assign(
-        missing=missing,
-        call_rate=person_rate,
-        heterozygosity=heterozygosity,
-        passed=person_passed,
-        reason=flow.reason["people"],
-    )
+    persons = pd.concat([people[["sample_index", "fid", "iid"]], persons], axis=1)
+    persons = persons.assign(passed=person_passed, reason=flow.reason["people"])
     write_parquet(persons, out_samples, QC_SAMPLES)
     write_tsv(pd.DataFrame(flow.rows), out_flow)
     het_haploid = int(measures["het_haploid"].sum())
@@ -285,22 +413,118 @@ def filter_cohort(
         )
 
 
-def _people_over_passing(
-    fileset: Fileset, sample_counts: Sequence[str | Path], classes: np.ndarray, passed: np.ndarray, n_people: int
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Give each person's missing and heterozygous calls over the autosomal variants that passed, and how many these are.
+def _filter_sex(
+    flow: Flow,
+    settings: Mapping[str, Any],
+    recorded: np.ndarray,
+    persons: pd.DataFrame,
+    bounds: tuple[float, float],
+    n_variants: int,
+) -> None:
+    """Compare recorded sex with F on X; remove who differs or is unclear, or only say so."""
+    action = settings.get("sex_check")
+    if action not in ("exclude", "warn"):
+        return
+    rule = f"recorded sex as F on X: female < {bounds[0]:g}, male > {bounds[1]:g} ({n_variants:,} variants)"
+    none = np.zeros(len(recorded), dtype=bool)
+    if n_variants < _LEAST_X:
+        flow.apply("sex_check", "people", none, f"not done: {n_variants} variants on X, {_LEAST_X} are needed", "")
+        return
+    inferred = persons["inferred_sex"].to_numpy()
+    known = (recorded > 0) & np.isfinite(persons["x_f"].to_numpy())
+    fails = known & (recorded != inferred)
+    if action == "warn":
+        count = int((fails & flow.passed["people"]).sum())
+        logger.warning(
+            "%s people differ from their recorded sex, or their F on X is unclear (kept: sex_check is warn)", count
+        )
+        flow.apply("sex_check", "people", none, f"{rule}; {count:,} people differ, kept (warn only)", "")
+        return
+    names = np.array(["unclear", "male", "female"], dtype=object)
+    flow.apply(
+        "sex_check", "people", fails, rule, "recorded sex {}, sex by X {} (F {:.3f})",
+        names[recorded], names[inferred], persons["x_f"].to_numpy(), key="qc.sex_check",
+    )  # fmt: skip
 
-    The counts of the chunks are over all variants: what did not pass is counted again and taken off, since it is usually little.
+
+def _filter_heterozygosity(flow: Flow, settings: Mapping[str, Any], f: np.ndarray) -> None:
+    """Remove people with an extreme inbreeding coefficient: by a bound on |F|, then by distance from the mean."""
+    bound, k = settings.get("heterozygosity_f"), settings.get("heterozygosity_sd")
+    if bound:
+        with np.errstate(invalid="ignore"):
+            fails = np.abs(f) > float(bound)
+        flow.apply(
+            "heterozygosity_f", "people", fails, f"|F| on autosomes <= {bound:g}", f"F on autosomes {{:.4f}}, beyond {bound:g}", f,
+            key="qc.heterozygosity_f",
+        )  # fmt: skip
+    if k:
+        inside = f[flow.passed["people"] & np.isfinite(f)]
+        mean, sd = (float(inside.mean()), float(inside.std())) if len(inside) > 1 else (0.0, np.inf)
+        with np.errstate(invalid="ignore"):
+            fails = np.abs(f - mean) > float(k) * sd
+        rule = f"F on autosomes within {k:g} SD ({sd:.4f}) of the mean ({mean:.4f})"
+        flow.apply(
+            "heterozygosity_sd", "people", fails, rule, f"F on autosomes {{:.4f}}, more than {k:g} SD from the mean", f,
+            key="qc.heterozygosity_sd",
+        )  # fmt: skip
+
+
+def missingness_difference(
+    cases_called: np.ndarray, cases_missing: np.ndarray, controls_called: np.ndarray, controls_missing: np.ndarray
+) -> np.ndarray:
+    """Give the two-sided exact p-value (Fisher) that calls are missing equally often in cases and controls, for each variant.
+
+    Parameters
+    ----------
+    cases_called, cases_missing, controls_called, controls_missing
+        Counts of people, one a variant.
+
+    Returns
+    -------
+    float64, one a variant, as PLINK 1.9 ``--test-missing``.
     """
-    missing, het = np.zeros((2, n_people), dtype=np.int64)
-    total = 0
-    for file in sample_counts:
-        frame = read_parquet(file, PERSON_COUNTS)
-        missing += frame["autosomal_missing"].to_numpy()
-        het += frame["autosomal_het"].to_numpy()
-        total += read_metadata(file)["variants"]["autosomal"]
-    failed = np.flatnonzero((classes == 0) & ~passed)
-    less_missing, less_het = np.zeros((2, n_people), dtype=np.int64)
-    for first in range(0, len(failed), 4096):
-        count_missing_and_het(fileset.take(failed[first : first + 4096]), less_missing, less_het)
-    return missing - less_missing, het - less_het, total - len(failed)
+    table = [
+        np.ascontiguousarray(x, dtype=np.int64)
+        for x in (cases_called, cases_missing, controls_called, controls_missing)
+    ]
+    out = np.empty(len(table[0]))
+    _fisher_all(*table, out)
+    return out
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _fisher_all(a, b, c, d, out):
+    """Sum the hypergeometric terms outwards from the mode (scaled to 1), which neither over- nor underflows where it matters."""
+    for v in range(len(a)):
+        row, column, n = a[v] + b[v], b[v] + d[v], a[v] + b[v] + c[v] + d[v]
+        low, high = max(0, column - (n - row)), min(row, column)
+        mode = min(max((row + 1) * (column + 1) // (n + 2), low), high)
+        observed = 1.0
+        k = mode
+        while k < b[v]:
+            observed *= (row - k) * float(column - k) / ((k + 1.0) * (n - row - column + k + 1.0))
+            k += 1
+        while k > b[v]:
+            observed *= k * float(n - row - column + k) / ((row - k + 1.0) * (column - k + 1.0))
+            k -= 1
+        cut = observed * (1 + 1e-9)
+        total, tail = 1.0, 1.0 if cut >= 1.0 else 0.0
+        term, k = 1.0, mode
+        while k < high and term > 0.0:
+            term *= (row - k) * float(column - k) / ((k + 1.0) * (n - row - column + k + 1.0))
+            k += 1
+            total += term
+            if term <= cut:
+                tail += term
+                if term <= tail * 1e-15:
+                    break
+        term, k = 1.0, mode
+        while k > low and term > 0.0:
+            term *= k * float(n - row - column + k) / ((row - k + 1.0) * (column - k + 1.0))
+            k -= 1
+            total += term
+            if term <= cut:
+                tail += term
+                if term <= tail * 1e-15:
+                    break
+        out[v] = min(tail / total, 1.0)
