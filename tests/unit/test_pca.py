@@ -109,10 +109,10 @@ def test_people_outside_the_fit_are_projected(cohort, tmp_path, exact_people):
         assert inside @ outside / (np.linalg.norm(inside) * np.linalg.norm(outside)) > 0.95
 
 
-def steps(folder, k: int, seed: int = 1):
+def steps(folder, k: int, seed: int = 1, families=None, **settings):
     out = [folder / "pcs.parquet", folder / "eigenvalues.tsv", folder / "loadings.parquet"]
     tables = [folder / "genotypes.json", folder / "pruned.parquet", folder / "qc_samples.parquet"]
-    pca.compute_pcs(*tables, {"pcs": k}, seed, *out)
+    pca.compute_pcs(*tables, {"pcs": k, **settings}, seed, *out, families=families)
     return pd.read_parquet(out[0]), pd.read_csv(out[1], sep="\t"), pd.read_parquet(out[2])
 
 
@@ -135,7 +135,7 @@ def test_tables(tmp_path):
     run_qc(folder, {"sample_call_rate": 0.9})
     run_pruning(folder)
     pcs, values, loadings = steps(folder, 4)
-    assert pcs.columns.tolist() == ["sample_index", "fid", "iid", "PC1", "PC2", "PC3", "PC4"]
+    assert pcs.columns.tolist() == ["sample_index", "fid", "iid", "PC1", "PC2", "PC3", "PC4", "fitted", "outlier"]
     assert pcs["sample_index"].tolist() == [i for i in range(80) if i != 9]
     np.testing.assert_allclose((pcs.filter(like="PC") ** 2).sum(), 1, rtol=1e-10)
     assert values["component"].tolist() == [1, 2, 3, 4]
@@ -143,7 +143,7 @@ def test_tables(tmp_path):
     assert loadings["id"].iloc[0].startswith("v")
 
     pcs, values, loadings = steps(folder, 0)
-    assert pcs.columns.tolist() == ["sample_index", "fid", "iid"]
+    assert pcs.columns.tolist() == ["sample_index", "fid", "iid", "fitted", "outlier"]
     assert len(values) == 0
     assert "PC1" not in loadings
 
@@ -151,3 +151,74 @@ def test_tables(tmp_path):
         InputError, match=r"100 principal components need more than 100 people.*79 people.*structure\.pcs"
     ):
         steps(folder, 100)
+
+
+def test_relatives_are_projected_and_outliers_flagged(tmp_path):
+    rng = np.random.default_rng(6)
+    dosages = structured(rng, 800, 120, groups=2)
+    # a family of twenty with one pair of parents would make a component of its own
+    a, b = (rng.random((800, 2)) < 0.5 for _ in range(2))
+    rows = np.arange(800)
+    for child in range(100, 120):
+        dosages[:, child] = a[rows, rng.integers(0, 2, 800)].astype(np.int8) + b[rows, rng.integers(0, 2, 800)]
+    folder = make_cohort(tmp_path, dosages)
+    run_qc(folder)
+    run_pruning(folder)
+    families = pd.DataFrame({"sample_index": np.arange(120), "unrelated": np.arange(120) <= 100})
+    families.to_parquet(tmp_path / "families.parquet")
+    _, alone, _ = steps(folder, 3)
+    pcs, values, _ = steps(folder, 3, families=tmp_path / "families.parquet", outlier_sd=5)
+    assert pcs["fitted"].sum() == 101
+    assert alone["eigenvalue"][1] > 1.5 * values["eigenvalue"][1]
+    assert len(pcs) == 120
+    first = pcs["PC1"].to_numpy()[:100]
+    # the two populations do not overlap
+    assert first[::2].min() > first[1::2].max() or first[::2].max() < first[1::2].min()
+    assert (pcs.loc[:99, "outlier"] == 0).all()
+    np.testing.assert_array_equal(
+        pca.outliers(np.array([[0.0, 0], [1, 0], [0, 1], [1, 1], [0, 99]]), np.arange(5) < 4, 3), [0, 0, 0, 0, 2]
+    )
+
+
+def test_projection_on_given_loadings(tmp_path):
+    rng = np.random.default_rng(9)
+    dosages = structured(rng, 900, 160, groups=3)
+    reference = make_cohort(tmp_path / "reference", dosages[:, :100])
+    run_qc(reference)
+    run_pruning(reference)
+    pcs, _, loadings = steps(reference, 2)
+    # the same people again, with half of the alleles the other way round and a tenth of the variants absent
+    again = dosages[:, 20:].copy()
+    turned = rng.random(900) < 0.5
+    again[turned] = np.where(again[turned] < 0, -1, 2 - again[turned])
+    folder = make_cohort(tmp_path / "cohort", again)
+    variants = pd.read_parquet(folder / "variants.parquet")
+    variants.loc[turned, ["effect_allele", "other_allele"]] = ["C", "A"]
+    variants.loc[rng.random(900) < 0.1, "position"] += 7
+    variants.to_parquet(folder / "variants.parquet")
+    run_qc(folder)
+    tables = [folder / n for n in ("genotypes.json", "variants.parquet", "qc_samples.parquet")]
+    pca.project_pcs(*tables, reference / "loadings.parquet", folder / "projected.parquet")
+    found = pd.read_parquet(folder / "projected.parquet")
+    mine, theirs = found[["PC1", "PC2"]].to_numpy()[:80], pcs[["PC1", "PC2"]].to_numpy()[20:]
+    for k in range(2):
+        assert np.corrcoef(mine[:, k], theirs[:, k])[0, 1] > 0.995
+        assert np.polyfit(theirs[:, k], mine[:, k], 1)[0] == pytest.approx(1, abs=0.05)
+    # the others lie with their group
+    group = np.arange(20, 160) % 3
+    for g in range(3):
+        known, new = found[(group == g) & (np.arange(140) < 80)], found[(group == g) & (np.arange(140) >= 80)]
+        a, b = known[["PC1", "PC2"]].mean(), new[["PC1", "PC2"]].mean()
+        assert a @ b / np.sqrt((a @ a) * (b @ b)) > 0.95
+
+    loadings.to_csv(tmp_path / "loadings.tsv", sep="\t", index=False)
+    pca.project_pcs(*tables, tmp_path / "loadings.tsv", folder / "raw.parquet")
+    raw = pd.read_parquet(folder / "raw.parquet")
+    assert np.corrcoef(raw["PC1"], found["PC1"])[0, 1] == pytest.approx(1)
+
+    loadings.assign(position=loadings["position"] + 3).to_csv(tmp_path / "shifted.tsv", sep="\t", index=False)
+    with pytest.raises(InputError, match=r"only 0 of its .* same genome build"):
+        pca.project_pcs(*tables, tmp_path / "shifted.tsv", folder / "none.parquet")
+    loadings.drop(columns="position").to_csv(tmp_path / "short.tsv", sep="\t", index=False)
+    with pytest.raises(InputError, match="no column position"):
+        pca.project_pcs(*tables, tmp_path / "short.tsv", folder / "none.parquet")

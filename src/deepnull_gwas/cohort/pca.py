@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,11 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.cohort.counts import count_variants
-from deepnull_gwas.errors import InputError
+from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.logs import Progress
-from deepnull_gwas.tables import Column, read_parquet, write_parquet, write_tsv
+from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_parquet, write_tsv
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,10 @@ PEOPLE = [
     Column("sample_index", "int64", "position of the person in the .fam"),
     Column("fid", "str", "family ID"),
     Column("iid", "str", "individual ID"),
+]
+FLAGS = [
+    Column("fitted", "bool", "took part in defining the components (else projected on them)"),
+    Column("outlier", "int32", "first component on which the person lies far from the mean; 0 if none"),
 ]
 LOADINGS = [
     Column("index", "int64", "index of the variant in variants.parquet"),
@@ -450,6 +456,14 @@ def principal_components(
     }  # fmt: skip
 
 
+def outliers(pcs: np.ndarray, fit: np.ndarray, sd: float) -> np.ndarray:
+    """Give for each person the first component on which they lie more than ``sd`` standard deviations from the mean of ``fit``; 0 if none."""
+    if pcs.shape[1] == 0:
+        return np.zeros(len(pcs), dtype=np.int32)
+    far = np.abs(pcs - pcs[fit].mean(axis=0)) > sd * pcs[fit].std(axis=0)
+    return np.where(far.any(axis=1), far.argmax(axis=1) + 1, 0).astype(np.int32)
+
+
 def compute_pcs(
     genotypes: str | Path,
     pruned: str | Path,
@@ -460,25 +474,33 @@ def compute_pcs(
     out_eigenvalues: str | Path,
     out_loadings: str | Path,
     threads: int = 1,
+    families: str | Path | None = None,
 ) -> None:
     """Compute the principal components of the people who passed quality control (rule ``compute_pcs``).
+
+    With ``families``, the unrelated people define the components and their relatives are projected on them: otherwise large families
+    make components of their own.
 
     Parameters
     ----------
     genotypes, pruned, qc_samples
         The cohort, its pruned variants, its people's verdicts.
     settings
-        ``pcs``: how many; 0 gives tables without components.
+        ``pcs``: how many; 0 gives tables without components. Optional: ``outlier_sd``, from which distance people are flagged; ``memory_mb``
+        for the work space of large cohorts.
     seed
         Of the random start (large cohorts only).
     out_pcs
-        Parquet: sample_index, fid, iid, PC1 ..; the people who passed.
+        Parquet: sample_index, fid, iid, PC1 .., fitted (whether the person took part in defining them), outlier (the first component on
+        which the person is one; 0 if none); the people who passed.
     out_eigenvalues
         TSV: component, eigenvalue, variance_explained.
     out_loadings
         Parquet: the pruned variants with their frequency and loadings.
     threads
         Blocks at a time; the result does not depend on it.
+    families
+        Output of ``estimate_kinship``.
 
     Raises
     ------
@@ -491,8 +513,16 @@ def compute_pcs(
     table = read_parquet(pruned)
     index = table["index"].to_numpy()
     fileset = Fileset.from_index(genotypes)
-    n, exact = int(passed.sum()), passed.sum() <= EXACT_PEOPLE
-    work = n * n * 20 if exact else min(2e9, 40 * n * (k + 12) * 16)
+    fit = passed.copy()
+    if families is not None:
+        kin = read_parquet(families, columns=["sample_index", "unrelated"])
+        unrelated = np.zeros(len(people), dtype=bool)
+        unrelated[people["sample_index"].isin(kin.loc[kin["unrelated"], "sample_index"]).to_numpy()] = True
+        fit &= unrelated
+        logger.info("%s relatives are projected", f"{int((passed & ~fit).sum()):,}")
+    n, exact = int(fit.sum()), fit.sum() <= EXACT_PEOPLE
+    memory_mb = float(settings.get("memory_mb") or 2000.0)
+    work = n * n * 20 if exact else min(memory_mb * 1e6, 40 * n * (k + 12) * 16)
     seconds = (n * n * len(index) / 8e10 + 1.2e-10 * n**3 if exact else 12 * n * len(index) * 2e-9) / max(
         threads, 1
     ) + 3
@@ -509,14 +539,18 @@ def compute_pcs(
         }  # fmt: skip
     else:
         try:
-            result = principal_components(fileset, index, passed, k, seed, threads)
+            result = principal_components(fileset, index, fit, k, seed, threads, memory_mb=memory_mb)
         except InputError as error:
             raise InputError(f"{genotypes}: {error}") from None
         logger.info("eigenvalues %s", " ".join(f"{v:.4g}" for v in result["eigenvalues"]))
-    pcs = pd.concat([people[["sample_index", "fid", "iid"]], pd.DataFrame(result["pcs"], columns=names)], axis=1)[
-        passed
-    ]
-    write_parquet(pcs, out_pcs, [*PEOPLE, *(Column(n, "float64", "principal component") for n in names)])
+    pcs = pd.concat([people[["sample_index", "fid", "iid"]], pd.DataFrame(result["pcs"], columns=names)], axis=1)
+    sd = float(settings.get("outlier_sd") or np.inf)
+    pcs["fitted"], pcs["outlier"] = fit, outliers(result["pcs"], fit, sd)
+    pcs = pcs[passed]
+    if (pcs["outlier"] > 0).any():
+        far = pcs.loc[pcs["outlier"] > 0, "iid"]
+        logger.warning("%s people lie more than %g SD from the mean: %s", f"{len(far):,}", sd, some(far))
+    write_parquet(pcs, out_pcs, [*PEOPLE, *(Column(n, "float64", "principal component") for n in names), *FLAGS])
     write_tsv(
         pd.DataFrame(
             {
@@ -534,3 +568,115 @@ def compute_pcs(
         LOADINGS,
         metadata={"eigenvalues": list(map(float, result["eigenvalues"])), "variants": len(index)},
     )
+
+
+def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray | None]:
+    """Read loadings: our own Parquet, or a table (TSV, white space) of another cohort.
+
+    Returns
+    -------
+    table (chromosome, position, effect_allele, other_allele, effect_allele_frequency, PC1 ..), names of the components, and the
+    singular value of each (None where the file does not say: the projections are then in units of their own).
+
+    Raises
+    ------
+    InputError
+        When a column is absent.
+    """
+    path = Path(path)
+    singular = None
+    if path.suffix == ".parquet":
+        table, metadata = read_parquet(path), read_metadata(path) or {}
+        if "eigenvalues" in metadata:
+            singular = np.sqrt(np.array(metadata["eigenvalues"]) * metadata["variants"])
+    else:
+        table = pd.read_csv(path, sep=r"\s+", dtype={"chromosome": str})
+    needed = ["chromosome", "position", "effect_allele", "other_allele", "effect_allele_frequency"]
+    names = [c for c in table.columns if re.fullmatch(r"PC\d+", c)]
+    absent = [c for c in needed if c not in table] or ([] if names else ["PC1"])
+    if absent:
+        raise InputError(
+            f"{path}: no column {some(absent)}; found {list(table.columns)}. Loadings need {needed} and PC1, PC2, .."
+        )
+    table["chromosome"] = [normalise(c) for c in table["chromosome"].astype(str)]
+    return table, names, singular
+
+
+def project_pcs(
+    genotypes: str | Path,
+    variants: str | Path,
+    qc_samples: str | Path,
+    loadings: str | Path,
+    out_pcs: str | Path,
+    threads: int = 1,
+) -> None:
+    """Project the people who passed on components of another cohort or reference panel (rule ``project_pcs``).
+
+    Parameters
+    ----------
+    genotypes, variants, qc_samples
+        The cohort.
+    loadings
+        See :func:`read_loadings`. Variants are matched by chromosome, position and alleles; with the alleles the other way round the
+        loading changes its sign.
+    out_pcs
+        Parquet: sample_index, fid, iid, PC1 ..
+
+    Raises
+    ------
+    InputError
+        When fewer than half of the loadings' variants are in this cohort.
+
+    Notes
+    -----
+    Each component by least squares over the variants that are there: z'u / (s u'u). Standardised with the loadings' own frequencies.
+    Projections shrink towards the centre (Patterson et al. 2006), the more so the fewer people and variants defined the components.
+    """
+    table, names, singular = read_loadings(loadings)
+    table = table[np.isfinite(table["effect_allele_frequency"])]
+    ours = read_parquet(variants, columns=["index", "chromosome", "position", "effect_allele", "other_allele"])
+    place = ["chromosome", "position"]
+    merged = ours.merge(
+        table[[*place, "effect_allele", "other_allele", "effect_allele_frequency", *names]],
+        on=place,
+        suffixes=("", "_of"),
+    )
+    same = (merged["effect_allele"] == merged["effect_allele_of"]) & (
+        merged["other_allele"] == merged["other_allele_of"]
+    )
+    turned = (merged["effect_allele"] == merged["other_allele_of"]) & (
+        merged["other_allele"] == merged["effect_allele_of"]
+    )
+    merged, turned = merged[same | turned], turned[same | turned].to_numpy()
+    first = ~merged["index"].duplicated().to_numpy()
+    merged, turned = merged[first], turned[first]
+    share = len(merged) / max(len(table), 1)
+    logger.info(
+        "%s of %s variants of %s are in this cohort (%.1f %%)",
+        f"{len(merged):,}",
+        f"{len(table):,}",
+        loadings,
+        100 * share,
+    )
+    if share < 0.5:
+        raise InputError(
+            f"{loadings}: only {len(merged):,} of its {len(table):,} variants are in {genotypes} with these positions and alleles; at "
+            "least half are needed. Is it of the same genome build?"
+        )
+    if share < 0.9:
+        logger.warning(
+            "%.0f %% of the loadings' variants are not in this cohort: projections are less exact", 100 * (1 - share)
+        )
+    frequency = merged["effect_allele_frequency"].to_numpy()
+    weights = merged[names].to_numpy() * np.where(turned, -1.0, 1.0)[:, None]
+    fileset = Fileset.from_index(genotypes)
+    standardised = StandardisedGenotypes(
+        fileset, merged["index"].to_numpy(), np.where(turned, 1 - frequency, frequency)
+    )
+    scale = (weights**2).sum(axis=0) * (1.0 if singular is None else singular)
+    with threadpool_limits(1, user_api="blas"):
+        pcs = apply_transposed(standardised, weights, threads)[standardised.order] / scale
+    people = read_parquet(qc_samples, columns=["sample_index", "fid", "iid", "passed"])
+    out = pd.concat([people[["sample_index", "fid", "iid"]], pd.DataFrame(pcs, columns=names)], axis=1)
+    out = out[people["passed"].to_numpy(dtype=bool)]
+    write_parquet(out, out_pcs, [*PEOPLE, *(Column(n, "float64", "projection on this component") for n in names)])
