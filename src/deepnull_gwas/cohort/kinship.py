@@ -148,7 +148,7 @@ def _distance(hom_i, plus_i, hom_j, plus_j):
 
 
 @numba.njit(nogil=True, cache=True)
-def _screen(hom_1, plus_1, het_1, hom_2, plus_2, het_2, low, high, first_2, room, out):
+def _screen(hom_1, plus_1, het_1, hom_2, plus_2, het_2, low, high, first_2, room, words, out):
     """Mark the pairs that may reach the threshold, for people ``low`` to ``high`` of the first group against the second.
 
     Kinship is 1/2 - d / (4 h), d the sum of squared differences, h the smaller number of heterozygotes; h is at most that of the
@@ -159,8 +159,8 @@ def _screen(hom_1, plus_1, het_1, hom_2, plus_2, het_2, low, high, first_2, room
     for left in range(first_2, n_2, _TILE):
         right = min(left + _TILE, n_2)
         distance[:] = 0
-        for start in range(0, n_words, _WORDS):
-            stop = min(start + _WORDS, n_words)
+        for start in range(0, n_words, words):
+            stop = min(start + words, n_words)
             alive = False
             for i in range(low, high):
                 for j in range(left, right):
@@ -274,7 +274,7 @@ def kinship_pairs(
                 ) -> tuple[np.ndarray, ...]:
                     high = min(low + _TILE, len(one[0]))
                     maybe = np.zeros((high - low, len(other[0])), dtype=bool)
-                    _screen(*one[1:], *other[1:], low, high, low if one is other else 0, room, maybe)
+                    _screen(*one[1:], *other[1:], low, high, low if one is other else 0, room, _WORDS, maybe)
                     first, second = np.nonzero(maybe)
                     first += low
                     if one is other:
