@@ -115,7 +115,7 @@ def test_defaults_of_a_bare_config(load):
     assert (study.batch, study.arms, study.pcs, study.transform) == ("main", ("baseline", "deepnull"), 10, "none")
     assert config.cohorts["c"].simulate["people"] == 4000
     assert config.cohorts["c"].simulate["phenotypes"]["y"]["heritability"] == 0.3
-    assert config.cohorts["c"].chunks == config.association["chunks"] == 8
+    assert config.cohorts["c"].chunks == config.association["chunks"] == 4
     assert config.seed == 1
 
 

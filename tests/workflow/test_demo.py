@@ -1,0 +1,114 @@
+"""The demo, end to end: what a new user runs first."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepnull_gwas.results.calibration import chi2_of_neg_log10_p
+from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.tables import read_json, read_parquet
+
+pytestmark = pytest.mark.workflow
+STUDIES = ("lung_function", "height", "asthma")
+
+
+def causal(demo, study: str) -> pd.DataFrame:
+    """Give the causal variants of a study with the estimates of both arms."""
+    truth = pd.read_csv(demo.results / "demo/simulated/truth.tsv", sep="\t")
+    truth = truth[truth["phenotype"] == study]
+    for arm in ("baseline", "deepnull"):
+        found = read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz").to_pandas()
+        truth = truth.merge(
+            found,
+            left_on="id" if "id" in truth else "variant_id",
+            right_on="variant_id",
+            suffixes=("", f"_{arm}"),
+            validate="1:1",
+        )
+    return truth
+
+
+def test_every_study_is_done_and_nothing_is_left_to_do(demo):
+    status = pd.read_csv(demo.results / "status.tsv", sep="\t")
+    assert list(status["status"]) == ["ok"] * 6
+    assert (status["loci"] > 3).all()
+    assert "Nothing to be done" in demo.snakemake("-n").stdout + demo.snakemake("-n").stderr
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_planted_variants_keep_sign_and_allele(demo, study):
+    table = causal(demo, study)
+    assert len(table) >= 10
+    for arm in ("baseline", "deepnull"):
+        suffix = "" if arm == "baseline" and "beta_baseline" not in table else f"_{arm}"
+        alleles = table[f"effect_allele{suffix}"] if f"effect_allele{suffix}" in table else table["effect_allele"]
+        assert (alleles == table["effect_allele"]).all()
+        hits = (
+            table[f"neg_log_10_p_value{suffix}" if f"neg_log_10_p_value{suffix}" in table else "neg_log_10_p_value"] > 5
+        )
+        beta = table[f"beta{suffix}"]
+        assert hits.sum() >= 5
+        assert (np.sign(beta[hits]) == np.sign(table["beta"][hits])).all()
+
+
+def test_the_nonlinear_study_gains_and_the_linear_one_loses_nothing(demo):
+    ratio = {}
+    for study in STUDIES:
+        both = [
+            read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz").to_pandas().set_index("variant_id")
+            for arm in ("baseline", "deepnull")
+        ]
+        truth = pd.read_csv(demo.results / "demo/simulated/truth.tsv", sep="\t")
+        ids = truth.loc[truth["phenotype"] == study, "id" if "id" in truth else "variant_id"]
+        baseline, deepnull = (chi2_of_neg_log10_p(t.loc[ids, "neg_log_10_p_value"].to_numpy()).mean() for t in both)
+        ratio[study] = deepnull / baseline
+    assert ratio["lung_function"] > 1.05
+    assert ratio["height"] > 0.99
+
+
+def test_people_are_the_same_in_both_arms_and_accounted_for(demo):
+    for study in STUDIES:
+        about = read_json(demo.results / "demo" / study / "study.json")
+        people = read_parquet(demo.results / "demo" / study / "samples.parquet")
+        assert len(people) == about["n"]
+        for arm in ("baseline", "deepnull"):
+            table = read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz", ["n"])
+            # X leaves out people of unknown sex
+            assert table["n"].max() == about["n"]
+
+
+def test_predictions_are_out_of_fold_and_better_than_linear(demo):
+    metrics = read_json(demo.results / "demo/lung_function/deepnull/metrics.json")
+    assert metrics["deepnull"]["r2"] > metrics["linear"]["r2"] + 0.05
+
+
+def test_tabix_reads_the_result(demo):
+    path = demo.results / "demo/height/deepnull/sumstats.tsv.gz"
+    with gzip.open(path, "rt") as file:
+        assert file.readline().startswith("chromosome\tbase_pair_location\teffect_allele\tother_allele\tbeta")
+
+
+@pytest.mark.oracle("tabix")
+def test_tabix_program_reads_the_result(demo):
+    path = demo.results / "demo/height/deepnull/sumstats.tsv.gz"
+    rows = subprocess.run(
+        ["tabix", str(path), "23:1-9000000"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert rows
+    assert all(r.startswith("23\t") for r in rows)
+
+
+def test_report_holds_figures_and_captions(demo, tmp_path):
+    out = tmp_path / "report.html"
+    demo.snakemake("--report", str(out))
+    assert out.stat().st_size > 500_000
+
+
+def test_a_job_leaves_a_log_and_no_half_files(demo):
+    assert (demo.folder / "logs/associate/demo/main/0.log").read_text().strip()
+    assert not [p for p in demo.results.rglob("*.tmp")]
