@@ -111,4 +111,4 @@ def test_report_holds_figures_and_captions(demo, tmp_path):
 
 def test_a_job_leaves_a_log_and_no_half_files(demo):
     assert (demo.folder / "logs/associate/demo/main/0.log").read_text().strip()
-    assert not [p for p in demo.results.rglob("*.tmp")]
+    assert not list(demo.results.rglob("*.tmp"))
