@@ -84,3 +84,10 @@ def test_trios_of_hapmap(real_data, tmp_path):
     }
     assert len(expected) == 119  # 60 children; a parent of one is not there
     assert {by_pair[pair] for pair in expected} == {"parent_child"}
+
+
+def test_related_pairs_of_sample_a(real_data, tmp_path):
+    prefix = real_data("sampleA") / "sampleA"
+    found = kinship_pairs(Fileset([prefix]), autosomal(prefix, tmp_path), np.arange(2000), 0.1)
+    # 2,997 variants: below .1 most pairs are noise
+    assert len(found) == 75
