@@ -53,7 +53,7 @@ rule compute_pcs:
     params:
         settings=structure_settings,
         seed=PLAN.seed,
-        code=code_of("genotypes", "cohort/pca.py"),
+        code=code_of("genotypes", "cohort/pca.py", "cohort/counts.py"),
     script:
         "../scripts/compute_pcs.py"
 
