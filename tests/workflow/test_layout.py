@@ -20,7 +20,9 @@ RULES = {
 def test_library_list_is_complete():
     listed = (ROOT / "workflow/library.txt").read_text().split()
     there = sorted(str(p.relative_to(ROOT / "src/deepnull_gwas")) for p in (ROOT / "src/deepnull_gwas").rglob("*.py"))
-    assert sorted(listed) == there, "workflow/library.txt must name every file of the library (a remote module fetches only these)"
+    assert sorted(listed) == there, (
+        "workflow/library.txt must name every file of the library (a remote module fetches only these)"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
@@ -48,12 +50,19 @@ def test_conda_environment_agrees_with_the_lock_file():
     lock = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split() if "==" in line)
     environment = yaml.safe_load((ROOT / "envs/deepnull-gwas.yaml").read_text())["dependencies"]
     pip = next(d["pip"] for d in environment if isinstance(d, dict))
-    found = dict(re.match(r"([\w.-]+) ?==?([\w.]+)$", d).groups() for d in [d for d in environment if isinstance(d, str)] + pip if "=" in d)
+    found = dict(
+        re.match(r"([\w.-]+) ?==?([\w.]+)$", d).groups()
+        for d in [d for d in environment if isinstance(d, str)] + pip
+        if "=" in d
+    )
     found.pop("python")
     names = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
     for name, version in found.items():
         assert lock[names.get(name, name)] == version, name
-    needed = {re.match(r"[\w.-]+", d)[0].lower() for d in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]}
+    needed = {
+        re.match(r"[\w.-]+", d)[0].lower()
+        for d in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    }
     assert needed - {"snakemake"} == {names.get(n, n) for n in found}
 
 
