@@ -217,6 +217,23 @@ def test_likelihood_ratio_and_score_tests(data):
         )
 
 
+def test_refine_below_leaves_the_score_test_to_the_rest(data):
+    s = study(data, trait="binary", arms=("baseline",))
+    full = np.where(data[0] < 0, 0, data[0]).astype(np.int8)
+    every, some, score = run([s], full), run([s], full, refine_below=0.2), run([s], full, test="score")
+    refined = score["s.baseline.neg_log10_p"] > -np.log10(0.2)
+    assert 0 < refined.sum() < len(full)
+    assert (some["s.baseline.method"] == np.where(refined, "logistic", "score")).all()
+    for column in ("beta", "se", "neg_log10_p"):
+        key = f"s.baseline.{column}"
+        np.testing.assert_allclose(some[key][refined], every[key][refined], rtol=1e-6)
+    key = "s.baseline.neg_log10_p"
+    np.testing.assert_allclose(some[key][~refined], score[key][~refined], rtol=1e-12)
+    # the first step of Newton's method is near the maximum where there is little to find
+    distance = np.abs(some["s.baseline.beta"] - every["s.baseline.beta"])[~refined] / every["s.baseline.se"][~refined]
+    assert distance.max() < 0.1
+
+
 def test_basis_is_orthonormal_and_spans(data):
     basis, kept, dropped = orthonormal_basis(data[1], list("abcde"))
     np.testing.assert_allclose(basis.T @ basis, np.eye(5), atol=1e-13)

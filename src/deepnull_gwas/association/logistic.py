@@ -29,6 +29,7 @@ class LogisticEstimates:
     neg_log10_p_lrt: np.ndarray
     neg_log10_p_score: np.ndarray
     reason: np.ndarray
+    method: np.ndarray
 
 
 class _Sums:
@@ -90,7 +91,11 @@ def _solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def logistic_block(
-    null: LogisticNull, y: np.ndarray, g: np.ndarray, present: np.ndarray | None = None
+    null: LogisticNull,
+    y: np.ndarray,
+    g: np.ndarray,
+    present: np.ndarray | None = None,
+    refine_below: float = 1.0,
 ) -> LogisticEstimates:
     """Test a block of variants by maximum likelihood.
 
@@ -104,6 +109,8 @@ def logistic_block(
         float64[variants, n], genotypes of the analysed people, centred; missing calls 0.
     present
         bool[variants, n] where missing calls are to be left out with their people; None where they are at the mean.
+    refine_below
+        Variants whose score test has a p above this keep it, with the first step of Newton's method as estimate.
 
     Returns
     -------
@@ -124,8 +131,16 @@ def logistic_block(
     collinear = ~(variance > 1e-5 * hessian[:, p, p])
     chi2_score = np.where(collinear, np.nan, score[:, p] ** 2 / np.where(collinear, 1.0, variance))
     reason = np.where(collinear, "collinear", "").astype(object)
-    todo = np.flatnonzero(~collinear)
-    beta, se, lrt = np.full(b, np.nan), np.full(b, np.nan), np.full(b, np.nan)
+    p_score = neg_log10_p_chi2(chi2_score)
+    refined = ~collinear & (refine_below >= 1.0)
+    if refine_below < 1.0:
+        refined |= p_score > -np.log10(max(refine_below, 1e-300))
+    todo = np.flatnonzero(refined)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kept = ~collinear & ~refined
+        beta = np.where(kept, score[:, p] / variance, np.nan)
+        se = np.where(kept, 1.0 / np.sqrt(variance), np.nan)
+    lrt = np.full(b, np.nan)
     v, s, h, t = value[todo], score[todo], hessian[todo], theta[todo]
     for _ in range(MAX_ITERATIONS):
         if not len(todo):
@@ -165,7 +180,9 @@ def logistic_block(
     reason[todo] = "not_converged"
     with np.errstate(invalid="ignore"):
         wald = neg_log10_p_normal(beta / se)
-    return LogisticEstimates(beta, se, wald, neg_log10_p_chi2(lrt), neg_log10_p_chi2(chi2_score), reason.astype(str))
+    wald[kept] = p_score[kept]
+    method = np.where(kept, "score", "logistic")
+    return LogisticEstimates(beta, se, wald, neg_log10_p_chi2(lrt), p_score, reason.astype(str), method)
 
 
 def _null_among_present(sums: _Sums, g: np.ndarray, on: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -334,13 +334,17 @@ class Scan:
             fields = [np.full(b, np.nan) for _ in range(3)]
             why = np.full(b, "", dtype=object)
             which = self.settings.get("test", "wald")
+            method = np.full(b, "logistic", dtype=object)
+            # the other tests are of the full fit
+            refine_below = float(self.settings.get("refine_below", 1.0)) if which == "wald" else 1.0
             if len(rows):
-                e = logistic_block(d.nulls[arm], d.y, g, present)
+                e = logistic_block(d.nulls[arm], d.y, g, present, refine_below)
+                method[rows] = e.method
                 p = {"wald": e.neg_log10_p, "lrt": e.neg_log10_p_lrt, "score": e.neg_log10_p_score}[which]
                 for target, values in zip(fields, (e.beta, e.se, p)):
                     target[rows] = values
                 why[rows] = e.reason
-            results[arm] = (*fields, "logistic", why)
+            results[arm] = (*fields, method, why)
         return results
 
     def metadata(self) -> dict[str, Any]:
