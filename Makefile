@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
-export PYTHONWARNINGS ?= default
 
 .PHONY: setup demo test test-long lint format validator tools lock clean help
 
