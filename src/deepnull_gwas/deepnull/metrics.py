@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def loss(y: np.ndarray, prediction: np.ndarray, trait: str) -> np.ndarray:
@@ -19,7 +18,10 @@ def auc(y: np.ndarray, score: np.ndarray) -> float:
     n1, n0 = int(cases.sum()), int((~cases).sum())
     if not n1 or not n0:
         return float("nan")
-    return float((rankdata(score)[cases].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
+    # mean ranks of tied scores; scipy.stats.rankdata would cost each job a second of imports
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]
+    return float((ranks[cases].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
 
 
 def measure(y: np.ndarray, prediction: np.ndarray, trait: str) -> dict[str, float]:
