@@ -21,6 +21,8 @@ fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$(grep '^uv==' requirements.lock)"
 # uv reads neither pip's settings nor its variables: pass on where pip would look for wheels (say, a CPU build of torch)
-UV_FIND_LINKS="${PIP_FIND_LINKS:-}" "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" -r requirements.lock
+# Compiled once here: else, where Python may not write into the environment, each of some hundred jobs compiles what it imports.
+UV_FIND_LINKS="${PIP_FIND_LINKS:-}" "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" -r requirements.lock
 "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --editable .
+"$venv/bin/python" -m compileall -q src
 echo "setup: $venv is ready"
