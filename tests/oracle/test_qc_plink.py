@@ -11,7 +11,7 @@ import pytest
 from cohort_files import index_fileset, run_qc
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.hwe import hwe_exact
-from deepnull_gwas.cohort.qc import missingness_difference
+from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.genotypes.fileset import Fileset
 
 pytestmark = pytest.mark.realdata

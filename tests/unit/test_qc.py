@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from cohort_files import make_cohort, run_qc
-from deepnull_gwas.cohort.qc import missingness_difference
+from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import InputError
 
 

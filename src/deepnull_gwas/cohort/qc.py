@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 
@@ -467,64 +466,3 @@ def _filter_heterozygosity(flow: Flow, settings: Mapping[str, Any], f: np.ndarra
             "heterozygosity_sd", "people", fails, rule, f"F on autosomes {{:.4f}}, more than {k:g} SD from the mean", f,
             key="qc.heterozygosity_sd",
         )  # fmt: skip
-
-
-def missingness_difference(
-    cases_called: np.ndarray, cases_missing: np.ndarray, controls_called: np.ndarray, controls_missing: np.ndarray
-) -> np.ndarray:
-    """Give the two-sided exact p-value (Fisher) that calls are missing equally often in cases and controls, for each variant.
-
-    Parameters
-    ----------
-    cases_called, cases_missing, controls_called, controls_missing
-        Counts of people, one a variant.
-
-    Returns
-    -------
-    float64, one a variant, as PLINK 1.9 ``--test-missing``.
-    """
-    table = [
-        np.ascontiguousarray(x, dtype=np.int64)
-        for x in (cases_called, cases_missing, controls_called, controls_missing)
-    ]
-    out = np.empty(len(table[0]))
-    _fisher_all(*table, out)
-    return out
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _fisher_all(a, b, c, d, out):
-    """Sum the hypergeometric terms outwards from the mode (scaled to 1), which neither over- nor underflows where it matters."""
-    for v in range(len(a)):
-        row, column, n = a[v] + b[v], b[v] + d[v], a[v] + b[v] + c[v] + d[v]
-        low, high = max(0, column - (n - row)), min(row, column)
-        mode = min(max((row + 1) * (column + 1) // (n + 2), low), high)
-        observed = 1.0
-        k = mode
-        while k < b[v]:
-            observed *= (row - k) * float(column - k) / ((k + 1.0) * (n - row - column + k + 1.0))
-            k += 1
-        while k > b[v]:
-            observed *= k * float(n - row - column + k) / ((row - k + 1.0) * (column - k + 1.0))
-            k -= 1
-        cut = observed * (1 + 1e-9)
-        total, tail = 1.0, 1.0 if cut >= 1.0 else 0.0
-        term, k = 1.0, mode
-        while k < high and term > 0.0:
-            term *= (row - k) * float(column - k) / ((k + 1.0) * (n - row - column + k + 1.0))
-            k += 1
-            total += term
-            if term <= cut:
-                tail += term
-                if term <= tail * 1e-15:
-                    break
-        term, k = 1.0, mode
-        while k > low and term > 0.0:
-            term *= k * float(n - row - column + k) / ((row - k + 1.0) * (column - k + 1.0))
-            k -= 1
-            total += term
-            if term <= cut:
-                tail += term
-                if term <= tail * 1e-15:
-                    break
-        out[v] = min(tail / total, 1.0)
