@@ -9,6 +9,8 @@ import numpy as np
 _TIE = 1e-9
 #: Terms below this share of the tail are not worth adding (the terms fall faster than geometrically).
 _NEGLIGIBLE = 1e-15
+#: A chi-square statistic of one degree of freedom that no exact p below 1e-4 goes with
+_UNSUSPECTED = 4.0
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -96,4 +98,39 @@ def hwe_exact(het: np.ndarray, hom1: np.ndarray, hom2: np.ndarray, mid_p: bool =
     het, hom1, hom2 = (np.ascontiguousarray(x, dtype=np.int64) for x in np.broadcast_arrays(het, hom1, hom2))
     out = np.empty(het.shape, dtype=np.float64)
     _exact_all(het.ravel(), hom1.ravel(), hom2.ravel(), mid_p, out.reshape(-1))
+    return out
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _below(het, hom1, hom2, threshold, out):
+    for i in range(len(het)):
+        people = het[i] + hom1[i] + hom2[i]
+        if people == 0:
+            continue
+        # deviation from the expected number of heterozygotes, against the chi-square of one degree of freedom
+        p = (2.0 * hom1[i] + het[i]) / (2.0 * people)
+        spread = 2.0 * p * (1.0 - p) * people
+        deviation = het[i] - spread
+        if threshold <= 1e-4 and deviation * deviation * people < _UNSUSPECTED * spread * spread:
+            continue
+        out[i] = _exact(het[i], hom1[i], hom2[i], False) < threshold
+
+
+def hwe_below(het: np.ndarray, hom1: np.ndarray, hom2: np.ndarray, threshold: float) -> np.ndarray:
+    """Say for which variants the p of :func:`hwe_exact` lies below a threshold, without computing those that are plainly above.
+
+    Parameters
+    ----------
+    het, hom1, hom2
+        Counts of genotypes, one a variant.
+    threshold
+        p-value.
+
+    Returns
+    -------
+    bool array. For thresholds up to 1e-4, variants with a chi-square statistic below 4 (p about .05) are not looked at further.
+    """
+    counts = [np.ascontiguousarray(x, dtype=np.int64) for x in (het, hom1, hom2)]
+    out = np.zeros(len(counts[0]), dtype=bool)
+    _below(*counts, threshold, out)
     return out
