@@ -5,14 +5,19 @@ Alleles: a genotype code of the .bed counts A1, column 5 of the .bim, which is t
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from deepnull_gwas.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAGIC = b"\x6c\x1b"
 HEADER_BYTES = 3
@@ -137,11 +142,46 @@ class Fileset:
         """Copy the packed genotypes of the variants with these indices: uint8, len(index) x bytes."""
         index = np.asarray(index, dtype=np.int64)
         out = np.empty((len(index), self.bytes_per_variant), dtype=np.uint8)
+        if not len(index):
+            return out
         file = np.searchsorted(self.starts, index, side="right") - 1
         for f in np.unique(file):
             rows = file == f
-            out[rows] = self._map(int(f))[index[rows] - self.starts[f]]
+            wanted = index[rows] - self.starts[f]
+            low, high = int(wanted.min()), int(wanted.max()) + 1
+            if high - low <= 2 * len(wanted):
+                # mostly neighbours: read as one, past the memory map, whose pages would count as the process's memory
+                block = np.empty((high - low, self.bytes_per_variant), dtype=np.uint8)
+                with open(f"{self.prefixes[f]}.bed", "rb", buffering=0) as bed:
+                    bed.seek(HEADER_BYTES + low * self.bytes_per_variant)
+                    _read_whole(bed, memoryview(block).cast("B"), f"{self.prefixes[f]}.bed")
+                out[rows] = block[wanted - low] if high - low != len(wanted) else block
+            else:
+                out[rows] = self._map(int(f))[wanted]
         return out
+
+    def read_ahead(self, index: np.ndarray) -> None:
+        """Ask the system to have the variants with these indices (ascending) in memory by the time they are wanted."""
+        index = np.asarray(index, dtype=np.int64)
+        if not hasattr(os, "posix_fadvise") or not len(index):
+            return
+        for f in np.unique(np.searchsorted(self.starts, index[[0, -1]], side="right") - 1):
+            low = max(int(index[0] - self.starts[f]), 0)
+            high = min(int(index[-1] - self.starts[f]) + 1, self.variant_counts[f])
+            length = (high - low) * self.bytes_per_variant
+            start = HEADER_BYTES + low * self.bytes_per_variant
+            with open(f"{self.prefixes[f]}.bed", "rb") as file:
+                os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
+
+
+def _read_whole(file: io.RawIOBase, into: memoryview, name: str) -> None:
+    """Fill a buffer from an unbuffered file."""
+    done = 0
+    while done < len(into):
+        count = file.readinto(into[done:])
+        if not count:
+            raise InputError(f"{name}: ends {len(into) - done:,} bytes early; was it changed while the workflow ran?")
+        done += count
 
 
 def check_bed(path: str | Path, n_variants: int, n_samples: int) -> None:

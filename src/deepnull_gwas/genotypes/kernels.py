@@ -40,6 +40,7 @@ def _decode_int8(packed, n_samples, table, out):
 
 @numba.njit(nogil=True, cache=True)
 def _popcount(x):
+    """Count the bits that are set in an unsigned 64-bit integer."""
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
     x = (x + (x >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
