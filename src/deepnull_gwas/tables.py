@@ -9,13 +9,17 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from deepnull_gwas.errors import InputError
+
+if TYPE_CHECKING:
+    # half a second of every job's start; imported by what makes or takes frames
+    import pandas as pd
 
 METADATA_KEY = b"deepnull_gwas"
 
@@ -111,6 +115,42 @@ def write_table(table: pa.Table, path: str | Path, schema: Schema | None = None,
         pq.write_table(table.replace_schema_metadata(keep), temporary, compression="zstd")
 
 
+class ParquetParts:
+    """Write a Parquet file part by part, so that it never lies in memory as a whole; atomic, as :func:`write_table`.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    schema
+        Arrow schema of every part.
+
+    Attributes
+    ----------
+    metadata
+        Anything JSON can hold, set before the end; stored in the file and given back by :func:`read_metadata`.
+    """
+
+    def __init__(self, path: str | Path, schema: pa.Schema):
+        self.path, self.schema, self.metadata = Path(path), schema, None
+
+    def __enter__(self) -> ParquetParts:
+        self._stack = contextlib.ExitStack()
+        temporary = self._stack.enter_context(atomic_path(self.path))
+        self._writer = self._stack.enter_context(pq.ParquetWriter(temporary, self.schema, compression="zstd"))
+        return self
+
+    def write(self, part: pa.Table) -> None:
+        """Append rows."""
+        self._writer.write_table(part)
+
+    def __exit__(self, *error: Any) -> bool | None:
+        if error[0] is None and self.metadata is not None:
+            text = json.dumps(self.metadata, sort_keys=True)
+            self._writer.add_key_value_metadata({METADATA_KEY.decode(): text})
+        return self._stack.__exit__(*error)
+
+
 def write_parquet(frame: pd.DataFrame, path: str | Path, schema: Schema | None = None, metadata: Any = None) -> None:
     """Write a pandas frame (its index is dropped) as Parquet; see :func:`write_table`."""
     fields = {c.name: _ARROW[c.dtype] for c in schema or ()}
@@ -120,7 +160,7 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, schema: Schema | None =
         arrow_type = fields.get(name)
         if arrow_type is None and values.dtype == object:
             arrow_type = pa.string()
-        if isinstance(values.dtype, pd.CategoricalDtype):
+        if values.dtype == "category":
             arrow_type = None
         arrays.append(pa.Array.from_pandas(values, type=arrow_type))
     write_table(pa.table(arrays, names=[str(c) for c in frame.columns]), path, schema, metadata)
@@ -150,6 +190,34 @@ def read_table(path: str | Path, schema: Schema | None = None, columns: Sequence
     return table
 
 
+def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
+    """Give a column of an Arrow table without missing values as a numpy array (text as objects).
+
+    Arrow's own conversion imports pandas, which takes half a second that a short job does not have.
+    """
+    array = column.combine_chunks()
+    if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
+        return np.from_dlpack(array)
+    if pa.types.is_boolean(array.type):
+        bits = np.frombuffer(array.buffers()[1], dtype=np.uint8)
+        return np.unpackbits(bits, bitorder="little")[array.offset : array.offset + len(array)].astype(bool)
+    return np.array(array.to_pylist(), dtype=object)
+
+
+def to_arrow(values: np.ndarray) -> pa.Array:
+    """Give a numeric numpy array as an Arrow array, without the import of pandas that Arrow's own conversion brings."""
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+
+
+def to_words(codes: np.ndarray, words: Sequence[str]) -> pa.DictionaryArray:
+    """Give int8 codes as an Arrow dictionary array of the words that they stand for."""
+    text = [word.encode() for word in words]
+    ends = np.cumsum([0, *map(len, text)]).astype(np.int32)
+    dictionary = pa.StringArray.from_buffers(len(text), pa.py_buffer(ends), pa.py_buffer(b"".join(text)))
+    return pa.DictionaryArray.from_arrays(to_arrow(codes.astype(np.int8)), dictionary)
+
+
 def read_parquet(path: str | Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a Parquet file as a pandas frame; see :func:`read_table`."""
     return read_table(path, schema, columns).to_pandas()
@@ -157,7 +225,7 @@ def read_parquet(path: str | Path, schema: Schema | None = None, columns: Sequen
 
 def read_metadata(path: str | Path) -> Any:
     """Give back what ``metadata`` was at :func:`write_table`, or None."""
-    raw = pq.read_schema(path).metadata or {}
+    raw = pq.read_metadata(path).metadata or {}
     return json.loads(raw[METADATA_KEY]) if METADATA_KEY in raw else None
 
 
