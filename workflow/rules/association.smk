@@ -28,6 +28,8 @@ rule associate:
     params:
         studies=studies_of_batch,
         settings=association_settings,
-        code=code_of("genotypes", "association", "cohort/hwe.py"),
+        code=code_of(
+            "genotypes", "association", "cohort/hwe.py", "cohort/missingness.py"
+        ),
     script:
         "../scripts/associate.py"

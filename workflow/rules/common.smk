@@ -334,5 +334,5 @@ def memory_to_train(wildcards, input, attempt):
 
 
 def memory_to_associate(wildcards, input, attempt):
-    """Estimate: libraries, the design (30 times the people's tables on disk), and one row of results a variant."""
+    """Estimate: libraries, the design (30 times the people's tables on disk); results are written as they come."""
     return with_attempt(2000 + 30 * input.size_mb, attempt)

@@ -6,6 +6,7 @@ DeepNull prediction with them taken out (Frisch, Waugh and Lovell).
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -112,11 +113,41 @@ class LogisticNull:
         float64[p].
     log_likelihood
         Its maximum.
+    eta, mu
+        float64[n], linear predictors and probabilities.
+    inverse
+        float64[p, p], inverse of the information X'WX.
     """
 
     x: np.ndarray
     coefficients: np.ndarray
     log_likelihood: float
+
+    @functools.cached_property
+    def eta(self) -> np.ndarray:
+        """Linear predictors."""
+        return self.x @ self.coefficients
+
+    @functools.cached_property
+    def mu(self) -> np.ndarray:
+        """Probabilities."""
+        return 1.0 / (1.0 + np.exp(-self.eta))
+
+    @functools.cached_property
+    def weights(self) -> np.ndarray:
+        """mu (1 - mu)."""
+        return self.mu * (1.0 - self.mu)
+
+    @functools.cached_property
+    def inverse(self) -> np.ndarray:
+        """Inverse of the information."""
+        return np.linalg.inv((self.x * self.weights[:, None]).T @ self.x)
+
+    @functools.cached_property
+    def half(self) -> np.ndarray:
+        """float64[p, p], upper triangular R with R R' = inverse: X R is orthonormal under the weights."""
+        lower = np.linalg.cholesky((self.x * self.weights[:, None]).T @ self.x)
+        return np.linalg.inv(lower).T
 
 
 def fit_logistic(x: np.ndarray, y: np.ndarray, stage: str = "associate", iterations: int = 50) -> LogisticNull:
@@ -201,6 +232,16 @@ class StudyDesign:
     nulls: dict[str, LogisticNull] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @functools.cached_property
+    def yy(self) -> float:
+        """y~.y~."""
+        return float(self.y_residual @ self.y_residual)
+
+    @functools.cached_property
+    def uy(self) -> float:
+        """u.y~, 0 where there is no u."""
+        return 0.0 if self.u is None else float(self.u @ self.y_residual)
 
     @property
     def n(self) -> int:

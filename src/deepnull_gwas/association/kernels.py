@@ -7,22 +7,25 @@ other columns: results are the same bytes for any blocks, chunks, threads and ba
 
 from __future__ import annotations
 
+import llvmlite.binding
 import numba
 import numpy as np
 
-#: People in a tile: tiles of 8 variants and of 4 columns stay in the first-level cache
+#: People in a tile: a tile of the variants and columns that are multiplied at a time stays in the first-level cache
 TILE = 1024
 _TILE_BYTES = TILE // 4
-_VARIANTS = 8
-#: Columns are padded to a multiple of this, so that each goes through the same instructions
-_COLUMNS = 4
+#: Rows of tiles and buffers lie a little apart, so that they do not fall on the same sets of the cache
+STRIDE = TILE + 32
 
 # sums may be reordered (vectorised) and multiplications fused; no assumption on NaN or infinities
-_FAST = {"reassoc", "contract", "nsz"}
+FAST = {"reassoc", "contract", "nsz"}
+#: 32 vector registers hold 6 x 4 sums and what feeds them, 16 hold 4 x 3
+WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
+VARIANTS, COLUMNS = (6, 4) if WIDE else (4, 3)
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def _decode_tile(row, two, one, none, out):
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def decode_tile(row, two, one, none, out):
     """Decode one variant's bytes lane by lane (the order of the people within `out` is that of `tiles`); missing calls are 0."""
     zero = none * 0
     count = len(row)
@@ -38,8 +41,128 @@ def _decode_tile(row, two, one, none, out):
             target[b] = two if code == 0 else value
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")
-def _multiply(packed, centre, tiles, buffer, out):
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _dots_6x4(g, k, out, v, j):
+    """Add to ``out`` the dot products over a tile of 6 variants with 4 columns."""
+    g0 = g[0]
+    g1 = g[1]
+    g2 = g[2]
+    g3 = g[3]
+    g4 = g[4]
+    g5 = g[5]
+    k0 = k[j + 0]
+    k1 = k[j + 1]
+    k2 = k[j + 2]
+    k3 = k[j + 3]
+    z = k.dtype.type(0)
+    a0 = a1 = a2 = a3 = z
+    b0 = b1 = b2 = b3 = z
+    c0 = c1 = c2 = c3 = z
+    d0 = d1 = d2 = d3 = z
+    e0 = e1 = e2 = e3 = z
+    f0 = f1 = f2 = f3 = z
+    for p in range(TILE):
+        x0, x1, x2, x3, x4, x5 = g0[p], g1[p], g2[p], g3[p], g4[p], g5[p]
+        y0, y1, y2, y3 = k0[p], k1[p], k2[p], k3[p]
+        a0 += x0 * y0
+        a1 += x0 * y1
+        a2 += x0 * y2
+        a3 += x0 * y3
+        b0 += x1 * y0
+        b1 += x1 * y1
+        b2 += x1 * y2
+        b3 += x1 * y3
+        c0 += x2 * y0
+        c1 += x2 * y1
+        c2 += x2 * y2
+        c3 += x2 * y3
+        d0 += x3 * y0
+        d1 += x3 * y1
+        d2 += x3 * y2
+        d3 += x3 * y3
+        e0 += x4 * y0
+        e1 += x4 * y1
+        e2 += x4 * y2
+        e3 += x4 * y3
+        f0 += x5 * y0
+        f1 += x5 * y1
+        f2 += x5 * y2
+        f3 += x5 * y3
+    out[v + 0, j + 0] += a0
+    out[v + 0, j + 1] += a1
+    out[v + 0, j + 2] += a2
+    out[v + 0, j + 3] += a3
+    out[v + 1, j + 0] += b0
+    out[v + 1, j + 1] += b1
+    out[v + 1, j + 2] += b2
+    out[v + 1, j + 3] += b3
+    out[v + 2, j + 0] += c0
+    out[v + 2, j + 1] += c1
+    out[v + 2, j + 2] += c2
+    out[v + 2, j + 3] += c3
+    out[v + 3, j + 0] += d0
+    out[v + 3, j + 1] += d1
+    out[v + 3, j + 2] += d2
+    out[v + 3, j + 3] += d3
+    out[v + 4, j + 0] += e0
+    out[v + 4, j + 1] += e1
+    out[v + 4, j + 2] += e2
+    out[v + 4, j + 3] += e3
+    out[v + 5, j + 0] += f0
+    out[v + 5, j + 1] += f1
+    out[v + 5, j + 2] += f2
+    out[v + 5, j + 3] += f3
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _dots_4x3(g, k, out, v, j):
+    """Add to ``out`` the dot products over a tile of 4 variants with 3 columns."""
+    g0 = g[0]
+    g1 = g[1]
+    g2 = g[2]
+    g3 = g[3]
+    k0 = k[j + 0]
+    k1 = k[j + 1]
+    k2 = k[j + 2]
+    z = k.dtype.type(0)
+    a0 = a1 = a2 = z
+    b0 = b1 = b2 = z
+    c0 = c1 = c2 = z
+    d0 = d1 = d2 = z
+    for p in range(TILE):
+        x0, x1, x2, x3 = g0[p], g1[p], g2[p], g3[p]
+        y0, y1, y2 = k0[p], k1[p], k2[p]
+        a0 += x0 * y0
+        a1 += x0 * y1
+        a2 += x0 * y2
+        b0 += x1 * y0
+        b1 += x1 * y1
+        b2 += x1 * y2
+        c0 += x2 * y0
+        c1 += x2 * y1
+        c2 += x2 * y2
+        d0 += x3 * y0
+        d1 += x3 * y1
+        d2 += x3 * y2
+    out[v + 0, j + 0] += a0
+    out[v + 0, j + 1] += a1
+    out[v + 0, j + 2] += a2
+    out[v + 1, j + 0] += b0
+    out[v + 1, j + 1] += b1
+    out[v + 1, j + 2] += b2
+    out[v + 2, j + 0] += c0
+    out[v + 2, j + 1] += c1
+    out[v + 2, j + 2] += c2
+    out[v + 3, j + 0] += d0
+    out[v + 3, j + 1] += d1
+    out[v + 3, j + 2] += d2
+
+
+dots = _dots_6x4 if WIDE else _dots_4x3
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _multiply(packed, centre, squared, tiles, buffer, out):
     n_variants, n_bytes = packed.shape
     n_tiles, n_columns, _ = tiles.shape
     for t in range(n_tiles):
@@ -47,39 +170,18 @@ def _multiply(packed, centre, tiles, buffer, out):
         last = min(first + _TILE_BYTES, n_bytes)
         if last - first < _TILE_BYTES:
             buffer[:] = 0
-        for v0 in range(0, n_variants, _VARIANTS):
-            for i in range(_VARIANTS):
+        for v0 in range(0, n_variants, VARIANTS):
+            for i in range(VARIANTS):
                 v = min(v0 + i, n_variants - 1)
                 c = centre[v]
-                two, one, none = buffer.dtype.type(2 - c), buffer.dtype.type(1 - c), buffer.dtype.type(-c)
-                _decode_tile(packed[v, first:last], two, one, none, buffer[i])
-            for j in range(0, n_columns, _COLUMNS):
-                k0, k1, k2, k3 = tiles[t, j], tiles[t, j + 1], tiles[t, j + 2], tiles[t, j + 3]
-                for i in range(0, _VARIANTS, 2):
-                    g0, g1 = buffer[i], buffer[i + 1]
-                    z = buffer.dtype.type(0)
-                    s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = z
-                    for p in range(TILE):
-                        s00 += g0[p] * k0[p]
-                        s01 += g0[p] * k1[p]
-                        s02 += g0[p] * k2[p]
-                        s03 += g0[p] * k3[p]
-                        s10 += g1[p] * k0[p]
-                        s11 += g1[p] * k1[p]
-                        s12 += g1[p] * k2[p]
-                        s13 += g1[p] * k3[p]
-                    if v0 + i < n_variants:
-                        o = out[v0 + i]
-                        o[j] += s00
-                        o[j + 1] += s01
-                        o[j + 2] += s02
-                        o[j + 3] += s03
-                    if v0 + i + 1 < n_variants:
-                        o = out[v0 + i + 1]
-                        o[j] += s10
-                        o[j + 1] += s11
-                        o[j + 2] += s12
-                        o[j + 3] += s13
+                two, one, none = 2 - c, 1 - c, -c
+                if squared:
+                    two, one, none = two * two, one * one, none * none
+                real = buffer.dtype.type
+                decode_tile(packed[v, first:last], real(two), real(one), real(none), buffer[i])
+            for j in range(0, n_columns, COLUMNS):
+                # rows past the last variant take a copy of it, and `out` has room for them
+                dots(buffer, tiles[t], out, v0, j)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -120,20 +222,21 @@ def make_tiles(n_people: int, rows: np.ndarray, columns: np.ndarray, dtype: type
 
     Returns
     -------
-    tiles x columns (padded to a multiple of 4) x TILE: within a tile first all people in the lowest bits of their bytes, then those
-    in the next bits, and so on, so that decoding is the same operation on neighbouring bytes.
+    tiles x columns (padded to a multiple of COLUMNS) x STRIDE: within a tile first all people in the lowest bits of their bytes, then
+    those in the next bits, and so on, so that decoding is the same operation on neighbouring bytes.
     """
     k = columns.shape[1]
     n_tiles = max(-(-n_people // TILE), 1)
-    tiles = np.zeros((n_tiles, -(-k // _COLUMNS) * _COLUMNS, 4, _TILE_BYTES), dtype=dtype)
+    tiles = np.zeros((n_tiles, -(-k // COLUMNS) * COLUMNS, STRIDE), dtype=dtype)
     tile, within = np.divmod(rows, TILE)
+    place = within % 4 * _TILE_BYTES + within // 4
     for j in range(k):
-        tiles[tile, j, within % 4, within // 4] = columns[:, j]
-    return tiles.reshape(n_tiles, -1, TILE)
+        tiles[tile, j, place] = columns[:, j]
+    return tiles
 
 
-def multiply(packed: np.ndarray, centre: np.ndarray, tiles: np.ndarray) -> np.ndarray:
-    """Multiply centred genotypes with columns.
+def multiply(packed: np.ndarray, centre: np.ndarray, tiles: np.ndarray, squared: bool = False) -> np.ndarray:
+    """Multiply centred genotypes, or their squares, with columns.
 
     Parameters
     ----------
@@ -143,16 +246,19 @@ def multiply(packed: np.ndarray, centre: np.ndarray, tiles: np.ndarray) -> np.nd
         float64[variants], subtracted from each dosage of A1; a missing call counts as this value.
     tiles
         From :func:`make_tiles`; sums within a tile are of its precision, sums of tiles are in float64.
+    squared
+        Whether the centred dosages are squared first.
 
     Returns
     -------
     float64, variants x columns (with their padding).
     """
-    out = np.zeros((packed.shape[0], tiles.shape[1]))
+    n = packed.shape[0]
+    out = np.zeros((-(-n // VARIANTS) * VARIANTS, tiles.shape[1]))
     if out.size:
-        buffer = np.zeros((_VARIANTS, TILE), dtype=tiles.dtype)
-        _multiply(np.ascontiguousarray(packed), np.ascontiguousarray(centre), tiles, buffer, out)
-    return out
+        buffer = np.zeros((VARIANTS, STRIDE), dtype=tiles.dtype)
+        _multiply(np.ascontiguousarray(packed), np.ascontiguousarray(centre), squared, tiles, buffer, out)
+    return out[:n]
 
 
 def cross_missing(packed: np.ndarray, k: np.ndarray) -> np.ndarray:

@@ -8,117 +8,417 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
-from deepnull_gwas.association.tails import neg_log10_p_t
+from deepnull_gwas.association.codes import COLLINEAR, NOT_CONVERGED, TESTED
+from deepnull_gwas.association.kernels import FAST
+from deepnull_gwas.association.tails import neg_log10_p_t, student_tail, tail_table
+from deepnull_gwas.genotypes.kernels import _popcount
 
 #: A variant is collinear with the covariates when less than this fraction of its variance is left.
-COLLINEAR = 1e-5
+COLLINEAR_BELOW = 1e-5
+#: Variants whose small systems are solved at a time
+LANES = 8
 
 
 @dataclass
 class Estimates:
-    """Results of one study and arm on a block: arrays over variants; NaN where not tested."""
+    """Results of one study and arm on a block: arrays over variants; NaN where not tested.
 
-    beta: np.ndarray
-    se: np.ndarray
-    neg_log10_p: np.ndarray
+    Attributes
+    ----------
+    values
+        float64[variants, 3]: beta, standard error, -log10 p.
+    df
+        float64[variants], residual degrees of freedom.
+    reason
+        int8[variants], see :mod:`deepnull_gwas.association.codes`.
+    """
+
+    values: np.ndarray
+    df: np.ndarray
     reason: np.ndarray
 
-    def put(self, rows: np.ndarray, new: Estimates) -> None:
-        """Replace the results of some variants."""
-        for mine, theirs in (
-            (self.beta, new.beta),
-            (self.se, new.se),
-            (self.neg_log10_p, new.neg_log10_p),
-            (self.reason, new.reason),
-        ):
-            mine[rows] = theirs
+    @classmethod
+    def empty(cls, reason: np.ndarray) -> Estimates:
+        """Make room for the variants of a block, some of which are not to be tested."""
+        return cls(np.full((len(reason), 3), np.nan), np.full(len(reason), np.nan), reason.copy())
+
+    def finish(self) -> Estimates:
+        """Compute the tails that the table does not reach; give an estimate that is not a number its reason."""
+        beta, se, p = self.values.T
+        rows = np.flatnonzero((self.reason == TESTED) & ~np.isfinite(p))
+        if len(rows):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                self.values[rows, 2] = neg_log10_p_t(beta[rows] / se[rows], self.df[rows])
+            rows = rows[~(np.isfinite(self.values[rows]).all(axis=1) & (se[rows] > 0))]
+            self.reason[rows] = NOT_CONVERGED
+            self.values[rows] = np.nan
+        return self
 
 
-def student(
-    num: np.ndarray, den: np.ndarray, rss0: np.ndarray | float, df: np.ndarray | float, gg: np.ndarray
-) -> Estimates:
-    """Turn sums into estimates.
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _student(num, den, rss0, df, gg, table, values, degrees, reason, v):
+    """Turn the sums of one variant into its estimates: g.y and g.g with covariates taken out, y.y with them taken out."""
+    if not den > COLLINEAR_BELOW * gg:
+        reason[v] = COLLINEAR
+        return
+    beta = num / den
+    rss = max(rss0 - num * beta, 0.0)
+    se = np.sqrt(rss / df / den)
+    values[v, 0] = beta
+    values[v, 1] = se
+    values[v, 2] = student_tail(beta / se, df, table)
+    degrees[v] = df
 
-    Parameters
-    ----------
-    num
-        g.y with covariates taken out of both.
-    den
-        g.g with covariates taken out.
-    rss0
-        y.y with covariates taken out.
-    df
-        Residual degrees of freedom with the variant in the model.
-    gg
-        g.g about its mean, for the check of collinearity.
-    """
-    collinear = ~(den > COLLINEAR * gg)
-    safe = np.where(collinear, np.nan, den)
-    beta = num / safe
-    rss = np.maximum(rss0 - num * beta, 0.0)
-    se = np.sqrt(rss / df / safe)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = beta / se
-    return Estimates(beta, se, neg_log10_p_t(t, df), np.where(collinear, "collinear", "").astype(object))
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _imputed(products, y, u, gg, den, yy, uy, df, table, base, base_df, base_reason, deep, deep_df, deep_reason):
+    """Give whether some tails must be computed otherwise."""
+    open_ = False
+    for v in range(len(gg)):
+        if base_reason[v] != TESTED:
+            continue
+        gy = products[v, y]
+        _student(gy, den[v], yy, df, gg[v], table, base, base_df, base_reason, v)
+        open_ |= not base[v, 2] >= 0.0
+        if u >= 0:
+            gu = products[v, u]
+            left = den[v] - gu * gu
+            _student(gy - gu * uy, left, yy - uy * uy, df - 1.0, gg[v], table, deep, deep_df, deep_reason, v)
+            open_ |= not deep[v, 2] >= 0.0
+    return open_
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def left_over(products: np.ndarray, first: int, last: int, gg: np.ndarray) -> np.ndarray:
+    """Give the squared length of each genotype vector that the basis in columns ``first`` to ``last`` (exclusive) leaves over."""
+    out = np.empty(len(gg))
+    for v in range(len(gg)):
+        explained = 0.0
+        for j in range(first, last):
+            explained += products[v, j] * products[v, j]
+        out[v] = gg[v] - explained
+    return out
 
 
 def linear_imputed(
-    gq: np.ndarray, gy: np.ndarray, gu: np.ndarray | None, gg: np.ndarray, yy: float, uy: float, n: int
+    products: np.ndarray,
+    den: np.ndarray,
+    y: int,
+    u: int | None,
+    gg: np.ndarray,
+    yy: float,
+    uy: float,
+    df: int,
+    reason: np.ndarray,
 ) -> dict[str, Estimates]:
     """Both arms with missing calls at the mean.
 
     Parameters
     ----------
-    gq, gy, gu
-        Products of the centred genotypes with the basis (variants x r), with y~ and with u (variants); gu None where the
-        prediction adds nothing.
+    products
+        Products of the centred genotypes with the columns of the design, variants x columns.
+    den
+        Squared length of the genotypes with the covariates taken out, from :func:`left_over`.
+    y, u
+        Columns of y~ and of u; u None where the prediction adds nothing.
     gg
         Squared length of the centred genotypes.
     yy, uy
         y~.y~ and u.y~.
-    n
-        Number of people.
+    df
+        Residual degrees of freedom of the baseline.
+    reason
+        int8[variants]; only variants with code 0 are tested.
     """
-    r = gq.shape[1]
-    den = gg - np.einsum("ij,ij->i", gq, gq)
-    out = {"baseline": student(gy, den, yy, n - r - 2, gg)}
-    if gu is None:
-        out["deepnull"] = out["baseline"]
-    else:
-        out["deepnull"] = student(gy - gu * uy, den - gu**2, yy - uy**2, n - r - 3, gg)
-    return out
+    baseline, deepnull = Estimates.empty(reason), Estimates.empty(reason)
+    if _imputed(
+        products, y, -1 if u is None else u, gg, den, yy, uy, float(df), tail_table(),
+        baseline.values, baseline.df, baseline.reason, deepnull.values, deepnull.df, deepnull.reason,
+    ):  # fmt: skip
+        baseline.finish()
+        deepnull.finish()
+    return {"baseline": baseline, "deepnull": baseline if u is None else deepnull}
+
+
+@dataclass
+class DropInput:
+    """What the exact dropping of missing calls needs of the studies that share people and covariates.
+
+    Attributes
+    ----------
+    basis_rows
+        [people of the .fam, 1 + r]: intercept and basis, zero for those who are not analysed; float32 is enough for the few people who
+        are taken away.
+    own_rows
+        [people of the .fam, 2s]: y~ of each study, then u of each (zero where it has none).
+    basis_total, cross_total, own_total
+        Cross-products over all analysed people: basis with basis, basis with own; y~.y~, u.u and u.y~ of each study (3 x s).
+    """
+
+    basis_rows: np.ndarray
+    own_rows: np.ndarray
+    basis_total: np.ndarray
+    cross_total: np.ndarray
+    own_total: np.ndarray
+
+    @classmethod
+    def of(
+        cls, n_people: int, index: np.ndarray, basis: np.ndarray, y: np.ndarray, u: np.ndarray, dtype: type
+    ) -> DropInput:
+        """Lay out basis (n x r), y~ and u (n x s) of the people ``index`` of ``n_people``."""
+        k = np.column_stack([np.ones(len(index)), basis])
+        own = np.column_stack([y, u])
+        rows = np.zeros((n_people, k.shape[1]), dtype=dtype)
+        own_rows = np.zeros((n_people, own.shape[1]), dtype=dtype)
+        rows[index], own_rows[index] = k, own
+        totals = np.array([(y * y).sum(axis=0), (u * u).sum(axis=0), (u * y).sum(axis=0)])
+        return cls(rows, own_rows, k.T @ k, k.T @ own, totals)
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _cross(a, i, b, out, n, count):
+    """Products of row ``i`` of ``a`` with the first ``n`` rows of ``b`` (and up to three more: there is room for them)."""
+    x = a[i]
+    for j in range(0, n, 4):
+        y0, y1, y2, y3 = b[j], b[j + 1], b[j + 2], b[j + 3]
+        s0 = s1 = s2 = s3 = a.dtype.type(0)
+        for k in range(count):
+            s0 += x[k] * y0[k]
+            s1 += x[k] * y1[k]
+            s2 += x[k] * y2[k]
+            s3 += x[k] * y3[k]
+        out[j], out[j + 1], out[j + 2], out[j + 3] = s0, s1, s2, s3
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _missing_people(row, people):
+    """List the people of a variant without a call."""
+    count = 0
+    n_words = len(row) // 8
+    words = row[: n_words * 8].view(np.uint64)
+    ones = np.uint64(0x5555555555555555)
+    for w in range(n_words + 1):
+        if w < n_words:
+            x = words[w]
+            # the lowest bit that is set, then the next
+            hits = x & ~(x >> np.uint64(1)) & ones
+            while hits:
+                people[count] = 32 * w + np.int64(
+                    _popcount((hits & (~hits + np.uint64(1))) - np.uint64(1)) >> np.uint64(1)
+                )
+                count += 1
+                hits &= hits - np.uint64(1)
+            continue
+        for b in range(8 * w, len(row)):
+            y = row[b]
+            lanes = y & ~(y >> 1) & 0x55
+            for lane in range(4):
+                if (lanes >> (2 * lane)) & 1 and 4 * b + lane < len(people):
+                    people[count] = 4 * b + lane
+                    count += 1
+    return count
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _take_away(row, basis_rows, own_rows, people, left, own, sums, a, c, squares, lane):
+    """Subtract one variant's people without a call from the cross-products in its lane; give larger buffers where these are too small."""
+    m, s = basis_rows.shape[1], own_rows.shape[1] // 2
+    count = _missing_people(row, people)
+    kept = 0
+    # those without a call who are not analysed have nothing to take away
+    for i in range(count):
+        if basis_rows[people[i], 0] != 0.0:
+            people[kept] = people[i]
+            kept += 1
+    if kept > left.shape[1]:
+        left = np.zeros((m + 4, kept), dtype=left.dtype)
+        own = np.zeros((2 * s + 4, kept), dtype=own.dtype)
+    # column by column, so that sums over people are over neighbours in memory
+    for i in range(kept):
+        source = basis_rows[people[i]]
+        for j in range(m):
+            left[j, i] = source[j]
+        source = own_rows[people[i]]
+        for j in range(2 * s):
+            own[j, i] = source[j]
+    for i in range(m):
+        _cross(left, i, left, sums, i + 1, kept)
+        for j in range(i + 1):
+            a[i, j, lane] -= sums[j]
+        _cross(left, i, own, sums, 2 * s, kept)
+        for j in range(2 * s):
+            c[j, i, lane] -= sums[j]
+    for j in range(s):
+        y, u = own[j], own[s + j]
+        yy = uu = uy = own.dtype.type(0)
+        for k in range(kept):
+            yy += y[k] * y[k]
+            uu += u[k] * u[k]
+            uy += u[k] * y[k]
+        squares[0, j, lane] -= yy
+        squares[1, j, lane] -= uu
+        squares[2, j, lane] -= uy
+    return left, own
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", inline="always")
+def _minus_dot(x, y, n, out):
+    """Subtract from ``out`` the products of the first ``n`` rows of x and y, lane by lane."""
+    t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = 0.0
+    for k in range(n):
+        t0 += x[k, 0] * y[k, 0]
+        t1 += x[k, 1] * y[k, 1]
+        t2 += x[k, 2] * y[k, 2]
+        t3 += x[k, 3] * y[k, 3]
+        t4 += x[k, 4] * y[k, 4]
+        t5 += x[k, 5] * y[k, 5]
+        t6 += x[k, 6] * y[k, 6]
+        t7 += x[k, 7] * y[k, 7]
+    out[0] -= t0
+    out[1] -= t1
+    out[2] -= t2
+    out[3] -= t3
+    out[4] -= t4
+    out[5] -= t5
+    out[6] -= t6
+    out[7] -= t7
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _dropped(
+    packed, rows, products, q0, ys, us, gg, observed, basis_rows, own_rows, basis_total, cross_total, own_total,
+    table, base, base_df, base_reason, deep, deep_df, deep_reason,
+):  # fmt: skip
+    m = basis_rows.shape[1]
+    s = len(ys)
+    people = np.empty(basis_rows.shape[0], dtype=np.int64)
+    left = np.zeros((m + 4, 256), dtype=basis_rows.dtype)
+    own = np.zeros((2 * s + 4, 256), dtype=basis_rows.dtype)
+    sums = np.zeros(max(m, 2 * s) + 4)
+    # several variants at a time, side by side in memory: the small systems are then solved by vector instructions
+    a = np.zeros((m, m, LANES))
+    c = np.zeros((2 * s, m, LANES))
+    g = np.zeros((m, LANES))
+    squares = np.zeros((3, s, LANES))
+    rank = np.zeros(LANES)
+    inverse = np.zeros((m, LANES))
+    for first in range(0, len(rows), LANES):
+        count = min(LANES, len(rows) - first)
+        for lane in range(LANES):
+            v = rows[first + min(lane, count - 1)]
+            a[:, :, lane] = basis_total
+            c[:, :, lane] = cross_total.T
+            squares[:, :, lane] = own_total
+            left, own = _take_away(packed[v], basis_rows, own_rows, people, left, own, sums, a, c, squares, lane)
+            # the product with the intercept is the sum of the centred genotypes
+            g[0, lane] = 0.0
+            for i in range(1, m):
+                g[i, lane] = products[v, q0 + i - 1]
+        rank[:] = 0.0
+        # Cholesky's factor, in place; a column that has become collinear drops out. Then the right sides, forwards.
+        for i in range(m):
+            for j in range(i + 1):
+                _minus_dot(a[i], a[j], j, a[i, j])
+                if j < i:
+                    for lane in range(LANES):
+                        a[i, j, lane] *= inverse[j, lane]
+            for lane in range(LANES):
+                if a[i, i, lane] > 1e-9 * basis_total[i, i]:
+                    inverse[i, lane] = 1.0 / np.sqrt(a[i, i, lane])
+                    rank[lane] += 1.0
+                else:
+                    inverse[i, lane] = 0.0
+            _minus_dot(a[i], g, i, g[i])
+            for lane in range(LANES):
+                g[i, lane] *= inverse[i, lane]
+            for j in range(2 * s):
+                _minus_dot(a[i], c[j], i, c[j, i])
+                for lane in range(LANES):
+                    c[j, i, lane] *= inverse[i, lane]
+        for lane in range(count):
+            v = rows[first + lane]
+            den = gg[v]
+            for i in range(m):
+                den -= g[i, lane] * g[i, lane]
+            for j in range(s):
+                if base_reason[j, v] != TESTED:
+                    continue
+                gy, yy = products[v, ys[j]], squares[0, j, lane]
+                for i in range(m):
+                    gy -= g[i, lane] * c[j, i, lane]
+                    yy -= c[j, i, lane] * c[j, i, lane]
+                df = observed[v] - rank[lane] - 1
+                _student(gy, den, yy, df, gg[v], table, base[j], base_df[j], base_reason[j], v)
+                if us[j] < 0:
+                    continue
+                gu, uu, uy = products[v, us[j]], squares[1, j, lane], squares[2, j, lane]
+                for i in range(m):
+                    gu -= g[i, lane] * c[s + j, i, lane]
+                    uu -= c[s + j, i, lane] * c[s + j, i, lane]
+                    uy -= c[s + j, i, lane] * c[j, i, lane]
+                explained = 0.0
+                if uu > 1e-9:
+                    gy -= gu * uy / uu
+                    yy -= uy * uy / uu
+                    explained = gu * gu / uu
+                    df -= 1
+                _student(gy, den - explained, yy, df, gg[v], table, deep[j], deep_df[j], deep_reason[j], v)
 
 
 def linear_dropped(
-    products: np.ndarray, missing: np.ndarray, gg: np.ndarray, total: np.ndarray, n_observed: np.ndarray
-) -> Estimates:
-    """One arm, each variant among the people whose call is there, exactly.
+    packed: np.ndarray,
+    rows: np.ndarray,
+    products: np.ndarray,
+    basis: slice,
+    ys: np.ndarray,
+    us: np.ndarray,
+    gg: np.ndarray,
+    observed: np.ndarray,
+    given: DropInput,
+    reason: np.ndarray,
+) -> list[dict[str, Estimates]]:
+    """Both arms of the studies that share people and covariates, each variant among the people whose call is there, exactly.
+
+    The cross-products of the people without a call are taken from those of all people, and the normal equations solved by Cholesky's
+    method: no second pass over the genotypes.
 
     Parameters
     ----------
+    packed
+        uint8, variants x bytes.
+    rows
+        Which of them to compute.
     products
-        Products of the genotypes (centred among the people observed, missing calls 0) with [basis | u | y], variants x (m - 1).
-    missing
-        Cross-products of [intercept | basis | u | y] over the people left out, variants x m x m.
+        Products of the genotypes (centred among the people observed, missing calls 0) with the columns of the design.
+    basis, ys, us
+        Columns of the basis, and of y~ and u of each study (u -1 where it has none).
     gg
         Squared length of the centred genotypes.
-    total
-        Cross-products of the same columns over all analysed people, m x m.
-    n_observed
+    observed
         People with a call, a variant.
+    given
+        Of these studies.
+    reason
+        int8[studies, variants]; only variants with code 0 are tested.
+
+    Returns
+    -------
+    Arm -> estimates, a study; untouched outside ``rows``.
     """
-    left = total[None] - missing
-    a, ay, yy = left[:, :-1, :-1], left[:, :-1, -1], left[:, -1, -1]
-    # the product with the intercept is the sum of the centred genotypes
-    gx = np.concatenate([np.zeros((len(products), 1)), products[:, :-1]], axis=1)
-    right = np.stack([gx, ay], axis=2)
-    try:
-        solved = np.linalg.solve(a, right)
-    except np.linalg.LinAlgError:
-        solved = np.stack([np.linalg.lstsq(a[i], right[i], rcond=None)[0] for i in range(len(a))])
-    num = products[:, -1] - np.einsum("ij,ij->i", gx, solved[:, :, 1])
-    den = gg - np.einsum("ij,ij->i", gx, solved[:, :, 0])
-    rss0 = yy - np.einsum("ij,ij->i", ay, solved[:, :, 1])
-    return student(num, den, rss0, n_observed - (total.shape[0] - 1) - 1, gg)
+    s = len(ys)
+    values, df = np.full((2, s, len(packed), 3), np.nan), np.full((2, s, len(packed)), np.nan)
+    reasons = np.stack([reason, reason])
+    _dropped(
+        np.ascontiguousarray(packed), np.asarray(rows, dtype=np.int64), products, basis.start, ys, us, gg, observed,
+        given.basis_rows, given.own_rows, given.basis_total, given.cross_total, given.own_total, tail_table(),
+        values[0], df[0], reasons[0], values[1], df[1], reasons[1],
+    )  # fmt: skip
+    out = []
+    for c in range(s):
+        baseline = Estimates(values[0, c], df[0, c], reasons[0, c])
+        deepnull = baseline if us[c] < 0 else Estimates(values[1, c], df[1, c], reasons[1, c])
+        out.append({"baseline": baseline, "deepnull": deepnull})
+    return out

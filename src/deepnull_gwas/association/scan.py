@@ -14,20 +14,25 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from deepnull_gwas.association import codes
+from deepnull_gwas.association.binary import DECODED, BinaryArm, associate_binary
+from deepnull_gwas.association.codes import CONSTANT, HWE, LOW_MAC, MISSINGNESS, NO_CALLS, STUDY_FAILED, TESTED
 from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
-from deepnull_gwas.association.kernels import cross_missing, make_tiles, multiply
-from deepnull_gwas.association.linear import linear_dropped, linear_imputed
-from deepnull_gwas.association.logistic import logistic_block
-from deepnull_gwas.cohort.hwe import hwe_exact
+from deepnull_gwas.association.kernels import make_tiles, multiply
+from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
+from deepnull_gwas.cohort.hwe import hwe_below
+from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.genotypes.chromosomes import in_par
 from deepnull_gwas.genotypes.fileset import Fileset
-from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask
+from deepnull_gwas.genotypes.kernels import count_genotypes, pack_mask
 from deepnull_gwas.logs import Progress
-from deepnull_gwas.tables import read_json, read_parquet, write_table
+from deepnull_gwas.tables import ParquetParts, read_json, read_table, to_arrow, to_numpy, to_words
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
+#: Blocks whose results are held before they are written
+BLOCKS_HELD = 16
 _LOCK = threading.Lock()
 VARIANT_COLUMNS = ("index", "chromosome", "position", "id", "effect_allele", "other_allele")
 
@@ -37,29 +42,29 @@ def read_study(
 ) -> StudyInput:
     """Read one study as the steps before left it; what failed there stays failed here, with its reason."""
     study = read_json(study_json)
-    people = read_parquet(samples)
+    people = read_table(samples)
     status: dict[str, tuple[str, str]] = {}
     if study["status"] != "ok":
         status = dict.fromkeys(arms, ("failed", study["reason"]))
-    columns = [c for c in people.columns if c.startswith("cov_")]
+    columns = [c for c in people.column_names if c.startswith("cov_")]
     d = None
     if "deepnull" in arms and prediction is not None and "deepnull" not in status:
-        table = read_parquet(prediction)
+        table = read_table(prediction)
         metrics = Path(prediction).with_name("metrics.json")
         state = read_json(metrics) if metrics.exists() else {"status": "ok"}
         if state.get("status", "ok") != "ok":
             status["deepnull"] = ("failed", state.get("reason", "the prediction failed"))
-        elif not np.array_equal(table["sample_index"], people["sample_index"]):
+        elif not table["sample_index"].equals(people["sample_index"]):
             status["deepnull"] = ("failed", "the prediction is not of the analysed people")
         else:
-            d = table["prediction"].to_numpy(np.float64)
+            d = to_numpy(table["prediction"]).astype(np.float64)
     return StudyInput(
         name=study["study"],
         trait=study["trait"],
         arms=tuple(arms),
-        sample_index=people["sample_index"].to_numpy(np.int64),
-        y=people["phenotype"].to_numpy(np.float64),
-        covariates=people[columns].to_numpy(np.float64).reshape(len(people), len(columns)),
+        sample_index=to_numpy(people["sample_index"]).astype(np.int64),
+        y=to_numpy(people["phenotype"]).astype(np.float64),
+        covariates=np.column_stack([np.empty((len(people), 0)), *(to_numpy(people[c]) for c in columns)]),
         covariate_names=tuple(c.removeprefix("cov_") for c in columns),
         prediction=d,
         arm_status=status,
@@ -80,16 +85,33 @@ def without_het_calls(packed: np.ndarray, lanes: np.ndarray) -> np.ndarray:
     return packed ^ (het | het << 1)
 
 
+def one_copy(packed: np.ndarray, lanes: np.ndarray) -> np.ndarray:
+    """Count one copy, not two, of a homozygous A1 genotype of the people of a mask: it becomes the heterozygous code."""
+    low, high = packed & 0x55, (packed >> 1) & 0x55
+    two = ~(low | high) & (lanes & 0x55)
+    return packed | two << 1
+
+
 @dataclass
 class _Group:
-    """A mask group made ready for the scan: its lanes, and its columns as tiles."""
+    """A mask group made ready for the scan.
+
+    Attributes
+    ----------
+    tiles, squares
+        Columns that the genotypes, and their squares, are multiplied with.
+    drops
+        Studies of one basis, with what dropping missing calls needs; only where calls are dropped.
+    arms
+        (study, arm) -> what the tests of a binary trait need.
+    """
 
     group: MaskGroup
     lanes: np.ndarray
     tiles: np.ndarray
-    #: [intercept | columns] over the people of the .fam, zero outside the mask, and its cross-products; for dropping missing calls
-    rows: np.ndarray | None
-    total: np.ndarray | None
+    squares: np.ndarray
+    drops: list[tuple[list[int], DropInput]]
+    arms: dict[tuple[int, str], BinaryArm]
 
 
 @dataclass
@@ -115,7 +137,9 @@ class Scan:
     sex
         int8, one a person of the .fam: 1 male, 2 female, 0 unknown.
     settings
-        missing_genotypes, min_mac, hwe_p, exact, and optionally ``test``: ``wald`` (default), ``lrt`` or ``score`` for the p of binary traits.
+        The ``association`` section of the config: missing_genotypes, min_mac, min_mac_cases, hwe_p, missingness_p, exact, x_male_copies,
+        and for binary traits refine_below, refine_by, firth, firth_form, firth_mac; what is absent is off. ``test`` asks for the p of
+        the full fit: ``wald`` (default), ``lrt`` or ``score``.
     """
 
     def __init__(self, studies: Sequence[StudyInput], sex: np.ndarray, settings: Mapping[str, Any]):
@@ -136,7 +160,7 @@ class Scan:
     @property
     def width(self) -> int:
         """Number of columns of the designs made so far."""
-        return sum(g.tiles.shape[1] for c in self._classes.values() for g in c.groups)
+        return sum(g.tiles.shape[1] + g.squares.shape[1] for c in self._classes.values() for g in c.groups)
 
     def _prepare(self, name: str) -> _Class:
         male, female, known = self.sex == 1, self.sex == 2, self.sex > 0
@@ -169,7 +193,12 @@ class Scan:
             if name == "X":
                 tested = tested & pack_mask(female)
             hwe_lanes.append(None if name in ("Y", "MT") else tested)
-        groups = [self._group(g) for g in design.groups]
+        groups = [self._group(g, design.studies) for g in design.groups]
+        for g in groups:
+            for i in g.group.members:
+                # the same people need not be counted twice
+                if hwe_lanes[i] is not None and np.array_equal(hwe_lanes[i], g.lanes):
+                    hwe_lanes[i] = g.lanes
         return _Class(name, design, haploid, groups, hwe_lanes, case_lanes, [0] * len(design.studies))
 
     def _lanes(self, index: np.ndarray) -> np.ndarray:
@@ -177,15 +206,35 @@ class Scan:
         chosen[index] = True
         return pack_mask(chosen)
 
-    def _group(self, group: MaskGroup) -> _Group:
-        tiles = make_tiles(self.n_people, group.sample_index, group.columns, self.dtype)
-        rows = total = None
-        if self.drop and group.columns.shape[1]:
-            k = np.column_stack([np.ones(len(group.sample_index)), group.columns])
-            total = k.T @ k
-            rows = np.zeros((self.n_people, k.shape[1]))
-            rows[group.sample_index] = k
-        return _Group(group, self._lanes(group.sample_index), tiles, rows, total)
+    def _group(self, group: MaskGroup, designs: Sequence[StudyDesign]) -> _Group:
+        index, columns = group.sample_index, [group.columns]
+        width, squares, arms = group.columns.shape[1], [], {}
+        for i in group.members:
+            d = designs[i]
+            for arm in d.arms if d.study.trait == "binary" else ():
+                null = d.nulls[arm]
+                columns += [null.weights[:, None] * (null.x @ null.half), (d.y - null.mu)[:, None]]
+                p = null.x.shape[1]
+                arms[i, arm] = BinaryArm(
+                    null, d.y, index, slice(width, width + p), width + p, len(squares), self.n_people, self.dtype
+                )
+                squares.append(null.weights)
+                width += p + 1
+        drops = []
+        if self.drop:
+            shared: dict[tuple[int, int], list[int]] = {}
+            for i in group.basis_of:
+                shared.setdefault((group.basis_of[i].start, group.basis_of[i].stop), []).append(i)
+            zero = np.zeros(len(index))
+            for members in shared.values():
+                y = np.column_stack([designs[i].y_residual for i in members])
+                u = np.column_stack([zero if designs[i].u is None else designs[i].u for i in members])
+                drops.append((members, DropInput.of(self.n_people, index, designs[members[0]].basis, y, u, self.dtype)))
+        tiles = make_tiles(self.n_people, index, np.hstack(columns), self.dtype)
+        weights = np.column_stack(squares) if squares else np.zeros((len(index), 0))
+        return _Group(
+            group, self._lanes(index), tiles, make_tiles(self.n_people, index, weights, self.dtype), drops, arms
+        )
 
     def block(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:
         """Test a block of variants of one class.
@@ -195,92 +244,107 @@ class Scan:
         packed
             uint8, variants x bytes.
         name
-            Class of chromosomes.
+            Class of chromosomes: ``autosome``, ``X``, ``Y`` or ``MT``.
 
         Returns
         -------
         Columns of the result, by name, each with one value a variant.
         """
+        return {column: codes.to_words(column, values) for column, values in self.coded(packed, name).items()}
+
+    def coded(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:
+        """Do as :meth:`block`, methods and reasons as the small numbers of :mod:`deepnull_gwas.association.codes`."""
         c = self.on(name)
         packed = np.ascontiguousarray(packed)
         hets = None
         if c.haploid is not None:
             hets = [int(count_genotypes(packed, g.lanes & c.haploid)[:, 1].sum()) for g in c.groups]
             packed = without_het_calls(packed, c.haploid)
+        # alleles are counted as the file has them; the tests see men's copies as configured
+        tested = one_copy(packed, c.haploid) if self._halved(c) else packed
         out: dict[str, np.ndarray] = {}
         for j, g in enumerate(c.groups):
             count = count_genotypes(packed, g.lanes)
+            seen = count_genotypes(tested, g.lanes) if tested is not packed else count
             observed = count[:, :3].sum(axis=1)
-            mean = (2.0 * count[:, 0] + count[:, 1]) / np.maximum(observed, 1)
-            products = multiply(packed, mean, g.tiles)
+            mean = (2.0 * seen[:, 0] + seen[:, 1]) / np.maximum(observed, 1)
+            gg = seen[:, 1] + 4.0 * seen[:, 0] - observed * mean**2
+            products = multiply(tested, mean, g.tiles)
+            squares = multiply(tested, mean, g.squares, squared=True)
+            reasons: dict[int, np.ndarray] = {}
+            like = None
             for i in g.group.members:
-                self._study(c, g, i, packed, count, mean, products, out)
+                name = self.studies[i].name
+                if self.studies[i].trait == "binary" or like is None:
+                    reasons[i] = self._head(c, g, i, packed, count, gg, out)
+                    like = i if self.studies[i].trait != "binary" else like
+                else:
+                    # the same people: what is counted is the same for all quantitative traits
+                    reasons[i] = reasons[like]
+                    for column in ("n", "eaf"):
+                        out[f"{name}.{column}"] = out[f"{self.studies[like].name}.{column}"]
+            results = self._linear(c, g, tested, count, gg, products, reasons)
+            for (i, arm), binary in g.arms.items():
+                results[i, arm] = associate_binary(
+                    binary, tested, count, mean, gg, products, squares, out[f"{self.studies[i].name}.mac_smaller"],
+                    reasons[i], self.drop, self.settings,
+                )  # fmt: skip
+            for i in g.group.members:
+                self._put(c.design.studies[i], i, results, reasons[i], out)
                 if hets is not None:
                     with _LOCK:
                         c.het_calls[i] += hets[j]
         return out
 
-    def _study(
-        self,
-        c: _Class,
-        g: _Group,
-        i: int,
-        packed: np.ndarray,
-        count: np.ndarray,
-        mean: np.ndarray,
-        products: np.ndarray,
-        out: dict,
-    ) -> None:
+    def _halved(self, c: _Class) -> bool:
+        return c.name == "X" and int(self.settings.get("x_male_copies", 2)) == 1
+
+    def _head(
+        self, c: _Class, g: _Group, i: int, packed: np.ndarray, count: np.ndarray, gg: np.ndarray, out: dict
+    ) -> np.ndarray:
+        """Fill in a study's counts and frequencies, and say which variants are not to be tested."""
         d = c.design.studies[i]
-        name, b = d.study.name, len(packed)
+        name = d.study.name
         observed = count[:, :3].sum(axis=1)
-        allele_count, chromosomes = self._alleles(c, packed, count, g.lanes)
+        alleles, chromosomes = self._alleles(c, packed, count, g.lanes)
         with np.errstate(invalid="ignore", divide="ignore"):
-            frequency = allele_count / chromosomes
-        mac = np.minimum(allele_count, chromosomes - allele_count)
-        gg = count[:, 1] + 4.0 * count[:, 0] - observed * mean**2
-        reason = np.full(b, "", dtype=object)
-        limit = float(self.settings.get("min_mac", 0))
-        low = mac < limit
+            out[f"{name}.n"] = (observed if self.drop else np.where(observed > 0, d.n, 0)).astype(np.int32)
+            out[f"{name}.eaf"] = alleles / chromosomes
+        mac = np.minimum(alleles, chromosomes - alleles)
+        low = mac < float(self.settings.get("min_mac", 0))
+        reason = np.full(len(packed), TESTED, dtype=np.int8)
+        threshold = float(self.settings.get("hwe_p", 0.0))
+        if threshold > 0 and c.hwe_lanes[i] is not None:
+            h = count if c.hwe_lanes[i] is g.lanes else count_genotypes(packed, c.hwe_lanes[i])
+            reason[hwe_below(h[:, 1], h[:, 0], h[:, 2], threshold)] = HWE
         if d.study.trait == "binary":
             case = count_genotypes(packed, c.case_lanes[i])
             case_alleles, case_chromosomes = self._alleles(c, packed, case, c.case_lanes[i])
+            other_alleles, other_chromosomes = alleles - case_alleles, chromosomes - case_chromosomes
             with np.errstate(invalid="ignore", divide="ignore"):
                 out[f"{name}.eaf_cases"] = case_alleles / case_chromosomes
-                out[f"{name}.eaf_controls"] = (allele_count - case_alleles) / (chromosomes - case_chromosomes)
-            cases = case[:, :3].sum(axis=1) if self.drop else int((d.y == 1.0).sum())
+                out[f"{name}.eaf_controls"] = other_alleles / other_chromosomes
+            called = case[:, :3].sum(axis=1)
+            cases = called if self.drop else int((d.y == 1.0).sum())
             out[f"{name}.n_cases"] = np.where(observed > 0, cases, 0).astype(np.int32)
-        threshold = float(self.settings.get("hwe_p", 0.0))
-        if threshold > 0 and c.hwe_lanes[i] is not None:
-            h = count_genotypes(packed, c.hwe_lanes[i])
-            reason[hwe_exact(h[:, 1], h[:, 0], h[:, 2]) < threshold] = "hwe"
-        reason[low] = "low_mac"
-        reason[(gg <= 0) | (mac <= 0)] = "constant"
-        reason[observed == 0] = "no_calls"
-        out[f"{name}.n"] = (observed if self.drop else np.where(observed > 0, d.n, 0)).astype(np.int32)
-        out[f"{name}.eaf"] = frequency
-        test = reason == ""
-        if d.study.trait == "binary":
-            results = self._binary(d, packed, mean, count, test)
-        else:
-            results = self._linear(g, i, d, packed, count, gg, products, test)
-        for arm in d.study.arms:
-            key = f"{name}.{arm}"
-            if arm in d.failures or arm not in results:
-                out[f"{key}.beta"] = out[f"{key}.se"] = out[f"{key}.neg_log10_p"] = np.full(b, np.nan)
-                out[f"{key}.method"] = np.full(b, "", dtype=object)
-                out[f"{key}.reason"] = np.full(b, "study_failed", dtype=object)
-                continue
-            beta, se, p, method, why = results[arm]
-            why = np.where(reason != "", reason, why).astype(object)
-            # an estimate that is not a number has a reason, always
-            bad = (why == "") & ~(np.isfinite(beta) & np.isfinite(se) & np.isfinite(p) & (se > 0))
-            why[bad] = "not_converged"
-            untested = why != ""
-            for column, values in (("beta", beta), ("se", se), ("neg_log10_p", p)):
-                out[f"{key}.{column}"] = np.where(untested, np.nan, values)
-            out[f"{key}.method"] = np.where(untested, "", method).astype(object)
-            out[f"{key}.reason"] = why
+            # copies of the allele that is rarer in all people
+            rare = alleles <= chromosomes - alleles
+            in_cases = np.where(rare, case_alleles, case_chromosomes - case_alleles)
+            in_others = np.where(rare, other_alleles, other_chromosomes - other_alleles)
+            smaller = np.minimum(in_cases, in_others)
+            out[f"{name}.mac_smaller"] = smaller
+            low |= smaller < float(self.settings.get("min_mac_cases", 0))
+            threshold = float(self.settings.get("missingness_p", 0.0))
+            rows = np.flatnonzero(count[:, 3] > 0) if threshold > 0 else []
+            if len(rows):
+                p = missingness_difference(
+                    called[rows], case[rows, 3], (observed - called)[rows], (count[:, 3] - case[:, 3])[rows]
+                )
+                reason[rows[p < threshold]] = MISSINGNESS
+        reason[low] = LOW_MAC
+        reason[(gg <= 0) | (mac <= 0)] = CONSTANT
+        reason[observed == 0] = NO_CALLS
+        return reason
 
     def _alleles(
         self, c: _Class, packed: np.ndarray, count: np.ndarray, lanes: np.ndarray
@@ -297,55 +361,55 @@ class Scan:
             chromosomes /= 2.0
         return alleles, chromosomes
 
-    def _linear(self, g: _Group, i: int, d: StudyDesign, packed, count, gg, products, test) -> dict:
-        if not d.arms:
-            return {}
-        q, y, u = g.group.basis_of[i], g.group.y_of[i], g.group.u_of[i]
-        gu = None if u is None else products[:, u]
-        yy, uy = float(d.y_residual @ d.y_residual), 0.0 if u is None else float(d.u @ d.y_residual)
-        estimates = linear_imputed(products[:, q], products[:, y], gu, gg, yy, uy, d.n)
-        rows = np.flatnonzero(test & (count[:, 3] > 0)) if self.drop else []
+    def _linear(
+        self, c: _Class, g: _Group, packed: np.ndarray, count: np.ndarray, gg: np.ndarray, products: np.ndarray,
+        reasons: Mapping[int, np.ndarray],
+    ) -> dict[tuple[int, str], tuple[Estimates, np.ndarray]]:  # fmt: skip
+        results: dict[tuple[int, str], Estimates] = {}
+        group, designs = g.group, c.design.studies
+        rows = np.flatnonzero((count[:, 3] > 0) & (gg > 0)) if self.drop else []
+        dens: dict[int, np.ndarray] = {}
+        for i, basis in group.basis_of.items():
+            d, u = designs[i], group.u_of[i]
+            if basis.start not in dens:
+                dens[basis.start] = left_over(products, basis.start, basis.stop, gg)
+            df = d.n - (basis.stop - basis.start) - 2
+            estimates = linear_imputed(products, dens[basis.start], group.y_of[i], u, gg, d.yy, d.uy, df, reasons[i])
+            results |= {(i, arm): e for arm, e in estimates.items()}
         if len(rows):
-            basis = np.arange(q.start, q.stop)
-            arms = {"baseline": np.r_[basis, y]}
-            if u is not None:
-                arms["deepnull"] = np.r_[basis, u, y]
-            missing = cross_missing(packed[rows], g.rows)
-            observed = count[rows, :3].sum(axis=1)
-            for arm, use in arms.items():
-                k = np.r_[0, 1 + use]
-                new = linear_dropped(
-                    products[np.ix_(rows, use)], missing[:, k][:, :, k], gg[rows], g.total[np.ix_(k, k)], observed
+            observed = count[:, :3].sum(axis=1)
+            for members, given in g.drops:
+                ys = np.array([group.y_of[i] for i in members])
+                us = np.array([-1 if group.u_of[i] is None else group.u_of[i] for i in members])
+                reason = np.stack([reasons[i] for i in members])
+                exact = linear_dropped(
+                    packed, rows, products, group.basis_of[members[0]], ys, us, gg, observed, given, reason
                 )
-                estimates[arm].put(rows, new)
-        return {arm: (e.beta, e.se, e.neg_log10_p, "linear", e.reason) for arm, e in estimates.items()}
+                for i, estimates in zip(members, exact):
+                    for arm, e in estimates.items():
+                        old = results[i, arm]
+                        old.values[rows], old.reason[rows] = e.values[rows], e.reason[rows]
+                        old.df[rows] = e.df[rows]
+                        old.finish()
+        # the codes of linear and of untested variants are 1 and 0
+        return {key: (e, (e.reason == TESTED).view(np.int8)) for key, e in results.items()}
 
-    def _binary(
-        self, d: StudyDesign, packed: np.ndarray, mean: np.ndarray, count: np.ndarray, test: np.ndarray
-    ) -> dict:
-        b = len(packed)
-        results = {}
-        rows = np.flatnonzero(test)
-        g = decode(packed[rows], self.n_people, dtype=np.float64)[:, d.sample_index]
-        present = ~np.isnan(g) if self.drop and count[rows, 3].any() else None
-        g -= mean[rows, None]
-        np.nan_to_num(g, copy=False, nan=0.0)
-        for arm in d.arms:
-            fields = [np.full(b, np.nan) for _ in range(3)]
-            why = np.full(b, "", dtype=object)
-            which = self.settings.get("test", "wald")
-            method = np.full(b, "logistic", dtype=object)
-            # the other tests are of the full fit
-            refine_below = float(self.settings.get("refine_below", 1.0)) if which == "wald" else 1.0
-            if len(rows):
-                e = logistic_block(d.nulls[arm], d.y, g, present, refine_below)
-                method[rows] = e.method
-                p = {"wald": e.neg_log10_p, "lrt": e.neg_log10_p_lrt, "score": e.neg_log10_p_score}[which]
-                for target, values in zip(fields, (e.beta, e.se, p)):
-                    target[rows] = values
-                why[rows] = e.reason
-            results[arm] = (*fields, method, why)
-        return results
+    def _put(self, d: StudyDesign, i: int, results: Mapping, reason: np.ndarray, out: dict) -> None:
+        """Fill in the estimates of a study's arms."""
+        name = d.study.name
+        out.pop(f"{name}.mac_smaller", None)
+        for arm in d.study.arms:
+            key = f"{name}.{arm}"
+            if arm in d.failures or (i, arm) not in results:
+                values = np.full((len(reason), 3), np.nan)
+                why, method = np.full(len(reason), STUDY_FAILED, np.int8), np.zeros(len(reason), np.int8)
+            else:
+                e, method = results[i, arm]
+                values, why = e.values, e.reason
+                if why.any():
+                    values[why != TESTED] = np.nan
+            out[f"{key}.beta"], out[f"{key}.se"], out[f"{key}.neg_log10_p"] = values.T
+            out[f"{key}.method"], out[f"{key}.reason"] = method, why
 
     def metadata(self) -> dict[str, Any]:
         """Say of each study and arm what its null model came to, for the head of the result."""
@@ -371,21 +435,20 @@ class Scan:
         return {"format": FORMAT, "studies": studies}
 
 
-def empty_columns(studies: Sequence[StudyInput]) -> dict[str, np.ndarray]:
-    """Give the columns of a result without rows."""
-    out: dict[str, np.ndarray] = {}
+def column_types(studies: Sequence[StudyInput]) -> dict[str, pa.DataType]:
+    """Give the columns of a result that belong to studies, with their types."""
+    out: dict[str, pa.DataType] = {}
+    word = pa.dictionary(pa.int8(), pa.string())
     for s in studies:
-        out[f"{s.name}.n"] = np.empty(0, np.int32)
-        out[f"{s.name}.eaf"] = np.empty(0)
+        out[f"{s.name}.n"] = pa.int32()
+        out[f"{s.name}.eaf"] = pa.float64()
         if s.trait == "binary":
-            out[f"{s.name}.n_cases"] = np.empty(0, np.int32)
-            out[f"{s.name}.eaf_cases"] = np.empty(0)
-            out[f"{s.name}.eaf_controls"] = np.empty(0)
+            out[f"{s.name}.n_cases"] = pa.int32()
+            out[f"{s.name}.eaf_cases"] = pa.float64()
+            out[f"{s.name}.eaf_controls"] = pa.float64()
         for arm in s.arms:
-            for column in ("beta", "se", "neg_log10_p"):
-                out[f"{s.name}.{arm}.{column}"] = np.empty(0)
-            for column in ("method", "reason"):
-                out[f"{s.name}.{arm}.{column}"] = np.empty(0, dtype=object)
+            out |= {f"{s.name}.{arm}.{column}": pa.float64() for column in ("beta", "se", "neg_log10_p")}
+            out |= {f"{s.name}.{arm}.{column}": word for column in ("method", "reason")}
     return out
 
 
@@ -420,30 +483,35 @@ def associate_chunk(
         Blocks tested at once; the result does not depend on it.
     """
     inputs = [read_study(*s) for s in studies]
-    table = read_parquet(variants)
-    table = table[table["chunk"] == chunk]
+    table = read_table(variants, columns=[*VARIANT_COLUMNS, "chunk"])
+    kept = to_numpy(table["chunk"]) == chunk
     if qc_variants is not None:
-        verdict = read_parquet(qc_variants, columns=["index", "passed"]).set_index("index")["passed"]
-        table = table[verdict.reindex(table["index"]).fillna(False).to_numpy(dtype=bool)]
-    sex = read_parquet(samples, columns=["recorded_sex"])["recorded_sex"].to_numpy()
+        verdict = read_table(qc_variants, columns=["index", "passed"])
+        kept &= np.isin(to_numpy(table["index"]), to_numpy(verdict["index"])[to_numpy(verdict["passed"])])
+    table = table.select(VARIANT_COLUMNS).take(to_arrow(np.flatnonzero(kept))).combine_chunks()
+    sex = to_numpy(read_table(samples, columns=["recorded_sex"])["recorded_sex"])
     files = Fileset.from_index(genotypes)
     scan = Scan(inputs, sex, settings)
-    classes = chromosome_classes(table["chromosome"].to_numpy(), table["position"].to_numpy(), settings["genome_build"])
-    index = table["index"].to_numpy()
+    classes = chromosome_classes(to_numpy(table["chromosome"]), to_numpy(table["position"]), settings["genome_build"])
+    index = to_numpy(table["index"])
     size = int(settings.get("variants_per_block", 512))
-    jobs = []
-    for name in ("autosome", "X", "Y", "MT"):
-        rows = np.flatnonzero(classes == name)
-        jobs += [(name, rows[first : first + size]) for first in range(0, len(rows), size)]
-        if len(rows):
-            scan.on(name)
+    # runs of variants of one class, cut into blocks; so many blocks at a time are computed, then written
+    jobs: list[tuple[str, np.ndarray]] = []
+    edges = np.flatnonzero(np.append(classes[1:] != classes[:-1], True)) + 1 if len(classes) else []
+    for first, last in zip(np.append(0, edges[:-1]), edges):
+        jobs += [(classes[first], np.arange(i, min(i + size, last))) for i in range(first, last, size)]
+    segments = [jobs[i : i + BLOCKS_HELD] for i in range(0, len(jobs), BLOCKS_HELD)]
+    for name in dict.fromkeys(classes):
+        scan.on(name)
     if not jobs and inputs:
         scan.on("autosome")
     people = max((len(s.sample_index) for s in inputs), default=0)
     width = scan.width
     binary = any(s.trait == "binary" for s in inputs)
-    need = files.n_samples * width * (12 if scan.drop else 4) + threads * size * (
-        files.bytes_per_variant + 8 * width + (60 * min(people, 8192) + 8 * people if binary else 0)
+    need = (
+        files.n_samples * width * (12 if scan.drop else 4) * (2 if scan.dtype is np.float64 else 1)
+        + threads * (size * (files.bytes_per_variant * 2 + 8 * width) + (6 * DECODED if binary else 0))
+        + 2 * BLOCKS_HELD * size * 60 * sum(len(s.arms) for s in inputs)
     )
     logger.info(
         "chunk %d: %d variants, %d studies, %d people at most, %d columns; about %.0f MB beside the libraries",
@@ -455,24 +523,43 @@ def associate_chunk(
         need / 1e6,
     )
     progress = Progress(len(table), "variants")
-    parts: list[dict[str, np.ndarray] | None] = [None] * len(jobs)
 
-    def work(j: int) -> None:
-        name, rows = jobs[j]
-        parts[j] = scan.block(files.take(index[rows]), name)
+    def work(job: tuple[str, np.ndarray]) -> dict[str, np.ndarray]:
+        name, rows = job
+        part = scan.coded(files.take(index[rows]), name)
         progress.add(len(rows))
+        return part
+
+    types = column_types(inputs)
+    head = table.replace_schema_metadata(None)
+    schema = pa.schema([*head.schema, *(pa.field(name, kind) for name, kind in types.items())])
+
+    def rows_of(parts: Sequence[dict[str, np.ndarray]], at: np.ndarray) -> pa.Table:
+        arrays = list(head.take(to_arrow(at)).columns)
+        for name, kind in types.items():
+            values = np.concatenate([p[name] for p in parts])
+            if pa.types.is_dictionary(kind):
+                arrays.append(to_words(values, codes.REASONS if name.endswith(".reason") else codes.METHODS))
+            else:
+                arrays.append(to_arrow(values))
+        return pa.Table.from_arrays(arrays, schema=schema)
 
     # one BLAS thread each: the sums then come out the same whatever the number of threads
-    with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        for _ in pool.map(work, range(len(jobs))):
-            pass
-    order = np.concatenate([rows for _, rows in jobs]) if jobs else np.empty(0, dtype=int)
-    back = np.argsort(order, kind="stable")
-    columns: dict[str, Any] = {name: table[name].to_numpy() for name in VARIANT_COLUMNS}
-    for name, empty in empty_columns(inputs).items():
-        values = np.concatenate([p[name] for p in parts])[back] if parts else empty
-        if values.dtype == object:
-            columns[name] = pa.array(values.tolist(), type=pa.string()).dictionary_encode()
-        else:
-            columns[name] = values
-    write_table(pa.table(columns), out, metadata=scan.metadata())
+    with (
+        threadpool_limits(limits=1),
+        ThreadPoolExecutor(max_workers=max(threads, 1)) as pool,
+        ParquetParts(out, schema) as parts_file,
+    ):
+        waiting: list[tuple[list[Any], np.ndarray]] = []
+        for segment in segments:
+            for _, rows in segment:
+                files.read_ahead(index[rows])
+            jobs_of_segment = [pool.submit(work, job) for job in segment]
+            waiting.append((jobs_of_segment, np.concatenate([rows for _, rows in segment])))
+            # while one segment is written, the next is computed
+            if len(waiting) > 1:
+                futures, at = waiting.pop(0)
+                parts_file.write(rows_of([f.result() for f in futures], at))
+        for futures, at in waiting:
+            parts_file.write(rows_of([f.result() for f in futures], at))
+        parts_file.metadata = scan.metadata()
