@@ -84,8 +84,8 @@ def test_equals_statsmodels(data, trait, missing, exact):
         for v in range(0, M, 7):
             fit = reference(s, data[0][v], arm, missing == "drop")
             beta, se = fit.params[-1], fit.bse[-1]
-            # float32 tiles: a few 1e-7 of a standard error (measured, see the design); float64: rounding, and Newton's tolerance
-            tolerance = 2e-6 if not exact and trait == "quantitative" else 1e-7
+            # float32 tiles: a few 1e-7 of a standard error (measured, see the design); float64: rounding, and the rule that stops the fit
+            tolerance = 1e-7 if exact else 2e-6
             assert abs(out[f"s.{arm}.beta"][v] - beta) / se < tolerance
             assert out[f"s.{arm}.se"][v] == pytest.approx(se, rel=2e-6)
             assert out[f"s.{arm}.neg_log10_p"][v] == pytest.approx(-np.log10(fit.pvalues[-1]), rel=2e-5, abs=2e-6)
@@ -228,7 +228,8 @@ def test_refine_below_leaves_the_score_test_to_the_rest(data):
         key = f"s.baseline.{column}"
         np.testing.assert_allclose(some[key][refined], every[key][refined], rtol=1e-6)
     key = "s.baseline.neg_log10_p"
-    np.testing.assert_allclose(some[key][~refined], score[key][~refined], rtol=1e-12)
+    # float32 tiles against float64
+    np.testing.assert_allclose(some[key][~refined], score[key][~refined], rtol=1e-4, atol=1e-6)
     # the first step of Newton's method is near the maximum where there is little to find
     distance = np.abs(some["s.baseline.beta"] - every["s.baseline.beta"])[~refined] / every["s.baseline.se"][~refined]
     assert distance.max() < 0.1

@@ -1,0 +1,166 @@
+"""What must hold for any batch: random people, missing calls, covariates, traits and ways to cut the work."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from deepnull_gwas.association.design import StudyInput
+from deepnull_gwas.association.scan import Scan
+
+ALL = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+M = 14
+
+
+def pack(g: np.ndarray) -> np.ndarray:
+    """Pack int8 genotypes (variants x people, -1 missing) as a .bed does."""
+    code = np.array([3, 2, 0, 1], dtype=np.uint8)[g]
+    lanes = np.zeros((len(g), -(-g.shape[1] // 4) * 4), dtype=np.uint8)
+    lanes[:, : g.shape[1]] = code
+    lanes = lanes.reshape(len(g), -1, 4)
+    return lanes[..., 0] | lanes[..., 1] << 2 | lanes[..., 2] << 4 | lanes[..., 3] << 6
+
+
+class Case:
+    """A cohort of a few hundred people and a batch of studies with masks, covariates and traits of their own."""
+
+    def __init__(self, seed: int, n_studies: int, missing: float, disjoint: bool):
+        rng = np.random.default_rng(seed)
+        self.n = int(rng.integers(150, 420))
+        frequency = rng.uniform(0.1, 0.9, size=M)
+        g = rng.binomial(2, frequency[:, None], size=(M, self.n)).astype(np.int8)
+        g[rng.random(g.shape) < missing] = -1
+        self.g = g
+        self.columns = rng.normal(size=(self.n, 5)) * 10.0 ** rng.uniform(-3, 3, size=5)
+        self.columns[:, 4] = rng.random(self.n) < 0.4
+        self.studies = []
+        for i in range(n_studies):
+            kept = rng.random(self.n) < rng.uniform(0.7, 1.0)
+            if disjoint:
+                kept = np.arange(self.n) % n_studies == i
+            index = np.flatnonzero(kept)
+            chosen = rng.choice(5, size=int(rng.integers(0, 4)), replace=False)
+            d = np.sin(self.columns[index, 0] / self.columns[:, 0].std()) + rng.normal(size=len(index))
+            trait = "binary" if rng.random() < 0.4 else "quantitative"
+            y = d + rng.normal(size=len(index)) + 0.2 * np.maximum(g[0, index], 0)
+            if trait == "binary":
+                y = (y > np.quantile(y, rng.uniform(0.4, 0.7))).astype(float)
+            self.studies.append(
+                StudyInput(
+                    f"s{i}", trait, ("baseline", "deepnull"), index, y, self.columns[np.ix_(index, chosen)],
+                    tuple(f"c{j}" for j in chosen), d,
+                )
+            )  # fmt: skip
+
+    def run(self, studies=None, g=None, blocks: int = 1, **options) -> dict[str, np.ndarray]:
+        """Scan all variants, in so many blocks."""
+        options = {"missing_genotypes": "impute_mean", "min_mac": 5, "refine_below": 0.3, "firth": "fallback"} | options
+        g = self.g if g is None else g
+        scan = Scan(self.studies if studies is None else studies, np.ones(g.shape[1], dtype=np.int8), options)
+        parts = [scan.block(part, "autosome") for part in np.array_split(pack(g), blocks)]
+        return {key: np.concatenate([p[key] for p in parts]) for key in parts[0]}
+
+
+def same(a: dict, b: dict, studies, order=slice(None), flip: float = 1.0, tolerance: float = 0.0) -> None:
+    """Assert that studies have the same results; estimates within a tolerance of standard errors."""
+    for s in studies:
+        for arm in s.arms:
+            key = f"{s.name}.{arm}"
+            assert (a[f"{key}.reason"][order] == b[f"{key}.reason"]).all()
+            assert (a[f"{key}.method"][order] == b[f"{key}.method"]).all()
+            beta, se, p = (a[f"{key}.{c}"][order] for c in ("beta", "se", "neg_log10_p"))
+            other, other_se, other_p = (b[f"{key}.{c}"] for c in ("beta", "se", "neg_log10_p"))
+            assert np.nanmax(np.abs(beta - flip * other) / se, initial=0) <= tolerance
+            np.testing.assert_allclose(se, other_se, rtol=tolerance)
+            np.testing.assert_allclose(p, other_p, rtol=20 * tolerance, atol=20 * tolerance)
+
+
+cases = st.builds(Case, st.integers(0, 2**32 - 1), st.integers(2, 4), st.sampled_from([0.0, 0.02, 0.1]), st.booleans())
+handling = st.sampled_from(["impute_mean", "drop"])
+
+
+@ALL
+@given(cases, handling, st.integers(2, M))
+def test_neighbours_in_the_batch_and_in_the_block_do_not_matter(case, missing, blocks):
+    together = case.run(missing_genotypes=missing)
+    for s in case.studies:
+        # the same bytes: columns and variants are summed on their own
+        same(case.run([s], missing_genotypes=missing), together, [s])
+    same(case.run(missing_genotypes=missing, blocks=blocks), together, case.studies)
+    same(case.run(case.studies[::-1], missing_genotypes=missing), together, case.studies)
+
+
+@ALL
+@given(cases, handling, st.integers(0, 1000))
+def test_the_order_of_variants_and_of_people_does_not_matter(case, missing, seed):
+    rng = np.random.default_rng(seed)
+    plain = case.run(missing_genotypes=missing, exact=True)
+    variants = rng.permutation(M)
+    same(plain, case.run(g=case.g[variants], missing_genotypes=missing, exact=True), case.studies, variants)
+    people = rng.permutation(case.n)
+    place = np.argsort(people)
+    moved = []
+    for s in case.studies:
+        where = place[s.sample_index]
+        o = np.argsort(where)
+        moved.append(
+            StudyInput(
+                s.name, s.trait, s.arms, where[o], s.y[o], s.covariates[o], s.covariate_names, s.prediction[o]
+            )
+        )  # fmt: skip
+    other = case.run(moved, case.g[:, people], missing_genotypes=missing, exact=True)
+    # sums in another order, in float64; a likelihood is maximised to 1e-9 standard errors
+    same(plain, other, case.studies, tolerance=1e-7)
+
+
+@ALL
+@given(cases, handling)
+def test_swapped_alleles_flip_beta_and_nothing_else(case, missing):
+    plain = case.run(missing_genotypes=missing)
+    swapped = case.run(g=np.where(case.g < 0, -1, 2 - case.g).astype(np.int8), missing_genotypes=missing)
+    # float32 products of genotypes centred on the other side: 1e-6 standard errors
+    same(plain, swapped, case.studies, flip=-1.0, tolerance=2e-6)
+    for s in case.studies:
+        np.testing.assert_allclose(plain[f"{s.name}.eaf"], 1 - swapped[f"{s.name}.eaf"], atol=1e-12)
+
+
+@ALL
+@given(cases, handling, st.floats(-3, 3), st.floats(-1e3, 1e3))
+def test_scale_and_shift_of_a_covariate_do_not_matter(case, missing, power, shift):
+    plain = case.run(missing_genotypes=missing, exact=True)
+    other = [
+        StudyInput(
+            s.name, s.trait, s.arms, s.sample_index, s.y, s.covariates * 10.0**power + shift, s.covariate_names,
+            s.prediction * 3 - 1,
+        )
+        for s in case.studies
+    ]  # fmt: skip
+    # a shift of many standard deviations costs digits of the covariate itself: up to 1e-6 of what is left of it
+    same(plain, case.run(other, missing_genotypes=missing, exact=True), case.studies, tolerance=1e-5)
+
+
+@ALL
+@given(cases)
+def test_every_row_has_a_method_or_a_reason(case):
+    out = case.run(min_mac=30, refine_below=1.0)
+    for s in case.studies:
+        for arm in s.arms:
+            key = f"{s.name}.{arm}"
+            tested = out[f"{key}.reason"] == ""
+            assert (tested == (out[f"{key}.method"] != "")).all()
+            for column in ("beta", "se", "neg_log10_p"):
+                assert (np.isfinite(out[f"{key}.{column}"]) == tested).all()
+
+
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+def test_single_and_double_precision_agree(missing):
+    for seed in range(6):
+        case = Case(seed, 4, 0.03, False)
+        a, b = (
+            case.run(missing_genotypes=missing, refine_below=1.0),
+            case.run(missing_genotypes=missing, refine_below=1.0, exact=True),
+        )
+        # products in float32: 1e-6; a likelihood in float32 is maximised to a step of 1e-4 and what is then left of it
+        same(a, b, case.studies, tolerance=1e-5)
