@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup demo test test-long lint format validator tools lock clean help
+.PHONY: setup demo test test-long bench lint format validator tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -27,6 +27,10 @@ test: $(READY) validator ## run all tests (unit, oracle, workflow)
 
 test-long: $(READY) validator ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+bench: $(READY) ## time the association scan against PLINK 2 (quarter of an hour on 2 idle cores, 2 GB of disk)
+	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json
+	$(BIN)/python benchmarks/scaling.py --json benchmarks/output/scaling.json --figure benchmarks/output/scaling.svg
 
 validator: $(READY) ## install the GWAS Catalog's validator in an environment of its own
 	sh scripts/install-ssf-validator.sh
