@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.results.calibration import lambda_gc
 from deepnull_gwas.results.loci import read_leads
 from deepnull_gwas.results.sumstats import read_sumstats
-from deepnull_gwas.tables import METADATA_KEY, atomic_path, read_json, write_tsv
+from deepnull_gwas.tables import atomic_path, read_json, read_metadata, write_tsv
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +37,8 @@ def summarise_run(
     for entry in studies:
         folder = results / entry["cohort"] / entry["study"]
         about = read_json(folder / "study.json")
-        raw = pq.read_schema(results / entry["cohort"] / "associations" / entry["batch"] / "0.parquet").metadata or {}
-        head = json.loads(raw[METADATA_KEY])["studies"][entry["study"]]["arms"]
+        chunk = results / entry["cohort"] / "associations" / entry["batch"] / "0.parquet"
+        head = read_metadata(chunk)["studies"][entry["study"]]["arms"]
         for arm in entry["arms"]:
             state = head[arm]
             failed = about["status"] != "ok" or state["status"] != "ok"
