@@ -205,7 +205,7 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
         deepnull=filled["deepnull"],
         association=filled["association"],
         report=filled["report"],
-        qc=filled["qc"],
+        qc={**_presets(schema)[filled["qc"]["preset"]], **filled["qc"]},
         structure=filled["structure"],
     )
 
@@ -216,6 +216,11 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
 def _read_schema(path: Path) -> dict[str, Any]:
     # the C loader is ten times faster where libyaml is there
     return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _presets(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give what the keys of quality control are under each preset, where they are not given."""
+    return schema["$defs"]["qc"]["presets"]
 
 
 def _plain(value: Any) -> Any:
@@ -348,6 +353,11 @@ def _build_cohort(
     for key in ("qc", "structure"):
         own = raw.get(key)
         merged[key] = {**_dict(filled.get(key)), **_dict(own)}
+        if key == "qc":
+            # what the whole config departs from a preset by holds for this cohort too, unless it has a preset of its own
+            given = {} if "preset" in _dict(own) else _dict(filled.get(key))
+            preset = _presets(schema).get(str(merged[key].get("preset")), {})
+            merged[key] = {**preset, **given, **_dict(own), "preset": merged[key].get("preset")}
     simulate, genotypes, samples = raw.get("simulate"), raw.get("genotypes"), raw.get("samples")
     filesets: list[str] = []
     if simulate is not None and genotypes is not None:

@@ -57,8 +57,14 @@ def test_the_shipped_config_is_valid_and_states_the_defaults():
     given = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config = load_config(given, ROOT)
     bare = {k: v for k, v in given.items() if k in ("studies", "cohorts")}
+    bare["structure"] = {"colour_by": ["site"]}
     assert load_config(bare, ROOT) == config, "config.yaml shows another default than the schema has"
-    for part in ("qc", "structure", "deepnull", "association", "report"):
+    assert given["qc"] == {"preset": "array"}
+    assert config.qc["sex_check"] == "exclude"
+    # which column colours the figure of the demo is no default
+    assert given["structure"].pop("colour_by") == ["site"]
+    assert config.structure.pop("colour_by") == ["site"]
+    for part in ("structure", "deepnull", "association", "report"):
         assert given[part] == getattr(config, part), f"config.yaml does not show every key of {part}"
     assert [s.name for s in config.studies_of("demo")] == ["lung_function", "height", "asthma"]
     assert list(config.batches("demo")) == ["main"]
@@ -122,8 +128,26 @@ def test_defaults_of_a_bare_config(load):
 def test_a_cohort_overrides_single_keys(load):
     config = load(cohort=SIMULATED | {"qc": {"maf": 0.2}, "structure": {"pcs": 3}, "chunks": 2}, qc={"mac": 5})
     cohort = config.cohorts["c"]
-    assert cohort.qc == {"variant_call_rate": 0.95, "sample_call_rate": 0.95, "maf": 0.2, "mac": 5, "hwe_p": 1e-15}
+    assert (cohort.qc["maf"], cohort.qc["mac"], cohort.qc["sample_call_rate"]) == (0.2, 5, 0.98)
     assert (cohort.structure["pcs"], cohort.chunks, config.study("c", "s").pcs) == (3, 2, 3)
+
+
+def test_presets_of_quality_control(load):
+    array, imputed, none = (load(qc={"preset": p}).cohorts["c"].qc for p in ("array", "imputed", "none"))
+    assert (array["sample_call_rate"], array["sex_check"], array["duplicate_variants"]) == (0.98, "exclude", "exclude")
+    assert (imputed["sample_call_rate"], imputed["sex_check"]) == (0.95, "warn")
+    assert {k: none[k] for k in ("maf", "mac", "hwe_p", "sex_check")} == {
+        "maf": 0,
+        "mac": 0,
+        "hwe_p": 0,
+        "sex_check": "off",
+    }
+    assert load().cohorts["c"].qc == array
+    # a cohort with a preset of its own starts anew; without, it inherits what the whole config says
+    own = load(cohort=SIMULATED | {"qc": {"preset": "none", "mac": 3}}, qc={"maf": 0.3}).cohorts["c"].qc
+    assert (own["maf"], own["mac"], own["hwe_p"]) == (0, 3, 0)
+    inherited = load(cohort=SIMULATED | {"qc": {"mac": 3}}, qc={"preset": "imputed", "maf": 0.3}).cohorts["c"].qc
+    assert (inherited["maf"], inherited["mac"], inherited["sample_call_rate"]) == (0.3, 3, 0.95)
 
 
 def test_numbers_that_yaml_reads_as_text(load):
@@ -244,7 +268,7 @@ def test_parsing_is_fast_and_light(tmp_path):
 @pytest.mark.parametrize(
     ("config", "part"),
     [
-        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: variant_call_rate, sample_call_rate, maf, mac, hwe_p; did you mean 'maf'?"),
+        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: preset, variant_call_rate_first, sample_call_rate, variant_call_rate, maf, mac, hwe_p, sex_check, sex_f_female, sex_f_male, heterozygosity_f, heterozygosity_sd, duplicate_variants; did you mean 'maf'?"),
         ({"deepnul": {}}, "config: deepnul: unknown key; allowed: seed, studies"),
         ({"qc": {"maf": 0.7}}, "config: qc.maf: found 0.7, expected at most 0.5"),
         ({"qc": {"maf": "small"}}, 'config: qc.maf: found "small", expected a number'),
