@@ -35,6 +35,7 @@ rule qc:
     input:
         expand("<results>/{cohort}/qc/flow.tsv", cohort=PLAN.cohorts),
         expand("<results>/{cohort}/qc/qc.svg", cohort=PLAN.cohorts),
+        structure_tables,
         structure_figures,
 
 

@@ -61,6 +61,8 @@ rule assemble_study:
         samples="<results>/{cohort}/samples.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
         pcs=pcs_of_study,
+        relatives=structure_of_cohort("relatives.tsv"),
+        families=structure_of_cohort("families.parquet"),
         preflight=ancient("<results>/{cohort}/preflight.tsv"),
     output:
         samples="<results>/{cohort}/{study}/samples.parquet",
@@ -77,6 +79,11 @@ rule assemble_study:
         runtime=runtime_minutes(30),
     params:
         settings=settings_of_study,
-        code=code_of("cohort/assemble.py", "cohort/include.py", "cohort/covariates.py"),
+        code=code_of(
+            "cohort/assemble.py",
+            "cohort/include.py",
+            "cohort/covariates.py",
+            "cohort/kinship.py",
+        ),
     script:
         "../scripts/assemble_study.py"

@@ -106,6 +106,42 @@ def pcs_of_study(wildcards):
     return []
 
 
+def has_structure(cohort):
+    """Say whether anything of a cohort needs its relatives or principal components."""
+    relatives = PLAN.cohorts[cohort].structure["relatives"]
+    return relatives != "keep" or any(s.pcs for s in PLAN.studies_of(cohort))
+
+
+def structure_of_cohort(name):
+    """Give the function that names a file of a cohort's structure, where anything needs it."""
+
+    def files(wildcards):
+        if has_structure(wildcards.cohort):
+            return f"<results>/{wildcards.cohort}/structure/{name}"
+        return []
+
+    return files
+
+
+def pairs_found_elsewhere(wildcards):
+    """Name the table of related pairs, where the config gives one."""
+    relatives = PLAN.cohorts[wildcards.cohort].structure["relatives"]
+    return [] if relatives in ("exclude", "keep") else relatives
+
+
+def loadings_of_others(wildcards):
+    """Name the loadings to project on, where the config gives any."""
+    return PLAN.cohorts[wildcards.cohort].structure["loadings"] or []
+
+
+def people_of_studies(wildcards):
+    """Name the people's tables of all studies of a cohort."""
+    return [
+        f"<results>/{wildcards.cohort}/{s.name}/samples.parquet"
+        for s in PLAN.studies_of(wildcards.cohort)
+    ]
+
+
 def of_folds(suffix):
     """Give the function that names one file a fold."""
 
@@ -200,7 +236,12 @@ structure_figures = [
     f"<results>/{cohort}/structure/{figure}.svg"
     for cohort in PLAN.cohorts
     if any(study.pcs for study in PLAN.studies_of(cohort))
-    for figure in ("scree", "pcs")
+    for figure in ("scree", "pcs", "loadings", "stratification")
+]
+structure_tables = [
+    f"<results>/{cohort}/structure/relatives.tsv"
+    for cohort in PLAN.cohorts
+    if has_structure(cohort)
 ]
 
 # --- settings that a job depends on ----------------------------------------
@@ -242,8 +283,13 @@ def association_settings(wildcards):
 
 
 def settings_of_study(wildcards):
-    """Give one study's settings."""
-    return PLAN.study(wildcards.cohort, wildcards.study).settings()
+    """Give one study's settings, and what becomes of relatives."""
+    structure = PLAN.cohorts[wildcards.cohort].structure
+    study = PLAN.study(wildcards.cohort, wildcards.study)
+    return study.settings() | {
+        "relatives": "keep" if structure["relatives"] == "keep" else "exclude",
+        "cases_first": structure["cases_first"],
+    }
 
 
 def settings_of_studies(wildcards):

@@ -8,6 +8,7 @@ rule assign_folds:
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
+        families=structure_of_cohort("families.parquet"),
     output:
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
     log:

@@ -1,6 +1,7 @@
 # Population structure.
 # Needs: the indexed cohort and its quality control.
-# Makes: <results>/{cohort}/structure/: pruned variants, principal components, eigenvalues, loadings, figures.
+# Makes: <results>/{cohort}/structure/: pruned variants, relatives and families, principal components, eigenvalues, loadings, the check of
+# stratification, figures.
 
 
 rule prune_variants:
@@ -30,12 +31,47 @@ rule prune_variants:
         "../scripts/prune_variants.py"
 
 
-rule compute_pcs:
-    """Compute the principal components of the people who passed, from the pruned variants."""
+rule estimate_kinship:
+    """Find relatives and duplicates, cluster them into families, and choose unrelated people."""
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         pruned="<results>/{cohort}/structure/pruned.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
+        pairs=pairs_found_elsewhere,
+    output:
+        relatives=report(
+            "<results>/{cohort}/structure/relatives.tsv",
+            caption="../report/relatives.rst",
+            category="{cohort}: cohort",
+            labels={"what": "related pairs"},
+        ),
+        families="<results>/{cohort}/structure/families.parquet",
+    log:
+        "<logs>/estimate_kinship/{cohort}.log",
+    benchmark:
+        "<benchmarks>/estimate_kinship/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory_of_pca,
+        runtime=runtime_minutes(480),
+    params:
+        settings=structure_settings,
+        code=code_of("genotypes", "cohort/counts.py", "cohort/kinship.py"),
+    script:
+        "../scripts/estimate_kinship.py"
+
+
+rule compute_pcs:
+    """Compute principal components from the pruned variants of unrelated people, and project everybody else on them."""
+    input:
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/variants.parquet",
+        pruned="<results>/{cohort}/structure/pruned.parquet",
+        qc_samples="<results>/{cohort}/qc/samples.parquet",
+        families="<results>/{cohort}/structure/families.parquet",
+        loadings=loadings_of_others,
     output:
         pcs="<results>/{cohort}/structure/pcs.parquet",
         eigenvalues="<results>/{cohort}/structure/eigenvalues.tsv",
@@ -58,56 +94,87 @@ rule compute_pcs:
         "../scripts/compute_pcs.py"
 
 
-rule plot_scree:
-    """Draw the variance that each component explains."""
+rule check_stratification:
+    """Measure how much of each study's phenotype is population structure, and how much inflation the components take away."""
     input:
-        eigenvalues="<results>/{cohort}/structure/eigenvalues.tsv",
+        genotypes="<results>/{cohort}/genotypes.json",
+        pruned="<results>/{cohort}/structure/pruned.parquet",
+        pcs="<results>/{cohort}/structure/pcs.parquet",
+        studies=people_of_studies,
     output:
         report(
+            "<results>/{cohort}/structure/stratification.tsv",
+            caption="../report/stratification.rst",
+            category="{cohort}: cohort",
+            labels={"what": "stratification of all studies"},
+        ),
+    log:
+        "<logs>/check_stratification/{cohort}.log",
+    benchmark:
+        "<benchmarks>/check_stratification/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_pca,
+        runtime=runtime_minutes(240),
+    params:
+        code=code_of(
+            "genotypes",
+            "cohort/counts.py",
+            "cohort/pca.py",
+            "cohort/stratification.py",
+        ),
+    script:
+        "../scripts/check_stratification.py"
+
+
+rule plot_structure:
+    """Draw eigenvalues, components, loadings along the genome, and components against phenotypes."""
+    input:
+        samples="<results>/{cohort}/samples.parquet",
+        pcs="<results>/{cohort}/structure/pcs.parquet",
+        eigenvalues="<results>/{cohort}/structure/eigenvalues.tsv",
+        loadings="<results>/{cohort}/structure/loadings.parquet",
+        stratification="<results>/{cohort}/structure/stratification.tsv",
+        studies=people_of_studies,
+    output:
+        scree=report(
             "<results>/{cohort}/structure/scree.svg",
             caption="../report/scree.rst",
             category="{cohort}: cohort",
             labels={"what": "scree plot"},
         ),
-    log:
-        "<logs>/plot_scree/{cohort}.log",
-    benchmark:
-        "<benchmarks>/plot_scree/{cohort}.tsv"
-    conda:
-        "../../envs/deepnull-gwas.yaml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=runtime_minutes(10),
-    params:
-        code=code_of("report"),
-    script:
-        "../scripts/plot_scree.py"
-
-
-rule plot_pcs:
-    """Draw the first two components."""
-    input:
-        pcs="<results>/{cohort}/structure/pcs.parquet",
-        eigenvalues="<results>/{cohort}/structure/eigenvalues.tsv",
-    output:
-        report(
+        pcs=report(
             "<results>/{cohort}/structure/pcs.svg",
             caption="../report/pcs.rst",
             category="{cohort}: cohort",
             labels={"what": "principal components"},
         ),
+        loadings=report(
+            "<results>/{cohort}/structure/loadings.svg",
+            caption="../report/loadings.rst",
+            category="{cohort}: cohort",
+            labels={"what": "loadings along the genome"},
+        ),
+        stratification=report(
+            "<results>/{cohort}/structure/stratification.svg",
+            caption="../report/stratification.rst",
+            category="{cohort}: cohort",
+            labels={"what": "stratification, drawn"},
+        ),
     log:
-        "<logs>/plot_pcs/{cohort}.log",
+        "<logs>/plot_structure/{cohort}.log",
     benchmark:
-        "<benchmarks>/plot_pcs/{cohort}.tsv"
+        "<benchmarks>/plot_structure/{cohort}.tsv"
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_samples,
-        runtime=runtime_minutes(10),
+        runtime=runtime_minutes(30),
     params:
+        settings=structure_settings,
         code=code_of("report"),
     script:
-        "../scripts/plot_pcs.py"
+        "../scripts/plot_structure.py"

@@ -12,4 +12,6 @@ with log_to(snakemake.log[0]):
         snakemake.params.settings,
         snakemake.output.samples,
         snakemake.output.study,
+        relatives=snakemake.input.relatives or None,
+        families=snakemake.input.families or None,
     )

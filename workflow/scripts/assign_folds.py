@@ -11,4 +11,5 @@ with log_to(snakemake.log[0]):
         snakemake.params.folds,
         snakemake.params.seed,
         snakemake.output.folds,
+        families=snakemake.input.families or None,
     )

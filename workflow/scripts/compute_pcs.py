@@ -3,9 +3,9 @@
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0]):
-    from deepnull_gwas.cohort.pca import compute_pcs
+    from deepnull_gwas.cohort.pca import compute_or_project_pcs
 
-    compute_pcs(
+    compute_or_project_pcs(
         snakemake.input.genotypes,
         snakemake.input.pruned,
         snakemake.input.qc_samples,
@@ -15,4 +15,7 @@ with log_to(snakemake.log[0]):
         snakemake.output.eigenvalues,
         snakemake.output.loadings,
         snakemake.threads,
+        families=snakemake.input.families,
+        variants=snakemake.input.variants,
+        loadings=snakemake.input.loadings or None,
     )

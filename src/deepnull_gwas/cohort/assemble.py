@@ -9,9 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.cohort.covariates import code_phenotype, column, encode, read_people, select_people, transform
+from deepnull_gwas.cohort.covariates import (
+    Selection,
+    code_phenotype,
+    column,
+    encode,
+    read_people,
+    select_people,
+    transform,
+)
+from deepnull_gwas.cohort.kinship import unrelated_set
 from deepnull_gwas.errors import InputError, StudyFailure
-from deepnull_gwas.tables import Column, read_parquet, write_json, write_parquet
+from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_json, write_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +42,13 @@ def assemble_study(
     study: dict[str, Any],
     out_samples: str | Path,
     out_study: str | Path,
+    relatives: str | Path | None = None,
+    families: str | Path | None = None,
 ) -> dict[str, Any]:
     """Settle who is analysed in a study and write their phenotype and covariates, with an account of everybody left out.
 
     The order is: in the sample table, passes quality control, phenotype present, included by the expression, covariates complete, principal
-    components there. The phenotype is transformed after that, among the people analysed.
+    components there, related to nobody who stays. The phenotype is transformed after that, among the people analysed.
 
     Parameters
     ----------
@@ -49,6 +60,9 @@ def assemble_study(
         ``Study.settings()``.
     out_samples, out_study
         samples.parquet (no missing values; zero rows when the study fails) and study.json of the study.
+    relatives, families
+        structure/relatives.tsv and families.parquet. With ``relatives: exclude`` in the study's settings, of the people of this study a
+        maximal unrelated set stays (of a binary trait cases first, with ``cases_first``); with ``keep``, only copies of a person go.
 
     Returns
     -------
@@ -78,7 +92,7 @@ def assemble_study(
         "dropped_covariates": [],
     }
     try:
-        people = _assemble(frame, qc_samples, pcs, study, report)
+        people = _assemble(frame, qc_samples, pcs, relatives, families, study, report)
     except StudyFailure as failure:
         logger.warning("study %s fails: %s", study["study"], failure.reason)
         report |= {"status": "failed", "stage": failure.stage, "reason": failure.reason}
@@ -101,7 +115,13 @@ def assemble_study(
 
 
 def _assemble(
-    frame: pd.DataFrame, qc_samples: str | Path, pcs: str | Path | None, study: dict[str, Any], report: dict[str, Any]
+    frame: pd.DataFrame,
+    qc_samples: str | Path,
+    pcs: str | Path | None,
+    relatives: str | Path | None,
+    families: str | Path | None,
+    study: dict[str, Any],
+    report: dict[str, Any],
 ) -> pd.DataFrame:
     """Fill the report and give the people analysed; the report holds what is known when a StudyFailure is raised."""
     binary = study["trait"] == "binary"
@@ -123,6 +143,8 @@ def _assemble(
             )
         components = table[names].reindex(frame["sample_index"])
         selection.step("principal components present", components.notna().all(axis=1).to_numpy())
+    if families:
+        _leave_out_relatives(selection, frame, relatives, families, study, phenotype)
     keep = selection.keep
     y = phenotype[keep]
     report |= {"accounting": selection.accounting, "n": len(y)}
@@ -155,6 +177,32 @@ def _assemble(
             raise StudyFailure(STAGE, f"transform {study['transform']}: {error}") from None
     own = {"sample_index": people["sample_index"], "fid": people["fid"], "iid": people["iid"], "phenotype": y}
     return pd.DataFrame(own | columns).sort_values("sample_index", kind="stable", ignore_index=True)
+
+
+def _leave_out_relatives(
+    selection: Selection,
+    frame: pd.DataFrame,
+    relatives: str | Path | None,
+    families: str | Path,
+    study: dict[str, Any],
+    phenotype: np.ndarray,
+) -> None:
+    """Add the steps that leave out copies of a person and, where so configured, relatives of people who stay."""
+    table = read_parquet(families, columns=["sample_index", "duplicate_of"])
+    copies = table["sample_index"].to_numpy()[(table["duplicate_of"] != "").to_numpy()]
+    selection.step("no copy of a person's sample", ~_by_sample(copies, frame))
+    if study.get("relatives", "keep") != "exclude" or not relatives:
+        return
+    threshold = (read_metadata(families) or {}).get("kinship", float("nan"))
+    here = np.flatnonzero(selection.keep)
+    place = pd.Series(np.arange(len(here)), index=frame["sample_index"].to_numpy()[here])
+    pairs = pd.read_csv(relatives, sep="\t", usecols=["sample_index_1", "sample_index_2"])
+    pairs = pairs[pairs["sample_index_1"].isin(place.index) & pairs["sample_index_2"].isin(place.index)]
+    first, second = (place.loc[pairs[f"sample_index_{side}"]].to_numpy() for side in (1, 2))
+    priority = phenotype[here] if study["trait"] == "binary" and study.get("cases_first", True) else None
+    unrelated = np.ones(len(frame), dtype=bool)
+    unrelated[here] = unrelated_set(len(here), first, second, priority)
+    selection.step(f"unrelated (kinship at most {threshold:.4g})", unrelated)
 
 
 def _in_table(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.errors import InputError, some
@@ -476,7 +477,7 @@ def estimate_kinship(
     qc_samples
         People's verdicts; only who passed counts.
     settings
-        ``kinship``: threshold of a related pair. Optional: ``memory_mb``; ``keep_first``: a column of ``samples`` and ``keep_value``: of
+        ``kinship``: threshold of a related pair; raised where the variants are too few for it. Optional: ``memory_mb``; ``keep_first``: a column of ``samples`` and ``keep_value``: of
         relatives, people with that value are kept before the others (cases, say).
     out_relatives
         TSV of :data:`RELATIVES`.
@@ -506,6 +507,16 @@ def estimate_kinship(
             300 + min(settings.get("memory_mb") or 2000.0, n * len(index) / 4e6), 2 + n * n / 2 * len(index) / 4e10 / max(threads, 1),
         )  # fmt: skip
         members = people["sample_index"].to_numpy()
+        spread = _spread(fileset, index, members)
+        # where less than one pair of strangers is expected to lie above
+        noise = spread * float(special.ndtri(1 - 0.5 / max(n * (n - 1) / 2, 1.0))) if n > 1 else 0.0
+        logger.info("kinship of random pairs: standard deviation %.4f", spread)
+        if noise > threshold:
+            logger.warning(
+                "%s variants are too few for a threshold of %.4f: kinship of strangers varies by %.4f, so that some of %s pairs would "
+                "pass it; the threshold is raised to %.4f", f"{len(index):,}", threshold, spread, f"{n * (n - 1) // 2:,}", noise,
+            )  # fmt: skip
+            threshold = noise
         found = kinship_pairs(fileset, index, members, threshold, threads, settings.get("memory_mb") or 2000.0)
         selected = np.zeros(fileset.n_samples, dtype=bool)
         selected[members] = True
@@ -513,13 +524,6 @@ def estimate_kinship(
         with np.errstate(invalid="ignore", divide="ignore"):
             p = (2 * counts[:, 0] + counts[:, 1]) / (2 * counts[:, :3].sum(axis=1))
         expected = float(np.nanmean(2 * p**2 * (1 - p) ** 2)) if len(index) else np.nan
-        spread = _spread(fileset, index, members)
-        logger.info("kinship of random pairs: standard deviation %.4f", spread)
-        if 3 * spread > threshold:
-            logger.warning(
-                "%s variants are too few for a threshold of %.4f: kinship of unrelated pairs varies by %.4f, so that pairs "
-                "below about %.3f are mostly noise", f"{len(index):,}", threshold, spread, 4 * spread,
-            )  # fmt: skip
     found["relation"] = classify(found["kinship"], np.nan_to_num(found["ibs0"]), expected if expected > 0 else np.inf)
     if np.isnan(expected):  # pairs from a file: its ibs0 cannot be judged
         found.loc[found["relation"].isin(["parent_child", "sibling"]), "relation"] = "first_degree"

@@ -680,3 +680,38 @@ def project_pcs(
     out = pd.concat([people[["sample_index", "fid", "iid"]], pd.DataFrame(pcs, columns=names)], axis=1)
     out = out[people["passed"].to_numpy(dtype=bool)]
     write_parquet(out, out_pcs, [*PEOPLE, *(Column(n, "float64", "projection on this component") for n in names)])
+
+
+def compute_or_project_pcs(
+    genotypes: str | Path,
+    pruned: str | Path,
+    qc_samples: str | Path,
+    settings: Mapping[str, Any],
+    seed: int,
+    out_pcs: str | Path,
+    out_eigenvalues: str | Path,
+    out_loadings: str | Path,
+    threads: int = 1,
+    families: str | Path | None = None,
+    variants: str | Path | None = None,
+    loadings: str | Path | None = None,
+) -> None:
+    """Compute the cohort's own components, or project its people on given ``loadings`` (rule ``compute_pcs``).
+
+    See :func:`compute_pcs` and :func:`project_pcs`; of a projection, the tables of eigenvalues and loadings are those of the loadings given.
+    """
+    if loadings is None:
+        compute_pcs(
+            genotypes, pruned, qc_samples, settings, seed, out_pcs, out_eigenvalues, out_loadings, threads, families
+        )
+        return
+    if variants is None:
+        raise ValueError("a projection needs the cohort's variants")
+    project_pcs(genotypes, variants, qc_samples, loadings, out_pcs, threads)
+    table, names, singular = read_loadings(loadings)
+    eigenvalues = np.full(len(names), np.nan) if singular is None else singular**2 / max(len(table), 1)
+    write_tsv(
+        pd.DataFrame({"component": range(1, len(names) + 1), "eigenvalue": eigenvalues, "variance_explained": np.nan}),
+        out_eigenvalues,
+    )
+    write_parquet(table, out_loadings)

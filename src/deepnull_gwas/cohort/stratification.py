@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import special
 from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.pca import StandardisedGenotypes
 from deepnull_gwas.genotypes.fileset import Fileset
-from deepnull_gwas.tables import read_parquet, write_json
+from deepnull_gwas.logs import Progress
+from deepnull_gwas.tables import read_parquet, write_json, write_tsv
 
 logger = logging.getLogger(__name__)
 
@@ -95,9 +97,9 @@ def lambda_gc(
 
 
 def check_stratification(
-    genotypes: str | Path, pruned: str | Path, pcs: str | Path, study_samples: str | Path, out: str | Path
+    genotypes: str | Path, pruned: str | Path, pcs: str | Path, study_samples: str | Path, out: str | Path | None = None
 ) -> dict[str, Any]:
-    """Measure how much of a study's phenotype is population structure (rule ``check_stratification``).
+    """Measure how much of a study's phenotype is population structure (see :func:`check_studies`).
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ def check_stratification(
     study_samples
         The study's ``samples.parquet``.
     out
-        JSON: ``n``; ``pcs_used`` (components among the covariates) and ``pcs_computed``; ``r2_covariates`` (share of the phenotype's variance that the
+        JSON (None: not written): ``n``; ``pcs_used`` (components among the covariates) and ``pcs_computed``; ``r2_covariates`` (share of the phenotype's variance that the
         other covariates explain); ``r2_pcs`` (adjusted share of the rest that all computed components explain), ``r2_of_pc`` (each
         alone); ``lambda_without_pcs``, ``lambda_with_pcs`` (with those used), ``lambda_with_all`` (with all computed), over ``variants`` pruned variants.
 
@@ -125,7 +127,8 @@ def check_stratification(
     index = read_parquet(pruned, columns=["index"])["index"].to_numpy()
     if len(study) == 0:
         result: dict[str, Any] = {"n": 0, "pcs_used": 0, "pcs_computed": len(names), "variants": len(index)}
-        write_json(result, out)
+        if out is not None:
+            write_json(result, out)
         return result
     people = study["sample_index"].to_numpy()
     y = study["phenotype"].to_numpy(dtype=np.float64)
@@ -171,5 +174,34 @@ def check_stratification(
         "components explain %.2g %% of the phenotype beyond the covariates; lambda %.3f without, %.3f with %d, %.3f with %d of them",
         100 * result["r2_pcs"], *inflation[:2], len(used), inflation[2], len(names),
     )  # fmt: skip
-    write_json(result, out)
+    if out is not None:
+        write_json(result, out)
     return result
+
+
+def check_studies(
+    genotypes: str | Path, pruned: str | Path, pcs: str | Path, studies: Sequence[str | Path], out: str | Path
+) -> None:
+    """Measure the stratification of all studies of a cohort (rule ``check_stratification``).
+
+    Parameters
+    ----------
+    genotypes, pruned, pcs
+        The cohort, its pruned variants and components.
+    studies
+        The studies' ``samples.parquet``; the folder is the study's name.
+    out
+        TSV, one row a study: what :func:`check_stratification` measures.
+    """
+    rows = []
+    progress = Progress(len(studies), "studies")
+    for path in studies:
+        result = check_stratification(genotypes, pruned, pcs, path)
+        # the study's own table shows the shares of single components: here only the strongest
+        shares = result.pop("r2_of_pc", None)
+        if shares:
+            result["strongest_pc"] = f"PC{int(np.argmax(shares)) + 1}"
+            result["r2_strongest_pc"] = float(np.max(shares))
+        rows.append({"study": Path(path).parent.name} | result)
+        progress.add(1)
+    write_tsv(pd.DataFrame(rows), out)

@@ -33,8 +33,12 @@ PREDICTION = [
 ]
 
 
-def assign_study_folds(samples: str | Path, study: str | Path, k: int, seed: int, out: str | Path) -> None:
-    """Part the people of a study into folds; families (the same FID, where it is not the IID) stay together, binary traits are stratified.
+def assign_study_folds(
+    samples: str | Path, study: str | Path, k: int, seed: int, out: str | Path, families: str | Path | None = None
+) -> None:
+    """Part the people of a study into folds; families stay together, binary traits are stratified.
+
+    A family are the people with the same FID (where it is not the IID), joined with those whom kinship joins.
 
     Parameters
     ----------
@@ -44,6 +48,8 @@ def assign_study_folds(samples: str | Path, study: str | Path, k: int, seed: int
         Number of folds; seed of the config.
     out
         folds.parquet.
+    families
+        structure/families.parquet, where kinship was estimated.
     """
     people = read_parquet(samples)
     info = read_json(study)
@@ -51,6 +57,8 @@ def assign_study_folds(samples: str | Path, study: str | Path, k: int, seed: int
     # PLINK's ways to say "no family": FID 0, or the same FID for everybody
     alone = fid.isin(["0", ""]) | (fid.nunique() == 1)
     groups = np.where(alone, "\x1e" + iid, fid)
+    if families is not None:
+        groups = _join(groups, read_parquet(families, columns=["sample_index", "family"]), people["sample_index"])
     stratum = people["phenotype"].to_numpy().astype(int) if info["trait"] == "binary" else None
     names = [f"{f} {i}" for f, i in zip(fid, iid)]
     fold = assign_folds(names, k, derive_seed(seed, info["cohort"], info["study"], "folds"), groups, stratum)
@@ -62,6 +70,26 @@ def assign_study_folds(samples: str | Path, study: str | Path, k: int, seed: int
         np.bincount(fold, minlength=k).tolist(),
     )
     write_parquet(frame, out, FOLDS)
+
+
+def _join(groups: np.ndarray, families: pd.DataFrame, sample_index: pd.Series) -> np.ndarray:
+    """Join the groups that share a family found by kinship: each then has the name of its first member."""
+    family = families.set_index("sample_index")["family"].reindex(sample_index).to_numpy()
+    name = {}
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while parent.setdefault(group, group) != group:
+            group = parent[group]
+        return group
+
+    for group, number in zip(groups, family):
+        a = root(str(group))
+        if not np.isnan(number):
+            b = root(name.setdefault(number, a))
+            first, last = sorted((a, b))
+            parent[last] = first
+    return np.array([root(str(group)) for group in groups], dtype=object)
 
 
 def network_columns(columns: Sequence[str], use_pcs: bool) -> list[str]:
