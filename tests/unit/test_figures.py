@@ -12,7 +12,7 @@ from deepnull_gwas.report.deepnull import plot_deepnull
 from deepnull_gwas.report.manhattan import plot_manhattan, thin
 from deepnull_gwas.report.qc import plot_qc
 from deepnull_gwas.report.qq import confidence_band, plot_qq, ranks_shown
-from deepnull_gwas.report.structure import plot_pcs, plot_scree
+from deepnull_gwas.report.structure import plot_loadings, plot_pcs, plot_scree, plot_stratification
 from deepnull_gwas.tables import write_json, write_parquet, write_tsv
 
 SETTINGS = {"genome_wide": 5e-8, "suggestive": 1e-5, "top_loci_labelled": 10}
@@ -67,16 +67,43 @@ def test_figures_of_a_cohort(tmp_path):
         pd.DataFrame({"component": [1, 2, 3], "eigenvalue": [9.0, 4, 1], "variance_explained": [0.02, 0.01, 0.005]}),
         tmp_path / "e.tsv",
     )
-    write_parquet(pd.DataFrame({"PC1": rng.normal(size=50), "PC2": rng.normal(size=50)}), tmp_path / "pcs.parquet")
+    pcs = pd.DataFrame(
+        {"sample_index": np.arange(50), **{f"PC{i}": rng.normal(size=50) for i in (1, 2, 3)}}
+        | {"fitted": np.arange(50) > 5, "outlier": (np.arange(50) == 9).astype(np.int32)}
+    )
+    write_parquet(pcs, tmp_path / "pcs.parquet")
+    people = pd.DataFrame({"sample_index": np.arange(50), "site": list("ABCDE") * 10, "age": rng.normal(size=50)})
+    people.loc[3, "site"] = None
+    write_parquet(people, tmp_path / "people.parquet")
+    places = pd.DataFrame({"chromosome": ["1"] * 60 + ["2"] * 40, "position": np.arange(100)})
+    write_parquet(places.assign(PC1=rng.normal(size=100), PC2=rng.normal(size=100)), tmp_path / "l.parquet")
+    for study in ("a", "b"):
+        study_people = pd.DataFrame({"sample_index": np.arange(40), "phenotype": rng.normal(size=40)})
+        write_parquet(study_people.iloc[: 0 if study == "b" else 40], tmp_path / study / "samples.parquet")
+    rows = {"study": ["a", "b"], "lambda_without_pcs": [1.2, np.nan], "lambda_with_pcs": [1.0, np.nan]}
+    write_tsv(pd.DataFrame(rows | {"lambda_with_all": [1.0, np.nan]}), tmp_path / "s.tsv")
+    studies = [tmp_path / "a" / "samples.parquet", tmp_path / "b" / "samples.parquet"]
+    twice(lambda out: plot_loadings(tmp_path / "l.parquet", out), tmp_path)
+    twice(lambda out: plot_stratification(tmp_path / "pcs.parquet", tmp_path / "s.tsv", studies, out), tmp_path)
     twice(lambda out: plot_scree(tmp_path / "e.tsv", out), tmp_path)
-    twice(lambda out: plot_pcs(tmp_path / "pcs.parquet", tmp_path / "e.tsv", out), tmp_path)
+    for colours in ([], ["site", "age"]):
+        files = (tmp_path / "pcs.parquet", tmp_path / "e.tsv", tmp_path / "people.parquet")
+        twice(lambda out, files=files, colours=colours: plot_pcs(*files, colours, out), tmp_path)
     variants = pd.DataFrame(
         {"call_rate": rng.uniform(0.9, 1, 100), "effect_allele_frequency": rng.random(100), "hwe_p": rng.random(100)}
     )
     variants.loc[0, ["effect_allele_frequency", "hwe_p"]] = np.nan
     write_parquet(variants, tmp_path / "v.parquet")
     write_parquet(
-        pd.DataFrame({"call_rate": rng.uniform(0.9, 1, 40), "heterozygosity": rng.normal(0.3, 0.01, 40)}),
+        pd.DataFrame(
+            {
+                "call_rate": rng.uniform(0.9, 1, 40),
+                "heterozygosity_f": rng.normal(0, 0.01, 40),
+                "x_f": rng.choice([0.0, 1.0], 40),
+                "passed": True,
+                "reason": ["recorded sex male, sex by X female (F 0.010)"] + [""] * 39,
+            }
+        ),
         tmp_path / "s.parquet",
     )
     write_tsv(
