@@ -103,14 +103,36 @@ def test_figure_of_the_prediction(tmp_path, status):
     fold = {
         "fold": 0,
         "status": "ok",
-        "weight": 0.5,
-        "epochs": [{"epoch": e, "train": 1 / (e + 1), "validation": 1.0} for e in range(4)],
+        "epochs": [{"epoch": e, "train": 1 / e if e else None, "validation": 1.0} for e in range(4)],
     }
     metrics = METRICS | {
         "status": status,
-        "stage": "train_fold",
+        "stage": "train_folds",
         "reason": "no cases",
-        "folds": [{"fold": 0, "weight": 0.5, "linear": {"r2": 0.1}, "deepnull": {"r2": 0.2}}],
+        "model": "auto",
+        "models": {"linear": {"r2": 0.1}, "trees": {"r2": 0.15}},
+        "folds": [
+            {
+                "fold": 0,
+                "weights": {"trees": 0.5},
+                "models": {"linear": {"r2": 0.1}, "trees": {"r2": 0.15}},
+                "deepnull": {"r2": 0.2},
+            }
+        ],
+        "calibration": [{"people": 5, "predicted": v, "observed": v + 0.1} for v in (0.0, 1.0)],
+        "dependence": {
+            "covariates": [
+                {"name": "age", "values": list(range(9)), "prediction": [0.1 * v for v in range(9)]},
+                {"name": "sex", "values": [1, 2], "prediction": [-0.1, 0.1]},
+            ],
+            "interaction": {
+                "names": ["age", "sex"],
+                "values": [[1, 2, 3], [1, 2]],
+                "prediction": [[0.1, -0.1], [0.0, 0.0], [-0.1, 0.1]],
+                "share": 0.2,
+                "variance": 0.01,
+            },
+        },
     }
     write_json(fold, tmp_path / "f.json")
     write_json(metrics, tmp_path / "m.json")

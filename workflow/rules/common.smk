@@ -118,6 +118,19 @@ def of_folds(suffix):
     return files
 
 
+def folds_as_output(suffix):
+    """Name one file a fold, as outputs of a study."""
+    return [
+        f"<results>/{{cohort}}/{{study}}/deepnull/fold_{fold}.{suffix}"
+        for fold in range(PLAN.deepnull["folds"])
+    ]
+
+
+def fold_file(wildcards):
+    """Name the user's own table of folds, if there is one."""
+    return PLAN.deepnull["fold_file"] or []
+
+
 def files_of_batch(name):
     """Give the function that names one file a study of the batch."""
 
@@ -241,6 +254,12 @@ def association_settings(wildcards):
     return settings | {"genome_build": PLAN.cohorts[wildcards.cohort].genome_build}
 
 
+def deepnull_settings(wildcards):
+    """Give the settings of the prediction, the study's own put over the config's."""
+    study = PLAN.study(wildcards.cohort, wildcards.study)
+    return PLAN.deepnull | study.deepnull_settings()
+
+
 def settings_of_study(wildcards):
     """Give one study's settings."""
     return PLAN.study(wildcards.cohort, wildcards.study).settings()
@@ -329,8 +348,8 @@ def memory_of_pca(wildcards, input, attempt):
 
 
 def memory_to_train(wildcards, input, attempt):
-    """Estimate: torch itself, and the covariates as float32 with their activations (50 times their size)."""
-    return with_attempt(1500 + 50 * input.size_mb, attempt)
+    """Estimate: torch itself, and the covariates with their curves, products and activations (150 times their size)."""
+    return with_attempt(1500 + 150 * input.size_mb, attempt)
 
 
 def memory_to_associate(wildcards, input, attempt):

@@ -8,6 +8,7 @@ rule assign_folds:
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
+        fold_file=fold_file,
     output:
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
     log:
@@ -28,42 +29,43 @@ rule assign_folds:
         "../scripts/assign_folds.py"
 
 
-rule train_fold:
-    """Train the network that predicts one fold's people, without ever seeing them."""
+rule train_folds:
+    """Fit the models that predict each fold's people, without ever seeing them. One job for all folds."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
     output:
-        prediction="<results>/{cohort}/{study}/deepnull/fold_{fold}.parquet",
-        metrics="<results>/{cohort}/{study}/deepnull/fold_{fold}.json",
-        model="<results>/{cohort}/{study}/deepnull/fold_{fold}.npz",
+        predictions=folds_as_output("parquet"),
+        metrics=folds_as_output("json"),
+        models=folds_as_output("npz"),
     log:
-        "<logs>/train_fold/{cohort}/{study}/{fold}.log",
+        "<logs>/train_folds/{cohort}/{study}.log",
     benchmark:
-        "<benchmarks>/train_fold/{cohort}/{study}/{fold}.tsv"
+        "<benchmarks>/train_folds/{cohort}/{study}.tsv"
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_to_train,
-        runtime=runtime_minutes(120),
+        runtime=runtime_minutes(240),
     params:
-        settings=PLAN.deepnull,
+        settings=deepnull_settings,
         seed=PLAN.seed,
         code=code_of("deepnull"),
     script:
-        "../scripts/train_fold.py"
+        "../scripts/train_folds.py"
 
 
 rule merge_folds:
-    """Put the out-of-fold predictions together and measure them against the linear model."""
+    """Put the out-of-fold predictions together, measure them against each model, and show what they are made of."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
         predictions=of_folds("parquet"),
         metrics=of_folds("json"),
+        models=of_folds("npz"),
     output:
         prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
@@ -78,7 +80,7 @@ rule merge_folds:
         mem_mb=memory_to_train,
         runtime=runtime_minutes(30),
     params:
-        settings=PLAN.deepnull,
+        settings=deepnull_settings,
         code=code_of("deepnull"),
     script:
         "../scripts/merge_folds.py"

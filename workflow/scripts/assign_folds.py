@@ -11,4 +11,5 @@ with log_to(snakemake.log[0]):
         snakemake.params.folds,
         snakemake.params.seed,
         snakemake.output.folds,
+        fold_file=snakemake.input.fold_file or None,
     )
