@@ -8,15 +8,16 @@ itself). The table goes to docs/deepnull_architectures.md.
 
 from __future__ import annotations
 
-import os
+import argparse
+import json
+import platform
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-# one thread, so that the times can be compared
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
-import numpy as np  # noqa: E402
+import numpy as np
+from threadpoolctl import threadpool_limits
 
 Draw = Callable[[np.random.Generator, int, int], tuple[np.ndarray, np.ndarray]]
 
@@ -194,7 +195,8 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
     fold = assign_folds([f"p{i}" for i in range(case.n)], 5, seed, stratum=stratum)
     began = time.perf_counter()
     how = recipe if isinstance(recipe, str) else Recipe.from_dict(recipe)
-    prediction, each, results = crossfit(x, y, fold, how, seed, trait, model)
+    with threadpool_limits(1):
+        prediction, each, _ = crossfit(x, y, fold, how, seed, trait, model)
     seconds = time.perf_counter() - began
     # r2 for quantitative traits; McFadden's for binary ones, which is on a like scale
     key = "r2" if trait == "quantitative" else "r2_mcfadden"
