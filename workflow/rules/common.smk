@@ -198,6 +198,11 @@ all_predictions = [
     if "deepnull" in s.arms
     for name in ("prediction.parquet", "metrics.json", "deepnull.svg")
 ]
+all_exports = [
+    f"<results>/{s.cohort}/{s.name}/exports/commands.sh"
+    for s in STUDIES
+    if "deepnull" in s.arms
+]
 all_comparisons = [f"<results>/{s.cohort}/{s.name}/comparison.json" for s in BOTH_ARMS]
 all_figures = [
     f"<results>/{s.cohort}/{s.name}/{figure}"

@@ -86,6 +86,61 @@ rule merge_folds:
         "../scripts/merge_folds.py"
 
 
+rule list_passed:
+    """List the IDs of the variants that pass quality control, for other engines."""
+    input:
+        variants="<results>/{cohort}/variants.parquet",
+        qc="<results>/{cohort}/qc/variants.parquet",
+    output:
+        "<results>/{cohort}/qc/passed.txt",
+    log:
+        "<logs>/list_passed/{cohort}.log",
+    benchmark:
+        "<benchmarks>/list_passed/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(30),
+    params:
+        code=code_of("deepnull/exports.py"),
+    script:
+        "../scripts/list_passed.py"
+
+
+rule export_study:
+    """Write phenotype, covariates and prediction for regenie, BOLT-LMM, SAIGE, PLINK 2 and fastGWA, with the command lines."""
+    input:
+        samples="<results>/{cohort}/{study}/samples.parquet",
+        study="<results>/{cohort}/{study}/study.json",
+        prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/qc/passed.txt",
+    output:
+        phenotype="<results>/{cohort}/{study}/exports/phenotype.txt",
+        covariates="<results>/{cohort}/{study}/exports/covariates.txt",
+        people="<results>/{cohort}/{study}/exports/people.txt",
+        saige="<results>/{cohort}/{study}/exports/saige.txt",
+        gcta_phenotype="<results>/{cohort}/{study}/exports/gcta.phen",
+        gcta_covariates="<results>/{cohort}/{study}/exports/gcta.qcovar",
+        commands="<results>/{cohort}/{study}/exports/commands.sh",
+    log:
+        "<logs>/export_study/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/export_study/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_samples,
+        runtime=runtime_minutes(30),
+    params:
+        code=code_of("deepnull/exports.py"),
+    script:
+        "../scripts/export_study.py"
+
+
 rule plot_deepnull:
     """Draw the training curves and the accuracy of the prediction against the linear model."""
     input:
