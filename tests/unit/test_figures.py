@@ -8,11 +8,14 @@ import pytest
 from test_results import compare, prepare
 
 from deepnull_gwas.report.arms import plot_arms
+from deepnull_gwas.report.batch import plot_batch
 from deepnull_gwas.report.deepnull import plot_deepnull
 from deepnull_gwas.report.manhattan import plot_manhattan, thin
+from deepnull_gwas.report.miami import plot_miami
 from deepnull_gwas.report.qc import plot_qc
 from deepnull_gwas.report.qq import confidence_band, plot_qq, ranks_shown
 from deepnull_gwas.report.structure import plot_pcs, plot_scree
+from deepnull_gwas.results.compare import compare_batch
 from deepnull_gwas.tables import write_json, write_parquet, write_tsv
 
 SETTINGS = {"genome_wide": 5e-8, "suggestive": 1e-5, "top_loci_labelled": 10}
@@ -41,6 +44,14 @@ def test_figures_of_a_study(tmp_path, failed):
     twice(lambda out: plot_manhattan(sumstats, leads, study, SETTINGS, out), tmp_path)
     twice(lambda out: plot_manhattan({"baseline": sumstats["baseline"]}, leads, study, SETTINGS, out), tmp_path)
     twice(lambda out: plot_arms(*sumstats.values(), study, folder / "comparison.json", SETTINGS, out), tmp_path)
+    twice(lambda out: plot_miami(*sumstats.values(), folder / "comparison.tsv", study, SETTINGS, out), tmp_path)
+    compare_batch([folder / "comparison.json"], tmp_path / "batch.tsv")
+    row = pd.read_csv(tmp_path / "batch.tsv", sep="\t").iloc[0]
+    assert row["study"] == "s"
+    assert row["status"] == ("failed" if failed else "ok")
+    twice(lambda out: plot_batch(tmp_path / "batch.tsv", out), tmp_path)
+    compare_batch([], tmp_path / "none.tsv")
+    twice(lambda out: plot_batch(tmp_path / "none.tsv", out), tmp_path)
 
 
 def test_confidence_band_covers_the_null():

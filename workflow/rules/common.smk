@@ -152,6 +152,15 @@ def predictions_of_batch(wildcards):
     ]
 
 
+def comparisons_of_batch(wildcards):
+    """Name the comparisons of the batch's studies that have both arms."""
+    return [
+        f"<results>/{wildcards.cohort}/{study.name}/comparison.json"
+        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
+        if len(study.arms) == 2
+    ]
+
+
 def chunks_of_study(wildcards):
     """Name the association tables that hold a study, in order."""
     batch = PLAN.study(wildcards.cohort, wildcards.study).batch
@@ -208,7 +217,15 @@ all_figures = [
     f"<results>/{s.cohort}/{s.name}/{figure}"
     for s in STUDIES
     for figure in ("qq.svg", "manhattan.svg")
-] + [f"<results>/{s.cohort}/{s.name}/arms.svg" for s in BOTH_ARMS]
+]
+all_figures += [
+    f"<results>/{s.cohort}/{s.name}/{figure}"
+    for s in BOTH_ARMS
+    for figure in ("arms.svg", "miami.svg")
+]
+all_figures += sorted(
+    {f"<results>/{s.cohort}/associations/{s.batch}/comparison.svg" for s in BOTH_ARMS}
+)
 one_chunk_of_each_batch = [
     f"<results>/{cohort}/associations/{batch}/0.parquet"
     for cohort in PLAN.cohorts
