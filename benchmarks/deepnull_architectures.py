@@ -193,11 +193,11 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
     trait = "quantitative" if case.prevalence is None else "binary"
     stratum = None if case.prevalence is None else y.astype(int)
     fold = assign_folds([f"p{i}" for i in range(case.n)], 5, seed, stratum=stratum)
-    began = time.perf_counter()
+    began = time.process_time()
     how = recipe if isinstance(recipe, str) else Recipe.from_dict(recipe)
     with threadpool_limits(1):
         prediction, each, _ = crossfit(x, y, fold, how, seed, trait, model)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     # r2 for quantitative traits; McFadden's for binary ones, which is on a like scale
     key = "r2" if trait == "quantitative" else "r2_mcfadden"
     values = {"best": truth, "prediction": prediction, **each}
@@ -212,7 +212,7 @@ def table(rows: list[dict]) -> list[str]:
     """Give one line of Markdown for each case: means over replicates."""
     models = ["best", "linear", "second_order", "splines", "trees", "network", "prediction"]
     heads = ["best possible", "linear", "second order", "splines", "trees", "network", "**auto**"]
-    lines = ["| case | n | covariates | " + " | ".join(heads) + " | auto, share of best | seconds |"]
+    lines = ["| case | n | covariates | " + " | ".join(heads) + " | auto, share of best | CPU seconds |"]
     lines.append("| --- " * (len(heads) + 5) + "|")
     for name in dict.fromkeys(r["case"] for r in rows):
         own, case = [r for r in rows if r["case"] == name], CASES[name]
