@@ -381,6 +381,13 @@ def test_steps_from_files_to_files(tmp_path):
     assert metrics["status"] == "ok"
     np.testing.assert_array_equal(prediction["sample_index"], frame["sample_index"])
     assert prediction["prediction"].notna().all()
+    linear = pd.concat([read_parquet(tmp_path / f"fold_{f}.parquet") for f in range(3)]).set_index("sample_index")[
+        "by_linear"
+    ]
+    # the covariate is what the prediction adds to the linear model
+    np.testing.assert_allclose(
+        prediction["prediction"] + linear.loc[prediction["sample_index"]].to_numpy(), prediction["phenotype_prediction"]
+    )
     assert set(metrics["models"]) == set(MODELS)
     assert [c["name"] for c in metrics["dependence"]["covariates"]] == list("abcde")
     assert sum(b["people"] for b in metrics["calibration"]) == len(frame)
@@ -390,7 +397,7 @@ def test_steps_from_files_to_files(tmp_path):
     rows = prediction["fold"] == 1
     np.testing.assert_array_equal(
         model.predict(frame.loc[rows.to_numpy(), [f"cov_{c}" for c in "abcde"]].to_numpy()),
-        prediction.loc[rows, "prediction"],
+        prediction.loc[rows, "phenotype_prediction"],
     )
 
 
@@ -476,3 +483,10 @@ def test_the_original_recipe_raises_where_the_original_goes_wrong():
     x = rng.normal(size=(3075, 2))
     with pytest.raises(StudyFailure, match="leave one in the last batch"):
         fit_original(x, x[:, 0], np.repeat([0, 1, 2], 1025), 1, 3, ["a", "b"], "quantitative", 1, epochs=1)
+
+
+def test_where_only_the_linear_model_helps_the_covariate_is_nothing(tmp_path):
+    study_files(tmp_path)
+    _, prediction = all_steps(tmp_path, SETTINGS | {"model": "linear", "compare": False})
+    assert (prediction["prediction"] == 0).all()
+    assert prediction["phenotype_prediction"].std() > 0

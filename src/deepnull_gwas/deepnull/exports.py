@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from deepnull_gwas.tables import atomic_path, read_json, read_parquet
@@ -67,7 +68,10 @@ def export_study(
         raise ValueError(f"{prediction}: other people than {samples}")
     ids = pd.DataFrame({"FID": people["fid"], "IID": people["iid"]})
     covariates = pd.concat([ids, people[list(names)].rename(columns=names)], axis=1)
-    covariates[COLUMN] = values["prediction"].to_numpy()
+    # a constant would be refused by the engines
+    useful = failed or bool(np.ptp(values["prediction"].to_numpy()) > 0)
+    if useful:
+        covariates[COLUMN] = values["prediction"].to_numpy()
     binary = info["trait"] == "binary"
     phenotype = ids.assign(PHENOTYPE=people["phenotype"].astype(int) if binary else people["phenotype"])
     tables = {
@@ -85,7 +89,8 @@ def export_study(
             )
     with atomic_path(out / "commands.sh") as temporary:
         temporary.write_text(
-            commands(info, [*names.values(), COLUMN], filesets, passed_variants, out, failed), encoding="utf-8"
+            commands(info, [*names.values(), *([COLUMN] if useful else [])], filesets, passed_variants, out, failed),
+            encoding="utf-8",
         )
 
 
@@ -142,9 +147,11 @@ def commands(
         "#!/bin/sh",
         title.rstrip(),
         "# Run where the workflow was run. The effect allele of this workflow is A1 of the .bim; each block says what its engine reports.",
-        f"# The covariate {COLUMN} is the out-of-fold prediction"
+        f"# The covariate {COLUMN} is what the out-of-fold prediction adds to the linear model"
         + (" (a logit)." if binary else ".")
-        + " Leave it out for the baseline.",
+        + " Leave it out for the baseline."
+        if COLUMN in covariates
+        else f"# Nothing but the linear model helps to predict this phenotype: there is no covariate {COLUMN}, and the arms are equal.",
         "# Never fit it again in the same people: it must be the prediction of people whom the model has not seen.",
         "set -eu",
         f"EXPORTS={shlex.quote(str(folder))}",

@@ -35,7 +35,12 @@ FOLD = [
 PREDICTION = [
     Column("sample_index", "int64", "row of the .fam"),
     Column("fold", "int32", "fold that the person is in"),
-    Column("prediction", "float64", "out-of-fold DeepNull prediction; a logit for binary traits"),
+    Column(
+        "prediction",
+        "float64",
+        "covariate of the deepnull arm: what the out-of-fold prediction adds to the out-of-fold linear model (binary: logits)",
+    ),
+    Column("phenotype_prediction", "float64", "the out-of-fold prediction itself; a logit for binary traits"),
 ]
 
 
@@ -294,8 +299,15 @@ def merge_folds(
     settings
         As for :func:`train_folds`.
     out_prediction, out_metrics
-        prediction.parquet (one row an analysed person) and metrics.json: pooled and per-fold measures of the prediction and of each model,
+        prediction.parquet (one row an analysed person; see Notes) and metrics.json: pooled and per-fold measures of the prediction and of each model,
         their weights, calibration, partial dependence.
+
+    Notes
+    -----
+    The covariate of the deepnull arm is the prediction less the linear model that was cross-fitted beside it. The association has the linear
+    covariates anyway, so nothing is lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes,
+    and as a covariate these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x covariates / n of every
+    chi-square, just where the truth is linear. Where nothing but the linear model helps, the covariate is 0 and the arms are equal.
     """
     info = read_json(study)
     heads = [read_json(path) for path in metrics]
@@ -364,14 +376,17 @@ def merge_folds(
         "dependence": dependence(fitted, x, heads[0]["covariates"]),
     }
     logger.info("out of fold, pooled: %s; by model: %s", summary["deepnull"], pooled)
-    if heads[0]["model"] == ORIGINAL and trait == "binary":
-        # the original's covariate is the probability
-        prediction = 1 / (1 + np.exp(-prediction))
+    if heads[0]["model"] == ORIGINAL:
+        # the original's covariate is the prediction itself, for binary traits the probability
+        covariate = 1 / (1 + np.exp(-prediction)) if trait == "binary" else prediction
+    else:
+        covariate = prediction - together["by_linear"].to_numpy()
     frame = pd.DataFrame(
         {
             "sample_index": people["sample_index"].to_numpy(np.int64),
             "fold": parts["fold"].to_numpy(np.int32),
-            "prediction": prediction,
+            "prediction": covariate,
+            "phenotype_prediction": prediction,
         }
     )
     write_parquet(frame, out_prediction, PREDICTION)
