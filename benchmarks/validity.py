@@ -1,4 +1,4 @@
-"""Calibration and power of the arms on simulated cohorts with real linkage disequilibrium, through the whole workflow.
+"""Calibration and power of the arms on simulated cohorts with linkage disequilibrium of a coalescent simulation, through the whole workflow.
 
 Phenotypes without any genetic effect give type I error and lambda; phenotypes with known causal variants give power and chi-squares, which are
 compared with the theory (1 - R2 linear) / (1 - R2 DeepNull). A third arm, `oracle`, has the true covariate effect as a covariate. Writes
@@ -80,7 +80,9 @@ def configure(
 
 def effective_tests(results: Path, ids: set[str]) -> float:
     """Give the effective number of independent tests among variants: blocks of 500, m^2 / sum of r^2 each (less what chance adds to r^2)."""
-    fileset = Fileset.from_index(results / "genotypes.json")
+    # the paths in genotypes.json are relative to the folder in which the workflow ran
+    prefixes = [str(results.parent.parent / prefix) for prefix in read_json(results / "genotypes.json")["filesets"]]
+    fileset = Fileset(prefixes)
     keep = read_parquet(results / "variants.parquet")["id"].isin(ids).to_numpy()
     total = 0.0
     for start in range(0, fileset.n_variants, 500):
@@ -140,8 +142,8 @@ def write(found: dict, arguments: argparse.Namespace, docs: Path) -> None:
     lines = [
         "# Calibration and power",
         "",
-        "Made by `make validity` (`benchmarks/validity.py`), which runs the whole workflow on a simulated cohort with real linkage disequilibrium: "
-        f"{arguments.people:,} people, {variants:,} variants tested (effectively {tests:,.0f} independent tests), {arguments.replicates} phenotypes of each kind, seed "
+        "Made by `make validity` (`benchmarks/validity.py`), which runs the whole workflow on a simulated cohort with linkage disequilibrium of a coalescent simulation: "
+        f"{arguments.people:,} people, {variants:,} variants tested (effectively {tests:,.0f} independent tests), {arguments.replicates} phenotype(s) of each kind, seed "
         f"{arguments.seed}. `oracle` has the true covariate effect as a covariate: what a perfect prediction would give.",
         "",
         "## Type I error",
