@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup demo test test-long bench lint format validator tools lock clean help
+.PHONY: setup demo test test-long bench bench-deepnull validity lint format validator tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -51,6 +51,13 @@ tools: ## install the other tools that tests compare with (Debian or Ubuntu, as 
 
 lock: $(READY) ## renew requirements.lock from pyproject.toml
 	sh scripts/lock.sh
+
+bench-deepnull: $(READY) ## measure the DeepNull models on simulated architectures (about 15 minutes on one core)
+	$(BIN)/python benchmarks/deepnull_architectures.py
+	$(BIN)/python benchmarks/deepnull_architectures.py --ablation --cases published_4k,entangled_20k,linear_4k
+
+validity: $(READY) ## measure calibration and power through the whole workflow, and write docs/validity.md (minutes)
+	$(BIN)/python benchmarks/validity.py --cores $(CORES)
 
 clean: ## remove what the demo and the tests made (the virtual environment stays)
 	rm -rf results logs benchmarks/output .snakemake .pytest_cache .hypothesis

@@ -45,6 +45,12 @@ rule predictions:
         all_predictions,
 
 
+rule exports:
+    """Files and command lines for other engines (regenie, BOLT-LMM, SAIGE, PLINK 2, fastGWA), for each study with the deepnull arm."""
+    input:
+        all_exports,
+
+
 rule associations:
     """Summary statistics of every study and arm."""
     input:

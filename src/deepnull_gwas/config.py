@@ -92,6 +92,17 @@ class Study:
     include: str | None = None
     pcs: int = 0
     arms: tuple[str, ...] = ("baseline", "deepnull")
+    model: str | None = None
+    deepnull_covariates: tuple[str, ...] | None = None
+
+    def deepnull_settings(self) -> dict[str, Any]:
+        """Give what the study's prediction has of its own, to put over the config's ``deepnull`` section."""
+        own: dict[str, Any] = {}
+        if self.model is not None:
+            own["model"] = self.model
+        if self.deepnull_covariates is not None:
+            own["covariates"] = list(self.deepnull_covariates)
+        return own
 
     def settings(self) -> dict[str, Any]:
         """Give what the study's own steps depend on, as JSON can hold it (not its batch, nor its arms)."""
@@ -596,6 +607,12 @@ def _check_rows(
                 yield (
                     f"{where}, column categorical_covariates: '{name}' is not among the covariates ({', '.join(covariates) or 'none'}); "
                     f"list it in both columns{nearest(name, covariates)}"
+                )
+        for name in _list(row.get("deepnull_covariates")):
+            if name not in covariates:
+                yield (
+                    f"{where}, column deepnull_covariates: '{name}' is not among the covariates ({', '.join(covariates) or 'none'}); what feeds the "
+                    f"prediction must be in the association too{nearest(name, covariates)}"
                 )
         if row.get("phenotype") in covariates:
             yield f"{where}, column covariates: '{row['phenotype']}' is the phenotype itself"

@@ -411,3 +411,20 @@ def test_everything_that_is_wrong_comes_at_once(load):
         "row 3, column study: study 's'",
     ):
         assert any(part in p for p in found), (part, found)
+
+
+def test_what_predicts_is_the_configs_or_the_studys(load):
+    config = load(ROW | {"study": "a"}, ROW | {"study": "b", "model": "splines", "deepnull_covariates": "age"})
+    assert config.deepnull["model"] == "auto"
+    assert config.study("c", "a").deepnull_settings() == {}
+    assert config.study("c", "b").deepnull_settings() == {"model": "splines", "covariates": ["age"]}
+    assert "model" not in config.study("c", "b").settings(), "another model must not assemble the study again"
+    assert load(deepnull={"recipe": "original"}).deepnull["recipe"] == "original"
+    assert load(deepnull={"recipe": {"ensemble": 8}}).deepnull["recipe"]["start"] == "splines"
+    (found,) = problems(load, deepnull={"recipe": "orignal"})
+    assert "deepnull.recipe" in found
+    assert "did you mean 'original'" in found
+    (found,) = problems(load, ROW | {"deepnull_covariates": "aeg"})
+    assert "column deepnull_covariates: 'aeg' is not among the covariates (age)" in found
+    (found,) = problems(load, ROW | {"model": "spline"})
+    assert "did you mean 'splines'" in found

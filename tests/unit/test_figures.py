@@ -8,11 +8,14 @@ import pytest
 from test_results import compare, prepare
 
 from deepnull_gwas.report.arms import plot_arms
+from deepnull_gwas.report.batch import plot_batch
 from deepnull_gwas.report.deepnull import plot_deepnull
 from deepnull_gwas.report.manhattan import plot_manhattan, thin
+from deepnull_gwas.report.miami import plot_miami
 from deepnull_gwas.report.qc import plot_qc
 from deepnull_gwas.report.qq import confidence_band, plot_qq, ranks_shown
 from deepnull_gwas.report.structure import plot_loadings, plot_pcs, plot_scree, plot_stratification
+from deepnull_gwas.results.compare import compare_batch
 from deepnull_gwas.tables import write_json, write_parquet, write_tsv
 
 SETTINGS = {"genome_wide": 5e-8, "suggestive": 1e-5, "top_loci_labelled": 10}
@@ -41,6 +44,14 @@ def test_figures_of_a_study(tmp_path, failed):
     twice(lambda out: plot_manhattan(sumstats, leads, study, SETTINGS, out), tmp_path)
     twice(lambda out: plot_manhattan({"baseline": sumstats["baseline"]}, leads, study, SETTINGS, out), tmp_path)
     twice(lambda out: plot_arms(*sumstats.values(), study, folder / "comparison.json", SETTINGS, out), tmp_path)
+    twice(lambda out: plot_miami(*sumstats.values(), folder / "comparison.tsv", study, SETTINGS, out), tmp_path)
+    compare_batch([folder / "comparison.json"], tmp_path / "batch.tsv")
+    row = pd.read_csv(tmp_path / "batch.tsv", sep="\t").iloc[0]
+    assert row["study"] == "s"
+    assert row["status"] == ("failed" if failed else "ok")
+    twice(lambda out: plot_batch(tmp_path / "batch.tsv", out), tmp_path)
+    compare_batch([], tmp_path / "none.tsv")
+    twice(lambda out: plot_batch(tmp_path / "none.tsv", out), tmp_path)
 
 
 def test_confidence_band_covers_the_null():
@@ -130,14 +141,36 @@ def test_figure_of_the_prediction(tmp_path, status):
     fold = {
         "fold": 0,
         "status": "ok",
-        "weight": 0.5,
-        "epochs": [{"epoch": e, "train": 1 / (e + 1), "validation": 1.0} for e in range(4)],
+        "epochs": [{"epoch": e, "train": 1 / e if e else None, "validation": 1.0} for e in range(4)],
     }
     metrics = METRICS | {
         "status": status,
-        "stage": "train_fold",
+        "stage": "train_folds",
         "reason": "no cases",
-        "folds": [{"fold": 0, "weight": 0.5, "linear": {"r2": 0.1}, "deepnull": {"r2": 0.2}}],
+        "model": "auto",
+        "models": {"linear": {"r2": 0.1}, "trees": {"r2": 0.15}},
+        "folds": [
+            {
+                "fold": 0,
+                "weights": {"trees": 0.5},
+                "models": {"linear": {"r2": 0.1}, "trees": {"r2": 0.15}},
+                "deepnull": {"r2": 0.2},
+            }
+        ],
+        "calibration": [{"people": 5, "predicted": v, "observed": v + 0.1} for v in (0.0, 1.0)],
+        "dependence": {
+            "covariates": [
+                {"name": "age", "values": list(range(9)), "prediction": [0.1 * v for v in range(9)]},
+                {"name": "sex", "values": [1, 2], "prediction": [-0.1, 0.1]},
+            ],
+            "interaction": {
+                "names": ["age", "sex"],
+                "values": [[1, 2, 3], [1, 2]],
+                "prediction": [[0.1, -0.1], [0.0, 0.0], [-0.1, 0.1]],
+                "share": 0.2,
+                "variance": 0.01,
+            },
+        },
     }
     write_json(fold, tmp_path / "f.json")
     write_json(metrics, tmp_path / "m.json")

@@ -154,6 +154,19 @@ def of_folds(suffix):
     return files
 
 
+def folds_as_output(suffix):
+    """Name one file a fold, as outputs of a study."""
+    return [
+        f"<results>/{{cohort}}/{{study}}/deepnull/fold_{fold}.{suffix}"
+        for fold in range(PLAN.deepnull["folds"])
+    ]
+
+
+def fold_file(wildcards):
+    """Name the user's own table of folds, if there is one."""
+    return PLAN.deepnull["fold_file"] or []
+
+
 def files_of_batch(name):
     """Give the function that names one file a study of the batch."""
 
@@ -172,6 +185,15 @@ def predictions_of_batch(wildcards):
         f"<results>/{wildcards.cohort}/{study.name}/deepnull/prediction.parquet"
         for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
         if "deepnull" in study.arms
+    ]
+
+
+def comparisons_of_batch(wildcards):
+    """Name the comparisons of the batch's studies that have both arms."""
+    return [
+        f"<results>/{wildcards.cohort}/{study.name}/comparison.json"
+        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
+        if len(study.arms) == 2
     ]
 
 
@@ -221,12 +243,25 @@ all_predictions = [
     if "deepnull" in s.arms
     for name in ("prediction.parquet", "metrics.json", "deepnull.svg")
 ]
+all_exports = [
+    f"<results>/{s.cohort}/{s.name}/exports/commands.sh"
+    for s in STUDIES
+    if "deepnull" in s.arms
+]
 all_comparisons = [f"<results>/{s.cohort}/{s.name}/comparison.json" for s in BOTH_ARMS]
 all_figures = [
     f"<results>/{s.cohort}/{s.name}/{figure}"
     for s in STUDIES
     for figure in ("qq.svg", "manhattan.svg")
-] + [f"<results>/{s.cohort}/{s.name}/arms.svg" for s in BOTH_ARMS]
+]
+all_figures += [
+    f"<results>/{s.cohort}/{s.name}/{figure}"
+    for s in BOTH_ARMS
+    for figure in ("arms.svg", "miami.svg")
+]
+all_figures += sorted(
+    {f"<results>/{s.cohort}/associations/{s.batch}/comparison.svg" for s in BOTH_ARMS}
+)
 one_chunk_of_each_batch = [
     f"<results>/{cohort}/associations/{batch}/0.parquet"
     for cohort in PLAN.cohorts
@@ -280,6 +315,12 @@ def association_settings(wildcards):
         k: v for k, v in PLAN.association.items() if k not in ("chunks", "threads")
     }
     return settings | {"genome_build": PLAN.cohorts[wildcards.cohort].genome_build}
+
+
+def deepnull_settings(wildcards):
+    """Give the settings of the prediction, the study's own put over the config's."""
+    study = PLAN.study(wildcards.cohort, wildcards.study)
+    return PLAN.deepnull | study.deepnull_settings()
 
 
 def settings_of_study(wildcards):
@@ -375,8 +416,8 @@ def memory_of_pca(wildcards, input, attempt):
 
 
 def memory_to_train(wildcards, input, attempt):
-    """Estimate: torch itself, and the covariates as float32 with their activations (50 times their size)."""
-    return with_attempt(1500 + 50 * input.size_mb, attempt)
+    """Estimate: torch itself, and the covariates with their curves, products and activations (150 times their size)."""
+    return with_attempt(1500 + 150 * input.size_mb, attempt)
 
 
 def memory_to_associate(wildcards, input, attempt):

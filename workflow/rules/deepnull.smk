@@ -9,6 +9,7 @@ rule assign_folds:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
         families=structure_of_cohort("families.parquet"),
+        fold_file=fold_file,
     output:
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
     log:
@@ -29,42 +30,43 @@ rule assign_folds:
         "../scripts/assign_folds.py"
 
 
-rule train_fold:
-    """Train the network that predicts one fold's people, without ever seeing them."""
+rule train_folds:
+    """Fit the models that predict each fold's people, without ever seeing them. One job for all folds."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
     output:
-        prediction="<results>/{cohort}/{study}/deepnull/fold_{fold}.parquet",
-        metrics="<results>/{cohort}/{study}/deepnull/fold_{fold}.json",
-        model="<results>/{cohort}/{study}/deepnull/fold_{fold}.npz",
+        predictions=folds_as_output("parquet"),
+        metrics=folds_as_output("json"),
+        models=folds_as_output("npz"),
     log:
-        "<logs>/train_fold/{cohort}/{study}/{fold}.log",
+        "<logs>/train_folds/{cohort}/{study}.log",
     benchmark:
-        "<benchmarks>/train_fold/{cohort}/{study}/{fold}.tsv"
+        "<benchmarks>/train_folds/{cohort}/{study}.tsv"
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
         mem_mb=memory_to_train,
-        runtime=runtime_minutes(120),
+        runtime=runtime_minutes(240),
     params:
-        settings=PLAN.deepnull,
+        settings=deepnull_settings,
         seed=PLAN.seed,
         code=code_of("deepnull"),
     script:
-        "../scripts/train_fold.py"
+        "../scripts/train_folds.py"
 
 
 rule merge_folds:
-    """Put the out-of-fold predictions together and measure them against the linear model."""
+    """Put the out-of-fold predictions together, measure them against each model, and show what they are made of."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
         predictions=of_folds("parquet"),
         metrics=of_folds("json"),
+        models=of_folds("npz"),
     output:
         prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
@@ -79,10 +81,65 @@ rule merge_folds:
         mem_mb=memory_to_train,
         runtime=runtime_minutes(30),
     params:
-        settings=PLAN.deepnull,
+        settings=deepnull_settings,
         code=code_of("deepnull"),
     script:
         "../scripts/merge_folds.py"
+
+
+rule list_passed:
+    """List the IDs of the variants that pass quality control, for other engines."""
+    input:
+        variants="<results>/{cohort}/variants.parquet",
+        qc="<results>/{cohort}/qc/variants.parquet",
+    output:
+        "<results>/{cohort}/qc/passed.txt",
+    log:
+        "<logs>/list_passed/{cohort}.log",
+    benchmark:
+        "<benchmarks>/list_passed/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(30),
+    params:
+        code=code_of("deepnull/exports.py"),
+    script:
+        "../scripts/list_passed.py"
+
+
+rule export_study:
+    """Write phenotype, covariates and prediction for regenie, BOLT-LMM, SAIGE, PLINK 2 and fastGWA, with the command lines."""
+    input:
+        samples="<results>/{cohort}/{study}/samples.parquet",
+        study="<results>/{cohort}/{study}/study.json",
+        prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/qc/passed.txt",
+    output:
+        phenotype="<results>/{cohort}/{study}/exports/phenotype.txt",
+        covariates="<results>/{cohort}/{study}/exports/covariates.txt",
+        people="<results>/{cohort}/{study}/exports/people.txt",
+        saige="<results>/{cohort}/{study}/exports/saige.txt",
+        gcta_phenotype="<results>/{cohort}/{study}/exports/gcta.phen",
+        gcta_covariates="<results>/{cohort}/{study}/exports/gcta.qcovar",
+        commands="<results>/{cohort}/{study}/exports/commands.sh",
+    log:
+        "<logs>/export_study/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/export_study/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_samples,
+        runtime=runtime_minutes(30),
+    params:
+        code=code_of("deepnull/exports.py"),
+    script:
+        "../scripts/export_study.py"
 
 
 rule plot_deepnull:

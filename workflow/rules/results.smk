@@ -175,3 +175,66 @@ rule plot_arms:
         code=code_of("report"),
     script:
         "../scripts/plot_arms.py"
+
+
+rule plot_miami:
+    """Draw both arms along the genome, mirrored, with the loci gained and lost marked."""
+    input:
+        unpack(sumstats_of_arms),
+        study="<results>/{cohort}/{study}/study.json",
+        loci="<results>/{cohort}/{study}/comparison.tsv",
+    output:
+        report(
+            "<results>/{cohort}/{study}/miami.svg",
+            caption="../report/miami.rst",
+            category="{cohort}: {study}",
+            labels={"what": "Miami plot"},
+        ),
+    log:
+        "<logs>/plot_miami/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/plot_miami/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_variants,
+        runtime=runtime_minutes(60),
+    params:
+        settings=PLAN.report,
+        code=code_of("report"),
+    script:
+        "../scripts/plot_miami.py"
+
+
+rule compare_batch:
+    """Put what DeepNull bought in each study of a batch in one table and one figure."""
+    input:
+        comparisons_of_batch,
+    output:
+        table=report(
+            "<results>/{cohort}/associations/{batch}/comparison.tsv",
+            caption="../report/batch.rst",
+            category="{cohort}: cohort",
+            labels={"what": "baseline against DeepNull, batch {batch}: table"},
+        ),
+        figure=report(
+            "<results>/{cohort}/associations/{batch}/comparison.svg",
+            caption="../report/batch.rst",
+            category="{cohort}: cohort",
+            labels={"what": "baseline against DeepNull, batch {batch}"},
+        ),
+    log:
+        "<logs>/compare_batch/{cohort}/{batch}.log",
+    benchmark:
+        "<benchmarks>/compare_batch/{cohort}/{batch}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=runtime_minutes(10),
+    params:
+        code=code_of("results/compare.py", "report/batch.py", "report/style.py"),
+    script:
+        "../scripts/compare_batch.py"

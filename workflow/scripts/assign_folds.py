@@ -12,4 +12,5 @@ with log_to(snakemake.log[0]):
         snakemake.params.seed,
         snakemake.output.folds,
         families=snakemake.input.families or None,
+        fold_file=snakemake.input.fold_file or None,
     )

@@ -11,6 +11,8 @@ with log_to(snakemake.log[0]):
         snakemake.input.folds,
         snakemake.input.predictions,
         snakemake.input.metrics,
+        snakemake.input.models,
+        snakemake.params.settings,
         snakemake.output.prediction,
         snakemake.output.metrics,
     )

@@ -1,39 +1,52 @@
-"""Cross-fitting: each person is predicted by the model that never saw their fold."""
+"""Cross-fitting: each person is predicted by models that never saw their fold."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from deepnull_gwas.deepnull.folds import derive_seed, roles
+from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.metrics import measure
-from deepnull_gwas.deepnull.recipe import Recipe
-from deepnull_gwas.deepnull.training import FoldModel, fit_fold
+from deepnull_gwas.deepnull.models import FoldModel, fit_fold
+from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
+
+#: Parts that the people outside a fold are taken in, at most.
+MAX_PARTS = 5
 
 
 @dataclass
 class FoldResult:
-    """What one fold's model came to.
+    """What one fold's models came to.
 
     Attributes
     ----------
     rows
-        Rows that it predicts.
-    prediction, linear
-        Their predictions by the model and by the linear model fitted on the same training part (binary: logits).
+        Rows that they predict.
+    prediction
+        Their predictions (binary: logits).
+    each
+        The same by each model.
     model
-        The model.
+        The models.
     history
-        See :func:`deepnull_gwas.deepnull.training.fit_fold`, with ``metrics`` and ``metrics_linear`` on the predicted people.
+        See :func:`deepnull_gwas.deepnull.models.fit_fold`, with ``people`` and, on the predicted people, ``metrics`` of the prediction and of
+        each model.
     """
 
     rows: np.ndarray
     prediction: np.ndarray
-    linear: np.ndarray
+    each: dict[str, np.ndarray]
     model: FoldModel
     history: dict[str, Any]
+
+
+def parts_of(fold: np.ndarray, evaluated: int, k: int) -> np.ndarray:
+    """Give the part of each person outside the evaluated fold: the other folds in their order from the evaluated one on, in at most ``MAX_PARTS``."""
+    place = (fold[fold != evaluated] - evaluated - 1) % k
+    return place * min(k - 1, MAX_PARTS) // (k - 1)
 
 
 def crossfit_fold(
@@ -42,13 +55,15 @@ def crossfit_fold(
     fold: np.ndarray,
     evaluated: int,
     k: int,
-    columns: list[str],
+    columns: Sequence[str],
     trait: str,
-    recipe: Recipe,
+    recipe: Recipe | str,
     seed: int,
     device: str = "cpu",
+    model: str = "auto",
+    compare: bool = True,
 ) -> FoldResult:
-    """Train the model that predicts one fold, and predict it.
+    """Fit the models that predict one fold, and predict it.
 
     Parameters
     ----------
@@ -57,42 +72,58 @@ def crossfit_fold(
     fold
         int[n].
     evaluated
-        The fold to predict; fold ``evaluated - 1`` (mod k) validates, the others train.
+        The fold to predict; nothing of its people enters.
     k
         Number of folds.
-    columns, trait, recipe, device
-        See :func:`~deepnull_gwas.deepnull.training.fit_fold`.
+    columns, trait, recipe, device, model, compare
+        See :func:`~deepnull_gwas.deepnull.models.fit_fold`; recipe ``original`` repeats the original DeepNull instead.
     seed
         Seed of this fold.
     """
-    train, validation, evaluation = roles(fold, evaluated, k)
-    model, history = fit_fold(x[train], y[train], x[validation], y[validation], columns, trait, recipe, seed, device)
-    prediction, linear = model.predict(x[evaluation]), model.predict_linear(x[evaluation])
-    history["people"] = {
-        "train": int(train.sum()),
-        "validation": int(validation.sum()),
-        "evaluation": int(evaluation.sum()),
-    }
-    history["metrics"] = measure(y[evaluation], prediction, trait)
-    history["metrics_linear"] = measure(y[evaluation], linear, trait)
-    return FoldResult(np.flatnonzero(evaluation), prediction, linear, model, history)
+    outside = fold != evaluated
+    if recipe == ORIGINAL:
+        from deepnull_gwas.deepnull.original import fit_original
+
+        fitted, history = fit_original(x, y, fold, evaluated, k, columns, trait, seed, device)
+    else:
+        part = parts_of(fold, evaluated, k)
+        fitted, history = fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, device, model, compare)
+    rows = np.flatnonzero(~outside)
+    each = fitted.predict_all(x[rows])
+    prediction = fitted.combine(each)
+    history["people"] = {"outside": int(outside.sum()), "evaluation": len(rows)}
+    history["metrics"] = measure(y[rows], prediction, trait)
+    history["metrics_of"] = {name: measure(y[rows], values, trait) for name, values in each.items()}
+    return FoldResult(rows, prediction, each, fitted, history)
 
 
 def crossfit(
-    x: np.ndarray, y: np.ndarray, fold: np.ndarray, recipe: Recipe, seed: int, trait: str = "quantitative"
-) -> tuple[np.ndarray, np.ndarray, list[dict[str, Any]]]:
+    x: np.ndarray,
+    y: np.ndarray,
+    fold: np.ndarray,
+    recipe: Recipe | str,
+    seed: int,
+    trait: str = "quantitative",
+    model: str = "auto",
+    compare: bool = True,
+    columns: Sequence[str] | None = None,
+    device: str = "cpu",
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[FoldResult]]:
     """Predict everybody out of fold.
 
     Returns
     -------
-    Predictions by network and by linear model, float64[n] each, and one history a fold.
+    The prediction, float64[n]; the same by each model; and the results of the folds.
     """
     k = int(fold.max()) + 1
-    prediction, linear = np.full(len(y), np.nan), np.full(len(y), np.nan)
-    histories = []
-    columns = [f"x{j}" for j in range(x.shape[1])]
+    prediction, each = np.full(len(y), np.nan), {}
+    results = []
+    columns = [f"x{j}" for j in range(x.shape[1])] if columns is None else columns
     for evaluated in range(k):
-        result = crossfit_fold(x, y, fold, evaluated, k, columns, trait, recipe, derive_seed(seed, evaluated))
-        prediction[result.rows], linear[result.rows] = result.prediction, result.linear
-        histories.append(result.history)
-    return prediction, linear, histories
+        own = derive_seed(seed, evaluated)
+        result = crossfit_fold(x, y, fold, evaluated, k, columns, trait, recipe, own, device, model, compare)
+        prediction[result.rows] = result.prediction
+        for name, values in result.each.items():
+            each.setdefault(name, np.full(len(y), np.nan))[result.rows] = values
+        results.append(result)
+    return prediction, each, results

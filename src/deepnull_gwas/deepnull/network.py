@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class DeepNull(nn.Module):
     """Several networks of one shape side by side, evaluated as one batched product.
 
-    covariates -> hidden layers (SiLU) -> 1, plus a linear path on the same covariates, summed. The last hidden-to-output weights start at zero, so
-    that training starts exactly at the linear path.
+    covariates -> hidden layers (SiLU) -> 1, plus a linear path on the same covariates, summed. The last hidden-to-output weights and the linear
+    path start at zero: training starts at whatever prediction the output is added to.
 
     Parameters
     ----------
@@ -22,21 +22,11 @@ class DeepNull(nn.Module):
         Units of the hidden layers.
     n_networks
         Number of networks.
-    linear
-        float[n_inputs] and intercept that the linear path starts from.
     generator
         Source of the starting weights.
     """
 
-    def __init__(
-        self,
-        n_inputs: int,
-        hidden: tuple[int, ...],
-        n_networks: int,
-        linear: Tensor,
-        intercept: float,
-        generator: torch.Generator,
-    ):
+    def __init__(self, n_inputs: int, hidden: tuple[int, ...], n_networks: int, generator: torch.Generator):
         super().__init__()
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
@@ -48,24 +38,28 @@ class DeepNull(nn.Module):
             self.weights.append(nn.Parameter(start))
             self.biases.append(nn.Parameter(torch.zeros(n_networks, 1, b)))
         self.out = nn.Parameter(torch.zeros(n_networks, sizes[-1], 1))
-        self.linear = nn.Parameter(linear.reshape(1, n_inputs, 1).repeat(n_networks, 1, 1).clone())
-        self.intercept = nn.Parameter(torch.full((n_networks, 1, 1), float(intercept)))
+        self.linear = nn.Parameter(torch.zeros(n_networks, n_inputs, 1))
+        self.intercept = nn.Parameter(torch.zeros(n_networks, 1, 1))
+        self.generator = generator
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, dropout: float = 0.0) -> Tensor:
         """Predict.
 
         Parameters
         ----------
         x
-            float[people, covariates], standardised, shared by all networks; or float[networks, people, covariates], a batch each.
+            float[networks, people, covariates], standardised, a batch for each network.
+        dropout
+            Share of the hidden units left out at random (training).
 
         Returns
         -------
-        float[networks, people]: the prediction (binary traits: its logit).
+        float[networks, people]: what is added to the starting prediction (binary traits: to its logit).
         """
-        if x.dim() == 2:
-            x = x.unsqueeze(0).expand(self.linear.shape[0], -1, -1)
         h = x
         for weight, bias in zip(self.weights, self.biases):
             h = nn.functional.silu(torch.baddbmm(bias, h, weight))
+            if dropout:
+                keep = torch.rand(h.shape, generator=self.generator) >= dropout
+                h = h * keep.to(h.device) / (1 - dropout)
         return (torch.bmm(h, self.out) + torch.baddbmm(self.intercept, x, self.linear)).squeeze(2)

@@ -9,6 +9,11 @@ from typing import Any
 
 from deepnull_gwas.errors import InputError, nearest
 
+#: The models that predict, from the simplest on; `auto` is the stack of all.
+MODELS = ("linear", "second_order", "splines", "trees", "network")
+#: Name of the recipe that repeats the original DeepNull.
+ORIGINAL = "original"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -18,26 +23,33 @@ class Recipe:
     ----------
     hidden
         Units of the hidden layers (64, 64, 32, 16 in McCaw et al. 2022).
+    start
+        ``splines`` or ``linear``: the model beside the network, which it starts from and adds to.
     learning_rate
         Largest step of Adam; it falls to a hundredth along half a cosine.
     weight_decay
         Decoupled weight decay of the hidden layers (AdamW); the linear path is not decayed.
+    dropout
+        Share of the hidden units left out at random in training.
     batch_size
-        People a step, at most; with few people less, so that an epoch has at least 16 steps.
+        People a step, at most; with few people less, so that an epoch has at least 32 steps.
     max_epochs, patience
         Passes over the training part at most, and without a better validation loss.
     ensemble
-        Networks trained side by side from different seeds; their predictions are averaged.
+        Networks trained side by side from different seeds and with different validation parts, averaged; rounded up so that each part
+        validates as many.
     calibrate
-        Weigh the network against the linear model on the validation part, down to none of it where it does not help there.
+        Weigh the network against the linear model on people it has not seen, down to none of it where it does not help there.
     """
 
     hidden: tuple[int, ...] = (64, 64, 32, 16)
+    start: str = "splines"
     learning_rate: float = 0.003
-    weight_decay: float = 0.001
+    weight_decay: float = 0.3
+    dropout: float = 0.0
     batch_size: int = 1024
     max_epochs: int = 100
-    patience: int = 20
+    patience: int = 10
     ensemble: int = 4
     calibrate: bool = True
 

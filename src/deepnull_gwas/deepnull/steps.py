@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
 from deepnull_gwas.deepnull.metrics import measure
-from deepnull_gwas.deepnull.recipe import Recipe
-from deepnull_gwas.errors import StudyFailure
+from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
+from deepnull_gwas.errors import InputError, StudyFailure, some
 from deepnull_gwas.tables import Column, atomic_path, read_json, read_parquet, write_json, write_parquet
 
 logger = logging.getLogger(__name__)
+
+STAGE = "train_folds"
+HERITABLE = (
+    "A variant that acts on such a covariate can seem to act on the phenotype (collider bias), the more so the more flexible the model; compare "
+    "with a run without them"
+)
 
 FOLDS = [Column("sample_index", "int64", "row of the .fam"), Column("fold", "int32", "fold that predicts the person")]
 FOLD = [
@@ -24,17 +31,27 @@ FOLD = [
     Column(
         "prediction", "float64", "DeepNull prediction in units of the phenotype as analysed; a logit for binary traits"
     ),
-    Column("linear", "float64", "prediction by the linear model of the same training part"),
 ]
 PREDICTION = [
     Column("sample_index", "int64", "row of the .fam"),
     Column("fold", "int32", "fold that the person is in"),
-    Column("prediction", "float64", "out-of-fold DeepNull prediction; a logit for binary traits"),
+    Column(
+        "prediction",
+        "float64",
+        "covariate of the deepnull arm: what the out-of-fold prediction adds to the out-of-fold linear model (binary: logits)",
+    ),
+    Column("phenotype_prediction", "float64", "the out-of-fold prediction itself; a logit for binary traits"),
 ]
 
 
 def assign_study_folds(
-    samples: str | Path, study: str | Path, k: int, seed: int, out: str | Path, families: str | Path | None = None
+    samples: str | Path,
+    study: str | Path,
+    k: int,
+    seed: int,
+    out: str | Path,
+    families: str | Path | None = None,
+    fold_file: str | Path | None = None,
 ) -> None:
     """Part the people of a study into folds; families stay together, binary traits are stratified.
 
@@ -50,9 +67,22 @@ def assign_study_folds(
         folds.parquet.
     families
         structure/families.parquet, where kinship was estimated.
+    fold_file
+        A table of the user's own, instead of folds by chance.
+
+    Raises
+    ------
+    InputError
+        When the user's table does not fit.
     """
     people = read_parquet(samples)
     info = read_json(study)
+    if fold_file is not None:
+        fold = read_fold_file(fold_file, people, k)
+        write_parquet(
+            pd.DataFrame({"sample_index": people["sample_index"].to_numpy(np.int64), "fold": fold}), out, FOLDS
+        )
+        return
     fid, iid = people["fid"].astype(str), people["iid"].astype(str)
     # PLINK's ways to say "no family": FID 0, or the same FID for everybody
     alone = fid.isin(["0", ""]) | (fid.nunique() == 1)
@@ -92,6 +122,60 @@ def _join(groups: np.ndarray, families: pd.DataFrame, sample_index: pd.Series) -
     return np.array([root(str(group)) for group in groups], dtype=object)
 
 
+def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray:
+    """Read folds from a table of the user's own: columns IID and fold, and FID where IIDs are not unique; tabs, commas or spaces.
+
+    Parameters
+    ----------
+    path
+        The table.
+    people
+        samples.parquet of the study; empty for a study that failed.
+    k
+        Number of folds.
+
+    Returns
+    -------
+    int32, the fold of each of these people.
+
+    Raises
+    ------
+    InputError
+        When a column, a person or a fold is missing, a person is there twice, or a fold is no whole number below k.
+    """
+    try:
+        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a table ({error}); expected the columns IID and fold") from None
+    table.columns = [str(c).lstrip("#") for c in table.columns]
+    names = {c.lower(): c for c in table.columns}
+    for needed in ("iid", "fold"):
+        if needed not in names:
+            raise InputError(
+                f"{path}: no column '{needed}'; found {', '.join(table.columns)}, expected IID and fold (and FID, if needed)"
+            )
+    both = "fid" in names
+    key = table[names["iid"]] if not both else table[names["fid"]] + " " + table[names["iid"]]
+    if key.duplicated().any():
+        hint = "" if both else "; add a column FID if IIDs are not unique"
+        raise InputError(f"{path}: {some(key[key.duplicated()])} is there more than once{hint}")
+    values = pd.to_numeric(table[names["fold"]], errors="coerce")
+    bad = ~values.isin(range(k))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"{path}: row {row + 2}: fold '{table[names['fold']].iloc[row]}', expected a whole number from 0 to {k - 1} (deepnull.folds is {k})"
+        )
+    own = people["iid"].astype(str) if not both else people["fid"].astype(str) + " " + people["iid"].astype(str)
+    found = own.map(dict(zip(key, values.astype(int))))
+    if found.isna().any():
+        absent = own[found.isna()]
+        raise InputError(
+            f"{path}: {len(absent)} of {len(own)} people analysed have no fold ({some(absent)}); add them, or leave them out of the study"
+        )
+    return found.to_numpy(np.int32)
+
+
 def network_columns(columns: Sequence[str], use_pcs: bool) -> list[str]:
     """Give the covariate columns that the network sees."""
     covariates = [c for c in columns if c.startswith("cov_")]
@@ -100,82 +184,124 @@ def network_columns(columns: Sequence[str], use_pcs: bool) -> list[str]:
     return [c for c in covariates if not (c.startswith("cov_PC") and c.removeprefix("cov_PC").isdigit())]
 
 
-def train_fold(
+def inputs_of(columns: Sequence[str], info: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+    """Give the covariate columns that the models see.
+
+    Parameters
+    ----------
+    columns
+        Columns of samples.parquet.
+    info
+        study.json: which columns each covariate has.
+    settings
+        ``use_pcs``, and ``covariates``: names of the covariates to take (all where it is None).
+
+    Raises
+    ------
+    StudyFailure
+        When none are left.
+    """
+    seen = network_columns(columns, settings.get("use_pcs", True))
+    if settings.get("covariates") is not None:
+        of_name = {c["name"]: c["columns"] for c in info.get("covariates", []) if c.get("kind") != "pc"}
+        wanted = {column for name in settings["covariates"] for column in of_name.get(name, [f"cov_{name}"])}
+        pcs = set(columns) - set(network_columns(columns, False))
+        dropped = [name for name in settings["covariates"] if not wanted & set(of_name.get(name, [])) & set(columns)]
+        if of_name and dropped:
+            logger.warning("not among the study's covariates, or constant, and left out: %s", ", ".join(dropped))
+        seen = [c for c in seen if c in wanted or c in pcs]
+    if not seen:
+        raise StudyFailure(
+            STAGE, "no covariates for the models to see; leave out the deepnull arm or give it covariates"
+        )
+    return seen
+
+
+def train_folds(
     samples: str | Path,
     study: str | Path,
     folds: str | Path,
-    fold: int,
     settings: Mapping[str, Any],
     seed: int,
-    out_prediction: str | Path,
-    out_metrics: str | Path,
-    out_model: str | Path,
+    out_predictions: Sequence[str | Path],
+    out_metrics: Sequence[str | Path],
+    out_models: Sequence[str | Path],
 ) -> None:
-    """Train the model that predicts one fold of a study, and predict it.
+    """Fit the models that predict each fold of a study, and predict it. One job for all folds: starting up costs more than a small fold.
 
     Parameters
     ----------
     samples, study, folds
         Files of the study.
-    fold
-        The fold to predict.
     settings
-        The ``deepnull`` section: folds, use_pcs, recipe, and optionally device.
+        The ``deepnull`` section, with the study's own put over it: folds, model, compare, covariates, use_pcs, recipe, device.
     seed
         Seed of the config.
-    out_prediction, out_metrics, out_model
-        fold_{fold}.parquet, .json and .npz.
+    out_predictions, out_metrics, out_models
+        fold_{fold}.parquet, .json and .npz in the order of folds.
     """
     info = read_json(study)
     people, parts = read_parquet(samples), read_parquet(folds, FOLDS)
-    recipe = Recipe.from_dict(settings.get("recipe", {}))
-    own_seed = derive_seed(seed, info["cohort"], info["study"], "fold", fold)
-    head = {"study": info["study"], "fold": fold, "seed": own_seed, "recipe": recipe.as_dict()}
-    try:
-        if info["status"] != "ok":
-            raise StudyFailure(info["stage"], info["reason"])
-        columns = network_columns(list(people.columns), settings.get("use_pcs", True))
-        if not columns:
-            raise StudyFailure(
-                "train_fold", "no covariates for the network to see; leave out the deepnull arm or give it covariates"
-            )
-        from deepnull_gwas.deepnull.crossfit import crossfit_fold
+    original = settings.get("recipe") == ORIGINAL
+    recipe = ORIGINAL if original else Recipe.from_dict(settings.get("recipe", {}))
+    failure: StudyFailure | None = None
+    for fold, (prediction, metrics, model) in enumerate(zip(out_predictions, out_metrics, out_models, strict=True)):
+        own_seed = derive_seed(seed, info["cohort"], info["study"], "fold", fold)
+        head = {
+            "study": info["study"],
+            "fold": fold,
+            "seed": own_seed,
+            "model": ORIGINAL if original else settings.get("model", "auto"),
+            "recipe": ORIGINAL if original else recipe.as_dict(),
+        }
+        try:
+            if failure is not None:
+                raise failure
+            if info["status"] != "ok":
+                raise StudyFailure(info["stage"], info["reason"])
+            columns = inputs_of(list(people.columns), info, settings)
+            from deepnull_gwas.deepnull.crossfit import crossfit_fold
 
-        x, y = people[columns].to_numpy(np.float64), people["phenotype"].to_numpy(np.float64)
-        logger.info(
-            "%d people, %d covariates; about %.0f MB beside the libraries",
-            *x.shape,
-            (x.nbytes * 4 + len(x) * sum(recipe.hidden) * 8) / 1e6,
-        )
-        names = [c.removeprefix("cov_") for c in columns]
-        result = crossfit_fold(
-            x,
-            y,
-            parts["fold"].to_numpy(),
-            fold,
-            settings["folds"],
-            names,
-            info["trait"],
-            recipe,
-            own_seed,
-            settings.get("device", "cpu"),
-        )
-    except StudyFailure as failure:
-        logger.warning("%s", failure)
-        write_parquet(pd.DataFrame({c.name: np.empty(0, c.dtype) for c in FOLD}), out_prediction, FOLD)
-        with atomic_path(out_model) as temporary, open(temporary, "wb") as file:
-            np.savez(file)
-        write_json(head | {"status": "failed", "stage": failure.stage, "reason": failure.reason}, out_metrics)
-        return
-    logger.info("fold %d: %s, linear %s", fold, result.history["metrics"], result.history["metrics_linear"])
-    index = people["sample_index"].to_numpy(np.int64)[result.rows]
-    write_parquet(
-        pd.DataFrame({"sample_index": index, "prediction": result.prediction, "linear": result.linear}),
-        out_prediction,
-        FOLD,
-    )
-    result.model.save(out_model)
-    write_json(head | {"status": "ok", "covariates": names} | result.history, out_metrics)
+            x, y = people[columns].to_numpy(np.float64), people["phenotype"].to_numpy(np.float64)
+            names = [c.removeprefix("cov_") for c in columns]
+            if fold == 0:
+                logger.info(
+                    "%d people, %d covariates; about %.0f MB beside the libraries", *x.shape, x.nbytes * 12 / 1e6
+                )
+                heritable = [
+                    c for c in settings.get("heritable_covariates") or [] if any(n.split("[")[0] == c for n in names)
+                ]
+                if heritable:
+                    logger.warning("heritable covariates feed the prediction: %s. %s", ", ".join(heritable), HERITABLE)
+            result = crossfit_fold(
+                x,
+                y,
+                parts["fold"].to_numpy(),
+                fold,
+                settings["folds"],
+                names,
+                info["trait"],
+                recipe,
+                own_seed,
+                settings.get("device", "cpu"),
+                settings.get("model", "auto"),
+                settings.get("compare", True),
+            )
+        except StudyFailure as reason:
+            failure = reason
+            logger.warning("%s", failure)
+            write_parquet(pd.DataFrame({c.name: np.empty(0, c.dtype) for c in FOLD}), prediction, FOLD)
+            with atomic_path(model) as temporary, open(temporary, "wb") as file:
+                np.savez(file)
+            write_json(head | {"status": "failed", "stage": failure.stage, "reason": failure.reason}, metrics)
+            continue
+        logger.info("fold %d: %s", fold, result.history["metrics"])
+        index = people["sample_index"].to_numpy(np.int64)[result.rows]
+        each = {f"by_{name}": values for name, values in result.each.items()}
+        frame = pd.DataFrame({"sample_index": index, "prediction": result.prediction} | each)
+        write_parquet(frame, prediction, FOLD)
+        result.model.save(model)
+        write_json(head | {"status": "ok", "covariates": names} | result.history, metrics)
 
 
 def merge_folds(
@@ -184,63 +310,132 @@ def merge_folds(
     folds: str | Path,
     predictions: Sequence[str | Path],
     metrics: Sequence[str | Path],
+    models: Sequence[str | Path],
+    settings: Mapping[str, Any],
     out_prediction: str | Path,
     out_metrics: str | Path,
 ) -> None:
-    """Collect the out-of-fold predictions of a study and measure them against the linear model.
+    """Collect the out-of-fold predictions of a study and measure them against each model.
 
     Parameters
     ----------
     samples, study, folds
         Files of the study.
-    predictions, metrics
-        fold_{fold}.parquet and .json in the order of folds.
+    predictions, metrics, models
+        fold_{fold}.parquet, .json and .npz in the order of folds.
+    settings
+        As for :func:`train_folds`.
     out_prediction, out_metrics
-        prediction.parquet (one row an analysed person) and metrics.json.
+        prediction.parquet (one row an analysed person; see Notes) and metrics.json: pooled and per-fold measures of the prediction and of each model,
+        their weights, calibration, partial dependence.
+
+    Notes
+    -----
+    The covariate of the deepnull arm is the prediction less the linear model that was cross-fitted beside it. The association has the linear
+    covariates anyway, so nothing is lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes,
+    and as a covariate these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x covariates / n of every
+    chi-square, just where the truth is linear. Where nothing but the linear model helps, the covariate is 0 and the arms are equal.
     """
     info = read_json(study)
     heads = [read_json(path) for path in metrics]
     failed = next((h for h in heads if h["status"] != "ok"), None)
-    summary: dict[str, Any] = {"study": info["study"], "trait": info["trait"]}
     if failed is not None:
-        reason = failed["reason"] if failed["stage"] != "train_fold" else f"fold {failed['fold']}: {failed['reason']}"
-        summary |= {"status": "failed", "stage": failed["stage"], "reason": reason}
+        logger.warning("failed: %s", failed["reason"])
         write_parquet(pd.DataFrame({c.name: np.empty(0, c.dtype) for c in PREDICTION}), out_prediction, PREDICTION)
-        write_json(summary, out_metrics)
+        write_json(
+            {
+                "study": info["study"],
+                "trait": info["trait"],
+                "status": "failed",
+                "stage": failed["stage"],
+                "reason": failed["reason"],
+            },
+            out_metrics,
+        )
         return
-    people = read_parquet(samples, columns=["sample_index", "phenotype"])
-    parts = read_parquet(folds, FOLDS)
-    merged = pd.concat([read_parquet(path, FOLD) for path in predictions]).set_index("sample_index")
-    if merged.index.has_duplicates or set(merged.index) != set(people["sample_index"]):
-        raise ValueError("the folds' predictions are not of the analysed people, once each")
-    merged = merged.reindex(people["sample_index"])
-    y, prediction, linear = people["phenotype"].to_numpy(), merged["prediction"].to_numpy(), merged["linear"].to_numpy()
-    summary |= {
+    people, parts = read_parquet(samples), read_parquet(folds, FOLDS)
+    together = pd.concat([read_parquet(path, FOLD) for path in predictions])
+    together = together.set_index("sample_index").reindex(people["sample_index"])
+    if together["prediction"].isna().any():
+        raise InputError(
+            f"{out_prediction}: {int(together['prediction'].isna().sum())} analysed people have no prediction; delete the folder and run again"
+        )
+    y, trait = people["phenotype"].to_numpy(), info["trait"]
+    prediction = together["prediction"].to_numpy()
+    names = [c.removeprefix("by_") for c in together.columns if c.startswith("by_")]
+    pooled = {name: measure(y, together[f"by_{name}"].to_numpy(), trait) for name in names}
+    fitted = [load_model(path) for path in models]
+    columns = [f"cov_{c}" for c in heads[0]["covariates"]]
+    x = people[columns].to_numpy(np.float64)
+    heritable = [
+        c
+        for c in settings.get("heritable_covariates") or []
+        if any(n.split("[")[0] == c for n in heads[0]["covariates"])
+    ]
+    summary = {
+        "study": info["study"],
+        "trait": trait,
         "status": "ok",
-        "n": len(people),
-        "deepnull": measure(y, prediction, info["trait"]),
-        "linear": measure(y, linear, info["trait"]),
+        "n": len(y),
+        "model": heads[0]["model"],
+        "deepnull": measure(y, prediction, trait),
+        "linear": pooled.get("linear") or _linear_out_of_fold(x, y, parts["fold"].to_numpy(), trait),
+        "models": pooled,
         "folds": [
             {
                 "fold": h["fold"],
                 "deepnull": h["metrics"],
-                "linear": h["metrics_linear"],
-                "weight": h["weight"],
+                "models": h["metrics_of"],
+                "weights": h["weights"],
                 "people": h["people"],
                 "seed": h["seed"],
+                "fits": h["models"],
             }
             for h in heads
         ],
         "covariates": heads[0]["covariates"],
+        "constant_covariates": sorted({c for h in heads for c in h["covariates"] if c not in h["kept"]}),
+        "warnings": [f"heritable covariates feed the prediction: {', '.join(heritable)}. {HERITABLE}"]
+        if heritable
+        else [],
         "recipe": heads[0]["recipe"],
+        "calibration": calibration(y, prediction, trait),
+        "dependence": dependence(fitted, x, heads[0]["covariates"]),
     }
-    logger.info("out of fold, pooled: %s, linear %s", summary["deepnull"], summary["linear"])
+    logger.info("out of fold, pooled: %s; by model: %s", summary["deepnull"], pooled)
+    if heads[0]["model"] == ORIGINAL:
+        # the original's covariate is the prediction itself, for binary traits the probability
+        covariate = 1 / (1 + np.exp(-prediction)) if trait == "binary" else prediction
+    else:
+        covariate = prediction - together["by_linear"].to_numpy()
     frame = pd.DataFrame(
         {
             "sample_index": people["sample_index"].to_numpy(np.int64),
             "fold": parts["fold"].to_numpy(np.int32),
-            "prediction": prediction,
+            "prediction": covariate,
+            "phenotype_prediction": prediction,
         }
     )
     write_parquet(frame, out_prediction, PREDICTION)
     write_json(summary, out_metrics)
+
+
+def _linear_out_of_fold(x: np.ndarray, y: np.ndarray, fold: np.ndarray, trait: str) -> dict[str, float]:
+    """Measure the linear model where the recipe has none beside it (the original)."""
+    from deepnull_gwas.deepnull.crossfit import crossfit
+
+    prediction, _, _ = crossfit(x, y, fold, Recipe(), 0, trait, "linear", compare=False)
+    return measure(y, prediction, trait)
+
+
+def load_model(path: str | Path) -> Any:
+    """Load a fold's model, of the default or the original recipe; refuses pickled content."""
+    with np.load(path, allow_pickle=False) as data:
+        arrays = {k: data[k] for k in data.files}
+    if "original.trait" in arrays:
+        from deepnull_gwas.deepnull.original import OriginalModel
+
+        return OriginalModel.from_arrays(arrays)
+    from deepnull_gwas.deepnull.models import FoldModel
+
+    return FoldModel.from_arrays(arrays)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.loci import lead_variants, read_leads
 from deepnull_gwas.results.sumstats import read_sumstats
-from deepnull_gwas.tables import atomic_path, read_json, write_json
+from deepnull_gwas.tables import atomic_path, read_json, write_json, write_tsv
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,48 @@ def loci_of_both(baseline: pl.DataFrame, deepnull: pl.DataFrame, window: int) ->
         arms = set(near["arm"])
         verdicts.append("shared" if len(arms) == 2 else "gained" if arms == {"deepnull"} else "lost")
     return united.select(*KEY).with_columns(pl.Series("verdict", verdicts, dtype=pl.String))
+
+
+def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
+    """Put the comparisons of a batch's studies in one table.
+
+    Parameters
+    ----------
+    comparisons
+        comparison.json of each study with both arms.
+    out
+        TSV with one row a study: ``explained_linear`` and ``explained_deepnull`` (R2; binary: McFadden's, out of fold), AUCs of binary traits, mean
+        chi-squares at the loci, their ratio and what the accuracy leads one to expect, effective sample size gained, lambdas, and loci shared,
+        gained and lost.
+    """
+    rows = []
+    for path in comparisons:
+        one = read_json(path)
+        accuracy = {arm: one["prediction"].get(arm) or {} for arm in ("linear", "deepnull")}
+        rows.append(
+            {
+                "study": one["study"],
+                "status": one["prediction"]["status"],
+                **{f"explained_{a}": v.get("r2", v.get("r2_mcfadden")) for a, v in accuracy.items()},
+                **{f"auc_{a}": v.get("auc") for a, v in accuracy.items()},
+                **{f"mean_chi2_{arm}": one["mean_chi2_at_loci"][arm] for arm in ("baseline", "deepnull")},
+                "chi2_ratio": one["chi2_ratio"],
+                "chi2_ratio_expected": one.get("chi2_ratio_expected"),
+                "effective_sample_size_gained": one["effective_sample_size_gained"],
+                **{f"lambda_gc_{arm}": one["lambda_gc"][arm] for arm in ("baseline", "deepnull")},
+                **one["loci"],
+            }
+        )
+    names = ["study", "status", "explained_linear", "explained_deepnull", "auc_linear", "auc_deepnull"]
+    names += [
+        "mean_chi2_baseline",
+        "mean_chi2_deepnull",
+        "chi2_ratio",
+        "chi2_ratio_expected",
+        "effective_sample_size_gained",
+    ]
+    names += ["lambda_gc_baseline", "lambda_gc_deepnull", "shared", "gained", "lost"]
+    write_tsv(pd.DataFrame(rows, columns=names), out)
 
 
 def compare_arms(
@@ -110,6 +153,11 @@ def compare_arms(
     summary["effective_sample_size_gained"] = None if summary["chi2_ratio"] is None else summary["chi2_ratio"] - 1
     if prediction.get("status") == "ok" and prediction["trait"] == "quantitative":
         summary["chi2_ratio_expected"] = (1 - prediction["linear"]["r2"]) / (1 - prediction["deepnull"]["r2"])
+        summary["r2_gained"] = prediction["deepnull"]["r2"] - prediction["linear"]["r2"]
+    elif prediction.get("status") == "ok":
+        summary |= {
+            f"{key}_gained": prediction["deepnull"][key] - prediction["linear"][key] for key in ("r2_mcfadden", "auc")
+        }
     logger.info("%s: %s", summary["study"], summary["loci"])
     write_json(summary, out_summary)
     with atomic_path(out_loci) as temporary:

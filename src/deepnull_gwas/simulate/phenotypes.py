@@ -453,7 +453,8 @@ def simulate_phenotypes(
     settings
         ``phenotypes``: name -> ``trait`` (quantitative, binary), ``heritability``, ``causal_variants``,
         ``covariate_effects`` (none, linear, nonlinear), ``covariate_variance``, ``stratification`` (share of
-        variance that follows ancestry), ``prevalence`` (binary).
+        variance that follows ancestry), ``prevalence`` (binary). ``truth_columns``: whether the table also gets what the covariates do to each
+        phenotype, as ``<phenotype>_covariates``.
     seed
         The seed of the config.
     out_table
@@ -499,6 +500,8 @@ def simulate_phenotypes(
         # whole numbers for a binary trait: its case value is "1", not "1.0"
         binary = spec.get("trait", "quantitative") == "binary"
         table[name] = pd.array(values, dtype="Float64").astype("Int64") if binary else values
+        if settings.get("truth_columns"):
+            table[f"{name}_covariates"] = phenotype.parts["covariates"]
         rows = bim.iloc[phenotype.causal]
         truth.append(
             pd.DataFrame(

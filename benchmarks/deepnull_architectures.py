@@ -1,0 +1,288 @@
+"""Out-of-fold accuracy of the DeepNull models on simulated covariate architectures.
+
+Each case is drawn with a known truth, cross-fitted with the workflow's own folds, and measured against the best possible prediction (the truth
+itself). The table goes to docs/deepnull_architectures.md.
+
+    python benchmarks/deepnull_architectures.py [--cases NAME,...] [--replicates N] [--models auto,...] [--out FILE] [--device auto]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+Draw = Callable[[np.random.Generator, int, int], tuple[np.ndarray, np.ndarray]]
+
+
+def people(rng: np.random.Generator, n: int, p: int) -> np.ndarray:
+    """Draw age (years), sex (1, 2) and p - 2 principal components."""
+    return np.column_stack([np.round(rng.uniform(40, 70, n), 1), rng.integers(1, 3, n), rng.normal(size=(n, p - 2))])
+
+
+def parts(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (x[:, 0] - 55) / 8.66, x[:, 1] - 1.5
+
+
+def linear(rng, n, p):
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.6 * a + 0.8 * s + (x[:, 2:] @ np.linspace(0.3, 0.05, p - 2))
+
+
+def published(rng, n, p):
+    """Quadratic, interaction and two sine terms: a case like that of McCaw et al. 2022."""
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.34 * a + 0.3 * s + 0.28 * a**2 + 0.5 * a * s + 0.22 * np.sin(2.5 * a) + 0.22 * np.sin(3 * x[:, 2])
+
+
+def quadratic(rng, n, p):
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.3 * a + 0.2 * s + 0.5 * a**2 + 0.2 * x[:, 2] ** 2
+
+
+def age_by_sex(rng, n, p):
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.3 * a + 0.3 * s + 1.2 * a * s
+
+
+def sine(rng, n, p):
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.3 * a + 0.2 * s + 0.7 * np.sin(4 * a + s * np.pi)
+
+
+def thresholds(rng, n, p):
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.2 * a + (x[:, 0] > 50) * (s + 0.5) + 0.8 * (x[:, 2] > 0.5) + 0.6 * (x[:, 3] > 1) * (x[:, 0] > 60)
+
+
+def pc_by_covariate(rng, n, p):
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.3 * a + 0.3 * x[:, 2] + 0.5 * a * x[:, 2] + 0.8 * s * x[:, 3] + 0.3 * x[:, 2] * x[:, 3]
+
+
+def heavy_tails(rng, n, p):
+    """Covariates of log-normal and Student's distribution; the noise of Student's, too (see Case.noise)."""
+    x = people(rng, n, p)
+    x[:, 2] = np.exp(1.2 * x[:, 2])
+    x[:, 3] = rng.standard_t(3, n)
+    a, s = parts(x)
+    return x, 0.3 * a + 0.3 * s + 0.8 * np.log1p(x[:, 2]) + 0.6 * np.tanh(x[:, 3]) * a
+
+
+def entangled(rng, n, p):
+    """Three covariates at a time, and products of curves: what neither splines nor polynomials of second order hold."""
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.3 * a + 0.9 * np.sin(2 * a) * x[:, 2] + 1.2 * a * s * x[:, 3] + 0.6 * np.abs(x[:, 4] + x[:, 5])
+
+
+def lifestyle(rng, n, p):
+    """The demo cohort's covariates: waves of age and body-mass index, a threshold of pack-years."""
+    x = people(rng, n, p)
+    a, s = parts(x)
+    man = (x[:, 1] == 1).astype(float)
+    bmi = np.round(25 + 0.05 * (x[:, 0] - 55) + 0.8 * man + rng.gamma(3, 2.2, n) - 4, 1)
+    smoking = np.round(np.where(rng.random(n) < 0.45, np.minimum(rng.gamma(1.6, 12, n), 120), 0), 1)
+    x[:, 2], x[:, 3] = bmi, smoking
+    wave = np.sin(2 * np.pi * (x[:, 0] - 40) / 12 + man * np.pi / 2)
+    f = 0.4 * a + 0.4 * s + 0.3 * a**2 + 0.5 * a * s + 0.7 * wave + 0.5 * np.sin(2 * np.pi * (bmi - 25) / 10)
+    return x, f + 0.7 * (smoking > 15) + 0.06 * np.maximum(bmi - 30, 0) * a
+
+
+@dataclass(frozen=True)
+class Case:
+    """One architecture with its size.
+
+    Attributes
+    ----------
+    draw
+        (rng, n, p) -> covariates float64[n, p] and the truth float64[n].
+    n, p
+        People and covariates.
+    share
+        Variance explained by the truth (binary: of the liability, before the logistic noise).
+    prevalence
+        Share of cases; None: a quantitative trait.
+    noise
+        ``normal`` or ``student`` (4 degrees of freedom).
+    slow
+        Left out unless asked for.
+    """
+
+    draw: Draw
+    n: int
+    p: int
+    share: float = 0.27
+    prevalence: float | None = None
+    noise: str = "normal"
+    slow: bool = False
+
+
+CASES = {
+    "linear_1k": Case(linear, 1000, 12),
+    "linear_4k": Case(linear, 4000, 12),
+    "linear_20k": Case(linear, 20000, 12),
+    "published_1k": Case(published, 1000, 12),
+    "published_4k": Case(published, 4000, 12),
+    "published_20k": Case(published, 20000, 12),
+    "published_200k": Case(published, 200000, 12, slow=True),
+    "quadratic": Case(quadratic, 5000, 6),
+    "two_covariates": Case(age_by_sex, 5000, 2),
+    "age_by_sex": Case(age_by_sex, 5000, 12),
+    "sine": Case(sine, 10000, 12),
+    "thresholds": Case(thresholds, 10000, 12),
+    "pc_by_covariate": Case(pc_by_covariate, 10000, 22),
+    "entangled_4k": Case(entangled, 4000, 12),
+    "entangled_20k": Case(entangled, 20000, 12),
+    "heavy_tails": Case(heavy_tails, 10000, 12, noise="student"),
+    "lifestyle_4k": Case(lifestyle, 4000, 14, share=0.4),
+    "lifestyle_20k": Case(lifestyle, 20000, 14, share=0.4),
+    "sixty": Case(published, 10000, 60),
+    "binary_50": Case(published, 10000, 12, prevalence=0.5),
+    "binary_10": Case(published, 20000, 12, prevalence=0.1),
+    "binary_1": Case(published, 40000, 12, prevalence=0.01),
+    "binary_linear_10": Case(linear, 20000, 12, prevalence=0.1),
+    "binary_4k": Case(lifestyle, 4000, 14, share=0.4, prevalence=0.3),
+}
+
+
+def draw(case: Case, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw covariates, phenotype and the best possible prediction (binary: its logit)."""
+    rng = np.random.default_rng(seed)
+    x, f = case.draw(rng, case.n, case.p)
+    f = (f - f.mean()) / f.std()
+    if case.prevalence is None:
+        noise = rng.normal(size=case.n) if case.noise == "normal" else rng.standard_t(4, case.n) / np.sqrt(2)
+        f = f * np.sqrt(case.share)
+        return x, f + noise * np.sqrt(1 - case.share), f
+    # the logistic distribution has variance pi^2/3
+    f = f * np.sqrt(case.share / (1 - case.share) * np.pi**2 / 3)
+    low, high = -20.0, 20.0
+    for _ in range(60):
+        shift = (low + high) / 2
+        if np.mean(1 / (1 + np.exp(-(f + shift)))) < case.prevalence:
+            low = shift
+        else:
+            high = shift
+    f = f + shift
+    return x, (rng.random(case.n) < 1 / (1 + np.exp(-f))).astype(float), f
+
+
+def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
+    """Cross-fit one draw of a case; give out-of-fold accuracy of each model, of the truth, and the seconds it took."""
+    from deepnull_gwas.deepnull.crossfit import crossfit
+    from deepnull_gwas.deepnull.folds import assign_folds
+    from deepnull_gwas.deepnull.metrics import measure
+    from deepnull_gwas.deepnull.recipe import Recipe
+
+    x, y, truth = draw(case, seed)
+    trait = "quantitative" if case.prevalence is None else "binary"
+    stratum = None if case.prevalence is None else y.astype(int)
+    fold = assign_folds([f"p{i}" for i in range(case.n)], 5, seed, stratum=stratum)
+    began = time.process_time()
+    how = recipe if isinstance(recipe, str) else Recipe.from_dict(recipe)
+    with threadpool_limits(1):
+        prediction, each, _ = crossfit(x, y, fold, how, seed, trait, model)
+    seconds = time.process_time() - began
+    # r2 for quantitative traits; McFadden's for binary ones, which is on a like scale
+    key = "r2" if trait == "quantitative" else "r2_mcfadden"
+    values = {"best": truth, "prediction": prediction, **each}
+    row = {"case": name, "seed": seed, "seconds": seconds}
+    row |= {m: float(measure(y, v, trait)[key]) for m, v in values.items()}
+    if trait == "binary":
+        row["auc"] = {m: float(measure(y, v, trait)["auc"]) for m, v in values.items()}
+    return row
+
+
+def table(rows: list[dict]) -> list[str]:
+    """Give one line of Markdown for each case: means over replicates."""
+    models = ["best", "linear", "second_order", "splines", "trees", "network", "prediction"]
+    heads = ["best possible", "linear", "second order", "splines", "trees", "network", "**auto**"]
+    lines = ["| case | n | covariates | " + " | ".join(heads) + " | auto, share of best | CPU seconds |"]
+    lines.append("| --- " * (len(heads) + 5) + "|")
+    for name in dict.fromkeys(r["case"] for r in rows):
+        own, case = [r for r in rows if r["case"] == name], CASES[name]
+        mean = {m: float(np.mean([r[m] for r in own])) for m in models}
+        shown = " | ".join(f"{mean[m]:.4f}" for m in models)
+        seconds = np.mean([r["seconds"] for r in own])
+        cases = "" if case.prevalence is None else f", {case.prevalence:.0%} cases"
+        lines.append(
+            f"| {name}{cases} | {case.n:,} | {case.p} | {shown} | {mean['prediction'] / mean['best']:.1%} | {seconds:.0f} |"
+        )
+    return lines
+
+
+#: What is taken away from the recipe, one at a time (model `network` unless it says otherwise).
+ABLATIONS = {
+    "auto": ("auto", {}),
+    "network, as in auto": ("network", {}),
+    "started at the linear model": ("network", {"start": "linear"}),
+    "and weight decay .001": ("network", {"start": "linear", "weight_decay": 0.001}),
+    "weight decay .001": ("network", {"weight_decay": 0.001}),
+    "weight decay 1": ("network", {"weight_decay": 1.0}),
+    "learning rate .001": ("network", {"learning_rate": 0.001}),
+    "learning rate .01": ("network", {"learning_rate": 0.01}),
+    "batches of 256 at most": ("network", {"batch_size": 256}),
+    "dropout .1": ("network", {"dropout": 0.1}),
+    "patience 25": ("network", {"patience": 25}),
+    "eight networks": ("network", {"ensemble": 8}),
+    "not weighed against the linear model": ("network", {"calibrate": False}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", help="names, separated by commas; all but slow ones by default")
+    parser.add_argument(
+        "--replicates", type=int, default=3, help="draws of each case below 10,000 people (larger: one)"
+    )
+    parser.add_argument("--ablation", action="store_true", help="take parts of the recipe away instead")
+    parser.add_argument(
+        "--out", default="benchmarks/output/deepnull_architectures.json", help="results are added to it"
+    )
+    parser.add_argument("--markdown", action="store_true", help="only print the tables of --out")
+    arguments = parser.parse_args()
+    out = Path(arguments.out)
+    rows = json.loads(out.read_text()) if out.exists() else []
+    done = {(r["case"], r["seed"], r.get("variant", "default")) for r in rows}
+    names = arguments.cases.split(",") if arguments.cases else [n for n, c in CASES.items() if not c.slow]
+    variants = ABLATIONS if arguments.ablation else {"default": ("auto", {})}
+    for name in [] if arguments.markdown else names:
+        replicates = 1 if CASES[name].n >= 10000 or arguments.ablation else arguments.replicates
+        for seed in range(1, replicates + 1):
+            for variant, (model, recipe) in variants.items():
+                if (name, seed, variant) in done:
+                    continue
+                row = trial(name, CASES[name], seed, model, recipe) | {"variant": variant}
+                print({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items() if k != "auc"}, flush=True)
+                rows.append(row)
+                out.parent.mkdir(parents=True, exist_ok=True)
+                out.write_text(json.dumps(rows, indent=1))
+    print("\n".join(table([r for r in rows if r.get("variant", "default") == "default"])))
+    ablated = [r for r in rows if r.get("variant", "default") != "default"]
+    if ablated:
+        cases = list(dict.fromkeys(r["case"] for r in ablated))
+        print("\n| recipe | " + " | ".join(cases) + " |")
+        print("| --- " * (len(cases) + 1) + "|")
+        for variant in dict.fromkeys(r["variant"] for r in ablated):
+            found = {r["case"]: r["prediction"] for r in ablated if r["variant"] == variant}
+            print(f"| {variant} | " + " | ".join(f"{found[c]:.4f}" if c in found else "" for c in cases) + " |")
+    print(f"\n{platform.machine()}, one thread, Python {platform.python_version()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The command line `deepnull-gwas`: a thin caller of the library. Heavy imports wait until there is work, so that --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+PREDICT = """\
+Predict phenotypes from covariates, out of fold (DeepNull), for use as one more covariate in any GWAS engine.
+
+The input is a table with the columns FID and IID first, or IID alone (`#FID` and `#IID` are fine), then targets and covariates, separated by
+tabs, commas or spaces. The output is the same table, rows and columns untouched, with one more column `<target>_deepnull` for each target:
+in units of the target, or the logit for binary ones; NA where a covariate is missing. Add it to the covariates, all of which stay.
+
+  deepnull-gwas predict --input P.tsv --output O.tsv --target bmd --covariates age,sex,PC1,PC2 --trait quantitative
+  deepnull-gwas predict --input P.tsv --output O.tsv --target bmd,asthma --trait quantitative,binary --covariates age,sex,site \\
+      --categorical site --metrics M.json --save-model model.npz
+  deepnull-gwas predict --apply model.npz --input new.tsv --output new_predicted.tsv
+"""
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="deepnull-gwas", description="GWAS with non-linear covariate effects (DeepNull)."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    predict = commands.add_parser(
+        "predict",
+        help="add DeepNull predictions to a table of phenotypes and covariates",
+        description=PREDICT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    predict.add_argument("--input", required=True, metavar="TABLE", help="table of people")
+    predict.add_argument("--output", required=True, metavar="TABLE", help="where the table goes (.gz: compressed)")
+    predict.add_argument("--target", action="append", type=_names, metavar="NAME,...", help="columns to predict")
+    predict.add_argument(
+        "--covariates", action="append", type=_names, metavar="NAME,...", help="columns to predict from"
+    )
+    predict.add_argument(
+        "--categorical",
+        action="append",
+        type=_names,
+        metavar="NAME,...",
+        help="covariates whose values are names of groups",
+    )
+    predict.add_argument(
+        "--trait",
+        type=_names,
+        metavar="KIND,...",
+        help="quantitative or binary (0/1, or 1/2 with 2 the case): one for all targets, or one each",
+    )
+    predict.add_argument(
+        "--folds", type=int, default=5, metavar="N", help="folds of the cross-fitting, at least 3 (default 5)"
+    )
+    predict.add_argument("--seed", type=int, default=1, metavar="N", help="root of all randomness (default 1)")
+    predict.add_argument(
+        "--model",
+        default="auto",
+        choices=["auto", "linear", "second_order", "splines", "trees", "network"],
+        help="what predicts (default auto: all, weighed on people they have not seen)",
+    )
+    predict.add_argument(
+        "--recipe",
+        default="default",
+        choices=["default", "original"],
+        help="original: the original DeepNull, to repeat an analysis",
+    )
+    predict.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where networks are trained")
+    predict.add_argument(
+        "--missing",
+        type=_names,
+        metavar="TEXT,...",
+        help="what stands for a missing value (default NA and the like, and '.')",
+    )
+    predict.add_argument("--metrics", metavar="JSON", help="write accuracy by model and fold")
+    predict.add_argument("--save-model", metavar="NPZ", help="write the models, for --apply")
+    predict.add_argument("--apply", metavar="NPZ", help="apply saved models to new people instead of training")
+    predict.add_argument("--verbose", action="store_true", help="say what is being done")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments
+        What stands behind the program's name; ``sys.argv`` by default.
+
+    Returns
+    -------
+    The exit code: 0, or 1 with one message on the standard error when an input is wrong.
+    """
+    top = parser()
+    given = top.parse_args(arguments)
+
+    def joined(lists: list[list[str]] | None) -> list[str]:
+        return list(dict.fromkeys(name for part in lists or [] for name in part))
+
+    targets, covariates = joined(given.target), joined(given.covariates)
+    if given.apply is None:
+        for option, value in (("--target", targets), ("--covariates", covariates), ("--trait", given.trait)):
+            if not value:
+                top.error(f"predict: {option} is needed (or --apply with a saved model)")
+        if len(given.trait) not in (1, len(targets)):
+            top.error(
+                f"predict: --trait has {len(given.trait)} entries, expected 1 or one for each of the {len(targets)} targets"
+            )
+        if wrong := [t for t in given.trait if t not in ("quantitative", "binary")]:
+            top.error(f"predict: --trait: found '{wrong[0]}', expected quantitative or binary")
+        if given.folds < 3:
+            top.error(
+                f"predict: --folds: found {given.folds}, expected at least 3 (one is predicted, one validates, the others train)"
+            )
+    elif targets or covariates or given.trait or given.save_model:
+        top.error(
+            "predict: --apply takes targets and covariates from the saved model; leave out --target, --covariates, --trait and --save-model"
+        )
+
+    import logging
+
+    logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    from deepnull_gwas.deepnull.predict import MISSING, apply_model, predict_table
+    from deepnull_gwas.errors import InputError
+
+    missing = MISSING if given.missing is None else ["", *given.missing]
+    try:
+        if given.apply is not None:
+            report = apply_model(given.input, given.output, given.apply, missing, given.metrics)
+            for target, about in report.items():
+                print(f"{target}: {about['predicted']} of {about['people']} people predicted")
+            return 0
+        report = predict_table(
+            given.input,
+            given.output,
+            targets,
+            covariates,
+            given.trait * len(targets) if len(given.trait) == 1 else given.trait,
+            joined(given.categorical),
+            given.folds,
+            given.seed,
+            given.model,
+            given.recipe if given.recipe == "original" else None,
+            missing,
+            given.device,
+            given.metrics,
+            given.save_model,
+        )
+    except (InputError, OSError) as error:
+        print(f"deepnull-gwas: {error}", file=sys.stderr)
+        return 1
+    for target, about in report.items():
+        key = "r2" if about["trait"] == "quantitative" else "auc"
+        linear = about["models"].get("linear")
+        beside = f" (linear model {linear[key]:.4f})" if linear else ""
+        print(
+            f"{target}: {key} {about['prediction'][key]:.4f}{beside} in {about['people']['out of fold']} people, out of fold"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,274 @@
+"""The models of one fold behind one interface: fit(X, y) -> predict(X). It knows nothing of training, nor of what a file is called."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepnull_gwas.deepnull.recipe import MODELS, Recipe
+from deepnull_gwas.deepnull.smooth import FAR, Basis, Curve, SmoothModel, fit_smooth
+from deepnull_gwas.deepnull.stacking import stack
+from deepnull_gwas.deepnull.trees import TreeModel, fit_trees
+from deepnull_gwas.errors import InputError, StudyFailure
+from deepnull_gwas.tables import atomic_path
+
+logger = logging.getLogger(__name__)
+
+STAGE = "train_folds"
+SMOOTH = ("linear", "second_order", "splines")
+
+
+@dataclass
+class FoldModel:
+    """All models of one fold: plain arrays, so that they are saved without pickle and applied with numpy alone.
+
+    Attributes
+    ----------
+    columns
+        Names of the covariates they were given, in order.
+    keep
+        Which of them are used (constants in the training people are left out).
+    trait
+        ``quantitative`` or ``binary``.
+    model
+        The model that predicts: one of ``MODELS``, or ``auto``.
+    weights
+        How much each model counts in the prediction; the linear model takes the rest to 1.
+    start
+        The model that the networks add to.
+    smooth, trees, network
+        The models.
+    """
+
+    columns: list[str]
+    keep: np.ndarray
+    trait: str
+    model: str
+    start: str
+    weights: dict[str, float] = field(default_factory=dict)
+    smooth: dict[str, SmoothModel] = field(default_factory=dict)
+    trees: TreeModel | None = None
+    network: Any = None
+
+    def standardise(self, x: np.ndarray) -> np.ndarray:
+        """Standardise the used covariates as the training people were; values are held where nothing was learned beyond."""
+        basis = self.smooth["linear"].basis
+        return np.clip((np.asarray(x, dtype=np.float64)[:, self.keep] - basis.mean) / basis.scale, -FAR, FAR)
+
+    def predict_all(self, x: np.ndarray, wanted: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Predict by each model, or by those wanted: float64[n] each, in units of the phenotype, or logits.
+
+        Parameters
+        ----------
+        x
+            float[n, covariates] in the order of ``columns``.
+
+        Raises
+        ------
+        InputError
+            When the number of covariates is not that of the training.
+        """
+        if x.shape[1] != len(self.columns):
+            raise InputError(
+                f"{x.shape[1]} covariates, the model was trained on {len(self.columns)}: {', '.join(self.columns)}"
+            )
+        used = np.asarray(x, dtype=np.float64)[:, self.keep]
+        out: dict[str, np.ndarray] = {}
+        for name in MODELS:
+            if wanted is not None and name not in wanted and not (name == self.start and "network" in wanted):
+                continue
+            if name in self.smooth:
+                out[name] = self.smooth[name].predict(used)
+            elif name == "trees" and self.trees is not None:
+                out[name] = self.trees.predict(used)
+            elif name == "network" and self.network is not None:
+                out[name] = out[self.start] + self.network.predict(self.standardise(x))
+        return out
+
+    def combine(self, each: dict[str, np.ndarray]) -> np.ndarray:
+        """Weigh the models' predictions."""
+        if set(self.weights) == {self.model} and self.weights[self.model] == 1.0:
+            return each[self.model]
+        total = each["linear"].copy()
+        for name, weight in self.weights.items():
+            if weight:
+                total += weight * (each[name] - each["linear"])
+        return total
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Predict the phenotype (binary: its logit): float64[n]."""
+        return self.combine(self.predict_all(x, ["linear", *[m for m, w in self.weights.items() if w]]))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give everything as arrays by name, as :func:`numpy.savez` takes them."""
+        head = {"format": 2} | {k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights")}
+        out = {"keep": self.keep}
+        head["smooth"] = {}
+        for name, model in self.smooth.items():
+            basis = model.basis
+            head["smooth"][name] = {"intercept": model.intercept, "curves": [int(c.column) for c in basis.curves]}
+            for key in ("mean", "scale", "low", "high", "pairs", "twos"):
+                out[f"smooth.{name}.{key}"] = getattr(basis, key)
+            out[f"smooth.{name}.used"], out[f"smooth.{name}.beta"] = model.used, model.beta
+            for i, curve in enumerate(basis.curves):
+                for key in ("knots", "coefficients", "roughness"):
+                    out[f"smooth.{name}.curve{i}.{key}"] = getattr(curve, key)
+        if self.trees is not None:
+            out |= {f"trees.{f.name}": getattr(self.trees, f.name) for f in dataclasses.fields(TreeModel)}
+        if self.network is not None:
+            head["network_scale"] = self.network.scale
+            out |= {f"network.{k}": v for k, v in self.network.parameters.items()}
+        return {"head": np.array(json.dumps(head)), **out}
+
+    @classmethod
+    def from_arrays(cls, data: dict[str, np.ndarray]) -> FoldModel:
+        """Take back what :meth:`arrays` gave."""
+        head = json.loads(str(data["head"]))
+        if head.get("format") != 2:
+            raise InputError(f"a saved model of format {head.get('format')}, expected 2: train it again")
+        model = cls(head["columns"], data["keep"], head["trait"], head["model"], head["start"], head["weights"])
+        for name, about in head["smooth"].items():
+            at = f"smooth.{name}."
+            curves = [
+                Curve(column, *(data[f"{at}curve{i}.{key}"] for key in ("knots", "coefficients", "roughness")))
+                for i, column in enumerate(about["curves"])
+            ]
+            own = [data[at + key] for key in ("mean", "scale", "low", "high")]
+            basis = Basis(name, *own, curves, data[at + "pairs"], data[at + "twos"])
+            model.smooth[name] = SmoothModel(basis, data[at + "used"], data[at + "beta"], about["intercept"])
+        if "trees.roots" in data:
+            model.trees = TreeModel(**{f.name: data[f"trees.{f.name}"] for f in dataclasses.fields(TreeModel)})
+        parameters = {k.removeprefix("network."): v for k, v in data.items() if k.startswith("network.")}
+        if parameters:
+            from deepnull_gwas.deepnull.applying import NetworkModel
+
+            model.network = NetworkModel(parameters, head["network_scale"])
+        return model
+
+    def save(self, path: str | Path) -> None:
+        """Save as .npz, without pickle."""
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **self.arrays())
+
+    @classmethod
+    def load(cls, path: str | Path) -> FoldModel:
+        """Load what :meth:`save` wrote; refuses pickled content."""
+        with np.load(path, allow_pickle=False) as data:
+            return cls.from_arrays({k: data[k] for k in data.files})
+
+
+def fit_fold(
+    x: np.ndarray,
+    y: np.ndarray,
+    part: np.ndarray,
+    columns: Sequence[str],
+    trait: str,
+    recipe: Recipe,
+    seed: int,
+    device: str = "cpu",
+    model: str = "auto",
+    compare: bool = True,
+) -> tuple[FoldModel, dict[str, Any]]:
+    """Fit the models that predict one fold.
+
+    Parameters
+    ----------
+    x, y
+        Covariates float64[n, p] and phenotype (binary: 0/1) of everybody outside the fold.
+    part
+        int[n]: the part of each of them, from 0. What needs people that a model has not seen (penalties, early stopping, weights of the models)
+        takes each part in turn.
+    columns
+        Names of the covariates.
+    trait
+        ``quantitative`` or ``binary``.
+    recipe
+        How to build and train the networks.
+    seed
+        Source of all randomness; the same seed gives the same bytes on a CPU, whatever its number of cores.
+    device
+        ``auto|cpu|cuda``.
+    model
+        The model that predicts: one of ``MODELS``, or ``auto`` for the stack of all.
+    compare
+        Whether the models that the prediction does not need are fitted too.
+
+    Returns
+    -------
+    The models, and their history: weights, what each model's fit came to, and per epoch the losses of the networks.
+
+    Raises
+    ------
+    StudyFailure
+        When a part is empty, has no cases or controls, the phenotype is constant, or a loss is not finite.
+    """
+    parts = int(part.max()) + 1 if len(part) else 0
+    if parts < 2 or (np.bincount(part, minlength=parts) == 0).any():
+        raise StudyFailure(STAGE, "a fold has no people; use fewer folds")
+    if trait == "binary":
+        for j in range(parts):
+            values = y[part == j]
+            if values.min() == values.max():
+                raise StudyFailure(
+                    STAGE,
+                    f"a fold has {'no controls' if values[0] else 'no cases'}; use fewer folds, or leave out the deepnull arm",
+                )
+    elif y.std() == 0 or any(y[part != j].std() == 0 for j in range(parts)):
+        raise StudyFailure(STAGE, "the phenotype is constant in a training part")
+    mean, scale = x.mean(axis=0), x.std(axis=0)
+    # a covariate must vary whichever part is left out
+    varies = [x[part != j].std(axis=0) > 1e-9 * scale for j in range(parts)]
+    keep = np.flatnonzero((scale > 1e-12 * np.maximum(1.0, np.abs(mean))) & np.all(varies, axis=0))
+    if not len(keep):
+        raise StudyFailure(STAGE, "all covariates are constant in a training part")
+    x = x[:, keep]
+    own = np.arange(len(x))
+    needed = set(MODELS) if compare or model == "auto" else {"linear", model}
+    if "network" in needed:
+        needed.add(recipe.start)
+    fitted = FoldModel(list(columns), keep, trait, model, recipe.start)
+    inner: dict[str, np.ndarray] = {}
+    about: dict[str, Any] = {}
+    history: dict[str, Any] = {"epochs": [], "taken": []}
+    start = None
+    for name in MODELS:
+        if name not in needed:
+            continue
+        began = time.monotonic()
+        if name in SMOOTH:
+            fitted.smooth[name], without, about[name] = fit_smooth(name, x, y, part, trait)
+            inner[name] = without[own, part]
+            start = without if name == recipe.start else start
+        elif name == "trees":
+            fitted.trees, inner[name], about[name] = fit_trees(x, y, part, trait, seed)
+        else:
+            # torch costs seconds to import: only where there is a network to train
+            from deepnull_gwas.deepnull.training import fit_networks
+
+            basis = fitted.smooth["linear"].basis
+            z = np.clip((x - basis.mean) / basis.scale, -FAR, FAR)
+            fitted.network, added, trained = fit_networks(z, y, start, part, trait, recipe, seed, device)
+            inner[name] = inner[recipe.start] + added
+            history |= {k: trained[k] for k in ("epochs", "taken")}
+            about[name] = {k: trained[k] for k in ("taken", "batch_size")}
+        logger.info("%s: %s, %.1f s", name, about[name], time.monotonic() - began)
+        if not np.isfinite(inner[name]).all():
+            raise StudyFailure(
+                STAGE, f"the predictions of the model {name} are not finite; look for extreme covariate values"
+            )
+    stacked = [m for m in MODELS if m != "linear"] if model == "auto" else [model]
+    if model == "auto" or (model == "network" and recipe.calibrate):
+        weights = stack(y, inner["linear"], np.column_stack([inner[m] for m in stacked]), trait)
+        fitted.weights = dict(zip(stacked, weights.tolist()))
+    else:
+        fitted.weights = {model: 1.0}
+    logger.info("weights: %s, the rest linear", {m: round(w, 3) for m, w in fitted.weights.items()})
+    return fitted, history | {"weights": fitted.weights, "models": about, "kept": [fitted.columns[i] for i in keep]}

@@ -1,0 +1,224 @@
+"""Parity mode: the original DeepNull (package ``deepnull`` 0.2.2; McCaw et al., Nature Communications 2022), so that analyses can be repeated.
+
+Architecture, optimiser, choice of the epoch, roles of the folds, raw inputs and (binary) the probability as covariate are the original's. Where it
+is at fault this raises instead: a Pearson correlation that is not a number, and a checkpoint folder shared by runs does not exist here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from deepnull_gwas.deepnull.folds import roles
+from deepnull_gwas.deepnull.training import deterministic, pick_device
+from deepnull_gwas.errors import InputError, StudyFailure
+from deepnull_gwas.logs import Progress
+
+logger = logging.getLogger(__name__)
+
+STAGE = "train_folds"
+HIDDEN = (64, 64, 32, 16)
+BATCH = 1024
+EPOCHS = 1000
+#: Adam: 1e-4 for a batch of 1,024 in proportion to the batch; Keras's epsilon.
+LEARNING_RATE = 1e-4
+BETAS = (0.9, 0.99)
+EPSILON = 1e-7
+
+
+@dataclass
+class OriginalModel:
+    """The trained network as plain arrays.
+
+    Attributes
+    ----------
+    columns, trait
+        Covariates, and kind of the phenotype.
+    weights, biases
+        Of the layers; the last pair is the parallel linear path.
+    """
+
+    columns: list[str]
+    trait: str
+    weights: list[np.ndarray]
+    biases: list[np.ndarray]
+
+    def predict_all(self, x: np.ndarray, wanted: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Predict: ``original``, float64[n]; for binary traits a logit (the covariate is its probability, see :meth:`covariate`)."""
+        if x.shape[1] != len(self.columns):
+            raise InputError(
+                f"{x.shape[1]} covariates, the model was trained on {len(self.columns)}: {', '.join(self.columns)}"
+            )
+        h = x = x.astype(np.float32)
+        for weight, bias in zip(self.weights[:-2], self.biases[:-2]):
+            h = np.maximum(h @ weight + bias, 0)
+        out = h @ self.weights[-2] + self.biases[-2] + x @ self.weights[-1] + self.biases[-1]
+        return {"original": out[:, 0].astype(np.float64)}
+
+    def combine(self, each: dict[str, np.ndarray]) -> np.ndarray:
+        """Give the one prediction."""
+        return each["original"]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Predict: float64[n]."""
+        return self.predict_all(x)["original"]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Give everything as arrays by name."""
+        out = {"original.columns": np.array(self.columns), "original.trait": np.array(self.trait)}
+        out |= {f"original.weight{i}": w for i, w in enumerate(self.weights)}
+        return out | {f"original.bias{i}": b for i, b in enumerate(self.biases)}
+
+    @classmethod
+    def from_arrays(cls, data: dict[str, np.ndarray]) -> OriginalModel:
+        """Take back what :meth:`arrays` gave."""
+        count = len(HIDDEN) + 2
+        return cls(
+            [str(c) for c in data["original.columns"]],
+            str(data["original.trait"]),
+            [data[f"original.weight{i}"] for i in range(count)],
+            [data[f"original.bias{i}"] for i in range(count)],
+        )
+
+    def save(self, path: Any) -> None:
+        """Save as .npz, without pickle."""
+        from deepnull_gwas.tables import atomic_path
+
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **self.arrays())
+
+
+def pearson(prediction: np.ndarray, y: np.ndarray) -> float:
+    """Correlate as the original does: the mean over batches of 1,024 of each batch's Pearson correlation.
+
+    Raises
+    ------
+    StudyFailure
+        Where a batch's correlation is not a number (one person in the last batch, or a constant): the original then silently keeps a wrong
+        epoch.
+    """
+    values = []
+    for first in range(0, len(y), BATCH):
+        a, b = prediction[first : first + BATCH].astype(np.float64), y[first : first + BATCH]
+        if len(a) < 2:
+            raise StudyFailure(
+                STAGE,
+                f"recipe original: the {len(y)} people who validate leave one in the last batch of {BATCH}, whose correlation does not exist; the "
+                "original would choose its epoch by NaN. Change the seed or the number of folds by one",
+            )
+        spread = a.std() * b.std()
+        if not spread > 0:
+            raise StudyFailure(
+                STAGE,
+                "recipe original: prediction or phenotype is constant among people who validate, and their correlation does not exist; the original "
+                "would choose its epoch by NaN. Scale the covariates, or use the default recipe",
+            )
+        values.append(float(np.mean((a - a.mean()) * (b - b.mean())) / spread))
+    return float(np.mean(values))
+
+
+def fit_original(
+    x: np.ndarray,
+    y: np.ndarray,
+    fold: np.ndarray,
+    evaluated: int,
+    k: int,
+    columns: Sequence[str],
+    trait: str,
+    seed: int,
+    device: str = "cpu",
+    epochs: int = EPOCHS,
+) -> tuple[OriginalModel, dict[str, Any]]:
+    """Train the original's network for one fold.
+
+    Parameters
+    ----------
+    x, y, fold
+        Covariates as they are, phenotype (binary: 0/1) and fold of everybody; the evaluated fold's phenotypes are not looked at.
+    evaluated, k
+        The fold to predict; fold ``evaluated - 1`` (mod k) validates.
+    columns, trait, seed, device
+        See :func:`deepnull_gwas.deepnull.models.fit_fold`.
+    epochs
+        Passes over the training people.
+
+    Raises
+    ------
+    StudyFailure
+        Where the original would go on with a number that is none.
+    """
+    train, validation, _ = roles(fold, evaluated, k)
+    if not train.any() or not validation.any():
+        raise StudyFailure(STAGE, "a fold has no people; use fewer folds")
+    if trait == "binary" and any(y[rows].min() == y[rows].max() for rows in (train, validation)):
+        raise StudyFailure(STAGE, "a fold has no cases or no controls; use fewer folds, or leave out the deepnull arm")
+    where = pick_device(device)
+    generator = torch.Generator().manual_seed(seed)
+    sizes = [(x.shape[1], HIDDEN[0]), *itertools.pairwise(HIDDEN), (HIDDEN[-1], 1), (x.shape[1], 1)]
+    with deterministic(where):
+        weights, biases = [], []
+        for a, b in sizes:
+            bound = (6.0 / (a + b)) ** 0.5
+            weights.append(((torch.rand(a, b, generator=generator) * 2 - 1) * bound).to(where).requires_grad_())
+            biases.append(torch.zeros(b, device=where, requires_grad=True))
+
+        def forward(inputs: torch.Tensor) -> torch.Tensor:
+            h = inputs
+            for weight, bias in zip(weights[:-2], biases[:-2]):
+                h = torch.relu(torch.addmm(bias, h, weight))
+            return (torch.addmm(biases[-2], h, weights[-2]) + torch.addmm(biases[-1], inputs, weights[-1]))[:, 0]
+
+        def loss(out: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+            if trait == "quantitative":
+                return torch.mean((out - wanted) ** 2)
+            return torch.nn.functional.binary_cross_entropy_with_logits(out, wanted)
+
+        inputs, truth = (torch.from_numpy(v[train]).float().to(where) for v in (x, y))
+        other_inputs, other_truth = (torch.from_numpy(v[validation]).float().to(where) for v in (x, y))
+        optimiser = torch.optim.Adam([*weights, *biases], lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, foreach=True)
+        best, taken, kept, history = -np.inf, 0, None, []
+        progress = Progress(epochs, "epochs")
+        for epoch in range(1, epochs + 1):
+            order = torch.randperm(len(truth), generator=generator).to(where)
+            total = 0.0
+            for first in range(0, len(order), BATCH):
+                rows = order[first : first + BATCH]
+                optimiser.zero_grad(set_to_none=True)
+                value = loss(forward(inputs[rows]), truth[rows])
+                value.backward()
+                optimiser.step()
+                total += float(value.detach()) * len(rows)
+            with torch.no_grad():
+                out = forward(other_inputs)
+                now = float(loss(out, other_truth))
+            if not np.isfinite(now):
+                raise StudyFailure(
+                    STAGE, f"recipe original: the loss is not finite at epoch {epoch}; scale the covariates"
+                )
+            score = pearson(out.cpu().numpy(), y[validation]) if trait == "quantitative" else -now
+            if score > best:
+                best, taken = score, epoch
+                kept = [[v.detach().clone() for v in group] for group in (weights, biases)]
+            if epoch % 10 == 0 or epoch == epochs:
+                history.append({"epoch": epoch, "train": total / len(order), "validation": now})
+            progress.add(1)
+    model = OriginalModel(list(columns), trait, *[[v.cpu().numpy() for v in group] for group in kept])
+    logger.info(
+        "original: epoch %d taken, validation %s %.5f",
+        taken,
+        "correlation" if trait == "quantitative" else "-loss",
+        best,
+    )
+    return model, {
+        "epochs": history,
+        "taken": [taken],
+        "weights": {"original": 1.0},
+        "models": {},
+        "kept": list(columns),
+    }

@@ -1,0 +1,85 @@
+"""Stacking: one prediction from several, weighted on people that the models behind them have not seen (Wolpert 1992; Breiman 1996)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepnull_gwas.deepnull.metrics import loss
+
+
+def stack(y: np.ndarray, linear: np.ndarray, others: np.ndarray, trait: str) -> np.ndarray:
+    """Find how much of what each model adds to the linear model to take.
+
+    Parameters
+    ----------
+    y
+        float64[n] phenotype (binary: 0/1).
+    linear
+        float64[n]: predictions by the linear model, of people that it has not seen.
+    others
+        float64[n, models]: the same by the other models.
+    trait
+        ``quantitative`` or ``binary``.
+
+    Returns
+    -------
+    Weights of the other models: 0 or more, with a sum of at most 1; the linear model takes the rest.
+
+    Notes
+    -----
+    The weights of least loss are multiplied by 1 - (s/g)^2, g the gain in loss over the linear model and s its standard error (0 where g < s): as
+    James and Stein's estimator shrinks an effect towards zero by its noise. So noise is not taken for a pattern where the truth is linear.
+    """
+    if others.shape[1] == 0:
+        return np.zeros(0)
+    extra = others - linear[:, None]
+    weights = _weights(y, linear, extra, trait)
+    if not weights.any():
+        return weights
+    gain = loss(y, linear, trait) - loss(y, linear + extra @ weights, trait)
+    error2 = float(gain.var()) / len(gain)
+    mean = float(gain.mean())
+    return weights * (max(0.0, 1 - error2 / mean**2) if mean > 0 else 0.0)
+
+
+def _weights(y: np.ndarray, linear: np.ndarray, extra: np.ndarray, trait: str) -> np.ndarray:
+    """Minimise the loss over weights of 0 or more with a sum of at most 1: Newton's method, each step solved within these bounds."""
+    weights = np.zeros(extra.shape[1])
+    for _ in range(30 if trait == "binary" else 1):
+        eta = linear + extra @ weights
+        if trait == "quantitative":
+            w, gradient = np.ones(len(y)), extra.T @ (y - eta)
+        else:
+            mu = 1 / (1 + np.exp(-eta))
+            w, gradient = np.maximum(mu * (1 - mu), 1e-10), extra.T @ (y - mu)
+        hessian = (extra * w[:, None]).T @ extra
+        hessian[np.diag_indices_from(hessian)] *= 1 + 1e-9
+        new = _simplex(hessian, gradient + hessian @ weights)
+        moved = np.abs(new - weights).max()
+        weights = new
+        if moved < 1e-6:
+            break
+    return weights
+
+
+def _simplex(h: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Minimise 0.5 v'hv - c'v with v >= 0 and sum(v) <= 1 exactly: every set of positive weights is tried (there are few models)."""
+    m = len(c)
+    best, least = np.zeros(m), 0.0
+    for subset in range(1, 2**m):
+        at = np.array([i for i in range(m) if subset >> i & 1])
+        a, b = h[np.ix_(at, at)], c[at]
+        try:
+            solved = np.linalg.solve(a, np.column_stack([b, np.ones(len(at))]))
+        except np.linalg.LinAlgError:
+            continue
+        v = solved[:, 0]
+        if v.sum() > 1:
+            v = v - solved[:, 1] * (v.sum() - 1) / solved[:, 1].sum()
+        if (v < 0).any() or not np.isfinite(v).all():
+            continue
+        value = 0.5 * v @ a @ v - b @ v
+        if value < least:
+            best, least = np.zeros(m), float(value)
+            best[at] = v
+    return best

@@ -1,0 +1,94 @@
+"""Miami plot: the genome with DeepNull above, without it below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from deepnull_gwas.report.manhattan import NAMES, genome_axis, thin
+from deepnull_gwas.report.style import ALTERNATE, COLOURS, LABELS, figure, say_instead
+from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.tables import read_json
+
+
+def plot_miami(
+    baseline: str | Path,
+    deepnull: str | Path,
+    loci: str | Path,
+    study_json: str | Path,
+    settings: Mapping[str, Any],
+    out: str | Path,
+) -> None:
+    """Draw both arms along the genome, mirrored, with the loci that only one of them found marked.
+
+    Parameters
+    ----------
+    baseline, deepnull
+        sumstats.tsv.gz of the arms.
+    loci
+        comparison.tsv.
+    study_json
+        study.json.
+    settings
+        The ``report`` section: genome_wide.
+    out
+        Figure.
+    """
+    about = read_json(study_json)
+    columns = ["chromosome", "base_pair_location", "neg_log_10_p_value"]
+    tables = {
+        arm: read_sumstats(path, columns).drop_nulls() for arm, path in (("deepnull", deepnull), ("baseline", baseline))
+    }
+    title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
+    with figure(out, 11, 5.2) as fig:
+        if not any(len(t) for t in tables.values()):
+            say_instead(fig, title, f"no variant tested: {about.get('reason') or 'see untested.tsv.gz'}")
+            return
+        axis = genome_axis(list(tables.values()))
+        offset = {code: start - first for code, (start, _, first) in axis.items()}
+        width = max(start + length for start, length, _ in axis.values())
+        line = -np.log10(settings["genome_wide"])
+        top = max(line * 1.2, *(float(t["neg_log_10_p_value"].max() or 0) for t in tables.values()))
+        ax = fig.add_subplot()
+        for sign, (arm, table) in zip((1, -1), tables.items()):
+            code = table["chromosome"].to_numpy()
+            at = np.searchsorted(list(axis), code)
+            x = table["base_pair_location"].to_numpy() + np.array(list(offset.values()))[at]
+            y = table["neg_log_10_p_value"].to_numpy()
+            shown = thin(x, y)
+            for parity in (0, 1):
+                own = shown[at[shown] % 2 == parity]
+                ax.scatter(x[own], sign * y[own], s=5, linewidth=0, color=ALTERNATE[arm][parity], rasterized=True)
+            ax.axhline(sign * line, color="#b2182b", linewidth=0.7, linestyle="--")
+            ax.text(
+                0.004,
+                0.98 if sign > 0 else 0.02,
+                LABELS[arm],
+                transform=ax.transAxes,
+                va="top" if sign > 0 else "bottom",
+            )
+        found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides={"variant_id": pl.String})
+        for verdict, arm, sign in (("gained", "deepnull", 1), ("lost", "baseline", -1)):
+            rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"p_{arm}")
+            if len(rows):
+                x = [p + offset[c] for c, p in zip(rows["chromosome"], rows["base_pair_location"])]
+                ax.scatter(
+                    x, sign * rows[f"p_{arm}"].to_numpy(), s=46, facecolor="none", edgecolor=COLOURS[verdict], linewidth=1.4,
+                    label=f"{len(rows)} {verdict}",
+                )  # fmt: skip
+        ax.axhline(0, color="black", linewidth=0.8)
+        ax.set(
+            ylim=(-top * 1.08, top * 1.08),
+            xlim=(-0.01 * width, 1.01 * width),
+            ylabel="−log10 p",
+            xlabel="chromosome",
+            title=title,
+        )
+        ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+        ax.set_xticks([start + length / 2 for start, length, _ in axis.values()], [NAMES.get(c, str(c)) for c in axis])
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(loc="upper right", fontsize=8)

@@ -1,0 +1,206 @@
+"""`deepnull-gwas predict`: the table in and out, saved models, and messages."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepnull_gwas import cli
+from deepnull_gwas.deepnull import predict
+from deepnull_gwas.deepnull.predict import read_people_table
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.tables import read_json
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Train networks for two epochs only."""
+    from deepnull_gwas.deepnull.recipe import Recipe
+
+    monkeypatch.setattr(predict.Recipe, "from_dict", classmethod(lambda cls, _: Recipe(hidden=(8,), max_epochs=2)))
+
+
+def people(n: int = 240, seed: int = 1) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    age, site = rng.uniform(40, 70, n).round(2), rng.choice(["A", "B", "C"], n)
+    y = 0.05 * (age - 55) ** 2 / 10 + (site == "B") + rng.normal(size=n)
+    case = (y > np.median(y)).astype(int)
+    return pd.DataFrame(
+        {"FID": [f"f{i // 2}" for i in range(n)], "IID": [f"i{seed}_{i:04d}" for i in range(n)]}
+        | {"bmd": y.round(5), "age": age, "note": "x;y", "site": site, "case": case + 1}
+    )
+
+
+def write(frame: pd.DataFrame, path, sep="\t") -> None:
+    frame.to_csv(path, sep=sep, index=False, na_rep="NA")
+
+
+def call(*arguments) -> int:
+    return cli.main(["predict", *map(str, arguments)])
+
+
+def test_rows_and_columns_stay_and_one_column_comes(tmp_path, quick):
+    frame = people().astype(object)
+    frame.loc[3, "age"] = np.nan
+    frame.loc[5, "bmd"] = np.nan
+    frame = frame.sample(frac=1, random_state=1)
+    write(frame, tmp_path / "p.tsv")
+    out, metrics = tmp_path / "o.tsv", tmp_path / "m.json"
+    options = ["--input", tmp_path / "p.tsv", "--output", out, "--target", "bmd,case", "--covariates", "age,site"]
+    options += ["--categorical", "site", "--trait", "quantitative,binary", "--metrics", metrics, "--folds", 3]
+    assert call(*options) == 0
+    before, after = (tmp_path / "p.tsv").read_text().splitlines(), out.read_text().splitlines()
+    assert len(before) == len(after)
+    assert after[0] == before[0] + "\tbmd_deepnull\tcase_deepnull"
+    assert all(b.startswith(a + "\t") for a, b in zip(before, after))
+    table = pd.read_csv(out, sep="\t")
+    missing = table["IID"] == "i1_0003"
+    assert table.loc[missing, ["bmd_deepnull", "case_deepnull"]].isna().all(axis=None)
+    assert table.loc[~missing, ["bmd_deepnull", "case_deepnull"]].notna().all(axis=None)
+    assert np.corrcoef(table["bmd_deepnull"][~missing], table["age"][~missing])[0, 1] != 0
+    about = read_json(metrics)["bmd"]
+    assert about["people"]["without target, predicted by all folds"] == 1
+    assert about["people"]["without a covariate, not predicted"] == 1
+    assert about["missing_covariates"] == {"age": 1, "site": 0}
+    assert len(about["folds"]) == 3
+    assert read_json(metrics)["case"]["scale"] == "logit"
+    # the same seed, the same bytes
+    bytes_before = out.read_bytes()
+    assert call(*options) == 0
+    assert out.read_bytes() == bytes_before
+
+
+def test_forms_of_the_table_give_the_same_predictions(tmp_path, quick):
+    frame = people(150).drop(columns=["note"])
+    frame["FID"] = "0"
+    forms = {"tabs": ("\t", "FID"), "commas": (",", "FID"), "spaces": (" ", "FID"), "hash": ("\t", "#FID")}
+    found = {}
+    for name, (sep, first) in forms.items():
+        write(frame.rename(columns={"FID": first}), tmp_path / name, sep)
+        out = tmp_path / f"{name}.out"
+        assert (
+            call(
+                "--input",
+                tmp_path / name,
+                "--output",
+                out,
+                "--target",
+                "bmd",
+                "--covariates",
+                "age",
+                "--trait",
+                "quantitative",
+            )
+            == 0
+        )
+        found[name] = pd.read_csv(out, sep=sep)["bmd_deepnull"].to_numpy()
+        assert out.read_text().splitlines()[0].startswith(first)
+        np.testing.assert_array_equal(found[name], found["tabs"])
+    # IID alone, blanks of any width, compressed, Windows line ends
+    text = "#IID   bmd age\r\n" + "".join(f"{r.IID}  {r.bmd}   {r.age}\r\n" for r in frame.itertuples())
+    (tmp_path / "iid.gz").write_bytes(gzip.compress(text.encode()))
+    out = tmp_path / "iid.out.gz"
+    assert (
+        call(
+            "--input",
+            tmp_path / "iid.gz",
+            "--output",
+            out,
+            "--target",
+            "bmd",
+            "--covariates",
+            "age",
+            "--trait",
+            "quantitative",
+        )
+        == 0
+    )
+    assert gzip.decompress(out.read_bytes()).decode().splitlines()[0] == "#IID   bmd age bmd_deepnull"
+
+
+def test_a_saved_model_for_new_people(tmp_path, quick, capsys):
+    write(people(), tmp_path / "p.tsv")
+    model, out = tmp_path / "m.npz", tmp_path / "new.out"
+    options = ["--target", "bmd", "--covariates", "age,site", "--categorical", "site", "--trait", "quantitative"]
+    assert call("--input", tmp_path / "p.tsv", "--output", tmp_path / "o.tsv", *options, "--save-model", model) == 0
+    new = people(30, seed=2).drop(columns=["bmd", "case"])
+    new.loc[4, "site"] = "D"
+    write(new, tmp_path / "new.tsv")
+    assert (
+        call("--apply", model, "--input", tmp_path / "new.tsv", "--output", out, "--metrics", tmp_path / "m.json") == 0
+    )
+    table = pd.read_csv(out, sep="\t")
+    assert np.flatnonzero(table["bmd_deepnull"].isna()).tolist() == [4]
+    assert read_json(tmp_path / "m.json")["bmd"]["unknown_levels"] == {"site": 1}
+    # the people it was trained on would not be predicted out of fold
+    write(pd.concat([new, people().drop(columns=["bmd", "case"]).iloc[:2]]), tmp_path / "both.tsv")
+    assert call("--apply", model, "--input", tmp_path / "both.tsv", "--output", out) == 1
+    assert "2 people were among those that the model of 'bmd' was trained on" in capsys.readouterr().err
+
+
+def test_messages(tmp_path, capsys):
+    path, out = tmp_path / "p.tsv", tmp_path / "o.tsv"
+    ask = ["--target", "bmd", "--covariates", "age", "--trait", "quantitative"]
+    frame = people(60)
+
+    def says(words: str, table, options=ask, sep="\t", **more) -> None:
+        if isinstance(table, str):
+            path.write_text(table)
+        else:
+            write(table, path, sep)
+        assert call("--input", more.get("input", path), "--output", more.get("output", out), *options) == 1
+        assert words in capsys.readouterr().err
+        assert not out.exists()
+
+    says("no such file; did you mean 'p.tsv'?", frame, input=tmp_path / "q.tsv")
+    says("no column 'aeg' (covariate)", frame, ["--target", "bmd", "--covariates", "aeg", "--trait", "quantitative"])
+    says("did you mean 'age'?", frame, ["--target", "bmd", "--covariates", "aeg", "--trait", "quantitative"])
+    says("'bmd' is both target and covariate", frame, ["--target", "bmd", "--covariates", "bmd", "--trait", "binary"])
+    says("column 'bmd_deepnull' is there already and is not overwritten", frame.assign(bmd_deepnull=1))
+    says("input and output are one file", frame, output=path)
+    says("the first columns are bmd, age; expected FID and IID", frame.drop(columns=["FID", "IID"]))
+    says("Is the header missing?", "1 2 3\n4 5 6\n")
+    says("row 3 has 2 values, the header 4; an empty value", "FID IID bmd age\na b 1 2\nc d\n")
+    says("1 people are there more than once (f0 i1_0000)", pd.concat([frame, frame.iloc[:1]]))
+    says("is empty", "")
+    says("'x' is no number; list it in --categorical", frame.assign(age="x"))
+    says("row 2 (f0 i1_0000), column 'bmd': 'high' is no number", frame.assign(bmd="high"))
+    binary = ["--target", "case", "--covariates", "age", "--trait", "binary"]
+    says("found 1 (30 people), 3 (30 people)", frame.assign(case=frame["case"].replace(2, 3)), binary)
+    says("give --missing NA,-9", frame.assign(case=[-9, *frame["case"][1:]]), binary)
+    says("40 people have target 'bmd' and all covariates; 5 folds need at least 50", frame.iloc[:40])
+    says("the phenotype is constant", frame.assign(bmd=1))
+    for options, words in (
+        (["--target", "a"], "--covariates is needed"),
+        ([*ask, "--folds", "2"], "expected at least 3"),
+        (["--target", "a,b,c", "--covariates", "d", "--trait", "binary,binary"], "--trait has 2 entries"),
+        (["--target", "a", "--covariates", "d", "--trait", "case"], "found 'case', expected quantitative or binary"),
+        (["--apply", "m.npz", "--target", "a"], "leave out --target"),
+    ):
+        with pytest.raises(SystemExit):
+            call("--input", path, "--output", out, *options)
+        assert words in capsys.readouterr().err
+
+
+def test_not_a_model(tmp_path):
+    write(people(60), tmp_path / "p.tsv")
+    np.savez(tmp_path / "m.npz", head=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(InputError, match="not a model that"):
+        predict.apply_model(tmp_path / "p.tsv", tmp_path / "o", tmp_path / "m.npz")
+    with pytest.raises(InputError, match="is a folder"):
+        read_people_table(tmp_path)
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom deepnull_gwas import cli\ntry:\n    cli.main(['predict', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print([m for m in ('numpy', 'pandas', 'torch', 'sklearn', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--covariates" in done.stdout

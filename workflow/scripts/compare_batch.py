@@ -1,0 +1,10 @@
+"""Compare the arms of all studies of a batch."""
+
+from deepnull_gwas.logs import log_to
+
+with log_to(snakemake.log[0]):
+    from deepnull_gwas.report.batch import plot_batch
+    from deepnull_gwas.results.compare import compare_batch
+
+    compare_batch(snakemake.input, snakemake.output.table)
+    plot_batch(snakemake.output.table, snakemake.output.figure)
