@@ -56,6 +56,9 @@ def test_round_trip_and_counts(tmp_path, n):
         decode_int8(files.packed(40, 60), n), np.concatenate([genotypes[40:], genotypes[:10]])
     )
     np.testing.assert_array_equal(decode_int8(files.take(np.array([3, 77, 51])), n), genotypes[[3, 27, 1]])
+    for wanted in ([4, 3, 2], [5, 7, 6, 8], [9, 11, 10, 14], [51, 50, 49], [2]):
+        taken = decode_int8(files.take(np.array(wanted)), n)
+        np.testing.assert_array_equal(taken, genotypes[np.array(wanted) % 50])
     mask = rng.random(n) < 0.6
     inside = genotypes[:, mask]
     expected = np.stack([(inside == k).sum(1) for k in (2, 1, 0, -1)], axis=1)

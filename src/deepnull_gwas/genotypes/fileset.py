@@ -155,7 +155,8 @@ class Fileset:
                 with open(f"{self.prefixes[f]}.bed", "rb", buffering=0) as bed:
                     bed.seek(HEADER_BYTES + low * self.bytes_per_variant)
                     _read_whole(bed, memoryview(block).cast("B"), f"{self.prefixes[f]}.bed")
-                out[rows] = block[wanted - low] if high - low != len(wanted) else block
+                whole = len(wanted) == high - low and bool(np.all(np.diff(wanted) == 1))
+                out[rows] = block if whole else block[wanted - low]
             else:
                 out[rows] = self._map(int(f))[wanted]
         return out
