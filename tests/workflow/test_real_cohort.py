@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 
@@ -9,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepnull_gwas.genotypes.fileset import write_bed
+from deepnull_gwas.genotypes.fileset import Fileset, write_bed
+from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.results.sumstats import read_sumstats
 
 pytestmark = pytest.mark.workflow
@@ -70,7 +72,9 @@ def test_geuvadis_equals_plink2(run, real_data):
         }
         for g in genes
     ]
-    run.configure({"cohorts": {"geuvadis": cohort}, "association": {"chunks": 2}}, sheet)
+    # compared on the same people
+    config = {"cohorts": {"geuvadis": cohort}, "association": {"chunks": 2}, "structure": {"relatives": "keep"}}
+    run.configure(config, sheet)
     run.snakemake("--cores", "2", "associations")
     for gene in genes:
         assert (
@@ -107,7 +111,9 @@ def small_cohort(folder, swap: bool = False, n: int = 400, m: int = 300):
 
 CONFIG = {
     "cohorts": {"c": {"genotypes": "g", "samples": "samples.tsv", "genome_build": "GRCh38"}},
-    "association": {"chunks": 1},
+    # as PLINK 2 with no-firth does it, and on the same people
+    "association": {"chunks": 1, "refine_below": 1, "firth": "never"},
+    "structure": {"relatives": "keep"},
     "deepnull": {"folds": 3, "recipe": {"max_epochs": 5, "ensemble": 1}},
 }
 SHEET = [
@@ -239,3 +245,78 @@ def test_all_forty_genes_of_geuvadis(run, real_data):
             )
             > 250_000
         )
+
+
+def test_a_messy_array_cohort_from_raw_to_results(run, real_data):
+    """sampleA: wrong sexes, heterozygous haploid calls, relatives, people and variants with missing calls, batches and sites."""
+    folder = real_data("sampleA")
+    cohort = {
+        "genotypes": str(folder / "sampleA"),
+        "samples": str(folder / "sample-batch-site.phe"),
+        "missing_values": ["NA", "", "-9"],
+        "genome_build": "GRCh37",
+    }
+    config = {
+        "cohorts": {"sampleA": cohort},
+        "qc": {"preset": "array"},
+        # 3,098 variants
+        "structure": {"pcs": 4, "r2": 0.5, "colour_by": ["site", "batch"]},
+        "association": {"chunks": 1},
+        "deepnull": {"model": "linear"},
+    }
+    study = {"study": "ra", "cohort": "sampleA", "phenotype": "RA", "trait": "binary", "covariates": "SEX,batch,site"}
+    run.configure(config, [study | {"categorical_covariates": "batch,site", "case_value": 2, "control_value": 1}])
+    run.snakemake("--cores", "2", "qc", "associations")
+    qc = run.results / "sampleA" / "qc"
+    people, variants = pd.read_parquet(qc / "samples.parquet"), pd.read_parquet(qc / "variants.parquet")
+    recorded = pd.read_parquet(run.results / "sampleA" / "samples.parquet")["recorded_sex"]
+    problems = (recorded > 0) & people["x_f"].notna() & (recorded != people["inferred_sex"])
+    assert problems.sum() == 66
+    assert not people.loc[problems, "passed"].any()
+    # the person with 23.7 % missing calls, the variants without any call
+    worst = people.loc[people["call_rate"].idxmin()]
+    assert worst["call_rate"] == pytest.approx(1 - 0.237, abs=5e-4)
+    assert "call rate 0.7629 is below 0.98" in worst["reason"]
+    empty = variants[variants["call_rate"] == 0]
+    assert len(empty) >= 1
+    assert (empty["reason"] == "call rate 0 is below 0.95").all()
+    # 119 heterozygous haploid calls in all people, four of them in people who are removed
+    assert variants["het_haploid"].sum() == 115
+    for table in (people, variants):
+        assert (table["passed"] == (table["reason"] == "")).all()
+    relatives = pd.read_csv(run.results / "sampleA/structure/relatives.tsv", sep="\t")
+    # of the 75 pairs above .1, those of people who pass and above what noise reaches with so few variants
+    assert 20 <= len(relatives) <= 75
+    assert (relatives["relation"] == "duplicate").sum() == 5
+    assert relatives["kinship"].min() > 0.1
+    account = json.loads((run.results / "sampleA/ra/study.json").read_text())["accounting"]
+    steps = {step["step"].split(" (")[0]: step["removed"] for step in account}
+    assert steps["no copy of a person's sample"] + steps["unrelated"] >= 14
+    flow = pd.read_csv(qc / "flow.tsv", sep="\t")
+    assert flow.loc[flow["unit"] == "people", "removed"].sum() == (~people["passed"]).sum()
+    assert flow.loc[flow["unit"] == "variants", "removed"].sum() == (~variants["passed"]).sum()
+    assert (qc / "qc.svg").stat().st_size > 10_000
+    assert (run.results / "sampleA/structure/stratification.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"qc": {"sample_call_rate": 1.0, "variant_call_rate_first": 0}}, ["sample_call_rate", "people"]),
+        ({"qc": {"preset": "none", "maf": 0.5}}, ["maf", "variants"]),
+        ({"qc": {"preset": "none"}, "structure": {"pcs": 10, "maf": 0.4999}}, ["variants"]),
+    ],
+)
+def test_a_filter_that_leaves_nothing_is_named(run, settings, words):
+    small_cohort(run.folder, n=60, m=40)
+    genotypes = decode_int8(Fileset([run.folder / "g"]).packed(0, 40), 60)
+    genotypes[np.arange(60) % 40, np.arange(60)] = -1
+    bim = pd.read_csv(run.folder / "g.bim", sep="\t", header=None)
+    fam = pd.read_csv(run.folder / "g.fam", sep="\t", header=None)
+    write_bed(run.folder / "g", genotypes, bim, fam)
+    sheet = [SHEET[0] | {"pcs": settings.get("structure", {}).get("pcs", 0), "arms": "baseline"}]
+    run.configure(CONFIG | settings, sheet)
+    done = run.snakemake("--cores", "2", "associations", check=False)
+    assert done.returncode != 0
+    message = next(line for line in done.stderr.splitlines() if "Input error:" in line)
+    assert all(word in message for word in words), message
