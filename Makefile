@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup demo test test-long bench bench-deepnull validity lint format validator tools lock clean help
+.PHONY: setup demo test test-long bench bench-cohort bench-deepnull validity lint format validator tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -31,6 +31,9 @@ test-long: $(READY) validator ## run the tests that take longer
 bench: $(READY) ## time the association scan against PLINK 2 (quarter of an hour on 2 idle cores, 2 GB of disk)
 	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json
 	$(BIN)/python benchmarks/scaling.py --json benchmarks/output/scaling.json --figure benchmarks/output/scaling.svg
+
+bench-cohort: $(READY) ## time counts, pruning, kinship and principal components against PLINK 2 (ten minutes)
+	$(BIN)/python benchmarks/cohort.py
 
 validator: $(READY) ## install the GWAS Catalog's validator in an environment of its own
 	sh scripts/install-ssf-validator.sh
