@@ -188,6 +188,13 @@ def test_heterozygosity_outliers(tmp_path, rng):
     assert flow["step"].tolist()[3:5] == ["heterozygosity_f", "heterozygosity_sd"]
 
 
+def test_a_bound_on_heterozygosity_is_not_applied_to_noise(tmp_path, rng):
+    folder = make_cohort(tmp_path, dosages_of(rng, 60, 300))
+    _, persons, flow = run_qc(folder, {"heterozygosity_f": 0.2})
+    assert persons["passed"].all()
+    assert "not done: F of most people varies by" in flow.loc[flow["step"] == "heterozygosity_f", "rule"].item()
+
+
 def test_two_pass_call_rate_and_duplicates(tmp_path, rng):
     dosages = dosages_of(rng, 40, 100)
     dosages[5] = dosages[4]

@@ -449,7 +449,13 @@ def _filter_sex(
 def _filter_heterozygosity(flow: Flow, settings: Mapping[str, Any], f: np.ndarray) -> None:
     """Remove people with an extreme inbreeding coefficient: by a bound on |F|, then by distance from the mean."""
     bound, k = settings.get("heterozygosity_f"), settings.get("heterozygosity_sd")
-    if bound:
+    known = f[flow.passed["people"] & np.isfinite(f)]
+    spread = float(np.diff(np.quantile(known, [0.1587, 0.8413]))[0]) / 2 if len(known) else 0.0
+    if bound and bound < 4 * spread:
+        rule = f"not done: F of most people varies by {spread:.3f}, too much for a bound of {bound:g} (few variants, or mixed ancestry)"
+        flow.apply("heterozygosity_f", "people", np.zeros(len(f), dtype=bool), rule, "")
+        logger.warning("heterozygosity_f: %s", rule)
+    elif bound:
         with np.errstate(invalid="ignore"):
             fails = np.abs(f) > float(bound)
         flow.apply(
