@@ -11,14 +11,14 @@ import pytest
 from deepnull_gwas.cohort.assemble import SAMPLES, assemble_study
 from deepnull_gwas.cohort.covariates import rank_inverse_normal
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.tables import read_parquet, write_parquet
+from deepnull_gwas.tables import read_parquet, write_parquet, write_tsv
 
 
 @pytest.fixture
 def assemble(small):
     """Give a function from a study's changes (and who fails quality control, and the PCs) to its table and report."""
 
-    def function(fails=(), components=None, **changes):
+    def function(fails=(), components=None, pairs=None, copies=(), relatives="keep", cases_first=True, **changes):
         small.index()
         qc = pd.DataFrame(
             {"sample_index": np.arange(small.people), "passed": ~np.isin(np.arange(small.people), list(fails))}
@@ -28,7 +28,16 @@ def assemble(small):
         if components is not None:
             write_parquet(components, path := small.out / "pcs.parquet")
         outputs = small.out / "s/samples.parquet", small.out / "s/study.json"
-        assemble_study(small.out / "samples.parquet", small.out / "qc.parquet", path, small.study(**changes), *outputs)
+        files = {}
+        if pairs is not None:
+            files = {"relatives": small.out / "relatives.tsv", "families": small.out / "families.parquet"}
+            write_tsv(pd.DataFrame(pairs, columns=["sample_index_1", "sample_index_2"]), files["relatives"])
+            twice = pd.Series("", index=range(small.people))
+            twice[list(copies)] = "another"
+            families = pd.DataFrame({"sample_index": np.arange(small.people), "duplicate_of": twice})
+            write_parquet(families, files["families"], metadata={"kinship": 0.0442})
+        study = small.study(**changes) | {"relatives": relatives, "cases_first": cases_first}
+        assemble_study(small.out / "samples.parquet", small.out / "qc.parquet", path, study, *outputs, **files)
         return read_parquet(outputs[0], SAMPLES), json.loads(outputs[1].read_text())
 
     return function
@@ -136,3 +145,37 @@ def test_a_study_that_does_not_fit_the_table_is_an_input_error(small, assemble):
     with pytest.raises(InputError, match="the sample table has no column 'heigth'"):
         assemble(phenotype="heigth")
     assert not (small.out / "s").exists()
+
+
+PAIRS = [(0, 1), (1, 2), (5, 6), (7, 8)]
+
+
+def test_of_relatives_an_unrelated_set_of_the_study_stays(small, assemble):
+    table = small.table
+    # 6 has no phenotype: nobody need go for their sake
+    table.loc[6, "height"] = np.nan
+    small.write_table(table)
+    people, report = assemble(pairs=PAIRS, relatives="exclude")
+    gone = set(range(40)) - set(people["sample_index"])
+    # 1 is related to both 0 and 2, so that one person goes, not two; of 7 and 8 the later
+    assert gone == {6, 1, 8}
+    steps = {s["step"]: s["removed"] for s in report["accounting"]}
+    assert steps["unrelated (kinship at most 0.0442)"] == 2
+    kept, report = assemble(pairs=PAIRS, relatives="keep", copies=[8])
+    assert set(range(40)) - set(kept["sample_index"]) == {6, 8}
+    assert {s["step"]: s["removed"] for s in report["accounting"]}["no copy of a person's sample"] == 1
+
+
+def test_of_relatives_cases_stay_before_controls(small, assemble):
+    table = small.table
+    table["ill"] = 0
+    table.loc[[1, 8], "ill"] = 1
+    table.loc[np.arange(20, 30), "ill"] = 1
+    small.write_table(table)
+    study = {"phenotype": "ill", "trait": "binary", "case_value": "1", "control_value": "0"}
+    people, _ = assemble(pairs=PAIRS, relatives="exclude", **study)
+    # 1 is a case: the two controls who are their relatives go; of 5 and 6, both controls, the later
+    assert set(range(40)) - set(people["sample_index"]) == {0, 2, 6, 7}
+    people, report = assemble(pairs=PAIRS, relatives="exclude", cases_first=False, **study)
+    assert set(range(40)) - set(people["sample_index"]) == {1, 6, 8}
+    assert report["cases"] == 10

@@ -30,6 +30,8 @@ class Case:
         rng = np.random.default_rng(seed)
         self.n = int(rng.integers(150, 420))
         frequency = rng.uniform(0.1, 0.9, size=M)
+        # some so rare, or so common, that only their carriers are looked at
+        frequency[:3] = [0.005, 0.995, 0.008]
         g = rng.binomial(2, frequency[:, None], size=(M, self.n)).astype(np.int8)
         g[rng.random(g.shape) < missing] = -1
         self.g = g
@@ -44,7 +46,7 @@ class Case:
             chosen = rng.choice(5, size=int(rng.integers(0, 4)), replace=False)
             d = np.sin(self.columns[index, 0] / self.columns[:, 0].std()) + rng.normal(size=len(index))
             trait = "binary" if rng.random() < 0.4 else "quantitative"
-            y = d + rng.normal(size=len(index)) + 0.2 * np.maximum(g[0, index], 0)
+            y = d + rng.normal(size=len(index)) + 0.2 * np.maximum(g[5, index], 0)
             if trait == "binary":
                 y = (y > np.quantile(y, rng.uniform(0.4, 0.7))).astype(float)
             self.studies.append(
@@ -56,7 +58,7 @@ class Case:
 
     def run(self, studies=None, g=None, blocks: int = 1, **options) -> dict[str, np.ndarray]:
         """Scan all variants, in so many blocks."""
-        options = {"missing_genotypes": "impute_mean", "min_mac": 5, "refine_below": 0.3, "firth": "fallback"} | options
+        options = {"missing_genotypes": "impute_mean", "min_mac": 1, "refine_below": 0.3, "firth": "fallback"} | options
         g = self.g if g is None else g
         scan = Scan(self.studies if studies is None else studies, np.ones(g.shape[1], dtype=np.int8), options)
         parts = [scan.block(part, "autosome") for part in np.array_split(pack(g), blocks)]

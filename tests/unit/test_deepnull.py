@@ -17,6 +17,7 @@ from deepnull_gwas.deepnull.recipe import MODELS, Recipe
 from deepnull_gwas.deepnull.smooth import Curve, fit_smooth, logistic, natural_spline
 from deepnull_gwas.deepnull.stacking import stack
 from deepnull_gwas.deepnull.steps import (
+    _join,
     assign_study_folds,
     inputs_of,
     load_model,
@@ -490,3 +491,13 @@ def test_where_only_the_linear_model_helps_the_covariate_is_nothing(tmp_path):
     _, prediction = all_steps(tmp_path, SETTINGS | {"model": "linear", "compare": False})
     assert (prediction["prediction"] == 0).all()
     assert prediction["phenotype_prediction"].std() > 0
+
+
+def test_families_found_by_kinship_join_those_of_the_fid():
+    groups = np.array(["a", "a", "b", "c", "d", "e"], dtype=object)
+    families = pd.DataFrame({"sample_index": [10, 11, 12, 13, 14], "family": [1, 2, 1, 3, 3]})
+    joined = _join(groups, families, pd.Series([10, 11, 12, 13, 14, 15]))
+    # a and b share family 1, c and d family 3; e is in no family
+    assert joined[0] == joined[1] == joined[2]
+    assert joined[3] == joined[4]
+    assert len(set(joined)) == 3

@@ -10,6 +10,7 @@ from cohort_files import make_cohort, run_qc
 from deepnull_gwas.cohort import kinship as kin
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.tables import read_metadata
 
 
 def plain(dosages: np.ndarray) -> np.ndarray:
@@ -173,3 +174,18 @@ def test_few_variants_are_warned_of(tmp_path, caplog):
     run_qc(folder)
     run(folder)
     assert "300 variants are too few for a threshold of 0.0442" in caplog.text
+
+
+def test_the_threshold_is_raised_where_strangers_would_pass_it(tmp_path, caplog):
+    rng = np.random.default_rng(5)
+    people = 120
+    dosages = rng.binomial(2, rng.uniform(0.1, 0.5, 150)[:, None], (150, people)).astype(np.int8)
+    dosages[:, 7] = dosages[:, 3]
+    folder = make_cohort(tmp_path, dosages)
+    run_qc(folder, {"maf": 0, "hwe_p": 0})
+    found, families = run(folder)
+    assert "too few for a threshold of 0.0442" in caplog.text
+    # with 150 variants, kinship of strangers has a standard deviation of about .1: only the duplicate stands out
+    assert found[["sample_index_1", "sample_index_2"]].to_numpy().tolist() == [[3, 7]]
+    assert read_metadata(folder / "families.parquet")["kinship"] > 0.2
+    assert families["unrelated"].sum() == people - 1

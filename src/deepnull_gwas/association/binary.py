@@ -69,7 +69,8 @@ class BinaryArm:
 
     def genotypes(self, packed: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decode variants for the analysed people: centred genotypes with missing calls 0, and whether the call is there."""
-        g = decode(packed, self.n_people, dtype=np.float64)[:, self.index]
+        # `take`, not an index: rows then lie in memory as rows, and sums over them do not depend on how many there are
+        g = np.take(decode(packed, self.n_people, dtype=np.float64), self.index, axis=1)
         present = ~np.isnan(g)
         g -= mean[:, None]
         return np.nan_to_num(g, copy=False, nan=0.0), present

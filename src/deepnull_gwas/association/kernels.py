@@ -11,6 +11,8 @@ import llvmlite.binding
 import numba
 import numpy as np
 
+from deepnull_gwas.genotypes.kernels import _popcount
+
 #: People in a tile: a tile of the variants and columns that are multiplied at a time stays in the first-level cache
 TILE = 1024
 _TILE_BYTES = TILE // 4
@@ -184,28 +186,6 @@ def _multiply(packed, centre, squared, tiles, buffer, out):
                 dots(buffer, tiles[t], out, v0, j)
 
 
-@numba.njit(nogil=True, cache=True)
-def _cross_missing(packed, k, out):
-    n = k.shape[0]
-    width = k.shape[1]
-    for v in range(packed.shape[0]):
-        row = packed[v]
-        for b in range(row.shape[0]):
-            x = row[b]
-            lanes = x & ~(x >> 1) & 0x55
-            if lanes == 0:
-                continue
-            for lane in range(4):
-                person = 4 * b + lane
-                if (lanes >> (2 * lane)) & 1 and person < n:
-                    for i in range(width):
-                        for j in range(i + 1):
-                            out[v, i, j] += k[person, i] * k[person, j]
-        for i in range(width):
-            for j in range(i):
-                out[v, j, i] = out[v, i, j]
-
-
 def make_tiles(n_people: int, rows: np.ndarray, columns: np.ndarray, dtype: type = np.float32) -> np.ndarray:
     """Lay out the columns of a design for :func:`multiply`.
 
@@ -261,20 +241,83 @@ def multiply(packed: np.ndarray, centre: np.ndarray, tiles: np.ndarray, squared:
     return out[:n]
 
 
-def cross_missing(packed: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Add up, for each variant, the outer products of the rows of ``k`` of the people whose call is missing.
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _multiply_rare(packed, rows, common, centre, squared, people, totals, out):
+    n, width = people.shape
+    n_bytes = packed.shape[1]
+    n_words = n_bytes // 8
+    one = np.uint64(1)
+    for k in range(len(rows)):
+        v = rows[k]
+        c = centre[v]
+        values = (2.0 - c, 0.0, 1.0 - c, -c)
+        if squared:
+            values = (values[0] * values[0], 0.0, values[2] * values[2], values[3] * values[3])
+        base = values[3] if common[k] else values[0]
+        flip = np.uint64(0xFFFFFFFFFFFFFFFF) if common[k] else np.uint64(0)
+        target = out[v]
+        for j in range(width):
+            target[j] = base * totals[j]
+        row = packed[v]
+        words = row[: n_words * 8].view(np.uint64)
+        for w in range(n_words + 1):
+            if w < n_words:
+                x = words[w] ^ flip
+                # one bit for each genotype that is not the common one
+                hits = (x | (x >> one)) & np.uint64(0x5555555555555555)
+                word = words[w]
+            else:
+                word, hits = np.uint64(0), np.uint64(0)
+                for b in range(8 * n_words, n_bytes):
+                    word |= np.uint64(row[b]) << np.uint64(8 * (b - 8 * n_words))
+                x = word ^ flip
+                hits = (x | (x >> one)) & np.uint64(0x5555555555555555)
+            while hits:
+                place = np.int64(_popcount((hits & (~hits + one)) - one))
+                hits &= hits - one
+                person = 32 * w + (place >> 1)
+                # the padding of the last byte
+                if person >= n:
+                    break
+                code = (word >> np.uint64(place)) & np.uint64(3)
+                step = values[code] - base
+                source = people[person]
+                for j in range(width):
+                    target[j] += step * source[j]
+
+
+def multiply_rare(
+    packed: np.ndarray,
+    rows: np.ndarray,
+    common: np.ndarray,
+    centre: np.ndarray,
+    people: np.ndarray,
+    totals: np.ndarray,
+    out: np.ndarray,
+    squared: bool = False,
+) -> None:
+    """Do as :func:`multiply` for variants that nearly everybody has the same genotype of: only the others are looked at.
 
     Parameters
     ----------
     packed
         uint8, variants x bytes.
-    k
-        float64, people x columns.
-
-    Returns
-    -------
-    float64, variants x columns x columns.
+    rows
+        Which of them.
+    common
+        bool, one of ``rows``: whether the genotype that nearly everybody has is homozygous for A2 (else for A1).
+    centre
+        float64, one a variant of ``packed``.
+    people
+        float32 or float64, people of the .fam x columns, zero for those who are not analysed.
+    totals
+        float64, sums of its columns.
+    out
+        float64, variants x columns; its ``rows`` are filled in. All sums are in float64.
+    squared
+        Whether the centred dosages are squared first.
     """
-    out = np.zeros((packed.shape[0], k.shape[1], k.shape[1]))
-    _cross_missing(np.ascontiguousarray(packed), np.ascontiguousarray(k), out)
-    return out
+    _multiply_rare(
+        np.ascontiguousarray(packed), np.asarray(rows, dtype=np.int64), np.asarray(common, dtype=np.bool_),
+        np.ascontiguousarray(centre), squared, people, totals, out,
+    )  # fmt: skip

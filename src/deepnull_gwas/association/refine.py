@@ -29,6 +29,8 @@ MAX_PASSES = 12
 #: Accepted when Newton's decrement (the length of the step in standard errors) is below the first, and what the next pass would still
 #: change, judged by the rate of convergence, below the second; in float32 (noise about 2e-7) and float64
 _ENOUGH = {np.dtype(np.float32): (1e-4, 1e-6), np.dtype(np.float64): (1e-5, 1e-10)}
+#: Log odds ratios beyond this (odds ratios of 50 a copy) are not taken from here
+EXTREME = 4.0
 _LOG2_E = 1.4426950408889634
 #: Coefficients of 2^f = exp(f ln 2), |f| <= 1/2, highest first: the series to the seventh power, off by less than 6e-9
 _EXP2 = tuple(np.log(2.0) ** k / float(np.prod(np.arange(1, k + 1))) for k in range(7, -1, -1))
@@ -218,6 +220,10 @@ def _refine(
                     open_[i] = False
                     continue
                 ahead = decrement * min(1.0, decrement / last[i])
+                if abs(gamma[k]) > EXTREME:
+                    # on its way to infinity, or so steep that single precision tells: for the slower methods
+                    open_[i] = False
+                    continue
                 if decrement <= enough and ahead <= agreed:
                     beta[k] = gamma[k]
                     se[k] = 1.0 / np.sqrt(information)

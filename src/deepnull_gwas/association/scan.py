@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from deepnull_gwas.association import codes
 from deepnull_gwas.association.binary import DECODED, BinaryArm, associate_binary
 from deepnull_gwas.association.codes import CONSTANT, HWE, LOW_MAC, MISSINGNESS, NO_CALLS, STUDY_FAILED, TESTED
 from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
-from deepnull_gwas.association.kernels import make_tiles, multiply
+from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rare
 from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
@@ -31,6 +31,8 @@ from deepnull_gwas.tables import ParquetParts, read_json, read_table, to_arrow, 
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
+#: A variant is rare when fewer than one in so many has another genotype than the rest
+RARE = 48
 #: Blocks whose results are held before they are written
 BLOCKS_HELD = 16
 _LOCK = threading.Lock()
@@ -99,7 +101,9 @@ class _Group:
     Attributes
     ----------
     tiles, squares
-        Columns that the genotypes, and their squares, are multiplied with.
+        Columns that the genotypes, and their squares, are multiplied with, laid out for the kernels.
+    columns, weights
+        The same, people x columns.
     drops
         Studies of one basis, with what dropping missing calls needs; only where calls are dropped.
     arms
@@ -112,6 +116,21 @@ class _Group:
     squares: np.ndarray
     drops: list[tuple[list[int], DropInput]]
     arms: dict[tuple[int, str], BinaryArm]
+    columns: np.ndarray
+    weights: np.ndarray
+    _people: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def by_person(self, name: str, n_people: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+        """Give ``columns`` or ``weights`` with a row for everybody in the .fam, and their sums; made when first asked for."""
+        with _LOCK:
+            if name not in self._people:
+                values = getattr(self, name)
+                rows = np.zeros((n_people, values.shape[1]), dtype=dtype)
+                rows[self.group.sample_index] = values
+                # column by column: the order of a sum must not depend on how many columns there are
+                totals = [np.ascontiguousarray(column).sum(dtype=np.float64) for column in rows.T]
+                self._people[name] = rows, np.array(totals, dtype=np.float64)
+            return self._people[name]
 
 
 @dataclass
@@ -230,10 +249,19 @@ class Scan:
                 y = np.column_stack([designs[i].y_residual for i in members])
                 u = np.column_stack([zero if designs[i].u is None else designs[i].u for i in members])
                 drops.append((members, DropInput.of(self.n_people, index, designs[members[0]].basis, y, u, self.dtype)))
-        tiles = make_tiles(self.n_people, index, np.hstack(columns), self.dtype)
-        weights = np.column_stack(squares) if squares else np.zeros((len(index), 0))
+        # in the precision of the products: kept for rare variants, whose carriers are looked up person by person
+        both = np.hstack(columns).astype(self.dtype)
+        weights = np.column_stack(squares).astype(self.dtype) if squares else np.zeros((len(index), 0), self.dtype)
+        tiles = make_tiles(self.n_people, index, both, self.dtype)
         return _Group(
-            group, self._lanes(index), tiles, make_tiles(self.n_people, index, weights, self.dtype), drops, arms
+            group,
+            self._lanes(index),
+            tiles,
+            make_tiles(self.n_people, index, weights, self.dtype),
+            drops,
+            arms,
+            both,
+            weights,
         )
 
     def block(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:
@@ -269,8 +297,7 @@ class Scan:
             observed = count[:, :3].sum(axis=1)
             mean = (2.0 * seen[:, 0] + seen[:, 1]) / np.maximum(observed, 1)
             gg = seen[:, 1] + 4.0 * seen[:, 0] - observed * mean**2
-            products = multiply(tested, mean, g.tiles)
-            squares = multiply(tested, mean, g.squares, squared=True)
+            products, squares = self._products(g, tested, seen, mean)
             reasons: dict[int, np.ndarray] = {}
             like = None
             for i in g.group.members:
@@ -295,6 +322,26 @@ class Scan:
                     with _LOCK:
                         c.het_calls[i] += hets[j]
         return out
+
+    def _products(
+        self, g: _Group, packed: np.ndarray, count: np.ndarray, mean: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Multiply genotypes, and their squares, with the columns of a group: rare variants by their carriers, the others by tiles."""
+        usual = np.maximum(count[:, 0], count[:, 2])
+        rare = (len(g.group.sample_index) - usual) * RARE < len(g.group.sample_index)
+        if not rare.any():
+            return multiply(packed, mean, g.tiles), multiply(packed, mean, g.squares, squared=True)
+        dense, rows = np.flatnonzero(~rare), np.flatnonzero(rare)
+        common = count[rows, 2] >= count[rows, 0]
+        out = []
+        for tiles, columns, squared in ((g.tiles, "columns", False), (g.squares, "weights", True)):
+            products = np.zeros((len(packed), tiles.shape[1]))
+            people, totals = g.by_person(columns, self.n_people, self.dtype)
+            if tiles.shape[1]:
+                products[dense] = multiply(packed[dense], mean[dense], tiles, squared)
+                multiply_rare(packed, rows, common, mean, people, totals, products, squared)
+            out.append(products)
+        return out[0], out[1]
 
     def _halved(self, c: _Class) -> bool:
         return c.name == "X" and int(self.settings.get("x_male_copies", 2)) == 1
