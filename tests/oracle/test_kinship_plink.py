@@ -10,7 +10,7 @@ import pytest
 
 from cohort_files import index_fileset
 from deepnull_gwas.cohort.counts import chromosome_class, count_variants
-from deepnull_gwas.cohort.kinship import FIRST, classify, kinship_pairs
+from deepnull_gwas.cohort.kinship import FIRST, _spread, classify, kinship_pairs
 from deepnull_gwas.genotypes.fileset import Fileset
 
 pytestmark = pytest.mark.realdata
@@ -91,3 +91,11 @@ def test_related_pairs_of_sample_a(real_data, tmp_path):
     found = kinship_pairs(Fileset([prefix]), autosomal(prefix, tmp_path), np.arange(2000), 0.1)
     # 2,997 variants: below .1 most pairs are noise
     assert len(found) == 75
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [("kg1126", 0.015, 0.03), ("hapmap279", 0.01, 0.025)])
+def test_ancestry_does_not_count_as_chance(real_data, tmp_path, name, low, high):
+    prefix = real_data(name) / name
+    people = np.arange(len(people_of(prefix)))
+    # by the binomial distribution alone .018 and .013; between populations kinship differs by more than .1
+    assert low < _spread(Fileset([prefix]), autosomal(prefix, tmp_path), people) < high

@@ -23,6 +23,7 @@ def assemble(small):
         qc = pd.DataFrame(
             {"sample_index": np.arange(small.people), "passed": ~np.isin(np.arange(small.people), list(fails))}
         )
+        qc["filter"] = np.where(qc["passed"], "", "sample_call_rate")
         write_parquet(qc, small.out / "qc.parquet")
         path = None
         if components is not None:
@@ -92,7 +93,9 @@ def test_binary_coding_is_a_matter_of_the_whole_column(small, assemble):
     assert (report["cases"], report["controls"]) == (30, 10)
     assert people["phenotype"].tolist() == [0] * 10 + [1] * 30
     people, report = assemble(fails=range(10), phenotype="status", trait="binary")
-    assert (report["status"], report["reason"]) == ("failed", "no controls among the 30 people left to analyse")
+    assert report["status"] == "failed"
+    assert report["reason"].startswith("no controls among the 30 people left to analyse; of 40 people in the genotypes")
+    assert "(by sample_call_rate 10)" in report["reason"]
 
 
 def test_constants_are_dropped_and_named(small, assemble):
@@ -121,7 +124,9 @@ def test_sex_is_the_recorded_sex_where_the_table_has_none(small, assemble):
 def test_expected_failures_are_written_as_status(small, assemble, fails, change, study, reason):
     small.write_table(small.table.assign(**change))
     people, report = assemble(fails, **study)
-    assert (report["status"], report["stage"], report["reason"]) == ("failed", "assemble_study", reason)
+    assert (report["status"], report["stage"]) == ("failed", "assemble_study")
+    # what follows says which steps, and which filters, left people out
+    assert report["reason"].split("; of 40 people")[0] == reason
     assert people.shape == (0, 4)
     assert list(people.columns) == ["sample_index", "fid", "iid", "phenotype"]
     assert people["phenotype"].dtype == np.float64

@@ -59,8 +59,8 @@ def test_the_shipped_config_is_valid_and_states_the_defaults():
     bare = {k: v for k, v in given.items() if k in ("studies", "cohorts")}
     bare["structure"] = {"colour_by": ["site"]}
     assert load_config(bare, ROOT) == config, "config.yaml shows another default than the schema has"
-    assert given["qc"] == {"preset": "array"}
-    assert config.qc["sex_check"] == "exclude"
+    assert given["qc"] == {"preset": "imputed"}
+    assert config.qc["sex_check"] == "warn"
     # which column colours the figure of the demo is no default
     assert given["structure"].pop("colour_by") == ["site"]
     assert config.structure.pop("colour_by") == ["site"]
@@ -128,7 +128,7 @@ def test_defaults_of_a_bare_config(load):
 def test_a_cohort_overrides_single_keys(load):
     config = load(cohort=SIMULATED | {"qc": {"maf": 0.2}, "structure": {"pcs": 3}, "chunks": 2}, qc={"mac": 5})
     cohort = config.cohorts["c"]
-    assert (cohort.qc["maf"], cohort.qc["mac"], cohort.qc["sample_call_rate"]) == (0.2, 5, 0.98)
+    assert (cohort.qc["maf"], cohort.qc["mac"], cohort.qc["sample_call_rate"]) == (0.2, 5, 0.95)
     assert (cohort.structure["pcs"], cohort.chunks, config.study("c", "s").pcs) == (3, 2, 3)
 
 
@@ -142,7 +142,7 @@ def test_presets_of_quality_control(load):
         "hwe_p": 0,
         "sex_check": "off",
     }
-    assert load().cohorts["c"].qc == array
+    assert load().cohorts["c"].qc == imputed
     # a cohort with a preset of its own starts anew; without, it inherits what the whole config says
     own = load(cohort=SIMULATED | {"qc": {"preset": "none", "mac": 3}}, qc={"maf": 0.3}).cohorts["c"].qc
     assert (own["maf"], own["mac"], own["hwe_p"]) == (0, 3, 0)
@@ -268,7 +268,7 @@ def test_parsing_is_fast_and_light(tmp_path):
 @pytest.mark.parametrize(
     ("config", "part"),
     [
-        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: preset, variant_call_rate_first, sample_call_rate, variant_call_rate, maf, mac, hwe_p, sex_check, sex_f_female, sex_f_male, heterozygosity_f, heterozygosity_sd, duplicate_variants; did you mean 'maf'?"),
+        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: preset, variant_call_rate_first, sample_call_rate, variant_call_rate, maf, mac, hwe_p, sex_check, sex_f_female, sex_f_male, heterozygosity_f, heterozygosity_sd, duplicate_variants, duplicate_ids; did you mean 'maf'?"),
         ({"deepnul": {}}, "config: deepnul: unknown key; allowed: seed, studies"),
         ({"qc": {"maf": 0.7}}, "config: qc.maf: found 0.7, expected at most 0.5"),
         ({"qc": {"maf": "small"}}, 'config: qc.maf: found "small", expected a number'),

@@ -222,3 +222,15 @@ def test_projection_on_given_loadings(tmp_path):
     loadings.drop(columns="position").to_csv(tmp_path / "short.tsv", sep="\t", index=False)
     with pytest.raises(InputError, match="no column position"):
         pca.project_pcs(*tables, tmp_path / "short.tsv", folder / "none.parquet")
+
+
+def test_too_few_people_for_the_components_names_the_filters(tmp_path):
+    rng = np.random.default_rng(5)
+    dosages = rng.binomial(2, 0.3, (200, 30)).astype(np.int8)
+    dosages[:80, 6:] = -1
+    dosages[:, 4] = -1
+    make_cohort(tmp_path, dosages)
+    run_qc(tmp_path, {"sample_call_rate": 0.9})
+    run_pruning(tmp_path)
+    with pytest.raises(InputError, match=r"5 people and .* Of 30 people, these filters removed: sample_call_rate 25"):
+        steps(tmp_path, 5)

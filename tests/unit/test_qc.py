@@ -10,6 +10,7 @@ from scipy.stats import fisher_exact
 from cohort_files import make_cohort, run_qc
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.tables import read_metadata
 
 
 def dosages_of(rng: np.random.Generator, variants: int, people: int, low: float = 0.2) -> np.ndarray:
@@ -182,6 +183,8 @@ def test_heterozygosity_outliers(tmp_path, rng):
     _, persons, flow = run_qc(folder, {"heterozygosity_f": 0.8})
     assert persons.index[~persons["passed"]].tolist() == [3]
     assert persons.loc[3, "reason"].startswith("F on autosomes 1.0000, beyond 0.8")
+    assert persons.loc[3, "filter"] == "heterozygosity_f"
+    assert read_metadata(folder / "qc_samples.parquet")["f_bounds"] == [-0.8, 0.8]
     _, persons, flow = run_qc(folder, {"heterozygosity_f": 0.8, "heterozygosity_sd": 4})
     assert persons.index[~persons["passed"]].tolist() == [3, 8]
     assert "more than 4 SD from the mean" in persons.loc[8, "reason"]
@@ -207,6 +210,23 @@ def test_two_pass_call_rate_and_duplicates(tmp_path, rng):
     assert variants.index[~variants["passed"]].tolist() == [4, 6, 10]
     assert variants.loc[4, "reason"] == "same position and alleles as a variant with more calls"
     assert flow.set_index("step").loc[["variant_call_rate_first", "variant_call_rate"], "removed"].tolist() == [0, 1]
+
+
+def test_repeated_ids(tmp_path, rng):
+    dosages = dosages_of(rng, 10, 50)
+    dosages[2, 0] = -1
+    folder = make_cohort(tmp_path, dosages)
+    table = pd.read_parquet(folder / "variants.parquet")
+    table["id"] = ["a", "b", "c", "c", "d", "d", ".", ".", "0", "0"]
+    table.to_parquet(folder / "variants.parquet")
+    variants, _, flow = run_qc(folder, {"duplicate_ids": "exclude"})
+    assert variants.index[~variants["passed"]].tolist() == [2, 5]
+    assert variants.loc[2, ["filter", "reason"]].tolist() == [
+        "duplicate_ids",
+        "same ID (c) as a variant with more calls",
+    ]
+    assert flow.set_index("step").loc["duplicate_ids", "removed"] == 2
+    assert run_qc(folder, {"duplicate_ids": "keep"})[0]["passed"].all()
 
 
 def test_missingness_difference_is_fishers_exact_test(rng):

@@ -280,8 +280,9 @@ def test_a_messy_array_cohort_from_raw_to_results(run, real_data):
     empty = variants[variants["call_rate"] == 0]
     assert len(empty) >= 1
     assert (empty["reason"] == "call rate 0 is below 0.95").all()
-    # 119 heterozygous haploid calls in all people, four of them in people who are removed
+    # four of the 119 heterozygous haploid calls are of people who are removed
     assert variants["het_haploid"].sum() == 115
+    assert "119 heterozygous haploid calls" in (run.folder / "logs/filter_cohort/sampleA.log").read_text()
     for table in (people, variants):
         assert (table["passed"] == (table["reason"] == "")).all()
     relatives = pd.read_csv(run.results / "sampleA/structure/relatives.tsv", sep="\t")

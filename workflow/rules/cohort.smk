@@ -50,6 +50,7 @@ rule preflight_cohort:
         runtime=runtime_minutes(30),
     params:
         studies=settings_of_studies,
+        colour_by=colour_by,
         code=code_of("cohort/preflight.py", "cohort/include.py", "cohort/covariates.py"),
     script:
         "../scripts/preflight_cohort.py"
@@ -84,6 +85,7 @@ rule assemble_study:
             "cohort/include.py",
             "cohort/covariates.py",
             "cohort/kinship.py",
+            "cohort/losses.py",
         ),
     script:
         "../scripts/assemble_study.py"

@@ -308,6 +308,11 @@ def structure_settings(wildcards):
     return cohort.structure | {"genome_build": cohort.genome_build}
 
 
+def colour_by(wildcards):
+    """Give the columns of the sample table that colour the figure of components."""
+    return PLAN.cohorts[wildcards.cohort].structure["colour_by"]
+
+
 def association_settings(wildcards):
     """Give what the association needs to know beside the studies."""
     # not chunks and threads: how the work is cut up changes no number

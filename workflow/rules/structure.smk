@@ -89,7 +89,9 @@ rule compute_pcs:
     params:
         settings=structure_settings,
         seed=PLAN.seed,
-        code=code_of("genotypes", "cohort/pca.py", "cohort/counts.py"),
+        code=code_of(
+            "genotypes", "cohort/pca.py", "cohort/counts.py", "cohort/losses.py"
+        ),
     script:
         "../scripts/compute_pcs.py"
 

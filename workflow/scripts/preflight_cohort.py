@@ -5,4 +5,6 @@ from deepnull_gwas.logs import log_to
 with log_to(snakemake.log[0]):
     from deepnull_gwas.cohort.preflight import preflight_cohort
 
-    preflight_cohort(snakemake.input.samples, snakemake.params.studies, snakemake.output.preflight)
+    preflight_cohort(
+        snakemake.input.samples, snakemake.params.studies, snakemake.output.preflight, snakemake.params.colour_by
+    )

@@ -19,6 +19,7 @@ from deepnull_gwas.cohort.covariates import (
     transform,
 )
 from deepnull_gwas.cohort.kinship import unrelated_set
+from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_json, write_parquet
 
@@ -126,7 +127,7 @@ def _assemble(
     """Fill the report and give the people analysed; the report holds what is known when a StudyFailure is raised."""
     binary = study["trait"] == "binary"
     phenotype = code_phenotype(_in_table(frame, study["phenotype"]), study)
-    qc = read_parquet(qc_samples, columns=["sample_index", "passed"])
+    qc = read_parquet(qc_samples, columns=["sample_index", "passed", "filter"])
     passed = _by_sample(qc["sample_index"].to_numpy()[qc["passed"].to_numpy(dtype=bool)], frame)
     selection = select_people(frame, study, phenotype, passed)
     components = pd.DataFrame()
@@ -152,7 +153,9 @@ def _assemble(
         report |= {"cases": int((y == 1).sum()), "controls": int((y == 0).sum())}
     if not len(y):
         last = next(s for s in selection.accounting if not s["people"])
-        raise StudyFailure(STAGE, f"nobody is left to analyse after the step '{last['step']}'")
+        raise StudyFailure(
+            STAGE, f"nobody is left to analyse after the step '{last['step']}'; {_who_went(selection, qc['filter'])}"
+        )
     people = frame[keep].reset_index(drop=True)
     encoded = encode(people, study["covariates"], study["categorical_covariates"])
     columns = dict(encoded.columns)
@@ -163,11 +166,14 @@ def _assemble(
     if len(y) <= len(columns) + SPARE_PEOPLE:
         raise StudyFailure(
             STAGE,
-            f"{len(y)} people are too few for {len(columns)} covariate columns; more than {len(columns) + SPARE_PEOPLE} are needed",
+            f"{len(y)} people are too few for {len(columns)} covariate columns; more than {len(columns) + SPARE_PEOPLE} are needed; "
+            + _who_went(selection, qc["filter"]),
         )
     if binary and not (report["cases"] and report["controls"]):
         absent_group = "cases" if not report["cases"] else "controls"
-        raise StudyFailure(STAGE, f"no {absent_group} among the {len(y)} people left to analyse")
+        raise StudyFailure(
+            STAGE, f"no {absent_group} among the {len(y)} people left to analyse; {_who_went(selection, qc['filter'])}"
+        )
     if not binary:
         if np.ptp(y) == 0:
             raise StudyFailure(STAGE, f"the phenotype is constant ({y[0]:g}) among the {len(y)} people left to analyse")
@@ -214,3 +220,14 @@ def _in_table(frame: pd.DataFrame, name: str) -> pd.Series:
 
 def _by_sample(index: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
     return np.isin(frame["sample_index"].to_numpy(), index)
+
+
+def _who_went(selection: Selection, filters: pd.Series) -> str:
+    """Say which steps left people out, and which filters of quality control did."""
+    parts = []
+    for step in selection.accounting:
+        if step["removed"]:
+            found = losses(filters) if step["step"].endswith("quality control") else ""
+            parts.append(f"'{step['step']}' {step['removed']:,}" + (f" (by {found})" if found else ""))
+    total = selection.accounting[0]["people"]
+    return f"of {total:,} people in the genotypes, these steps left out: {', '.join(parts) or 'nobody'}"

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from deepnull_gwas.cohort import include
-from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.tables import read_parquet
 
 OWN = ["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"]
@@ -36,6 +36,24 @@ def read_people(path: str | Path, studies: Sequence[dict[str, Any]]) -> tuple[pd
         wanted |= dict.fromkeys([study["phenotype"], *study["covariates"], *_columns_of_include(study)])
     frame = read_parquet(path, columns=[n for n in wanted if n in names])
     return frame, [n for n in names if n not in OWN]
+
+
+def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
+    """Read some columns of the user's table (and our own) from samples.parquet.
+
+    Raises
+    ------
+    InputError
+        When a column is not there; the message offers the nearest name.
+    """
+    names = pq.read_schema(path).names
+    theirs = [n for n in names if n not in OWN]
+    for name in columns:
+        if name not in theirs and name != "sex":
+            raise InputError(
+                f"config: structure.colour_by: '{name}' is no column of the sample table; it has {some(theirs, 10)}{nearest(name, theirs)}"
+            )
+    return read_parquet(path, columns=[*OWN, *(n for n in columns if n in theirs)])
 
 
 def _columns_of_include(study: dict[str, Any]) -> list[str]:

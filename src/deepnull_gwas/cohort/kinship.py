@@ -406,7 +406,8 @@ def read_pairs(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
     ----------
     path
         Table with a header (any white space): ``IID1``, ``IID2`` (``ID1``, ``ID2``) and ``KINSHIP``, or ``PI_HAT`` (halved); ``FID1``, ``FID2``,
-        ``NSNP``, ``HETHET``, ``IBS0`` where there are any. PLINK 2's .kin0, KING's .kin0 and PLINK 1.9's .genome are such tables.
+        ``NSNP``, ``HETHET``, ``IBS0`` where there are any. PLINK 2's .kin0, KING's .kin0, PLINK 1.9's .genome and our own relatives.tsv
+        are such tables.
     people
         sample_index, fid, iid of the cohort.
 
@@ -421,7 +422,9 @@ def read_pairs(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
     """
     table = pd.read_csv(path, sep=r"\s+", dtype=str)
     table.columns = [c.lstrip("#").upper() for c in table.columns]
-    table = table.rename(columns={"ID1": "IID1", "ID2": "IID2"})
+    # PLINK's and KING's names, and those of our own relatives.tsv
+    other_names = {"ID1": "IID1", "ID2": "IID2", "VARIANTS": "NSNP", "HET_HET": "HETHET"}
+    table = table.rename(columns=other_names | {f"{c}_{side}": f"{c}{side}" for c in ("FID", "IID") for side in (1, 2)})
     if not {"IID1", "IID2"} <= set(table) or not {"KINSHIP", "PI_HAT"} & set(table):
         raise InputError(f"{path}: columns {list(table.columns)}; expected IID1, IID2 and KINSHIP (or PI_HAT)")
     with_family = {"FID1", "FID2"} <= set(table) and not people["iid"].is_unique
@@ -577,9 +580,10 @@ def estimate_kinship(
 
 
 def _spread(fileset: Fileset, index: np.ndarray, people: np.ndarray, number: int = 256) -> float:
-    """Give the standard deviation of kinship among pairs of a sample of people, robust against relatives and structure.
+    """Give by how much kinship of strangers varies by chance, from a sample of pairs.
 
-    Structure lowers kinship (two ancestries differ), so the upper half of the distribution is what noise lifts.
+    Kinship from one half of the genome less kinship from the other: ancestry is the same in both and cancels, whereas what varies by
+    chance (few variants, their linkage disequilibrium, what strangers share by descent here and there) does not.
     """
     chosen = people[np.linspace(0, len(people) - 1, min(number, len(people))).astype(np.int64)]
     if len(chosen) < 8 or len(index) == 0:
@@ -594,8 +598,22 @@ def _spread(fileset: Fileset, index: np.ndarray, people: np.ndarray, number: int
         _to_people(words.view(np.uint64), len(packed), hom, plus, column)
     first, second = np.triu_indices(len(chosen), 1)
     few = np.linspace(0, len(first) - 1, min(len(first), 4000)).astype(np.int64)
-    counts = np.zeros((len(few), 5), dtype=np.int64)
-    _pair_counts(hom, plus, hom, plus, first[few], second[few], counts)
-    kinship = _kinship(counts)
-    middle, upper = np.quantile(kinship[np.isfinite(kinship)], [0.5, 0.8413])
-    return float(upper - middle)
+    # stretches of the genome in turn: ten to a half, or as many as there are words of 64 variants
+    words = np.arange(hom.shape[1])
+    half = words * 20 // max(len(words), 20) % 2
+    if len(words) < 2:
+        return _binomial_spread(len(index))
+    both = []
+    for side in (0, 1):
+        counts = np.zeros((len(few), 5), dtype=np.int64)
+        part = [np.ascontiguousarray(plane[:, half == side]) for plane in (hom, plus)]
+        _pair_counts(*part, *part, first[few], second[few], counts)
+        both.append(_kinship(counts))
+    difference = (both[0] - both[1]) / 2
+    low, high = np.quantile(difference[np.isfinite(difference)], [0.1587, 0.8413])
+    return float(high - low) / 2
+
+
+def _binomial_spread(variants: int) -> float:
+    """Give the spread of kinship for so few variants that the genome has no two halves: of independent ones with a frequency of a third."""
+    return 1.0 / np.sqrt(max(variants, 1))

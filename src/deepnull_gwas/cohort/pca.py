@@ -17,6 +17,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.cohort.counts import count_variants
+from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import Fileset
@@ -508,7 +509,7 @@ def compute_pcs(
         When there are fewer variants or people than components.
     """
     k = int(settings["pcs"])
-    people = read_parquet(qc_samples, columns=["sample_index", "fid", "iid", "passed"])
+    people = read_parquet(qc_samples, columns=["sample_index", "fid", "iid", "passed", "filter"])
     passed = people["passed"].to_numpy(dtype=bool)
     table = read_parquet(pruned)
     index = table["index"].to_numpy()
@@ -541,7 +542,9 @@ def compute_pcs(
         try:
             result = principal_components(fileset, index, fit, k, seed, threads, memory_mb=memory_mb)
         except InputError as error:
-            raise InputError(f"{genotypes}: {error}") from None
+            gone = losses(people["filter"])
+            went = f". Of {len(people):,} people, these filters removed: {gone}" if gone else ""
+            raise InputError(f"{genotypes}: {error}{went}") from None
         logger.info("eigenvalues %s", " ".join(f"{v:.4g}" for v in result["eigenvalues"]))
     pcs = pd.concat([people[["sample_index", "fid", "iid"]], pd.DataFrame(result["pcs"], columns=names)], axis=1)
     sd = float(settings.get("outlier_sd") or np.inf)

@@ -18,6 +18,7 @@ from deepnull_gwas.cohort.covariates import (
     column,
     is_text,
     level_name,
+    read_columns,
     read_people,
     select_people,
     transform,
@@ -32,7 +33,9 @@ FEW = 10
 _LOOKS_MISSING = {"na", "nan", "n/a", "null", "none", ".", "-", "?", "missing", "unknown", "#n/a", "nd"}
 
 
-def preflight_cohort(samples: str | Path, studies: Sequence[dict[str, Any]], out: str | Path) -> pd.DataFrame:
+def preflight_cohort(
+    samples: str | Path, studies: Sequence[dict[str, Any]], out: str | Path, colour_by: Sequence[str] = ()
+) -> pd.DataFrame:
     """Check the studies of a cohort: who would be analysed, who is out and why, and what is wrong or odd.
 
     Parameters
@@ -43,6 +46,8 @@ def preflight_cohort(samples: str | Path, studies: Sequence[dict[str, Any]], out
         ``Study.settings()`` of each.
     out
         preflight.tsv, one row a study; not written when anything is wrong.
+    colour_by
+        Columns that the figure of the components needs.
 
     Returns
     -------
@@ -55,6 +60,11 @@ def preflight_cohort(samples: str | Path, studies: Sequence[dict[str, Any]], out
         constant or text where numbers are expected, covariates without a value or with text that are not declared categorical, a
         logarithm of values that are not positive, and inclusion expressions that do not fit.
     """
+    others = []
+    try:
+        read_columns(samples, colour_by)
+    except InputError as error:
+        others.append(str(error))
     frame, names = read_people(samples, studies)
     # only what the table says of the people in it counts as a value
     checks = _Checks(frame, names)
@@ -65,13 +75,12 @@ def preflight_cohort(samples: str | Path, studies: Sequence[dict[str, Any]], out
         for problem in problems:
             found.setdefault(problem, []).append(study["study"])
         rows.append(row)
-    if found:
-        raise InputErrors(
-            [
-                f"{'studies' if len(where) > 1 else 'study'} {some(where, 3)}: {problem}"
-                for problem, where in found.items()
-            ]
-        )
+    if found or others:
+        of_studies = [
+            f"{'studies' if len(where) > 1 else 'study'} {some(where, 3)}: {problem}"
+            for problem, where in found.items()
+        ]
+        raise InputErrors(others + of_studies)
     for row in rows:
         _log(row)
     table = pd.DataFrame([row | {key: "; ".join(row[key]) for key in ("out", "warnings")} for row in rows])

@@ -46,12 +46,14 @@ QC_VARIANTS = [
     Column("mac", "int64", "copies of the rarer allele"),
     Column("hwe_p", "float64", "exact Hardy-Weinberg p (on X: recorded females); missing on Y and MT", nullable=True),
     Column("passed", "bool", "whether the variant passed every filter"),
-    Column("reason", "str", "the first filter that it failed, in words; empty where it passed"),
+    Column("filter", "str", "the first filter that it failed, by its step in flow.tsv; empty where it passed"),
+    Column("reason", "str", "the same in words, with its value; empty where it passed"),
 ]
 QC_SAMPLES = [
     Column("sample_index", "int64", "position of the person in the .fam"),
     Column("fid", "str", "family ID"),
     Column("iid", "str", "individual ID"),
+    Column("recorded_sex", "int8", "1 male, 2 female, 0 unknown"),
     Column("missing", "int64", "missing calls on the autosomal variants that passed the first call-rate filter"),
     Column("call_rate", "float64", "called / those variants; missing where there are none", nullable=True),
     Column("heterozygosity", "float64", "heterozygous / called on those variants", nullable=True),
@@ -68,7 +70,8 @@ QC_SAMPLES = [
     ),
     Column("inferred_sex", "int8", "1 male, 2 female by x_f; 0 unclear, or too few variants on X"),
     Column("passed", "bool", "whether the person passed every filter"),
-    Column("reason", "str", "the first filter that the person failed, in words; empty where passed"),
+    Column("filter", "str", "the first filter that the person failed, by its step in flow.tsv; empty where passed"),
+    Column("reason", "str", "the same in words, with its value; empty where passed"),
 ]
 #: Fewer variants on X say too little of anybody's sex.
 _LEAST_X = 20
@@ -87,8 +90,8 @@ class Flow:
 
     Attributes
     ----------
-    passed, reason
-        For each unit, one a variant or person: bool; the first filter failed, in words (object), empty where passed.
+    passed, filter, reason
+        For each unit, one a variant or person: bool; the first filter failed, its step and in words (object), empty where passed.
     rows
         One a filter: step, unit, before, removed, after, rule.
     """
@@ -96,6 +99,7 @@ class Flow:
     def __init__(self, what: str, **sizes: int):
         self.what = what
         self.passed = {unit: np.ones(n, dtype=bool) for unit, n in sizes.items()}
+        self.filter = {unit: np.full(n, "", dtype=object) for unit, n in sizes.items()}
         self.reason = {unit: np.full(n, "", dtype=object) for unit, n in sizes.items()}
         self.rows: list[dict[str, Any]] = []
 
@@ -128,6 +132,7 @@ class Flow:
         before = int(passed.sum())
         newly = np.flatnonzero(passed & fails)
         columns = [np.asarray(v)[newly] for v in values]
+        self.filter[unit][newly] = step
         self.reason[unit][newly] = [why.format(*row) for row in zip(*columns)] if columns else why
         passed[newly] = False
         after = before - len(newly)
@@ -277,10 +282,20 @@ def duplicated_variants(table: pd.DataFrame, call_rate: np.ndarray, passed: np.n
     keys = pd.DataFrame(
         {"c": table["chromosome"].to_numpy(), "p": table["position"].to_numpy(), "a": alleles[:, 0], "b": alleles[:, 1]}
     )
-    repeated = np.flatnonzero(passed)
+    return _all_but_best(keys, call_rate, np.flatnonzero(passed))
+
+
+def duplicated_ids(ids: np.ndarray, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
+    """Mark the variants that repeat another's ID (``.`` and ``0`` are none); the one with most calls stays."""
+    named = passed & ~np.isin(np.asarray(ids, dtype=object), [".", "0", ""])
+    return _all_but_best(pd.DataFrame({"id": ids}), call_rate, np.flatnonzero(named))
+
+
+def _all_but_best(keys: pd.DataFrame, call_rate: np.ndarray, repeated: np.ndarray) -> np.ndarray:
+    """Mark those of some rows whose keys are there more than once, but for the one with the most calls (of several, the first)."""
     repeated = repeated[keys.iloc[repeated].duplicated(keep=False).to_numpy()]
     best_first = repeated[np.lexsort((repeated, -call_rate[repeated]))]
-    out = np.zeros(len(table), dtype=bool)
+    out = np.zeros(len(keys), dtype=bool)
     out[best_first[keys.iloc[best_first].duplicated(keep="first").to_numpy()]] = True
     return out
 
@@ -311,11 +326,12 @@ def filter_cohort(
         Output of ``count_genotypes``, in the order of the chunks.
     settings
         ``variant_call_rate``, ``sample_call_rate``, ``maf``, ``mac``, ``hwe_p``; null, absent or 0 switches a filter off. Optional:
-        ``variant_call_rate_first`` (limit of the first pass; else that of the second), ``sex_check`` (``exclude|warn``) with
+        ``variant_call_rate_first`` (limit of the first pass; else that of the second), ``sex_check`` (``exclude|warn|ignore``) with
         ``sex_f_female`` and ``sex_f_male`` (bounds of F on X), ``heterozygosity_f`` (largest |F|), ``heterozygosity_sd`` (F at most so many
-        standard deviations from the mean), ``duplicate_variants`` (``exclude``).
+        standard deviations from the mean), ``duplicate_variants`` and ``duplicate_ids`` (``exclude|keep``).
     out_variants, out_samples, out_flow
-        Parquet with :data:`QC_VARIANTS` and :data:`QC_SAMPLES`; TSV of the account.
+        Parquet with :data:`QC_VARIANTS` and :data:`QC_SAMPLES` (its metadata: ``f_bounds``, the cut-offs of ``heterozygosity_f`` in use);
+        TSV of the account.
 
     Raises
     ------
@@ -324,7 +340,7 @@ def filter_cohort(
     """
     index = read_json(genotypes)
     limit = {key: float(settings.get(key) or 0) for key in SETTINGS}
-    table = read_parquet(variants, columns=["index", "chromosome", "position", "effect_allele", "other_allele"])
+    table = read_parquet(variants, columns=["index", "chromosome", "position", "id", "effect_allele", "other_allele"])
     classes = chromosome_class(table["chromosome"].to_numpy(), table["position"].to_numpy(), index["genome_build"])
     people = read_parquet(samples, columns=["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"])
     counts = pd.concat([read_parquet(f, VARIANT_COUNTS) for f in variant_counts], ignore_index=True)
@@ -342,6 +358,7 @@ def filter_cohort(
 
     by_mask = [counts[[f"{prefix}{g}" for g in GENOTYPES]].to_numpy() for prefix in ("", "male_", "female_")]
     measures = variant_measures(*by_mask, classes)
+    het_haploid = int(measures["het_haploid"].sum())
 
     def below(
         step: str,
@@ -377,7 +394,7 @@ def filter_cohort(
     below("sample_call_rate", "people", "sample_call_rate", "call rate", persons["call_rate"].to_numpy(), over)
     sex = people["recorded_sex"].to_numpy()
     _filter_sex(flow, settings, sex, persons, bounds, int(((classes == 1) & flow.passed["variants"]).sum()))
-    _filter_heterozygosity(flow, settings, persons["heterozygosity_f"].to_numpy())
+    f_bounds = _filter_heterozygosity(flow, settings, persons["heterozygosity_f"].to_numpy())
 
     person_passed = flow.passed["people"]
     if (person_passed != in_table).any():
@@ -393,22 +410,28 @@ def filter_cohort(
         repeated = duplicated_variants(table, call_rate(), flow.passed["variants"])
         why = "same position and alleles as a variant with more calls"
         flow.apply("duplicate_variants", "variants", repeated, "position and alleles seen once", why)
+    if settings.get("duplicate_ids") == "exclude":
+        repeated = duplicated_ids(table["id"].to_numpy(), call_rate(), flow.passed["variants"])
+        why = "same ID ({}) as a variant with more calls"
+        flow.apply("duplicate_ids", "variants", repeated, "ID seen once", why, table["id"].to_numpy())
     below("maf", "variants", "maf", "minor allele frequency", np.minimum(frequency, 1 - frequency))
     below("mac", "variants", "mac", "minor allele count", mac, form="d")
     below("hwe_p", "variants", "hwe_p", "Hardy-Weinberg exact p", measures["hwe_p"].to_numpy(), form=".3g")
 
     measures.insert(0, "index", table["index"].to_numpy())
-    measures["passed"], measures["reason"] = flow.passed["variants"], flow.reason["variants"]
+    measures = measures.assign(
+        passed=flow.passed["variants"], filter=flow.filter["variants"], reason=flow.reason["variants"]
+    )
     write_parquet(measures, out_variants, QC_VARIANTS)
-    persons = pd.concat([people[["sample_index", "fid", "iid"]], persons], axis=1)
-    persons = persons.assign(passed=person_passed, reason=flow.reason["people"])
-    write_parquet(persons, out_samples, QC_SAMPLES)
+    persons = pd.concat([people[["sample_index", "fid", "iid", "recorded_sex"]], persons], axis=1)
+    persons = persons.assign(passed=person_passed, filter=flow.filter["people"], reason=flow.reason["people"])
+    write_parquet(persons, out_samples, QC_SAMPLES, metadata={"f_bounds": f_bounds})
     write_tsv(pd.DataFrame(flow.rows), out_flow)
-    het_haploid = int(measures["het_haploid"].sum())
     if het_haploid:
         logger.warning(
-            "%s heterozygous haploid calls count as missing (recorded sex wrong, or bad calls on X, Y, MT)",
+            "%s heterozygous haploid calls count as missing, %s of them in people who passed (recorded sex wrong, or bad calls on X, Y, MT)",
             f"{het_haploid:,}",
+            f"{int(measures['het_haploid'].sum()):,}",
         )
 
 
@@ -446,9 +469,10 @@ def _filter_sex(
     )  # fmt: skip
 
 
-def _filter_heterozygosity(flow: Flow, settings: Mapping[str, Any], f: np.ndarray) -> None:
-    """Remove people with an extreme inbreeding coefficient: by a bound on |F|, then by distance from the mean."""
-    bound, k = settings.get("heterozygosity_f"), settings.get("heterozygosity_sd")
+def _filter_heterozygosity(flow: Flow, settings: Mapping[str, Any], f: np.ndarray) -> list[float]:
+    """Remove people with an extreme inbreeding coefficient: by a bound on |F|, then by distance from the mean; give the cut-offs."""
+    bound, k = float(settings.get("heterozygosity_f") or 0), float(settings.get("heterozygosity_sd") or 0)
+    bounds: list[float] = []
     known = f[flow.passed["people"] & np.isfinite(f)]
     spread = float(np.diff(np.quantile(known, [0.1587, 0.8413]))[0]) / 2 if len(known) else 0.0
     if bound and bound < 4 * spread:
@@ -456,8 +480,9 @@ def _filter_heterozygosity(flow: Flow, settings: Mapping[str, Any], f: np.ndarra
         flow.apply("heterozygosity_f", "people", np.zeros(len(f), dtype=bool), rule, "")
         logger.warning("heterozygosity_f: %s", rule)
     elif bound:
+        bounds += [-bound, bound]
         with np.errstate(invalid="ignore"):
-            fails = np.abs(f) > float(bound)
+            fails = np.abs(f) > bound
         flow.apply(
             "heterozygosity_f", "people", fails, f"|F| on autosomes <= {bound:g}", f"F on autosomes {{:.4f}}, beyond {bound:g}", f,
             key="qc.heterozygosity_f",
@@ -465,10 +490,13 @@ def _filter_heterozygosity(flow: Flow, settings: Mapping[str, Any], f: np.ndarra
     if k:
         inside = f[flow.passed["people"] & np.isfinite(f)]
         mean, sd = (float(inside.mean()), float(inside.std())) if len(inside) > 1 else (0.0, np.inf)
+        if np.isfinite(sd):
+            bounds += [mean - k * sd, mean + k * sd]
         with np.errstate(invalid="ignore"):
-            fails = np.abs(f - mean) > float(k) * sd
+            fails = np.abs(f - mean) > k * sd
         rule = f"F on autosomes within {k:g} SD ({sd:.4f}) of the mean ({mean:.4f})"
         flow.apply(
             "heterozygosity_sd", "people", fails, rule, f"F on autosomes {{:.4f}}, more than {k:g} SD from the mean", f,
             key="qc.heterozygosity_sd",
         )  # fmt: skip
+    return bounds
