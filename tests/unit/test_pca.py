@@ -204,6 +204,15 @@ def test_projection_on_given_loadings(tmp_path):
     for k in range(2):
         assert np.corrcoef(mine[:, k], theirs[:, k])[0, 1] > 0.995
         assert np.polyfit(theirs[:, k], mine[:, k], 1)[0] == pytest.approx(1, abs=0.05)
+    # as the rule does it: the tables of eigenvalues and loadings are those that were given
+    out = [folder / name for name in ("p.parquet", "e.tsv", "l.parquet")]
+    given = {"variants": tables[1], "loadings": reference / "loadings.parquet"}
+    pca.compute_or_project_pcs(tables[0], folder / "none.parquet", tables[2], {"pcs": 2}, 1, *out, **given)
+    pd.testing.assert_frame_equal(pd.read_parquet(out[0]), found)
+    eigenvalues = pd.read_csv(out[1], sep="\t")
+    expected = pd.read_csv(reference / "eigenvalues.tsv", sep="\t")["eigenvalue"]
+    np.testing.assert_allclose(eigenvalues["eigenvalue"], expected, rtol=1e-5)  # six printed digits
+    assert len(pd.read_parquet(out[2])) == len(loadings)
     # the others lie with their group
     group = np.arange(20, 160) % 3
     for g in range(3):
