@@ -2,14 +2,16 @@
 
     make bench-cohort
 
-Simulates 10,000 people of twelve populations x 50,000 variants in linkage disequilibrium, 1 % of the calls missing. Whole processes on
-one thread, PLINK 2 with OPENBLAS_NUM_THREADS=1, in turns; kinship among the first 5,000 people. Ours start from indexed genotypes.
+Simulates 10,000 people of twelve populations x 50,000 variants in linkage disequilibrium, 1 % of the calls missing, for kinship (among the
+first 5,000 people) and components, and 50,000 people x 100,000 variants in linkage disequilibrium for counts and pruning. Whole processes
+on one thread, PLINK 2 with OPENBLAS_NUM_THREADS=1, in turns. Ours start from indexed genotypes.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,7 +51,31 @@ def simulate(prefix: Path) -> None:
     write_bed(prefix, np.concatenate(parts), pd.concat(tables), fam)
 
 
-def index(prefix: Path, folder: Path) -> None:
+def simulate_large(prefix: Path, n: int = 50_000, m: int = 100_000) -> None:
+    """Write a cohort whose bytes (four people each) are drawn, or copied from the variant before, three times in four."""
+    if prefix.with_suffix(".bed").exists():
+        return
+    rng = np.random.default_rng(2)
+    codes = (np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3
+    with open(f"{prefix}.bed", "wb") as file:
+        file.write(b"\x6c\x1b\x01")
+        row, q = np.zeros(n // 4, dtype=np.uint8), 0.3
+        for v in range(m):
+            q = rng.uniform(0.05, 0.5) if v % 8 == 0 else q
+            one = np.array([q * q, 0.01, 2 * q * (1 - q), (1 - q) ** 2])
+            cumulative = np.cumsum((one / one.sum())[codes].prod(axis=1))
+            fresh = np.searchsorted(cumulative / cumulative[-1], rng.random(n // 4)).astype(np.uint8)
+            row = np.where((rng.random(n // 4, dtype=np.float32) < 0.75) & (v % 8 > 0), row, fresh)
+            file.write(row.tobytes())
+    ids = [f"v{i}" for i in range(m)]
+    position = (np.arange(m) % (m // 20) + 1) * 20_000
+    bim = pd.DataFrame({"c": np.arange(m) // (m // 20) + 1, "i": ids, "m": 0, "p": position, "a": "A", "b": "C"})
+    bim.to_csv(f"{prefix}.bim", sep="\t", header=False, index=False)
+    fam = pd.DataFrame({"f": 0, "i": [f"i{i}" for i in range(n)], "x": 0, "y": 0, "s": np.arange(n) % 2 + 1, "p": -9})
+    fam.to_csv(f"{prefix}.fam", sep="\t", header=False, index=False)
+
+
+def index(prefix: Path, folder: Path, n: int) -> None:
     """Write what the step before leaves."""
     bim = pd.read_csv(f"{prefix}.bim", sep="\t", header=None)
     m = len(bim)
@@ -65,7 +91,6 @@ def index(prefix: Path, folder: Path) -> None:
         folder / "variants.parquet",
     )  # fmt: skip
     write_json({"filesets": [str(prefix)], "genome_build": "GRCh38"}, folder / "genotypes.json")
-    n = PEOPLE
     people = {"sample_index": np.arange(n), "fid": "0", "iid": [f"i{i}" for i in range(n)]}
     more = {"recorded_sex": (np.arange(n) % 2 + 1).astype(np.int8), "in_sample_table": True, "passed": True}
     write_parquet(pd.DataFrame(people | more), folder / "samples.parquet")
@@ -98,17 +123,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "output")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    folder = options.data / "cohort"
-    folder.mkdir(parents=True, exist_ok=True)
-    prefix = folder / "g"
-    simulate(prefix)
-    index(prefix, folder)
-    head = (
-        "from pathlib import Path\nimport numpy as np\nfrom deepnull_gwas.genotypes.fileset import Fileset\n"
-        f"f = Path({str(folder)!r})\nfiles = Fileset.from_index(f / 'genotypes.json')\n"
-    )
+    folders = {"small": options.data / "cohort", "large": options.data / "cohort_large"}
+    if options.prepare:
+        for (name, folder), write, n in zip(folders.items(), (simulate, simulate_large), (PEOPLE, 50_000)):
+            folder.mkdir(parents=True, exist_ok=True)
+            write(folder / "g")
+            index(folder / "g", folder, n)
+            print(f"{name}: {folder}")
+        return
+    # in a process of its own: what it uses of memory would count for those that are timed
+    subprocess.run([sys.executable, __file__, "--data", str(options.data), "--prepare"], check=True)
     for step, code in OWN.items():
+        folder = folders["large" if step in ("counts", "pruning") else "small"]
+        prefix = folder / "g"
+        head = (
+            "from pathlib import Path\nimport numpy as np\nfrom deepnull_gwas.genotypes.fileset import Fileset\n"
+            f"f = Path({str(folder)!r})\nfiles = Fileset.from_index(f / 'genotypes.json')\n"
+        )
         command = ["plink2", "--bfile", str(prefix), "--threads", "1", "--out", str(folder / "plink"), *THEIRS[step]]
         if step == "kinship":
             command += ["--keep", str(folder / "keep")]
