@@ -286,10 +286,11 @@ def test_a_messy_array_cohort_from_raw_to_results(run, real_data):
     for table in (people, variants):
         assert (table["passed"] == (table["reason"] == "")).all()
     relatives = pd.read_csv(run.results / "sampleA/structure/relatives.tsv", sep="\t")
-    # of the 75 pairs above .1, those of people who pass and above what noise reaches with so few variants
-    assert 20 <= len(relatives) <= 75
-    assert (relatives["relation"] == "duplicate").sum() == 5
-    assert relatives["kinship"].min() > 0.1
+    # 75 pairs lie above .1 over all variants and people (tests/oracle); with the 2,900 variants here most of those below .12 are chance
+    assert relatives["relation"].value_counts().loc[["duplicate", "sibling"]].tolist() == [5, 15]
+    close = relatives[relatives["kinship"] > 0.12]
+    assert 20 <= len(close) <= 25
+    assert relatives["kinship"].min() > 0.085
     account = json.loads((run.results / "sampleA/ra/study.json").read_text())["accounting"]
     steps = {step["step"].split(" (")[0]: step["removed"] for step in account}
     assert steps["no copy of a person's sample"] + steps["unrelated"] >= 14
