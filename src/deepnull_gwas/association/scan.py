@@ -251,6 +251,8 @@ class Scan:
                 drops.append((members, DropInput.of(self.n_people, index, designs[members[0]].basis, y, u, self.dtype)))
         # in the precision of the products: kept for rare variants, whose carriers are looked up person by person
         both = np.hstack(columns).astype(self.dtype)
+        # the largest of what is not needed any more
+        group.columns = group.columns[:0]
         weights = np.column_stack(squares).astype(self.dtype) if squares else np.zeros((len(index), 0), self.dtype)
         tiles = make_tiles(self.n_people, index, both, self.dtype)
         return _Group(
