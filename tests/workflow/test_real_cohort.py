@@ -238,7 +238,7 @@ def test_all_forty_genes_of_geuvadis(run, real_data):
     status = pd.read_csv(run.results / "status.tsv", sep="\t")
     assert len(status) == 80
     assert (status["status"] == "ok").all()
-    for gene in [c for c in table if c.startswith("ENSG")][:3]:
+    for gene in [c for c in table if c.startswith("ENSG")]:
         assert (
             compare_with_plink2(
                 run, prefix, table, gene, COVARIATES, run.results / f"geuvadis/{gene}/baseline/sumstats.tsv.gz"
