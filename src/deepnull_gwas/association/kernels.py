@@ -164,8 +164,8 @@ dots = _dots_6x4 if WIDE else _dots_4x3
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _multiply(packed, centre, squared, tiles, buffer, out):
-    n_variants, n_bytes = packed.shape
+def _multiply(packed, rows, centre, squared, tiles, buffer, out):
+    n_variants, n_bytes = len(rows), packed.shape[1]
     n_tiles, n_columns, _ = tiles.shape
     for t in range(n_tiles):
         first = t * _TILE_BYTES
@@ -174,7 +174,7 @@ def _multiply(packed, centre, squared, tiles, buffer, out):
             buffer[:] = 0
         for v0 in range(0, n_variants, VARIANTS):
             for i in range(VARIANTS):
-                v = min(v0 + i, n_variants - 1)
+                v = rows[min(v0 + i, n_variants - 1)]
                 c = centre[v]
                 two, one, none = 2 - c, 1 - c, -c
                 if squared:
@@ -215,7 +215,9 @@ def make_tiles(n_people: int, rows: np.ndarray, columns: np.ndarray, dtype: type
     return tiles
 
 
-def multiply(packed: np.ndarray, centre: np.ndarray, tiles: np.ndarray, squared: bool = False) -> np.ndarray:
+def multiply(
+    packed: np.ndarray, centre: np.ndarray, tiles: np.ndarray, squared: bool = False, rows: np.ndarray | None = None
+) -> np.ndarray:
     """Multiply centred genotypes, or their squares, with columns.
 
     Parameters
@@ -228,16 +230,19 @@ def multiply(packed: np.ndarray, centre: np.ndarray, tiles: np.ndarray, squared:
         From :func:`make_tiles`; sums within a tile are of its precision, sums of tiles are in float64.
     squared
         Whether the centred dosages are squared first.
+    rows
+        Which of the variants; None, all.
 
     Returns
     -------
-    float64, variants x columns (with their padding).
+    float64, variants (those of ``rows``) x columns (with their padding).
     """
-    n = packed.shape[0]
+    rows = np.arange(packed.shape[0]) if rows is None else np.asarray(rows, dtype=np.int64)
+    n = len(rows)
     out = np.zeros((-(-n // VARIANTS) * VARIANTS, tiles.shape[1]))
     if out.size:
         buffer = np.zeros((VARIANTS, STRIDE), dtype=tiles.dtype)
-        _multiply(np.ascontiguousarray(packed), np.ascontiguousarray(centre), squared, tiles, buffer, out)
+        _multiply(np.ascontiguousarray(packed), rows, np.ascontiguousarray(centre), squared, tiles, buffer, out)
     return out[:n]
 
 

@@ -340,7 +340,7 @@ class Scan:
             products = np.zeros((len(packed), tiles.shape[1]))
             people, totals = g.by_person(columns, self.n_people, self.dtype)
             if tiles.shape[1]:
-                products[dense] = multiply(packed[dense], mean[dense], tiles, squared)
+                products[dense] = multiply(packed, mean, tiles, squared, dense)
                 multiply_rare(packed, rows, common, mean, people, totals, products, squared)
             out.append(products)
         return out[0], out[1]
