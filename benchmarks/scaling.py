@@ -98,6 +98,9 @@ def draw(found: dict, path: Path) -> None:
                 if what != "threads":
                     ax.plot(x, y[0] * x / x[0], ":", color="grey", linewidth=1)
         ax.set(xlabel=what, xscale="log", yscale="log")
+        values = [value for value, _ in found[what]]
+        ax.set_xticks(values, [f"{v // 1000}k" if v >= 1000 else str(v) for v in values])
+        ax.minorticks_off()
         if what in ("people", "studies"):
             ax.legend(frameon=False, fontsize=8)
     axes[0].set_ylabel("seconds")
