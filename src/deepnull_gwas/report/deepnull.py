@@ -105,7 +105,7 @@ def _training(ax: Axes, summary: dict[str, Any], parts: list[dict[str, Any]]) ->
             label = f"fold {part['fold']}" if key == "validation" else None
             ax.plot(*zip(*shown), color=colour, linestyle=line, linewidth=1, label=label)
     loss = "squared error / variance" if summary["trait"] == "quantitative" else "cross-entropy"
-    ax.set(xlabel="epoch", ylabel=f"loss: {loss}", title="networks: validation (dotted: training)")
+    ax.set(xlabel="epoch", ylabel=f"loss: {loss}", title="networks (dotted: training)")
     ax.legend(fontsize=7, ncols=2)
 
 
