@@ -84,7 +84,7 @@ rule assemble_study:
             "cohort/assemble.py",
             "cohort/include.py",
             "cohort/covariates.py",
-            "cohort/kinship.py",
+            "cohort/families.py",
             "cohort/losses.py",
         ),
     script:

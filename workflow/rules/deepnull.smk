@@ -25,7 +25,7 @@ rule assign_folds:
     params:
         folds=PLAN.deepnull["folds"],
         seed=PLAN.seed,
-        code=code_of("deepnull/folds.py", "deepnull/steps.py"),
+        code=code_of("cohort/families.py", "deepnull/folds.py", "deepnull/steps.py"),
     script:
         "../scripts/assign_folds.py"
 

@@ -58,7 +58,9 @@ rule estimate_kinship:
         runtime=runtime_minutes(480),
     params:
         settings=structure_settings,
-        code=code_of("genotypes", "cohort/counts.py", "cohort/kinship.py"),
+        code=code_of(
+            "genotypes", "cohort/counts.py", "cohort/families.py", "cohort/kinship.py"
+        ),
     script:
         "../scripts/estimate_kinship.py"
 

@@ -18,7 +18,7 @@ from deepnull_gwas.cohort.covariates import (
     select_people,
     transform,
 )
-from deepnull_gwas.cohort.kinship import unrelated_set
+from deepnull_gwas.cohort.families import unrelated_set
 from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_json, write_parquet

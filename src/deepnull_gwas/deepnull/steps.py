@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.cohort.families import family_clusters
 from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
 from deepnull_gwas.deepnull.metrics import measure
@@ -104,22 +105,14 @@ def assign_study_folds(
 
 def _join(groups: np.ndarray, families: pd.DataFrame, sample_index: pd.Series) -> np.ndarray:
     """Join the groups that share a family found by kinship: each then has the name of its first member."""
+    names, group = np.unique(np.array(groups, dtype=str), return_inverse=True)
     family = families.set_index("sample_index")["family"].reindex(sample_index).to_numpy()
-    name = {}
-    parent: dict[str, str] = {}
-
-    def root(group: str) -> str:
-        while parent.setdefault(group, group) != group:
-            group = parent[group]
-        return group
-
-    for group, number in zip(groups, family):
-        a = root(str(group))
-        if not np.isnan(number):
-            b = root(name.setdefault(number, a))
-            first, last = sorted((a, b))
-            parent[last] = first
-    return np.array([root(str(group)) for group in groups], dtype=object)
+    # a person joins their own group with the first that their family was seen in
+    known = np.flatnonzero(~np.isnan(family))
+    first = {number: group[i] for i, number in reversed(list(zip(known, family[known])))}
+    cluster = family_clusters(len(names), [first[family[i]] for i in known], group[known])
+    # names are sorted, and clusters numbered by their first member
+    return names[np.unique(cluster, return_index=True)[1]][cluster[group]]
 
 
 def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray:
