@@ -14,10 +14,10 @@ import numba
 import numpy as np
 
 from deepnull_gwas.association import codes
-from deepnull_gwas.association.codes import COLLINEAR, NOT_CONVERGED, TESTED
+from deepnull_gwas.association.codes import COLLINEAR, COLLINEAR_BELOW, NOT_CONVERGED, TESTED
 from deepnull_gwas.association.design import LogisticNull
 from deepnull_gwas.association.firth import firth, firth_approximate
-from deepnull_gwas.association.linear import COLLINEAR_BELOW, Estimates
+from deepnull_gwas.association.linear import Estimates
 from deepnull_gwas.association.logistic import logistic_block
 from deepnull_gwas.association.refine import RefineInput, refine
 from deepnull_gwas.association.spa import spa
@@ -115,7 +115,6 @@ def associate_binary(
     packed: np.ndarray,
     count: np.ndarray,
     mean: np.ndarray,
-    gg: np.ndarray,
     products: np.ndarray,
     squares: np.ndarray,
     smaller: np.ndarray,
@@ -131,8 +130,8 @@ def associate_binary(
         Null model and columns.
     packed
         uint8, variants x bytes.
-    count, mean, gg
-        Genotype counts (variants x 4) among the analysed people, mean dosage, squared length of the centred genotypes.
+    count, mean
+        Genotype counts (variants x 4) among the analysed people, and mean dosage.
     products, squares
         Products of the centred genotypes, and of their squares, with the columns of the mask group.
     smaller
@@ -174,16 +173,13 @@ def associate_binary(
     if named != "wald":
         _by_name(named, arm, packed, mean, rows, incomplete, values, method, why)
         return estimates, method
-    # a fit with few copies in cases or controls may run away; Firth's likelihood has a maximum always
-    few = smaller[rows] < float(settings.get("firth_mac", 0.0))
-    form, when = settings.get("firth_form", "full"), settings.get("firth", "never")
-    if when == "never":
-        few[:] = False
-    elif when == "always":
-        few[:] = True
     if settings.get("refine_by", "likelihood") == "spa":
         _by_saddle_point(arm, packed, mean, rows, products, score, information, values, method)
         return estimates, method
+    form, when = settings.get("firth_form", "full"), settings.get("firth", "never")
+    # a fit with few copies in cases or controls may run away; Firth's likelihood has a maximum always
+    limit = {"never": 0.0, "always": np.inf}.get(when, float(settings.get("firth_mac", 0.0)))
+    few = smaller[rows] < limit
     for_firth = list(rows[few])
     rows = rows[~few]
     values[rows] = np.nan

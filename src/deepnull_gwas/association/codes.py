@@ -25,6 +25,9 @@ TESTED, NO_CALLS, CONSTANT, LOW_MAC, HWE, MISSINGNESS, COLLINEAR, SEPARATION, NO
 )
 UNTESTED, LINEAR, SCORE, LOGISTIC, FIRTH, FIRTH_APPROXIMATE, SPA = range(len(METHODS))
 
+#: A variant is collinear with the covariates when less than this fraction of its variance is left.
+COLLINEAR_BELOW = 1e-5
+
 _WORDS = {"reason": np.array(REASONS, dtype=object), "method": np.array(METHODS, dtype=object)}
 
 

@@ -29,13 +29,13 @@ class FirthFit:
     converged: bool
 
 
-def _information(x: np.ndarray, w: np.ndarray) -> np.ndarray:
-    return (x * w[:, None]).T @ x
+def _probabilities(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give mu and mu (1 - mu) of linear predictors, without overflow."""
+    e = np.exp(-np.abs(eta))
+    return np.where(eta >= 0, 1.0, e) / (1.0 + e), e / (1.0 + e) ** 2
 
 
-def _climb(
-    x: np.ndarray, y: np.ndarray, beta: np.ndarray, free: int, offset: np.ndarray
-) -> tuple[np.ndarray, float, np.ndarray, bool]:
+def _climb(x: np.ndarray, y: np.ndarray, beta: np.ndarray, free: int) -> tuple[np.ndarray, float, np.ndarray, bool]:
     """Maximise l(beta) + log|I(beta)| / 2 over the first ``free`` coefficients; the penalty is that of all columns.
 
     Returns
@@ -44,11 +44,9 @@ def _climb(
     """
 
     def evaluate(b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        eta = offset + x @ b
-        e = np.exp(-np.abs(eta))
-        mu = np.where(eta >= 0, 1.0, e) / (1.0 + e)
-        w = e / (1.0 + e) ** 2
-        lower = np.linalg.cholesky(_information(x, w))
+        eta = x @ b
+        mu, w = _probabilities(eta)
+        lower = np.linalg.cholesky((x * w[:, None]).T @ x)
         return log_likelihood(eta, y) + float(np.log(np.diagonal(lower)).sum()), mu, w, lower
 
     beta = beta.copy()
@@ -94,7 +92,7 @@ def _climb(
     return beta, value, lower, bool(np.sqrt(scaled @ scaled) < 1e-6)
 
 
-def firth(x: np.ndarray, y: np.ndarray, g: np.ndarray, start: np.ndarray, offset: np.ndarray | None = None) -> FirthFit:
+def firth(x: np.ndarray, y: np.ndarray, g: np.ndarray, start: np.ndarray) -> FirthFit:
     """Fit covariates and variant by Firth's penalised likelihood, and test the variant.
 
     Parameters
@@ -107,8 +105,6 @@ def firth(x: np.ndarray, y: np.ndarray, g: np.ndarray, start: np.ndarray, offset
         float64[n], the genotype.
     start
         float64[p], coefficients to start from (of the null model).
-    offset
-        float64[n], added to the linear predictor.
 
     Returns
     -------
@@ -118,10 +114,9 @@ def firth(x: np.ndarray, y: np.ndarray, g: np.ndarray, start: np.ndarray, offset
     n, p = x.shape
     scale = float(np.sqrt(g @ g / n)) or 1.0
     z = np.column_stack([x, g / scale])
-    offset = np.zeros(n) if offset is None else offset
     try:
-        null, null_value, _, null_ok = _climb(z, y, np.append(start, 0.0), p, offset)
-        full, value, lower, ok = _climb(z, y, null, p + 1, offset)
+        null, null_value, _, null_ok = _climb(z, y, np.append(start, 0.0), p)
+        full, value, lower, ok = _climb(z, y, null, p + 1)
     except np.linalg.LinAlgError:
         return FirthFit(np.nan, np.nan, np.nan, False)
     # the last entry of the inverse information is 1 / (last diagonal of the factor)^2
@@ -145,21 +140,19 @@ def firth_approximate(eta: np.ndarray, y: np.ndarray, g: np.ndarray) -> FirthFit
         float64[n], the genotype with the covariates projected out under the null weights.
     """
 
-    def evaluate(b: float) -> tuple[float, float, float, float]:
+    def evaluate(b: float) -> tuple[float, float, float]:
         t = eta + b * g
-        e = np.exp(-np.abs(t))
-        mu = np.where(t >= 0, 1.0, e) / (1.0 + e)
-        w = e / (1.0 + e) ** 2
+        mu, w = _probabilities(t)
         gw = g * g * w
         information = float(gw.sum())
         score = float(g @ (y - mu)) + float((gw * g * (0.5 - mu)).sum()) / information
-        return log_likelihood(t, y) + 0.5 * np.log(information), score, information, float(gw.max()) / information
+        return log_likelihood(t, y) + 0.5 * np.log(information), score, information
 
     with np.errstate(divide="ignore", invalid="ignore"):
-        null_value = evaluate(0.0)[0]
         b, state = 0.0, evaluate(0.0)
+        null_value = state[0]
         for _ in range(MAX_ITERATIONS):
-            value, score, information, _ = state
+            value, score, information = state
             if abs(score) < TOLERANCE * np.sqrt(information):
                 p_value = float(neg_log10_p_chi2(np.array([2.0 * (value - null_value)]))[0])
                 return FirthFit(b, 1.0 / np.sqrt(information), p_value, True)

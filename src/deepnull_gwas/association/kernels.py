@@ -11,11 +11,11 @@ import llvmlite.binding
 import numba
 import numpy as np
 
-from deepnull_gwas.genotypes.kernels import _popcount
+from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
 
 #: People in a tile: a tile of the variants and columns that are multiplied at a time stays in the first-level cache
 TILE = 1024
-_TILE_BYTES = TILE // 4
+TILE_BYTES = TILE // 4
 #: Rows of tiles and buffers lie a little apart, so that they do not fall on the same sets of the cache
 STRIDE = TILE + 32
 
@@ -34,7 +34,7 @@ def decode_tile(row, two, one, none, out):
     for lane in range(4):
         mask = 3 << (2 * lane)
         high = 2 << (2 * lane)
-        target = out[lane * _TILE_BYTES : lane * _TILE_BYTES + count]
+        target = out[lane * TILE_BYTES : lane * TILE_BYTES + count]
         # comparisons of masked bytes with constants, not shifts: this is what the compiler vectorises well
         for b in range(count):
             code = row[b] & mask
@@ -168,9 +168,9 @@ def _multiply(packed, rows, centre, squared, tiles, buffer, out):
     n_variants, n_bytes = len(rows), packed.shape[1]
     n_tiles, n_columns, _ = tiles.shape
     for t in range(n_tiles):
-        first = t * _TILE_BYTES
-        last = min(first + _TILE_BYTES, n_bytes)
-        if last - first < _TILE_BYTES:
+        first = t * TILE_BYTES
+        last = min(first + TILE_BYTES, n_bytes)
+        if last - first < TILE_BYTES:
             buffer[:] = 0
         for v0 in range(0, n_variants, VARIANTS):
             for i in range(VARIANTS):
@@ -209,10 +209,16 @@ def make_tiles(n_people: int, rows: np.ndarray, columns: np.ndarray, dtype: type
     n_tiles = max(-(-n_people // TILE), 1)
     tiles = np.zeros((n_tiles, -(-k // COLUMNS) * COLUMNS, STRIDE), dtype=dtype)
     tile, within = np.divmod(rows, TILE)
-    place = within % 4 * _TILE_BYTES + within // 4
+    place = within % 4 * TILE_BYTES + within // 4
     for j in range(k):
         tiles[tile, j, place] = columns[:, j]
     return tiles
+
+
+def rows_of_tiles(tiles: np.ndarray, n_people: int) -> np.ndarray:
+    """Give back the columns that :func:`make_tiles` laid out: people x columns (with their padding)."""
+    tile, within = np.divmod(np.arange(n_people), TILE)
+    return tiles[tile, :, within % 4 * TILE_BYTES + within // 4]
 
 
 def multiply(
@@ -266,19 +272,12 @@ def _multiply_rare(packed, rows, common, centre, squared, people, totals, out):
         row = packed[v]
         words = row[: n_words * 8].view(np.uint64)
         for w in range(n_words + 1):
-            if w < n_words:
-                x = words[w] ^ flip
-                # one bit for each genotype that is not the common one
-                hits = (x | (x >> one)) & np.uint64(0x5555555555555555)
-                word = words[w]
-            else:
-                word, hits = np.uint64(0), np.uint64(0)
-                for b in range(8 * n_words, n_bytes):
-                    word |= np.uint64(row[b]) << np.uint64(8 * (b - 8 * n_words))
-                x = word ^ flip
-                hits = (x | (x >> one)) & np.uint64(0x5555555555555555)
+            word = words[w] if w < n_words else tail_word(row)
+            x = word ^ flip
+            # one bit for each genotype that is not the common one
+            hits = (x | (x >> one)) & np.uint64(0x5555555555555555)
             while hits:
-                place = np.int64(_popcount((hits & (~hits + one)) - one))
+                place = lowest_bit(hits)
                 hits &= hits - one
                 person = 32 * w + (place >> 1)
                 # the padding of the last byte

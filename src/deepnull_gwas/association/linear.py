@@ -11,13 +11,11 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from deepnull_gwas.association.codes import COLLINEAR, NOT_CONVERGED, TESTED
+from deepnull_gwas.association.codes import COLLINEAR, COLLINEAR_BELOW, NOT_CONVERGED, TESTED
 from deepnull_gwas.association.kernels import FAST
 from deepnull_gwas.association.tails import neg_log10_p_t, student_tail, tail_table
-from deepnull_gwas.genotypes.kernels import _popcount
+from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
 
-#: A variant is collinear with the covariates when less than this fraction of its variance is left.
-COLLINEAR_BELOW = 1e-5
 #: Variants whose small systems are solved at a time
 LANES = 8
 
@@ -45,7 +43,7 @@ class Estimates:
         """Make room for the variants of a block, some of which are not to be tested."""
         return cls(np.full((len(reason), 3), np.nan), np.full(len(reason), np.nan), reason.copy())
 
-    def finish(self) -> Estimates:
+    def finish(self) -> None:
         """Compute the tails that the table does not reach; give an estimate that is not a number its reason."""
         beta, se, p = self.values.T
         rows = np.flatnonzero((self.reason == TESTED) & ~np.isfinite(p))
@@ -55,7 +53,6 @@ class Estimates:
             rows = rows[~(np.isfinite(self.values[rows]).all(axis=1) & (se[rows] > 0))]
             self.reason[rows] = NOT_CONVERGED
             self.values[rows] = np.nan
-        return self
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -199,26 +196,17 @@ def _missing_people(row, people):
     count = 0
     n_words = len(row) // 8
     words = row[: n_words * 8].view(np.uint64)
-    ones = np.uint64(0x5555555555555555)
+    one = np.uint64(1)
     for w in range(n_words + 1):
-        if w < n_words:
-            x = words[w]
-            # the lowest bit that is set, then the next
-            hits = x & ~(x >> np.uint64(1)) & ones
-            while hits:
-                people[count] = 32 * w + np.int64(
-                    _popcount((hits & (~hits + np.uint64(1))) - np.uint64(1)) >> np.uint64(1)
-                )
+        x = words[w] if w < n_words else tail_word(row)
+        hits = x & ~(x >> one) & np.uint64(0x5555555555555555)
+        while hits:
+            person = 32 * w + (lowest_bit(hits) >> 1)
+            hits &= hits - one
+            # the padding of the last byte
+            if person < len(people):
+                people[count] = person
                 count += 1
-                hits &= hits - np.uint64(1)
-            continue
-        for b in range(8 * w, len(row)):
-            y = row[b]
-            lanes = y & ~(y >> 1) & 0x55
-            for lane in range(4):
-                if (lanes >> (2 * lane)) & 1 and 4 * b + lane < len(people):
-                    people[count] = 4 * b + lane
-                    count += 1
     return count
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepnull_gwas.association.codes import COLLINEAR_BELOW
 from deepnull_gwas.association.design import LogisticNull
 from deepnull_gwas.association.tails import neg_log10_p_chi2, neg_log10_p_normal
 
@@ -29,7 +30,6 @@ class LogisticEstimates:
     neg_log10_p_lrt: np.ndarray
     neg_log10_p_score: np.ndarray
     reason: np.ndarray
-    method: np.ndarray
 
 
 class _Sums:
@@ -95,7 +95,6 @@ def logistic_block(
     y: np.ndarray,
     g: np.ndarray,
     present: np.ndarray | None = None,
-    refine_below: float = 1.0,
 ) -> LogisticEstimates:
     """Test a block of variants by maximum likelihood.
 
@@ -109,8 +108,6 @@ def logistic_block(
         float64[variants, n], genotypes of the analysed people, centred; missing calls 0.
     present
         bool[variants, n] where missing calls are to be left out with their people; None where they are at the mean.
-    refine_below
-        Variants whose score test has a p above this keep it, with the first step of Newton's method as estimate.
 
     Returns
     -------
@@ -128,19 +125,12 @@ def logistic_block(
     # score test: the variant's score against its variance with the covariates taken out
     h12 = hessian[:, :p, p]
     variance = hessian[:, p, p] - np.einsum("ij,ij->i", h12, _solve(hessian[:, :p, :p], h12))
-    collinear = ~(variance > 1e-5 * hessian[:, p, p])
+    collinear = ~(variance > COLLINEAR_BELOW * hessian[:, p, p])
     chi2_score = np.where(collinear, np.nan, score[:, p] ** 2 / np.where(collinear, 1.0, variance))
     reason = np.where(collinear, "collinear", "").astype(object)
     p_score = neg_log10_p_chi2(chi2_score)
-    refined = ~collinear & (refine_below >= 1.0)
-    if refine_below < 1.0:
-        refined |= p_score > -np.log10(max(refine_below, 1e-300))
-    todo = np.flatnonzero(refined)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        kept = ~collinear & ~refined
-        beta = np.where(kept, score[:, p] / variance, np.nan)
-        se = np.where(kept, 1.0 / np.sqrt(variance), np.nan)
-    lrt = np.full(b, np.nan)
+    todo = np.flatnonzero(~collinear)
+    beta, se, lrt = np.full((3, b), np.nan)
     v, s, h, t = value[todo], score[todo], hessian[todo], theta[todo]
     for _ in range(MAX_ITERATIONS):
         if not len(todo):
@@ -180,9 +170,7 @@ def logistic_block(
     reason[todo] = "not_converged"
     with np.errstate(invalid="ignore"):
         wald = neg_log10_p_normal(beta / se)
-    wald[kept] = p_score[kept]
-    method = np.where(kept, "score", "logistic")
-    return LogisticEstimates(beta, se, wald, neg_log10_p_chi2(lrt), p_score, reason.astype(str), method)
+    return LogisticEstimates(beta, se, wald, neg_log10_p_chi2(lrt), p_score, reason.astype(str))
 
 
 def _null_among_present(sums: _Sums, g: np.ndarray, on: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,10 +21,20 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from deepnull_gwas.association.codes import COLLINEAR_BELOW
 from deepnull_gwas.association.design import LogisticNull
-from deepnull_gwas.association.kernels import COLUMNS, FAST, STRIDE, TILE, VARIANTS, decode_tile, dots, make_tiles
+from deepnull_gwas.association.kernels import (
+    COLUMNS,
+    FAST,
+    STRIDE,
+    TILE,
+    TILE_BYTES,
+    VARIANTS,
+    decode_tile,
+    dots,
+    make_tiles,
+)
 
-_TILE_BYTES = TILE // 4
 MAX_PASSES = 12
 #: Accepted when Newton's decrement (the length of the step in standard errors) is below the first, and what the next pass would still
 #: change, judged by the rate of convergence, below the second; in float32 (noise about 2e-7) and float64
@@ -151,8 +161,8 @@ def _refine(
             for t in range(n_tiles):
                 if not occupied[t]:
                     continue
-                low = t * _TILE_BYTES
-                high = min(low + _TILE_BYTES, n_bytes)
+                low = t * TILE_BYTES
+                high = min(low + TILE_BYTES, n_bytes)
                 inside = own[t, 2]
                 for i in range(VARIANTS):
                     # finished and missing rows keep what the buffers hold: finite numbers that nobody reads
@@ -162,7 +172,7 @@ def _refine(
                     row = packed[rows[k], low:high]
                     m = centre[rows[k]]
                     gi, oi, ei, ex = g[i], on[i], eta[i], e[i]
-                    if high - low < _TILE_BYTES:
+                    if high - low < TILE_BYTES:
                         gi[:] = real(0.0)
                         oi[:] = real(0.0)
                     decode_tile(row, real(2.0 - m), real(1.0 - m), real(-m), gi)
@@ -205,7 +215,7 @@ def _refine(
                     qmc += q[i, a] * x2
                     cmc += c[i, a] * x2
                 information = info[i] - cmc
-                if not information > 1e-5 * info[i]:
+                if not information > COLLINEAR_BELOW * info[i]:
                     open_[i] = False
                     continue
                 score = s[i] - qmc
@@ -216,14 +226,12 @@ def _refine(
                     # `projection` is minus a
                     delta[k, a] += mq[a] - mc[a] * step + projection[k, a] * step
                     projection[k, a] -= mc[a]
-                if not np.isfinite(decrement) or decrement > 10.0 * min(last[i], 1.0):
+                astray = not np.isfinite(decrement) or decrement > 10.0 * min(last[i], 1.0)
+                # on its way to infinity, or so steep that single precision tells: for the slower methods
+                if astray or abs(gamma[k]) > EXTREME:
                     open_[i] = False
                     continue
                 ahead = decrement * min(1.0, decrement / last[i])
-                if abs(gamma[k]) > EXTREME:
-                    # on its way to infinity, or so steep that single precision tells: for the slower methods
-                    open_[i] = False
-                    continue
                 if decrement <= enough and ahead <= agreed:
                     beta[k] = gamma[k]
                     se[k] = 1.0 / np.sqrt(information)

@@ -18,7 +18,7 @@ from deepnull_gwas.association import codes
 from deepnull_gwas.association.binary import DECODED, BinaryArm, associate_binary
 from deepnull_gwas.association.codes import CONSTANT, HWE, LOW_MAC, MISSINGNESS, NO_CALLS, STUDY_FAILED, TESTED
 from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
-from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rare
+from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rare, rows_of_tiles
 from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
@@ -102,8 +102,6 @@ class _Group:
     ----------
     tiles, squares
         Columns that the genotypes, and their squares, are multiplied with, laid out for the kernels.
-    columns, weights
-        The same, people x columns.
     drops
         Studies of one basis, with what dropping missing calls needs; only where calls are dropped.
     arms
@@ -116,21 +114,17 @@ class _Group:
     squares: np.ndarray
     drops: list[tuple[list[int], DropInput]]
     arms: dict[tuple[int, str], BinaryArm]
-    columns: np.ndarray
-    weights: np.ndarray
-    _people: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    _people: dict[bool, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
-    def by_person(self, name: str, n_people: int, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-        """Give ``columns`` or ``weights`` with a row for everybody in the .fam, and their sums; made when first asked for."""
+    def by_person(self, squared: bool, n_people: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give ``tiles`` or ``squares`` with a row for everybody in the .fam, and their sums; made when first asked for."""
         with _LOCK:
-            if name not in self._people:
-                values = getattr(self, name)
-                rows = np.zeros((n_people, values.shape[1]), dtype=dtype)
-                rows[self.group.sample_index] = values
+            if squared not in self._people:
+                rows = rows_of_tiles(self.squares if squared else self.tiles, n_people)
                 # column by column: the order of a sum must not depend on how many columns there are
                 totals = [np.ascontiguousarray(column).sum(dtype=np.float64) for column in rows.T]
-                self._people[name] = rows, np.array(totals, dtype=np.float64)
-            return self._people[name]
+                self._people[squared] = rows, np.array(totals, dtype=np.float64)
+            return self._people[squared]
 
 
 @dataclass
@@ -249,22 +243,11 @@ class Scan:
                 y = np.column_stack([designs[i].y_residual for i in members])
                 u = np.column_stack([zero if designs[i].u is None else designs[i].u for i in members])
                 drops.append((members, DropInput.of(self.n_people, index, designs[members[0]].basis, y, u, self.dtype)))
-        # in the precision of the products: kept for rare variants, whose carriers are looked up person by person
-        both = np.hstack(columns).astype(self.dtype)
+        weights = np.column_stack(squares) if squares else np.zeros((len(index), 0))
+        tiles, square_tiles = (make_tiles(self.n_people, index, c, self.dtype) for c in (np.hstack(columns), weights))
         # the largest of what is not needed any more
         group.columns = group.columns[:0]
-        weights = np.column_stack(squares).astype(self.dtype) if squares else np.zeros((len(index), 0), self.dtype)
-        tiles = make_tiles(self.n_people, index, both, self.dtype)
-        return _Group(
-            group,
-            self._lanes(index),
-            tiles,
-            make_tiles(self.n_people, index, weights, self.dtype),
-            drops,
-            arms,
-            both,
-            weights,
-        )
+        return _Group(group, self._lanes(index), tiles, square_tiles, drops, arms)
 
     def block(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:
         """Test a block of variants of one class.
@@ -301,11 +284,12 @@ class Scan:
             gg = seen[:, 1] + 4.0 * seen[:, 0] - observed * mean**2
             products, squares = self._products(g, tested, seen, mean)
             reasons: dict[int, np.ndarray] = {}
+            smaller: dict[int, np.ndarray | None] = {}
             like = None
             for i in g.group.members:
                 name = self.studies[i].name
                 if self.studies[i].trait == "binary" or like is None:
-                    reasons[i] = self._head(c, g, i, packed, count, gg, out)
+                    reasons[i], smaller[i] = self._head(c, g, i, packed, count, gg, out)
                     like = i if self.studies[i].trait != "binary" else like
                 else:
                     # the same people: what is counted is the same for all quantitative traits
@@ -315,8 +299,7 @@ class Scan:
             results = self._linear(c, g, tested, count, gg, products, reasons)
             for (i, arm), binary in g.arms.items():
                 results[i, arm] = associate_binary(
-                    binary, tested, count, mean, gg, products, squares, out[f"{self.studies[i].name}.mac_smaller"],
-                    reasons[i], self.drop, self.settings,
+                    binary, tested, count, mean, products, squares, smaller[i], reasons[i], self.drop, self.settings
                 )  # fmt: skip
             for i in g.group.members:
                 self._put(c.design.studies[i], i, results, reasons[i], out)
@@ -336,11 +319,11 @@ class Scan:
         dense, rows = np.flatnonzero(~rare), np.flatnonzero(rare)
         common = count[rows, 2] >= count[rows, 0]
         out = []
-        for tiles, columns, squared in ((g.tiles, "columns", False), (g.squares, "weights", True)):
+        for tiles, squared in ((g.tiles, False), (g.squares, True)):
             products = np.zeros((len(packed), tiles.shape[1]))
-            people, totals = g.by_person(columns, self.n_people, self.dtype)
             if tiles.shape[1]:
                 products[dense] = multiply(packed, mean, tiles, squared, dense)
+                people, totals = g.by_person(squared, self.n_people)
                 multiply_rare(packed, rows, common, mean, people, totals, products, squared)
             out.append(products)
         return out[0], out[1]
@@ -350,8 +333,8 @@ class Scan:
 
     def _head(
         self, c: _Class, g: _Group, i: int, packed: np.ndarray, count: np.ndarray, gg: np.ndarray, out: dict
-    ) -> np.ndarray:
-        """Fill in a study's counts and frequencies, and say which variants are not to be tested."""
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Fill in a study's counts and frequencies; say which variants are not to be tested, and (binary) how few copies a group has."""
         d = c.design.studies[i]
         name = d.study.name
         observed = count[:, :3].sum(axis=1)
@@ -362,6 +345,7 @@ class Scan:
         mac = np.minimum(alleles, chromosomes - alleles)
         low = mac < float(self.settings.get("min_mac", 0))
         reason = np.full(len(packed), TESTED, dtype=np.int8)
+        smaller = None
         threshold = float(self.settings.get("hwe_p", 0.0))
         if threshold > 0 and c.hwe_lanes[i] is not None:
             h = count if c.hwe_lanes[i] is g.lanes else count_genotypes(packed, c.hwe_lanes[i])
@@ -381,7 +365,6 @@ class Scan:
             in_cases = np.where(rare, case_alleles, case_chromosomes - case_alleles)
             in_others = np.where(rare, other_alleles, other_chromosomes - other_alleles)
             smaller = np.minimum(in_cases, in_others)
-            out[f"{name}.mac_smaller"] = smaller
             low |= smaller < float(self.settings.get("min_mac_cases", 0))
             threshold = float(self.settings.get("missingness_p", 0.0))
             rows = np.flatnonzero(count[:, 3] > 0) if threshold > 0 else []
@@ -393,7 +376,7 @@ class Scan:
         reason[low] = LOW_MAC
         reason[(gg <= 0) | (mac <= 0)] = CONSTANT
         reason[observed == 0] = NO_CALLS
-        return reason
+        return reason, smaller
 
     def _alleles(
         self, c: _Class, packed: np.ndarray, count: np.ndarray, lanes: np.ndarray
@@ -446,7 +429,6 @@ class Scan:
     def _put(self, d: StudyDesign, i: int, results: Mapping, reason: np.ndarray, out: dict) -> None:
         """Fill in the estimates of a study's arms."""
         name = d.study.name
-        out.pop(f"{name}.mac_smaller", None)
         for arm in d.study.arms:
             key = f"{name}.{arm}"
             if arm in d.failures or (i, arm) not in results:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepnull_gwas.genotypes.chromosomes import in_par
 from deepnull_gwas.genotypes.fileset import Fileset
-from deepnull_gwas.genotypes.kernels import _popcount, count_genotypes, pack_mask
+from deepnull_gwas.genotypes.kernels import count_genotypes, lowest_bit, pack_mask
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import Column, read_json, read_parquet, write_parquet
 
@@ -140,8 +140,7 @@ def _weigh_missing(words, weights, out):
             word = words[v, w]
             missing = word & ~(word >> one) & low_bits
             while missing:
-                below = (missing & (~missing + one)) - one  # the bits under the lowest one
-                i = 32 * w + np.int64(_popcount(below) >> one)
+                i = 32 * w + (lowest_bit(missing) >> 1)
                 if i < n:
                     out[i] += weights[v]
                 missing &= missing - one

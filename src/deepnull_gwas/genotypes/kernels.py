@@ -48,6 +48,23 @@ def _popcount(x):
 
 
 @numba.njit(nogil=True, cache=True)
+def lowest_bit(x):
+    """Give the place of the lowest bit that is set in an unsigned 64-bit integer; ``x & (x - 1)`` is what is left after it."""
+    one = np.uint64(1)
+    return np.int64(_popcount((x & (~x + one)) - one))
+
+
+@numba.njit(nogil=True, cache=True)
+def tail_word(row):
+    """Give the last bytes of a packed variant, those beyond its whole 64-bit words, as one word; missing bytes are 0."""
+    first = len(row) // 8 * 8
+    word = np.uint64(0)
+    for b in range(first, len(row)):
+        word |= np.uint64(row[b]) << np.uint64(8 * (b - first))
+    return word
+
+
+@numba.njit(nogil=True, cache=True)
 def _count_masked(packed, lanes, out):
     low_bits = np.uint64(0x5555555555555555)
     n_bytes = packed.shape[1]
