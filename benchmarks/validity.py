@@ -43,10 +43,10 @@ COLOURS = {"baseline": "#56718f", "deepnull": "#d55e00", "oracle": "#333333"}
 
 
 def configure(
-    folder: Path, people: int, variants: int, chromosomes: int, replicates: int, seed: int
+    folder: Path, people: int, variants: int, chromosomes: int, replicates: dict[str, int], seed: int
 ) -> list[tuple[str, str, str]]:
     """Write config and sheet; give effect, type and name of each phenotype."""
-    names = [(e, t, f"{e}_{t}_{r}") for e in EFFECTS for t in TYPES for r in range(1, replicates + 1)]
+    names = [(e, t, f"{e}_{t}_{r}") for e in EFFECTS for t in TYPES for r in range(1, replicates[e] + 1)]
     covariates = "age,sex,bmi,smoking,site"
     rows = []
     for _, t, name in names:
@@ -143,7 +143,7 @@ def write(found: dict, arguments: argparse.Namespace, docs: Path) -> None:
         "# Calibration and power",
         "",
         "Made by `make validity` (`benchmarks/validity.py`), which runs the whole workflow on a simulated cohort with linkage disequilibrium of a coalescent simulation: "
-        f"{arguments.people:,} people, {variants:,} variants tested (effectively {tests:,.0f} independent tests), {arguments.replicates} phenotype(s) of each kind, seed "
+        f"{arguments.people:,} people, {variants:,} variants tested (effectively {tests:,.0f} independent tests), {arguments.null_replicates} phenotypes of each kind without genetic effects and {arguments.replicates} with them, seed "
         f"{arguments.seed}. `oracle` has the true covariate effect as a covariate: what a perfect prediction would give.",
         "",
         "## Type I error",
@@ -245,7 +245,8 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=3000)
     parser.add_argument("--variants", type=int, default=12000)
     parser.add_argument("--chromosomes", type=int, default=2)
-    parser.add_argument("--replicates", type=int, default=2, help="phenotypes of each kind")
+    parser.add_argument("--replicates", type=int, default=2, help="phenotypes of each kind with genetic effects")
+    parser.add_argument("--null-replicates", type=int, default=2, help="phenotypes of each kind without")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cores", default="2")
     parser.add_argument(
@@ -258,7 +259,7 @@ def main() -> None:
         arguments.people,
         arguments.variants,
         arguments.chromosomes,
-        arguments.replicates,
+        {"null": arguments.null_replicates, "power": arguments.replicates},
         arguments.seed,
     )
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(arguments.folder)]
