@@ -143,19 +143,7 @@ def people_of_studies(wildcards):
 
 
 def of_folds(suffix):
-    """Give the function that names one file a fold."""
-
-    def files(wildcards):
-        return [
-            f"<results>/{wildcards.cohort}/{wildcards.study}/deepnull/fold_{fold}.{suffix}"
-            for fold in range(PLAN.deepnull["folds"])
-        ]
-
-    return files
-
-
-def folds_as_output(suffix):
-    """Name one file a fold, as outputs of a study."""
+    """Name one file a fold of a study."""
     return [
         f"<results>/{{cohort}}/{{study}}/deepnull/fold_{fold}.{suffix}"
         for fold in range(PLAN.deepnull["folds"])
@@ -311,6 +299,11 @@ def structure_settings(wildcards):
 def colour_by(wildcards):
     """Give the columns of the sample table that colour the figure of components."""
     return PLAN.cohorts[wildcards.cohort].structure["colour_by"]
+
+
+def lead_settings(wildcards):
+    """Give what makes a lead variant."""
+    return {k: PLAN.report[k] for k in ("genome_wide", "lead_window_kb")}
 
 
 def association_settings(wildcards):

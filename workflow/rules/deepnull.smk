@@ -3,8 +3,8 @@
 # Makes: <results>/{cohort}/{study}/deepnull/: folds, one model and prediction a fold, prediction.parquet, metrics.json.
 
 
-rule assign_folds:
-    """Part the people of a study into folds."""
+rule train_folds:
+    """Part a study's people into folds, fit the models that predict each fold without having seen it, and put the predictions together."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
@@ -12,34 +12,11 @@ rule assign_folds:
         fold_file=fold_file,
     output:
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
-    log:
-        "<logs>/assign_folds/{cohort}/{study}.log",
-    benchmark:
-        "<benchmarks>/assign_folds/{cohort}/{study}.tsv"
-    conda:
-        "../../envs/deepnull-gwas.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory_of_samples,
-        runtime=runtime_minutes(10),
-    params:
-        folds=PLAN.deepnull["folds"],
-        seed=PLAN.seed,
-        code=code_of("cohort/families.py", "deepnull/folds.py", "deepnull/steps.py"),
-    script:
-        "../scripts/assign_folds.py"
-
-
-rule train_folds:
-    """Fit the models that predict each fold's people, without ever seeing them. One job for all folds."""
-    input:
-        samples="<results>/{cohort}/{study}/samples.parquet",
-        study="<results>/{cohort}/{study}/study.json",
-        folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
-    output:
-        predictions=folds_as_output("parquet"),
-        metrics=folds_as_output("json"),
-        models=folds_as_output("npz"),
+        fold_predictions=of_folds("parquet"),
+        fold_metrics=of_folds("json"),
+        models=of_folds("npz"),
+        prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
+        metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
     log:
         "<logs>/train_folds/{cohort}/{study}.log",
     benchmark:
@@ -53,38 +30,9 @@ rule train_folds:
     params:
         settings=deepnull_settings,
         seed=PLAN.seed,
-        code=code_of("deepnull"),
+        code=code_of("cohort/families.py", "deepnull"),
     script:
         "../scripts/train_folds.py"
-
-
-rule merge_folds:
-    """Put the out-of-fold predictions together, measure them against each model, and show what they are made of."""
-    input:
-        samples="<results>/{cohort}/{study}/samples.parquet",
-        study="<results>/{cohort}/{study}/study.json",
-        folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
-        predictions=of_folds("parquet"),
-        metrics=of_folds("json"),
-        models=of_folds("npz"),
-    output:
-        prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
-        metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
-    log:
-        "<logs>/merge_folds/{cohort}/{study}.log",
-    benchmark:
-        "<benchmarks>/merge_folds/{cohort}/{study}.tsv"
-    conda:
-        "../../envs/deepnull-gwas.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory_to_train,
-        runtime=runtime_minutes(30),
-    params:
-        settings=deepnull_settings,
-        code=code_of("deepnull"),
-    script:
-        "../scripts/merge_folds.py"
 
 
 rule list_passed:

@@ -4,7 +4,7 @@
 
 
 rule merge_sumstats:
-    """Publish a study's summary statistics in the GWAS Catalog's standard (GWAS-SSF), compressed and indexed."""
+    """Publish a study's summary statistics in the GWAS Catalog's standard (GWAS-SSF), compressed and indexed, and list the lead variants."""
     input:
         chunks=chunks_of_study,
         study="<results>/{cohort}/{study}/study.json",
@@ -13,6 +13,12 @@ rule merge_sumstats:
         index="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz.tbi",
         metadata="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz-meta.yaml",
         untested="<results>/{cohort}/{study}/{arm}/untested.tsv.gz",
+        leads=report(
+            "<results>/{cohort}/{study}/{arm}/leads.tsv",
+            caption="../report/leads.rst",
+            category="{cohort}: {study}",
+            labels={"what": "lead variants, {arm}"},
+        ),
     log:
         "<logs>/merge_sumstats/{cohort}/{study}/{arm}.log",
     benchmark:
@@ -25,26 +31,35 @@ rule merge_sumstats:
         runtime=runtime_minutes(120),
     params:
         info=publication_info,
-        code=code_of("results/sumstats.py"),
+        settings=lead_settings,
+        code=code_of("results/sumstats.py", "results/loci.py"),
     script:
         "../scripts/merge_sumstats.py"
 
 
-rule find_leads:
-    """List the lead variants: the strongest of each region past the genome-wide threshold."""
+rule plot_sumstats:
+    """Draw the QQ plot (observed against expected p-values) and the Manhattan plot of a study's arms."""
     input:
-        sumstats="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz",
+        unpack(sumstats_of_arms),
+        unpack(leads_of_arms),
+        study="<results>/{cohort}/{study}/study.json",
     output:
-        leads=report(
-            "<results>/{cohort}/{study}/{arm}/leads.tsv",
-            caption="../report/leads.rst",
+        qq=report(
+            "<results>/{cohort}/{study}/qq.svg",
+            caption="../report/qq.rst",
             category="{cohort}: {study}",
-            labels={"what": "lead variants, {arm}"},
+            labels={"what": "QQ plot"},
+        ),
+        manhattan=report(
+            "<results>/{cohort}/{study}/manhattan.svg",
+            caption="../report/manhattan.rst",
+            category="{cohort}: {study}",
+            labels={"what": "Manhattan plot"},
         ),
     log:
-        "<logs>/find_leads/{cohort}/{study}/{arm}.log",
+        "<logs>/plot_sumstats/{cohort}/{study}.log",
     benchmark:
-        "<benchmarks>/find_leads/{cohort}/{study}/{arm}.tsv"
+        "<benchmarks>/plot_sumstats/{cohort}/{study}.tsv"
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
@@ -53,16 +68,17 @@ rule find_leads:
         runtime=runtime_minutes(60),
     params:
         settings=PLAN.report,
-        code=code_of("results/loci.py"),
+        code=code_of("report", "results"),
     script:
-        "../scripts/find_leads.py"
+        "../scripts/plot_sumstats.py"
 
 
 rule compare_arms:
-    """Say what DeepNull bought: loci gained and lost, chi-square at lead variants, variance explained by the covariates."""
+    """Say and draw what DeepNull bought: loci gained and lost, chi-square at lead variants, variance explained by the covariates."""
     input:
         unpack(sumstats_of_arms),
         unpack(leads_of_arms),
+        study="<results>/{cohort}/{study}/study.json",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
     output:
         summary="<results>/{cohort}/{study}/comparison.json",
@@ -71,6 +87,18 @@ rule compare_arms:
             caption="../report/comparison.rst",
             category="{cohort}: {study}",
             labels={"what": "loci of both arms"},
+        ),
+        scatter=report(
+            "<results>/{cohort}/{study}/arms.svg",
+            caption="../report/arms.rst",
+            category="{cohort}: {study}",
+            labels={"what": "baseline against DeepNull"},
+        ),
+        miami=report(
+            "<results>/{cohort}/{study}/miami.svg",
+            caption="../report/miami.rst",
+            category="{cohort}: {study}",
+            labels={"what": "Miami plot"},
         ),
     log:
         "<logs>/compare_arms/{cohort}/{study}.log",
@@ -84,127 +112,9 @@ rule compare_arms:
         runtime=runtime_minutes(60),
     params:
         settings=PLAN.report,
-        code=code_of("results"),
+        code=code_of("results", "report"),
     script:
         "../scripts/compare_arms.py"
-
-
-rule plot_qq:
-    """Draw observed against expected p-values of a study's arms."""
-    input:
-        unpack(sumstats_of_arms),
-        study="<results>/{cohort}/{study}/study.json",
-    output:
-        report(
-            "<results>/{cohort}/{study}/qq.svg",
-            caption="../report/qq.rst",
-            category="{cohort}: {study}",
-            labels={"what": "QQ plot"},
-        ),
-    log:
-        "<logs>/plot_qq/{cohort}/{study}.log",
-    benchmark:
-        "<benchmarks>/plot_qq/{cohort}/{study}.tsv"
-    conda:
-        "../../envs/deepnull-gwas.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
-    params:
-        code=code_of("report", "results/calibration.py"),
-    script:
-        "../scripts/plot_qq.py"
-
-
-rule plot_manhattan:
-    """Draw the Manhattan plot of a study's arms, with lead variants labelled."""
-    input:
-        unpack(sumstats_of_arms),
-        unpack(leads_of_arms),
-        study="<results>/{cohort}/{study}/study.json",
-    output:
-        report(
-            "<results>/{cohort}/{study}/manhattan.svg",
-            caption="../report/manhattan.rst",
-            category="{cohort}: {study}",
-            labels={"what": "Manhattan plot"},
-        ),
-    log:
-        "<logs>/plot_manhattan/{cohort}/{study}.log",
-    benchmark:
-        "<benchmarks>/plot_manhattan/{cohort}/{study}.tsv"
-    conda:
-        "../../envs/deepnull-gwas.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
-    params:
-        settings=PLAN.report,
-        code=code_of("report"),
-    script:
-        "../scripts/plot_manhattan.py"
-
-
-rule plot_arms:
-    """Draw -log10 p with DeepNull against without, hits gained and lost marked."""
-    input:
-        unpack(sumstats_of_arms),
-        study="<results>/{cohort}/{study}/study.json",
-        summary="<results>/{cohort}/{study}/comparison.json",
-    output:
-        report(
-            "<results>/{cohort}/{study}/arms.svg",
-            caption="../report/arms.rst",
-            category="{cohort}: {study}",
-            labels={"what": "baseline against DeepNull"},
-        ),
-    log:
-        "<logs>/plot_arms/{cohort}/{study}.log",
-    benchmark:
-        "<benchmarks>/plot_arms/{cohort}/{study}.tsv"
-    conda:
-        "../../envs/deepnull-gwas.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
-    params:
-        settings=PLAN.report,
-        code=code_of("report"),
-    script:
-        "../scripts/plot_arms.py"
-
-
-rule plot_miami:
-    """Draw both arms along the genome, mirrored, with the loci gained and lost marked."""
-    input:
-        unpack(sumstats_of_arms),
-        study="<results>/{cohort}/{study}/study.json",
-        loci="<results>/{cohort}/{study}/comparison.tsv",
-    output:
-        report(
-            "<results>/{cohort}/{study}/miami.svg",
-            caption="../report/miami.rst",
-            category="{cohort}: {study}",
-            labels={"what": "Miami plot"},
-        ),
-    log:
-        "<logs>/plot_miami/{cohort}/{study}.log",
-    benchmark:
-        "<benchmarks>/plot_miami/{cohort}/{study}.tsv"
-    conda:
-        "../../envs/deepnull-gwas.yaml"
-    threads: 1
-    resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
-    params:
-        settings=PLAN.report,
-        code=code_of("report"),
-    script:
-        "../scripts/plot_miami.py"
 
 
 rule compare_batch:

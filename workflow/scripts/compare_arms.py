@@ -1,17 +1,22 @@
-"""Compare the arms of a study."""
+"""Compare the arms of a study, and draw them."""
 
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0]):
+    from deepnull_gwas.report.arms import plot_arms
+    from deepnull_gwas.report.miami import plot_miami
     from deepnull_gwas.results.compare import compare_arms
 
+    files, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
+    arms = (files.baseline, files.deepnull)
     compare_arms(
-        snakemake.input.baseline,
-        snakemake.input.deepnull,
-        snakemake.input.leads_baseline,
-        snakemake.input.leads_deepnull,
-        snakemake.input.metrics,
-        snakemake.params.settings["lead_window_kb"],
-        snakemake.output.summary,
-        snakemake.output.loci,
+        *arms,
+        files.leads_baseline,
+        files.leads_deepnull,
+        files.metrics,
+        settings["lead_window_kb"],
+        out.summary,
+        out.loci,
     )
+    plot_arms(*arms, files.study, out.summary, settings, out.scatter)
+    plot_miami(*arms, out.loci, files.study, settings, out.miami)

@@ -1,17 +1,20 @@
-"""Publish the summary statistics of a study and arm."""
+"""Publish the summary statistics of a study and arm, and list its lead variants."""
 
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0]):
+    from deepnull_gwas.results.loci import find_leads
     from deepnull_gwas.results.sumstats import merge_sumstats
 
+    out, settings = snakemake.output, snakemake.params.settings
     merge_sumstats(
         snakemake.input.chunks,
         snakemake.wildcards.study,
         snakemake.wildcards.arm,
         snakemake.input.study,
-        snakemake.output.sumstats,
-        snakemake.output.metadata,
-        snakemake.output.untested,
+        out.sumstats,
+        out.metadata,
+        out.untested,
         snakemake.params.info,
     )
+    find_leads(out.sumstats, settings["genome_wide"], settings["lead_window_kb"], out.leads)

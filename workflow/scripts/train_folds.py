@@ -1,17 +1,14 @@
-"""Fit the models that predict each fold."""
+"""Cross-fit the prediction of a study."""
 
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0]):
-    from deepnull_gwas.deepnull.steps import train_folds
+    from deepnull_gwas.deepnull.steps import assign_study_folds, merge_folds, train_folds
 
-    train_folds(
-        snakemake.input.samples,
-        snakemake.input.study,
-        snakemake.input.folds,
-        snakemake.params.settings,
-        snakemake.params.seed,
-        snakemake.output.predictions,
-        snakemake.output.metrics,
-        snakemake.output.models,
-    )
+    files, out, settings, seed = snakemake.input, snakemake.output, snakemake.params.settings, snakemake.params.seed
+    study = (files.samples, files.study)
+    families, fold_file = files.families or None, files.fold_file or None
+    assign_study_folds(*study, settings["folds"], seed, out.folds, families=families, fold_file=fold_file)
+    folds = (out.fold_predictions, out.fold_metrics, out.models)
+    train_folds(*study, out.folds, settings, seed, *folds)
+    merge_folds(*study, out.folds, *folds, settings, out.prediction, out.metrics)
