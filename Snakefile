@@ -33,6 +33,7 @@ include: "workflow/rules/report.smk"
 rule qc:
     """Quality control and population structure of every cohort."""
     input:
+        preflight_tables,
         expand("<results>/{cohort}/qc/flow.tsv", cohort=PLAN.cohorts),
         expand("<results>/{cohort}/qc/qc.svg", cohort=PLAN.cohorts),
         structure_tables,
@@ -42,6 +43,7 @@ rule qc:
 rule predictions:
     """DeepNull predictions only, for people who run the association with another engine."""
     input:
+        preflight_tables,
         all_predictions,
 
 
@@ -54,6 +56,7 @@ rule exports:
 rule associations:
     """Summary statistics of every study and arm."""
     input:
+        preflight_tables,
         all_sumstats,
 
 

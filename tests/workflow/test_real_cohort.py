@@ -13,6 +13,7 @@ import pytest
 from deepnull_gwas.genotypes.fileset import Fileset, write_bed
 from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.results.sumstats import read_sumstats
+from workflow_runs import CONFIG, SHEET, small_cohort
 
 pytestmark = pytest.mark.workflow
 COVARIATES = ["SEX", "PHASE1", "PC1", "PC2", "PC3"]
@@ -83,43 +84,6 @@ def test_geuvadis_equals_plink2(run, real_data):
             )
             > 250_000
         )
-
-
-def small_cohort(folder, swap: bool = False, n: int = 400, m: int = 300):
-    """Write a small cohort with one planted effect of the allele G at v7 on y and on case."""
-    rng = np.random.default_rng(11)
-    copies = rng.binomial(2, rng.uniform(0.1, 0.5, m)[:, None], (m, n)).astype(np.int8)
-    a1, a2 = ("A", "G") if swap else ("G", "A")
-    bim = pd.DataFrame(
-        {"c": 1, "id": [f"v{i}" for i in range(m)], "cm": 0, "p": np.arange(m) * 100_000 + 1, "a1": a1, "a2": a2}
-    )
-    ids = [f"p{i:03d}" for i in range(n)]
-    write_bed(
-        folder / "g",
-        2 - copies if swap else copies,
-        bim,
-        pd.DataFrame({"f": ids, "i": ids, "x": 0, "y": 0, "s": rng.integers(1, 3, n), "ph": -9}),
-    )
-    age = rng.uniform(40, 70, n).round(2)
-    liability = 0.9 * copies[7] + 0.03 * (age - 55) + rng.logistic(size=n)
-    table = pd.DataFrame(
-        {"FID": ids, "IID": ids, "age": age, "y": liability.round(5), "case": (liability > 0.5).astype(int)}
-    )
-    table.sample(frac=1, random_state=1).to_csv(folder / "samples.tsv", sep="\t", index=False)
-    return table
-
-
-CONFIG = {
-    "cohorts": {"c": {"genotypes": "g", "samples": "samples.tsv", "genome_build": "GRCh38"}},
-    # as PLINK 2 with no-firth does it, and on the same people
-    "association": {"chunks": 1, "refine_below": 1, "firth": "never"},
-    "structure": {"relatives": "keep"},
-    "deepnull": {"folds": 3, "recipe": {"max_epochs": 5, "ensemble": 1}},
-}
-SHEET = [
-    {"study": "y", "cohort": "c", "phenotype": "y", "trait": "quantitative", "covariates": "age", "pcs": 0},
-    {"study": "case", "cohort": "c", "phenotype": "case", "trait": "binary", "covariates": "age", "pcs": 0},
-]
 
 
 @pytest.mark.oracle("plink2")

@@ -1,6 +1,6 @@
 # Ingestion: from the user's files to indexed tables, and from a cohort to the people of a study.
 # Needs: PLINK filesets and a sample table (the user's, or simulated).
-# Makes: <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,preflight.tsv} and <results>/{cohort}/{study}/{samples.parquet,study.json}.
+# Makes: <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,.screened.tsv,preflight.tsv} and <results>/{cohort}/{study}/{samples.parquet,study.json}.
 
 
 rule index_cohort:
@@ -32,16 +32,40 @@ rule index_cohort:
         "../scripts/index_cohort.py"
 
 
-rule preflight_cohort:
-    """Check all studies of a cohort against its sample table before any long job: who is in, who is out, and why."""
+rule screen_cohort:
+    """Check all studies of a cohort against its sample table before the first long job. Studies added later do not repeat it: see preflight_cohort."""
     input:
         samples="<results>/{cohort}/samples.parquet",
+    output:
+        "<results>/{cohort}/.screened.tsv",
+    log:
+        "<logs>/screen_cohort/{cohort}.log",
+    benchmark:
+        "<benchmarks>/screen_cohort/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of_samples,
+        runtime=runtime_minutes(30),
+    params:
+        to_screen=to_screen,
+    script:
+        "../scripts/screen_cohort.py"
+
+
+rule preflight_cohort:
+    """Check the studies of a cohort against its sample table, as often as they change: who is in, who is out, and why. First of the jobs ready to run."""
+    input:
+        samples="<results>/{cohort}/samples.parquet",
+        screened="<results>/{cohort}/.screened.tsv",
     output:
         preflight="<results>/{cohort}/preflight.tsv",
     log:
         "<logs>/preflight_cohort/{cohort}.log",
     benchmark:
         "<benchmarks>/preflight_cohort/{cohort}.tsv"
+    priority: 100
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
@@ -64,7 +88,6 @@ rule assemble_study:
         pcs=pcs_of_study,
         relatives=structure_of_cohort("relatives.tsv"),
         families=structure_of_cohort("families.parquet"),
-        preflight=ancient("<results>/{cohort}/preflight.tsv"),
     output:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",

@@ -222,6 +222,7 @@ def of_arms(name):
     ]
 
 
+preflight_tables = [f"<results>/{cohort}/preflight.tsv" for cohort in PLAN.cohorts]
 all_sumstats = of_arms("sumstats.tsv.gz")
 all_leads = of_arms("leads.tsv")
 all_study_files = [f"<results>/{s.cohort}/{s.name}/study.json" for s in STUDIES]
@@ -334,6 +335,11 @@ def settings_of_study(wildcards):
 def settings_of_studies(wildcards):
     """Give the settings of all studies of a cohort."""
     return [study.settings() for study in PLAN.studies_of(wildcards.cohort)]
+
+
+def to_screen(wildcards, input):
+    """Give the studies of a cohort, and the columns that colour its figure. As `input` is named, a change of them does not run the rule again."""
+    return settings_of_studies(wildcards), colour_by(wildcards)
 
 
 def studies_of_batch(wildcards):

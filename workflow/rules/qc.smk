@@ -9,7 +9,7 @@ rule count_genotypes:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",
         samples="<results>/{cohort}/samples.parquet",
-        preflight=ancient("<results>/{cohort}/preflight.tsv"),
+        screened="<results>/{cohort}/.screened.tsv",
     output:
         variants="<results>/{cohort}/qc/counts/{chunk}.parquet",
         samples="<results>/{cohort}/qc/counts/{chunk}.samples.parquet",

@@ -1,0 +1,142 @@
+"""Batches of studies: what is run again when the sheet changes, what failing studies do to the others, how many jobs there are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.tables import read_json
+from workflow_runs import CONFIG, SHEET, Run, small_cohort
+
+pytestmark = pytest.mark.workflow
+
+
+def files(run: Run, study: str) -> dict[str, str]:
+    """Give a digest of every file that a study published."""
+    folder = run.results / "c" / study
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
+    }
+
+
+def planned(run: Run) -> set[tuple[str, str]]:
+    """Give rule and study (or batch, or nothing) of every job that would run now."""
+    text = run.snakemake("-n").stdout
+    jobs = set()
+    for name, body in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", text, flags=re.M):
+        wildcards = dict(re.findall(r"(\w+)=([\w-]+)", (re.findall(r"wildcards: (.*)", body) or [""])[0]))
+        jobs.add((name, wildcards.get("study") or wildcards.get("batch") or ""))
+    return jobs
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """Run two studies to the end."""
+    folder = tmp_path_factory.mktemp("batch")
+    small_cohort(folder)
+    run = Run(folder)
+    run.configure(CONFIG, SHEET)
+    run.snakemake("--cores", "2")
+    return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path) -> Run:
+    """Give a copy of the finished run."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder, symlinks=True)
+    return Run(folder)
+
+
+def test_nothing_is_left_to_do(run):
+    assert planned(run) == set()
+    # the reading of the plan finds jobs where there are any
+    (run.results / "c/y/deepnull/sumstats.tsv.gz").unlink()
+    assert ("merge_sumstats", "y") in planned(run)
+
+
+NEW = SHEET[0] | {"study": "young", "include": "age < 60"}
+
+
+def test_a_study_added_leaves_the_others_as_they_were(run):
+    before = {s["study"]: files(run, s["study"]) for s in SHEET}
+    run.configure(CONFIG, [*SHEET, NEW])
+    jobs = planned(run)
+    assert {study for rule, study in jobs if rule == "train_folds"} == {"young"}
+    assert {study for rule, study in jobs if rule == "assemble_study"} == {"young"}
+    assert ("associate", "main") in jobs
+    run.snakemake("--cores", "2")
+    assert {s: files(run, s) for s in before} == before
+    assert len(read_sumstats(run.results / "c/young/deepnull/sumstats.tsv.gz")) > 200
+    # and taken away again: the pass of its batch is repeated, nothing else changes
+    run.configure(CONFIG, SHEET)
+    assert not {rule for rule, _ in planned(run)} & {"train_folds", "assemble_study"}
+    run.snakemake("--cores", "2")
+    assert {s: files(run, s) for s in before} == before
+
+
+def test_a_study_in_a_batch_of_its_own_touches_nothing_else(run):
+    run.configure(CONFIG, [*SHEET, NEW | {"batch": "later"}])
+    per_study = {(rule, study) for rule, study in planned(run) if study}
+    assert {study for _, study in per_study} == {"young", "later"}
+
+
+def test_a_study_edited_reruns_its_own_steps(run):
+    before = files(run, "case")
+    run.configure(CONFIG, [SHEET[0] | {"include": "age < 65"}, SHEET[1]])
+    jobs = planned(run)
+    assert {study for rule, study in jobs if rule in ("train_folds", "assemble_study")} == {"y"}
+    run.snakemake("--cores", "2")
+    assert files(run, "case") == before
+    assert read_json(run.results / "c/y/study.json")["n"] < 400
+
+
+def test_studies_that_fail_are_named_and_the_others_finish(run):
+    table = pd.read_csv(run.folder / "samples.tsv", sep="\t").sort_values("IID")
+    # all cases in the first fold; all cases younger than anybody else; values whose squares overflow; one value
+    fold = np.arange(len(table)) % 3
+    table["folded"] = ((fold == 0) & (table["y"] > 0)).astype(int)
+    table["separated"] = 0
+    table.loc[table["age"].nsmallest(30).index, "separated"] = 1
+    table["huge"] = table["y"] * 1e300
+    table["same"] = 3.5
+    table.to_csv(run.folder / "samples.tsv", sep="\t", index=False)
+    pd.DataFrame({"IID": table["IID"], "fold": fold}).to_csv(run.folder / "folds.tsv", sep="\t", index=False)
+    config = CONFIG | {"deepnull": CONFIG["deepnull"] | {"fold_file": "folds.tsv"}}
+    bad = [
+        SHEET[1] | {"study": "folded", "phenotype": "folded"},
+        SHEET[1] | {"study": "separated", "phenotype": "separated"},
+        SHEET[0] | {"study": "huge", "phenotype": "huge"},
+        SHEET[0] | {"study": "same", "phenotype": "same"},
+    ]
+    run.configure(config, [*SHEET, *bad])
+    done = run.snakemake("--cores", "2", check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    status = pd.read_csv(run.results / "status.tsv", sep="\t").set_index(["study", "arm"])
+    print(status[["status", "stage", "reason"]].to_string())
+    for study in ("y", "case"):
+        for arm in ("baseline", "deepnull"):
+            assert status.loc[(study, arm), "status"] == "ok"
+            assert len(read_sumstats(run.results / f"c/{study}/{arm}/sumstats.tsv.gz")) > 200
+    # only the deepnull arm needs cases in every fold
+    assert status.loc[("folded", "baseline"), "status"] == "ok"
+    for study, arm, words in (
+        ("folded", "deepnull", "no cases"),
+        ("separated", "baseline", ""),
+        ("huge", "baseline", ""),
+        ("same", "baseline", "same value"),
+    ):
+        row = status.loc[(study, arm)]
+        assert row["status"] == "failed" and words in row["reason"], row
+        assert f"c/{study} ({arm})" in said
+        assert not len(read_sumstats(run.results / f"c/{study}/{arm}/sumstats.tsv.gz"))
+    assert not os.path.exists(run.results / ".status_checked")

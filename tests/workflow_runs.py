@@ -1,0 +1,83 @@
+"""Runs of the workflow in folders of their own, on a small cohort with one planted effect."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from deepnull_gwas.genotypes.fileset import write_bed
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Run:
+    """A folder in which the workflow runs with a config of its own."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results"
+
+    def configure(self, config: dict, sheet: list[dict]) -> None:
+        """Write config and studies sheet."""
+        columns = list(dict.fromkeys(key for row in sheet for key in row))
+        lines = ["\t".join(columns)] + ["\t".join(str(row.get(c, "")) for c in columns) for row in sheet]
+        (self.folder / "studies.tsv").write_text("\n".join(lines) + "\n")
+        (self.folder / "config.yaml").write_text(yaml.safe_dump({"studies": "studies.tsv"} | config, sort_keys=False))
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run snakemake; returns its exit code and what it printed."""
+        command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
+        if (self.folder / "config.yaml").exists():
+            command += ["--configfile", str(self.folder / "config.yaml")]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, cwd=self.folder)
+        if check and done.returncode:
+            raise AssertionError(f"snakemake failed ({done.returncode}):\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+        return done
+
+
+def small_cohort(folder: Path, swap: bool = False, n: int = 400, m: int = 300) -> pd.DataFrame:
+    """Write a small cohort with one planted effect of the allele G at v7 on y and on case."""
+    rng = np.random.default_rng(11)
+    copies = rng.binomial(2, rng.uniform(0.1, 0.5, m)[:, None], (m, n)).astype(np.int8)
+    a1, a2 = ("A", "G") if swap else ("G", "A")
+    bim = pd.DataFrame(
+        {"c": 1, "id": [f"v{i}" for i in range(m)], "cm": 0, "p": np.arange(m) * 100_000 + 1, "a1": a1, "a2": a2}
+    )
+    ids = [f"p{i:03d}" for i in range(n)]
+    write_bed(
+        folder / "g",
+        2 - copies if swap else copies,
+        bim,
+        pd.DataFrame({"f": ids, "i": ids, "x": 0, "y": 0, "s": rng.integers(1, 3, n), "ph": -9}),
+    )
+    age = rng.uniform(40, 70, n).round(2)
+    liability = 0.9 * copies[7] + 0.03 * (age - 55) + rng.logistic(size=n)
+    table = pd.DataFrame(
+        {"FID": ids, "IID": ids, "age": age, "y": liability.round(5), "case": (liability > 0.5).astype(int)}
+    )
+    table.sample(frac=1, random_state=1).to_csv(folder / "samples.tsv", sep="\t", index=False)
+    return table
+
+
+CONFIG = {
+    "cohorts": {"c": {"genotypes": "g", "samples": "samples.tsv", "genome_build": "GRCh38"}},
+    # as PLINK 2 with no-firth does it, and on the same people
+    "association": {"chunks": 1, "refine_below": 1, "firth": "never"},
+    "structure": {"relatives": "keep"},
+    "deepnull": {"folds": 3, "recipe": {"max_epochs": 5, "ensemble": 1}},
+}
+SHEET = [
+    {"study": "y", "cohort": "c", "phenotype": "y", "trait": "quantitative", "covariates": "age", "pcs": 0},
+    {"study": "case", "cohort": "c", "phenotype": "case", "trait": "binary", "covariates": "age", "pcs": 0},
+]

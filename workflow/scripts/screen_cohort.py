@@ -1,0 +1,9 @@
+"""Check the studies of a cohort before the first long job."""
+
+from deepnull_gwas.logs import log_to
+
+with log_to(snakemake.log[0]):
+    from deepnull_gwas.cohort.preflight import preflight_cohort
+
+    studies, colour_by = snakemake.params.to_screen
+    preflight_cohort(snakemake.input.samples, studies, snakemake.output[0], colour_by)
