@@ -76,6 +76,7 @@ class Cohort:
             "study": name,
             "trait": trait,
             "status": status,
+            "stage": "" if status == "ok" else "assemble_study",
             "reason": "" if status == "ok" else "why",
             "n": len(frame),
         }

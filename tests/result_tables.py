@@ -62,6 +62,7 @@ def write_results(
         }
     arm_state = {
         "status": "failed" if failed else "ok",
+        "stage": "assemble_study" if failed else "",
         "reason": "no cases" if failed else "",
         "dropped_covariates": [],
         "notes": [],

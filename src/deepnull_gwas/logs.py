@@ -18,9 +18,10 @@ logger = logging.getLogger("deepnull_gwas")
 
 @contextlib.contextmanager
 def log_to(path: str | Path) -> Iterator[None]:
-    """Send stdout, stderr, logging and tracebacks of the block to ``path`` and re-raise what was raised.
+    """Send stdout, stderr, logging and tracebacks of the block to ``path``, and re-raise what was raised.
 
-    An :class:`InputError` is also printed on the real stderr, without its traceback: it is meant for the user.
+    An :class:`InputError` is meant for the user: log and the real stderr get its message without a traceback, and the process ends with
+    :class:`SystemExit`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,10 +41,12 @@ def log_to(path: str | Path) -> Iterator[None]:
         try:
             with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
                 yield
-        except BaseException as error:
+        except InputError as error:
+            print(f"Input error: {error}", file=log)
+            os.write(saved[1], f"\nInput error: {error}\n".encode())
+            raise SystemExit(1) from None
+        except BaseException:
             traceback.print_exc(file=log)
-            if isinstance(error, InputError):
-                os.write(saved[1], f"\nInput error: {error}\n".encode())
             raise
         finally:
             os.dup2(saved[0], 1)

@@ -17,6 +17,7 @@ from deepnull_gwas.errors import StudyFailure
 
 logger = logging.getLogger(__name__)
 
+STAGE = "associate"
 #: A column is collinear when what is left of it after the others is below this fraction of its length.
 RANK_TOLERANCE = 1e-7
 SEPARATION = (
@@ -43,8 +44,8 @@ class StudyInput:
         Their names.
     prediction
         float64[n], the out-of-fold DeepNull prediction; None where the deepnull arm is not run or failed.
-    status, reason
-        ``ok`` or ``failed``, per arm where they differ.
+    failures
+        Arms that failed in a step before, and why.
     """
 
     name: str
@@ -55,7 +56,7 @@ class StudyInput:
     covariates: np.ndarray
     covariate_names: tuple[str, ...]
     prediction: np.ndarray | None = None
-    arm_status: dict[str, tuple[str, str]] = field(default_factory=dict)
+    failures: dict[str, StudyFailure] = field(default_factory=dict)
 
 
 def orthonormal_basis(covariates: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, list[str], list[str]]:
@@ -150,7 +151,7 @@ class LogisticNull:
         return np.linalg.inv(lower).T
 
 
-def fit_logistic(x: np.ndarray, y: np.ndarray, stage: str = "associate", iterations: int = 50) -> LogisticNull:
+def fit_logistic(x: np.ndarray, y: np.ndarray, stage: str = STAGE, iterations: int = 50) -> LogisticNull:
     """Fit a logistic regression by iteratively reweighted least squares.
 
     Parameters
@@ -230,7 +231,7 @@ class StudyDesign:
     y_residual: np.ndarray | None = None
     u: np.ndarray | None = None
     nulls: dict[str, LogisticNull] = field(default_factory=dict)
-    failures: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, StudyFailure] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @functools.cached_property
@@ -276,14 +277,16 @@ def build_study(
     for name, values in (extra or {}).items():
         covariates = np.column_stack([covariates, values[index]])
         names.append(name)
-    failures = {arm: reason for arm, (status, reason) in study.arm_status.items() if status != "ok"}
     basis, _, dropped = orthonormal_basis(covariates, names)
-    design = StudyDesign(study, index, y, basis, dropped, failures=failures)
+    design = StudyDesign(study, index, y, basis, dropped, failures=dict(study.failures))
+
+    def fail(reason: str) -> StudyDesign:
+        design.failures = {arm: StudyFailure(STAGE, reason) for arm in study.arms} | design.failures
+        return design
+
     n = len(index)
     if n <= basis.shape[1] + 3:
-        reason = f"{n} people for {basis.shape[1]} covariates, prediction and variant"
-        design.failures = {arm: failures.get(arm, reason) for arm in study.arms}
-        return design
+        return fail(f"{n} people for {basis.shape[1]} covariates, prediction and variant")
     residual = None
     if study.prediction is not None and "deepnull" in design.arms:
         d = study.prediction[inside]
@@ -303,6 +306,14 @@ def build_study(
         yr = yr - basis @ (basis.T @ yr)
         yr -= basis @ (basis.T @ yr)
         design.y_residual = yr - yr.mean()
+        whole = float(y @ y)
+        if not np.isfinite(whole):
+            return fail(
+                "the phenotype's sum of squares is too large for a floating-point number; divide it by its standard deviation"
+            )
+        # rounding leaves some 1e-32 of it, a phenotype written with ten digits 1e-20
+        if design.yy <= 1e-24 * whole:
+            return fail("nothing of the phenotype is left beside the covariates: it is a linear combination of them")
         return design
     intercept = np.full((n, 1), 1.0)
     # columns of length sqrt(n), as long as the intercept: a well-scaled Hessian
@@ -312,7 +323,7 @@ def build_study(
         try:
             design.nulls[arm] = fit_logistic(np.ascontiguousarray(columns), y)
         except StudyFailure as failure:
-            design.failures[arm] = failure.reason
+            design.failures[arm] = failure
     return design
 
 

@@ -22,6 +22,7 @@ from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rar
 from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
+from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.genotypes.chromosomes import in_par
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import count_genotypes, pack_mask
@@ -45,19 +46,19 @@ def read_study(
     """Read one study as the steps before left it; what failed there stays failed here, with its reason."""
     study = read_json(study_json)
     people = read_table(samples)
-    status: dict[str, tuple[str, str]] = {}
+    failures: dict[str, StudyFailure] = {}
     if study["status"] != "ok":
-        status = dict.fromkeys(arms, ("failed", study["reason"]))
+        failures = dict.fromkeys(arms, StudyFailure(study["stage"], study["reason"]))
     columns = [c for c in people.column_names if c.startswith("cov_")]
     d = None
-    if "deepnull" in arms and prediction is not None and "deepnull" not in status:
+    if "deepnull" in arms and prediction is not None and "deepnull" not in failures:
         table = read_table(prediction)
         metrics = Path(prediction).with_name("metrics.json")
         state = read_json(metrics) if metrics.exists() else {"status": "ok"}
         if state.get("status", "ok") != "ok":
-            status["deepnull"] = ("failed", state.get("reason", "the prediction failed"))
+            failures["deepnull"] = StudyFailure(state["stage"], state["reason"])
         elif not table["sample_index"].equals(people["sample_index"]):
-            status["deepnull"] = ("failed", "the prediction is not of the analysed people")
+            failures["deepnull"] = StudyFailure("train_folds", "the prediction is not of the analysed people")
         else:
             d = to_numpy(table["prediction"]).astype(np.float64)
     return StudyInput(
@@ -69,7 +70,7 @@ def read_study(
         covariates=np.column_stack([np.empty((len(people), 0)), *(to_numpy(people[c]) for c in columns)]),
         covariate_names=tuple(c.removeprefix("cov_") for c in columns),
         prediction=d,
-        arm_status=status,
+        failures=failures,
     )
 
 
@@ -192,8 +193,8 @@ class Scan:
                 d.notes.append(f"{len(d.study.sample_index) - d.n} people without a recorded sex are left out on X")
             if name == "Y":
                 d.notes.append(f"on Y the {d.n} recorded males are analysed")
-            for arm, reason in d.failures.items():
-                logger.warning("%s (%s), %s arm: not tested: %s", d.study.name, name, arm, reason)
+            for arm, failure in d.failures.items():
+                logger.warning("%s (%s), %s arm: not tested: %s", d.study.name, name, arm, failure.reason)
             if d.dropped:
                 logger.info("%s (%s): collinear covariates left out: %s", d.study.name, name, ", ".join(d.dropped))
         hwe_lanes, case_lanes = [], []
@@ -448,11 +449,12 @@ class Scan:
         for i, study in enumerate(self.studies):
             arms = {}
             for arm in study.arms:
-                state = {"status": "ok", "reason": "", "dropped_covariates": [], "notes": []}
+                state = {"status": "ok", "stage": "", "reason": "", "dropped_covariates": [], "notes": []}
                 for name, c in self._classes.items():
                     d = c.design.studies[i]
                     if arm in d.failures and (name == "autosome" or "autosome" not in self._classes):
-                        state["status"], state["reason"] = "failed", d.failures[arm]
+                        failure = d.failures[arm]
+                        state |= {"status": "failed", "stage": failure.stage, "reason": failure.reason}
                     if name == "autosome":
                         state["dropped_covariates"] = d.dropped
                     notes = list(d.notes)

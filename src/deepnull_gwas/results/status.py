@@ -41,8 +41,6 @@ def summarise_run(
         head = read_metadata(chunk)["studies"][entry["study"]]["arms"]
         for arm in entry["arms"]:
             state = head[arm]
-            failed = about["status"] != "ok" or state["status"] != "ok"
-            stage = about["stage"] if about["status"] != "ok" else ("associate" if failed else "")
             p = read_sumstats(folder / arm / "sumstats.tsv.gz", ["neg_log_10_p_value"])["neg_log_10_p_value"].to_numpy()
             rows.append(
                 {
@@ -50,9 +48,9 @@ def summarise_run(
                     "study": entry["study"],
                     "arm": arm,
                     "trait": about["trait"],
-                    "status": "failed" if failed else "ok",
-                    "stage": stage,
-                    "reason": about["reason"] if about["status"] != "ok" else state["reason"],
+                    "status": state["status"],
+                    "stage": state["stage"],
+                    "reason": state["reason"],
                     "n": about["n"],
                     "cases": about.get("cases"),
                     "variants": len(p),
