@@ -35,8 +35,10 @@ TYPES = {
     "nonlinear": {"trait": "quantitative", "covariate_effects": "nonlinear", "covariate_variance": 0.4},
     "binary": {"trait": "binary", "covariate_effects": "nonlinear", "covariate_variance": 0.4, "prevalence": 0.3},
 }
-EFFECTS = {"null": {"heritability": 0.0, "causal_variants": 0}, "power": {"heritability": 0.15, "causal_variants": 12}}
+EFFECTS = {"null": {"heritability": 0.0, "causal_variants": 0}, "power": {"heritability": 0.12, "causal_variants": 40}}
 ARMS = ("baseline", "deepnull", "oracle")
+#: Chi-square with one degree of freedom at p = 5e-8.
+GENOME_WIDE = 29.7168
 LEVELS = (1e-2, 1e-3, 1e-4, 5e-8)
 BINS = ((0.01, 0.05), (0.05, 0.2), (0.2, 0.5))
 COLOURS = {"baseline": "#56718f", "deepnull": "#d55e00", "oracle": "#333333"}
@@ -107,6 +109,22 @@ def wilson(rate: float, n: float) -> tuple[float, float]:
     return max(0.0, middle - half), middle + half
 
 
+def with_error(each: list[float], pooled: float) -> str:
+    """Write a value with twice its standard error, from how it varies between phenotypes."""
+    if len(each) < 3:
+        return f"{pooled:.3f}"
+    error = 2 * np.std(each, ddof=1) / np.sqrt(len(each))
+    return f"{pooled:.3f} ({pooled - error:.3f}-{pooled + error:.3f})"
+
+
+def ratio_with_interval(chi2: list[np.ndarray], base: list[np.ndarray]) -> tuple[float, float, float]:
+    """Give the ratio of the mean chi-squares of two arms, and its 95 % interval by resampling phenotypes."""
+    sums, base_sums = np.array([c.sum() for c in chi2]), np.array([c.sum() for c in base])
+    drawn = np.random.default_rng(1).integers(0, len(sums), (2000, len(sums)))
+    resampled = sums[drawn].sum(axis=1) / base_sums[drawn].sum(axis=1)
+    return sums.sum() / base_sums.sum(), *np.quantile(resampled, [0.025, 0.975])
+
+
 def collect(folder: Path, names: list[tuple[str, str, str]]) -> dict:
     """Read all summary statistics: by effect, type and arm the -log10 p, frequencies, and chi-squares of the causal variants."""
     results = folder / "results" / "validity"
@@ -148,7 +166,8 @@ def write(found: dict, arguments: argparse.Namespace, docs: Path) -> None:
         "",
         "## Type I error",
         "",
-        "Phenotypes without genetic effects. In brackets Wilson's 95 % interval with the effective number of tests.",
+        "Phenotypes without genetic effects. In brackets 95 % intervals: of rates Wilson's with the effective number of tests, of lambda (of all tests of "
+        "all phenotypes together) by how it varies between phenotypes, twice its standard error to either side.",
         "",
         "| covariate effects | arm | "
         + " | ".join(f"{level:g}" for level in LEVELS)
@@ -164,28 +183,34 @@ def write(found: dict, arguments: argparse.Namespace, docs: Path) -> None:
             rate = float(np.mean(p >= -np.log10(level)))
             low, high = wilson(rate, tests * len(parts))
             cells.append(f"{rate:.2g} ({low:.2g}-{high:.2g})")
-        lambdas = [lambda_gc(p), *(lambda_gc(p[(maf >= a) & (maf < b + 1e-9)]) for a, b in BINS)]
-        lines.append(
-            f"| {kind} | {arm} | " + " | ".join(cells) + " | " + " | ".join(f"{v:.3f}" for v in lambdas) + " |"
-        )
+        cells.append(with_error([lambda_gc(q) for q, _ in parts], lambda_gc(p)))
+        for a, b in BINS:
+            cells.append(
+                with_error(
+                    [lambda_gc(q[(m >= a) & (m < b + 1e-9)]) for q, m in parts],
+                    lambda_gc(p[(maf >= a) & (maf < b + 1e-9)]),
+                )
+            )
+        lines.append(f"| {kind} | {arm} | " + " | ".join(cells) + " |")
     lines += [
         "",
         "## Power",
         "",
-        "Causal variants (12 a phenotype, 15 % of the variance or liability together). The ratio of mean chi-squares is to the baseline; expected: "
-        "(1 - R² linear) / (1 - R² prediction), from the out-of-fold R² (quantitative traits).",
+        f"Causal variants ({EFFECTS['power']['causal_variants']} a phenotype, {100 * EFFECTS['power']['heritability']:g} % of the variance or liability together). The ratio of mean chi-squares is to the "
+        "baseline; expected: (1 - R² linear) / (1 - R² prediction), from the out-of-fold R² (quantitative traits). In brackets the 95 % interval of "
+        "the ratio, by resampling phenotypes. Variants that the arm finds and the baseline does not, and the other way round, at 5e-8.",
         "",
-        "| covariate effects | arm | mean χ² | ratio | expected | power at 5e-8 | explained, out of fold |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| covariate effects | arm | mean χ² | ratio | expected | power at 5e-8 | found, lost | explained, out of fold |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    ratios = []
     for kind in TYPES:
         metrics = found["metrics"][kind]
         base = None
         for arm in ARMS:
-            p = pd.concat(found["power"][kind, arm]).to_numpy()
-            chi2 = chi2_of_neg_log10_p(p)
-            base = chi2.mean() if base is None else base
+            parts = [chi2_of_neg_log10_p(q.to_numpy()) for q in found["power"][kind, arm]]
+            chi2 = np.concatenate(parts)
+            base = parts if base is None else base
+            ratio, low, high = ratio_with_interval(parts, base)
             key = "r2" if TYPES[kind]["trait"] == "quantitative" else "auc"
             expected, explained = "", ""
             if arm != "oracle":
@@ -198,10 +223,11 @@ def write(found: dict, arguments: argparse.Namespace, docs: Path) -> None:
             if key == "r2" and arm == "deepnull":
                 value = np.mean([(1 - m["linear"]["r2"]) / (1 - m["deepnull"]["r2"]) for m in metrics])
                 expected = f"{value:.3f}"
-                ratios.append((kind, chi2.mean() / base, value))
-            power = np.mean(p >= -np.log10(5e-8))
+            hit, hit_base = chi2 >= GENOME_WIDE, np.concatenate(base) >= GENOME_WIDE
+            moved = "" if arm == "baseline" else f"+{int((hit & ~hit_base).sum())}, -{int((hit_base & ~hit).sum())}"
+            shown = f"{ratio:.3f}" if arm == "baseline" else f"{ratio:.3f} ({low:.3f}-{high:.3f})"
             lines.append(
-                f"| {kind} | {arm} | {chi2.mean():.2f} | {chi2.mean() / base:.3f} | {expected} | {power:.2f} ({len(p)} variants) | {explained} |"
+                f"| {kind} | {arm} | {chi2.mean():.2f} | {shown} | {expected} | {hit.mean():.3f} ({len(hit)} variants) | {moved} | {explained} |"
             )
     lines += ["", "![QQ plot of the null phenotypes, and mean chi-squares of causal variants](images/validity.png)", ""]
     (docs / "validity.md").write_text("\n".join(lines), encoding="utf-8")
