@@ -360,7 +360,7 @@ def all_steps(folder, settings):
     samples, study, folds = folder / "samples.parquet", folder / "study.json", folder / "folds.parquet"
     assign_study_folds(samples, study, settings["folds"], 1, folds)
     parts = [[folder / f"fold_{f}.{s}" for f in range(settings["folds"])] for s in ("parquet", "json", "npz")]
-    train_folds(samples, study, folds, settings, 1, *parts)
+    train_folds(samples, study, folds, settings, 1, *parts, folder / "inner.parquet")
     merge_folds(
         samples,
         study,
@@ -400,6 +400,22 @@ def test_steps_from_files_to_files(tmp_path):
         model.predict(frame.loc[rows.to_numpy(), [f"cov_{c}" for c in "abcde"]].to_numpy()),
         prediction.loc[rows, "phenotype_prediction"],
     )
+
+
+def test_nested_predictions_know_nothing_of_the_fold(tmp_path):
+    frame = study_files(tmp_path, n=600)
+    settings = SETTINGS | {"model": "auto"}
+    all_steps(tmp_path, settings)
+    before, fold = read_parquet(tmp_path / "inner.parquet"), read_parquet(tmp_path / "folds.parquet")["fold"].to_numpy()
+    for f in range(3):
+        np.testing.assert_array_equal(before[f"inner_{f}"].isna(), fold == f)
+    changed = frame.copy()
+    changed.loc[fold == 1, "phenotype"] += np.random.default_rng(1).normal(size=int((fold == 1).sum()))
+    write_parquet(changed, tmp_path / "samples.parquet")
+    all_steps(tmp_path, settings)
+    after = read_parquet(tmp_path / "inner.parquet")
+    np.testing.assert_array_equal(after["inner_1"], before["inner_1"])
+    assert (after["inner_0"] != before["inner_0"])[fold != 0].any()
 
 
 def test_a_failure_is_written_down_and_passed_on(tmp_path):

@@ -34,6 +34,9 @@ class FoldResult:
     history
         See :func:`deepnull_gwas.deepnull.models.fit_fold`, with ``people`` and, on the predicted people, ``metrics`` of the prediction and of
         each model.
+    inner
+        What the prediction adds to the linear model for everybody outside the fold, in their order, by models that have seen neither the fold
+        nor the person's part; None for the original, which has no such models.
     """
 
     rows: np.ndarray
@@ -41,6 +44,7 @@ class FoldResult:
     each: dict[str, np.ndarray]
     model: FoldModel
     history: dict[str, Any]
+    inner: np.ndarray | None = None
 
 
 def parts_of(fold: np.ndarray, evaluated: int, k: int) -> np.ndarray:
@@ -94,7 +98,8 @@ def crossfit_fold(
     history["people"] = {"outside": int(outside.sum()), "evaluation": len(rows)}
     history["metrics"] = measure(y[rows], prediction, trait)
     history["metrics_of"] = {name: measure(y[rows], values, trait) for name, values in each.items()}
-    return FoldResult(rows, prediction, each, fitted, history)
+    inner = history.pop("inner", None)
+    return FoldResult(rows, prediction, each, fitted, history, inner)
 
 
 def crossfit(

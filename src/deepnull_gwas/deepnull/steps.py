@@ -33,6 +33,10 @@ FOLD = [
         "prediction", "float64", "DeepNull prediction in units of the phenotype as analysed; a logit for binary traits"
     ),
 ]
+INNER = [
+    Column("sample_index", "int64", "row of the .fam"),
+    # inner_0, inner_1, ...: the covariate of the deepnull arm by models that have seen neither that fold nor the person; NaN in the fold itself
+]
 PREDICTION = [
     Column("sample_index", "int64", "row of the .fam"),
     Column("fold", "int32", "fold that the person is in"),
@@ -84,12 +88,8 @@ def assign_study_folds(
             pd.DataFrame({"sample_index": people["sample_index"].to_numpy(np.int64), "fold": fold}), out, FOLDS
         )
         return
+    groups = family_groups(people, families)
     fid, iid = people["fid"].astype(str), people["iid"].astype(str)
-    # PLINK's ways to say "no family": FID 0, or the same FID for everybody
-    alone = fid.isin(["0", ""]) | (fid.nunique() == 1)
-    groups = np.where(alone, "\x1e" + iid, fid)
-    if families is not None:
-        groups = _join(groups, read_parquet(families, columns=["sample_index", "family"]), people["sample_index"])
     stratum = people["phenotype"].to_numpy().astype(int) if info["trait"] == "binary" else None
     names = [f"{f} {i}" for f, i in zip(fid, iid)]
     fold = assign_folds(names, k, derive_seed(seed, info["cohort"], info["study"], "folds"), groups, stratum)
@@ -101,6 +101,25 @@ def assign_study_folds(
         np.bincount(fold, minlength=k).tolist(),
     )
     write_parquet(frame, out, FOLDS)
+
+
+def family_groups(people: pd.DataFrame, families: str | Path | None = None) -> np.ndarray:
+    """Give the name of each person's family: the people with the same FID (where it is one), joined with those whom kinship joins.
+
+    Parameters
+    ----------
+    people
+        samples.parquet of the study.
+    families
+        structure/families.parquet, where kinship was estimated.
+    """
+    fid, iid = people["fid"].astype(str), people["iid"].astype(str)
+    # PLINK's ways to say "no family": FID 0, or the same FID for everybody
+    alone = fid.isin(["0", ""]) | (fid.nunique() == 1)
+    groups = np.where(alone, "\x1e" + iid, fid)
+    if families is None:
+        return groups
+    return _join(groups, read_parquet(families, columns=["sample_index", "family"]), people["sample_index"])
 
 
 def _join(groups: np.ndarray, families: pd.DataFrame, sample_index: pd.Series) -> np.ndarray:
@@ -219,6 +238,7 @@ def train_folds(
     out_predictions: Sequence[str | Path],
     out_metrics: Sequence[str | Path],
     out_models: Sequence[str | Path],
+    out_inner: str | Path | None = None,
 ) -> None:
     """Fit the models that predict each fold of a study, and predict it. One job for all folds: starting up costs more than a small fold.
 
@@ -232,9 +252,14 @@ def train_folds(
         Seed of the config.
     out_predictions, out_metrics, out_models
         fold_{fold}.parquet, .json and .npz in the order of folds.
+    out_inner
+        inner.parquet: one column a fold, the covariate of everybody outside it by models that have seen neither the fold nor the person. Whoever fits
+        something on the covariate and predicts the fold by it (:mod:`deepnull_gwas.prediction`) needs it: the covariate of prediction.parquet comes
+        from models that have seen the other folds.
     """
     info = read_json(study)
     people, parts = read_parquet(samples), read_parquet(folds, FOLDS)
+    inner = {"sample_index": people["sample_index"].to_numpy(np.int64)}
     original = settings.get("recipe") == ORIGINAL
     recipe = ORIGINAL if original else Recipe.from_dict(settings.get("recipe", {}))
     failure: StudyFailure | None = None
@@ -294,7 +319,12 @@ def train_folds(
         frame = pd.DataFrame({"sample_index": index, "prediction": result.prediction} | each)
         write_parquet(frame, prediction, FOLD)
         result.model.save(model)
+        if result.inner is not None:
+            inner[f"inner_{fold}"] = np.full(len(people), np.nan)
+            inner[f"inner_{fold}"][parts["fold"].to_numpy() != fold] = result.inner
         write_json(head | {"status": "ok", "covariates": names} | result.history, metrics)
+    if out_inner is not None:
+        write_parquet(pd.DataFrame(inner), out_inner, INNER)
 
 
 def merge_folds(
