@@ -94,6 +94,7 @@ class Study:
     arms: tuple[str, ...] = ("baseline", "deepnull")
     model: str | None = None
     deepnull_covariates: tuple[str, ...] | None = None
+    score_file: str | None = None
 
     def deepnull_settings(self) -> dict[str, Any]:
         """Give what the study's prediction has of its own, to put over the config's ``deepnull`` section."""
@@ -131,7 +132,7 @@ class Config:
         The cohorts that some study uses, by name.
     studies
         All studies, in the order of the sheet.
-    deepnull, association, report
+    deepnull, association, scores, report
         Settings by key, defaults filled.
     """
 
@@ -141,6 +142,7 @@ class Config:
     deepnull: dict[str, Any]
     association: dict[str, Any]
     report: dict[str, Any]
+    scores: dict[str, Any]
     qc: dict[str, Any] = field(default_factory=dict)
     structure: dict[str, Any] = field(default_factory=dict)
 
@@ -206,6 +208,7 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
             problems += cohort_problems
             built[str(name)] = cohort
     problems += _check_rows(rows, str(given.get("studies")), list(cohorts), built)
+    problems += _check_scores(rows, str(given.get("studies")), _dict(filled.get("scores")).get("method"), base)
     if problems:
         raise InputErrors(list(dict.fromkeys(problems)))
     studies = [_build_study(row, built[row["cohort"]], row_schema) for _, row in rows]
@@ -216,6 +219,7 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
         deepnull=filled["deepnull"],
         association=filled["association"],
         report=filled["report"],
+        scores=filled["scores"],
         qc={**_presets(schema)[filled["qc"]["preset"]], **filled["qc"]},
         structure=filled["structure"],
     )
@@ -649,6 +653,22 @@ def _check_rows(
                 )
             if "deepnull" in _list(row.get("arms", ["deepnull"])) and not covariates and not wanted:
                 yield f"{where}, column covariates: the arm deepnull needs at least one covariate; give some, or set arms to baseline"
+
+
+def _check_scores(rows: list[tuple[int, dict[str, Any]]], path: str, method: Any, base: Path) -> Iterator[str]:
+    """Yield what is wrong with the files of weights."""
+    for number, row in rows:
+        if not isinstance(file := row.get("score_file"), str):
+            continue
+        where = f"{path}: row {number}, column score_file"
+        if not (base / file).is_file():
+            yield f"{where}: no such file: {file}{_nearest_file(base / file)}"
+        if method == "none":
+            yield f"{where}: found '{file}', but scores.method is none and no phenotype is predicted; set it to file or clump, or leave the cell empty"
+        if "deepnull" not in _list(row.get("arms", ["deepnull"])):
+            yield f"{where}: found '{file}', but phenotypes are predicted for studies with the arm deepnull only; add it, or leave the cell empty"
+    if method == "file" and not any(isinstance(row.get("score_file"), str) for _, row in rows):
+        yield f"config: scores.method: is file, but no row of {path} has a score_file; add this column with the path of the weights"
 
 
 def _list(value: Any) -> list[str]:

@@ -1,0 +1,8 @@
+"""Draw how well the phenotypes of a cohort are predicted."""
+
+from deepnull_gwas.logs import log_to
+
+with log_to(snakemake.log[0]):
+    from deepnull_gwas.report.prediction import plot_prediction
+
+    plot_prediction(snakemake.input, snakemake.output[0])
