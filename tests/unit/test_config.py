@@ -450,4 +450,4 @@ def test_files_of_weights(load, tmp_path):
     (found,) = problems(load, scores={"method": "file"})
     assert "no row of studies.tsv has a score_file" in found
     (found,) = problems(load, scores={"method": "ridge"})
-    assert found == "config: scores.method: found \"ridge\", allowed: none, clump, file"
+    assert found == 'config: scores.method: found "ridge", allowed: none, clump, file'

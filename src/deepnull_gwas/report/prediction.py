@@ -51,8 +51,9 @@ def plot_prediction(accuracies: Sequence[str | Path], out: str | Path) -> None:
         legend, *parts = fig.subfigures(len(kinds) + 1, 1, height_ratios=[0.45, *heights])
         for part, (trait, studies) in zip(parts, kinds):
             _panel(part, trait, studies)
-        handles, labels = parts[0].axes[0].get_legend_handles_labels()
-        legend.legend(handles, labels, loc="center", ncols=4, fontsize=9)
+        bars, gains = (ax.get_legend_handles_labels() for ax in parts[0].axes)
+        legend.legend(*bars, loc="center left", bbox_to_anchor=(0.01, 0.5), ncols=4, fontsize=8, columnspacing=1.2)
+        legend.legend(*gains, loc="center right", bbox_to_anchor=(0.99, 0.5), ncols=2, fontsize=8, columnspacing=1.2)
 
 
 def _panel(part: SubFigure, trait: str, studies: list[dict[str, Any]]) -> None:
@@ -73,25 +74,41 @@ def _panel(part: SubFigure, trait: str, studies: list[dict[str, Any]]) -> None:
             label=words,
         )
         bars.hlines(y, low, high, color="black", linewidth=1)
+        _label(bars, estimate, high, y, "{:.3f}")
     for place, (name, marker, filled, words) in enumerate(GAINS):
         y = at + (0.5 - place) * 2 * _HEIGHT
         estimate, low, high = _values(studies, key, "differences", name)
         colour = COLOURS["deepnull"]
         gains.hlines(y, low, high, color=colour, linewidth=1.5)
+        _label(gains, estimate, high, y, "{:+.3f}")
         gains.plot(
             y * 0 + estimate, y, marker, color=colour, markerfacecolor=colour if filled else "white", label=words
         )
-    gains.axvline(0, color=COLOURS["line"], linewidth=0.7)
     bars.set_yticks(at, [_name(s) for s in studies])
     bars.set_ylim(-0.6, len(studies) - 0.4)
     bars.tick_params(axis="y", length=0)
     for height, study in zip(at, studies):
         if study["status"] != "ok":
-            bars.text(origin, height, f" failed: {study['reason']}", va="center", fontsize=8, color=COLOURS["line"])
+            words = bars.text(origin, height, f" failed: {study['reason']}", va="center", fontsize=8)
+            # a long reason runs on over the next panel rather than push it away
+            words.set_in_layout(False)
+    low, high = bars.get_xlim()
+    bars.set_xlim(low, high + 0.06 * (high - low))
     bars.set(xlabel=label, title=f"{trait} traits")
     gains.set(xlabel=f"{label.split(',')[0]}, DeepNull less linear", title="what DeepNull adds")
-    gains.legend(fontsize=8, loc="best")
+    gains.tick_params(axis="y", length=0)
+    gains.margins(x=0.22)
+    gains.axvline(0, color=COLOURS["line"], linewidth=0.7)
     _from_origin(bars, origin)
+
+
+def _label(ax: Axes, estimate: np.ndarray, high: np.ndarray, y: np.ndarray, form: str) -> None:
+    """Write the estimates behind their intervals."""
+    for value, end, height in zip(estimate, np.fmax(high, estimate), y):
+        if np.isfinite(value):
+            ax.annotate(
+                form.format(value), (end, height), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7
+            )
 
 
 def _from_origin(ax: Axes, origin: float) -> None:
@@ -104,10 +121,8 @@ def _from_origin(ax: Axes, origin: float) -> None:
 def _name(study: dict[str, Any]) -> str:
     if study["status"] != "ok":
         return study["study"]
-    people = f"n = {study['n']:,}"
-    if study["trait"] == "binary":
-        people += f", {study['cases']:,} cases"
-    return f"{study['study']}\n{people}"
+    people = f"{study['study']}\n{study['n']:,} people"
+    return people + (f"\n{study['cases']:,} cases" if study["trait"] == "binary" else "")
 
 
 def _values(
