@@ -425,10 +425,30 @@ def test_what_predicts_is_the_configs_or_the_studys(load):
     (found,) = problems(load, deepnull={"recipe": "orignal"})
     assert "deepnull.recipe" in found
     assert "did you mean 'original'" in found
-    (found,) = problems(load, ROW | {"deepnull_covariates": "aeg"})
-    assert "column deepnull_covariates: 'aeg' is not among the covariates (age)" in found
+    (found,) = problems(load, ROW | {"deepnull_covariates": "age,age"})
+    assert "column deepnull_covariates: 'age' is listed 2 times" in found
     (found,) = problems(load, ROW | {"model": "spline"})
     assert "did you mean 'splines'" in found
+
+
+def test_covariates_of_the_prediction_alone(load):
+    row = ROW | {"deepnull_covariates": "age,smoking,site,PC1", "categorical_covariates": "site"}
+    study = load(row).study("c", "s")
+    # PC1 is a computed component, not a column
+    assert study.deepnull_only == ("smoking", "site")
+    assert study.settings()["deepnull_only"] == ["smoking", "site"]
+    assert load(row | {"arms": "baseline"}).study("c", "s").deepnull_only == ()
+    assert load(deepnull={"covariates": ["smoking"]}).study("c", "s").deepnull_only == ("smoking",)
+    # the study's own goes before the config's
+    assert load(row, deepnull={"covariates": ["bmi"]}).study("c", "s").deepnull_only == ("smoking", "site")
+    (found,) = problems(load, row | {"categorical_covariates": "sites"})
+    assert "'sites' is not among the covariates (age, smoking, site, PC1); list it in both columns" in found
+    assert "did you mean 'site'" in found
+    (found,) = problems(load, ROW | {"deepnull_covariates": f"age,{ROW['phenotype']}"})
+    assert "column deepnull_covariates" in found
+    assert "is the phenotype itself" in found
+    (found,) = problems(load, deepnull={"covariates": [ROW["phenotype"]]})
+    assert "config: deepnull.covariates" in found
 
 
 # --- polygenic scores -----------------------------------------------------------------

@@ -447,6 +447,67 @@ def test_covariates_of_the_prediction_are_chosen_and_heritable_ones_named(tmp_pa
         inputs_of(columns, info, {"covariates": ["height"], "use_pcs": False})
 
 
+@pytest.mark.parametrize("recipe", [SETTINGS["recipe"], "original"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_covariates_of_the_prediction_alone(tmp_path, binary, recipe, monkeypatch):
+    from deepnull_gwas.deepnull import original
+
+    monkeypatch.setattr(original.fit_original, "__defaults__", ("cpu", 3))
+    frame = study_files(tmp_path, n=600, binary=binary)
+    # what acts linearly and most strongly is not in the association
+    moved = frame.rename(columns={"cov_a": "deepnull_a"})
+    write_parquet(moved, tmp_path / "samples.parquet")
+    settings = SETTINGS | {"recipe": recipe, "covariates": ["a", "b"]}
+    info = read_json(tmp_path / "study.json")
+    about = {"covariates": [{"name": c, "columns": [f"cov_{c}"], "kind": "numeric"} for c in "bcde"]}
+    about["deepnull_covariates"] = [{"name": "a", "columns": ["deepnull_a"], "kind": "numeric"}]
+    write_json(info | about, tmp_path / "study.json")
+    metrics, prediction = all_steps(tmp_path, settings)
+    assert metrics["covariates"] == ["a", "b"]
+    # the linear model to compare with is that of the baseline arm: without the column
+    key = "auc" if binary else "r2"
+    fold = prediction["fold"].to_numpy()
+    x, y = moved[["cov_b"]].to_numpy(), moved["phenotype"].to_numpy()
+    alone, _, _ = crossfit(x, y, fold, QUICK, 0, info["trait"], "linear", compare=False)
+    assert metrics["linear"][key] == pytest.approx(measure(y, alone, info["trait"])[key], abs=1e-9)
+    if recipe == "original":
+        return
+    assert metrics["models"]["linear"][key] > metrics["linear"][key] + 0.01
+    # the linear part of what the association lacks stays in its covariate, and only that of what it has goes
+    np.testing.assert_allclose(prediction["prediction"], prediction["phenotype_prediction"] - alone, atol=1e-9)
+    inner = read_parquet(tmp_path / "inner.parquet")
+    for f in range(3):
+        nested, own = inner[f"inner_{f}"][fold != f], prediction["prediction"][fold != f]
+        # of other models, each from 400 people or fewer
+        assert np.corrcoef(nested, own)[0, 1] > 0.8
+
+
+def test_a_prediction_without_any_covariate_of_the_association(tmp_path):
+    frame = study_files(tmp_path, n=300)
+    write_parquet(frame.rename(columns=lambda c: c.replace("cov_", "deepnull_")), tmp_path / "samples.parquet")
+    metrics, prediction = all_steps(tmp_path, SETTINGS)
+    assert metrics["linear"]["r2"] == pytest.approx(0, abs=0.1)  # means of other folds, 100 people each
+    assert np.ptp(prediction["phenotype_prediction"] - prediction["prediction"]) < 0.5
+    assert metrics["deepnull"]["r2"] > 0.1
+
+
+def test_a_level_that_only_one_fold_has_is_named_and_predicted_as_the_first(tmp_path):
+    frame = study_files(tmp_path, n=300)
+    all_steps(tmp_path, SETTINGS)
+    fold = read_parquet(tmp_path / "folds.parquet")["fold"].to_numpy()
+    frame["cov_site[D]"] = 0.0
+    frame.loc[np.flatnonzero(fold == 1)[:5], "cov_site[D]"] = 1.0
+    write_parquet(frame, tmp_path / "samples.parquet")
+    metrics, prediction = all_steps(tmp_path, SETTINGS)
+    assert metrics["constant_covariates"] == ["site[D]"]
+    assert prediction["prediction"].notna().all()
+    model = load_model(tmp_path / "fold_1.npz")
+    x = frame[[c for c in frame if c.startswith("cov_")]].to_numpy()
+    as_first = x.copy()
+    as_first[:, -1] = 0
+    np.testing.assert_array_equal(model.predict(x[fold == 1]), model.predict(as_first[fold == 1]))
+
+
 def test_folds_of_the_users_own(tmp_path):
     people = pd.DataFrame({"fid": ["0", "0", "f"], "iid": ["a", "b", "c"]})
     path = tmp_path / "folds.tsv"

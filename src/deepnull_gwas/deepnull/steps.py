@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.cohort.covariates import ONLY_DEEPNULL
 from deepnull_gwas.cohort.families import family_clusters
 from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
@@ -190,7 +191,7 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
 
 def network_columns(columns: Sequence[str], use_pcs: bool) -> list[str]:
     """Give the covariate columns that the network sees."""
-    covariates = [c for c in columns if c.startswith("cov_")]
+    covariates = [c for c in columns if c.startswith(("cov_", ONLY_DEEPNULL))]
     if use_pcs:
         return covariates
     return [c for c in covariates if not (c.startswith("cov_PC") and c.removeprefix("cov_PC").isdigit())]
@@ -202,7 +203,7 @@ def inputs_of(columns: Sequence[str], info: Mapping[str, Any], settings: Mapping
     Parameters
     ----------
     columns
-        Columns of samples.parquet.
+        Columns of samples.parquet: ``cov_...`` of the association, and those that only feed the prediction.
     info
         study.json: which columns each covariate has.
     settings
@@ -215,12 +216,13 @@ def inputs_of(columns: Sequence[str], info: Mapping[str, Any], settings: Mapping
     """
     seen = network_columns(columns, settings.get("use_pcs", True))
     if settings.get("covariates") is not None:
-        of_name = {c["name"]: c["columns"] for c in info.get("covariates", []) if c.get("kind") != "pc"}
+        known = [*info.get("covariates", []), *info.get("deepnull_covariates", [])]
+        of_name = {c["name"]: c["columns"] for c in known if c.get("kind") != "pc"}
         wanted = {column for name in settings["covariates"] for column in of_name.get(name, [f"cov_{name}"])}
         pcs = set(columns) - set(network_columns(columns, False))
         dropped = [name for name in settings["covariates"] if not wanted & set(of_name.get(name, [])) & set(columns)]
         if of_name and dropped:
-            logger.warning("not among the study's covariates, or constant, and left out: %s", ", ".join(dropped))
+            logger.warning("constant among the people analysed, and left out: %s", ", ".join(dropped))
         seen = [c for c in seen if c in wanted or c in pcs]
     if not seen:
         raise StudyFailure(
@@ -281,7 +283,10 @@ def train_folds(
             from deepnull_gwas.deepnull.crossfit import crossfit_fold
 
             x, y = people[columns].to_numpy(np.float64), people["phenotype"].to_numpy(np.float64)
-            names = [c.removeprefix("cov_") for c in columns]
+            names = [c.removeprefix("cov_").removeprefix(ONLY_DEEPNULL) for c in columns]
+            only = [j for j, c in enumerate(columns) if c.startswith(ONLY_DEEPNULL)]
+            if only and fold == 0:
+                logger.info("not in the association: %s", ", ".join(names[j] for j in only))
             if fold == 0:
                 logger.info(
                     "%d people, %d covariates; about %.0f MB beside the libraries", *x.shape, x.nbytes * 12 / 1e6
@@ -304,6 +309,7 @@ def train_folds(
                 settings.get("device", "cpu"),
                 settings.get("model", "auto"),
                 settings.get("compare", True),
+                only,
             )
         except StudyFailure as reason:
             failure = reason
@@ -322,7 +328,7 @@ def train_folds(
         if result.inner is not None:
             inner[f"inner_{fold}"] = np.full(len(people), np.nan)
             inner[f"inner_{fold}"][parts["fold"].to_numpy() != fold] = result.inner
-        write_json(head | {"status": "ok", "covariates": names} | result.history, metrics)
+        write_json(head | {"status": "ok", "covariates": names, "columns": columns} | result.history, metrics)
     if out_inner is not None:
         write_parquet(pd.DataFrame(inner), out_inner, INNER)
 
@@ -358,6 +364,8 @@ def merge_folds(
     covariates anyway, so nothing is lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes,
     and as a covariate these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x covariates / n of every
     chi-square, just where the truth is linear. Where nothing but the linear model helps, the covariate is 0 and the arms are equal.
+    Covariates that are not in the association leave their linear part in the prediction's covariate: what is taken off is then the linear model of
+    those that are (``baseline``), with which the prediction is compared too.
     """
     info = read_json(study)
     heads = [read_json(path) for path in metrics]
@@ -388,7 +396,7 @@ def merge_folds(
     names = [c.removeprefix("by_") for c in together.columns if c.startswith("by_")]
     pooled = {name: measure(y, together[f"by_{name}"].to_numpy(), trait) for name in names}
     fitted = [load_model(path) for path in models]
-    columns = [f"cov_{c}" for c in heads[0]["covariates"]]
+    columns = heads[0]["columns"]
     x = people[columns].to_numpy(np.float64)
     heritable = [
         c
@@ -402,7 +410,11 @@ def merge_folds(
         "n": len(y),
         "model": heads[0]["model"],
         "deepnull": measure(y, prediction, trait),
-        "linear": pooled.get("linear") or _linear_out_of_fold(x, y, parts["fold"].to_numpy(), trait),
+        "linear": pooled.get("baseline")
+        or pooled.get("linear")
+        or _linear_out_of_fold(
+            x[:, [not c.startswith(ONLY_DEEPNULL) for c in columns]], y, parts["fold"].to_numpy(), trait
+        ),
         "models": pooled,
         "folds": [
             {
@@ -430,7 +442,7 @@ def merge_folds(
         # the original's covariate is the prediction itself, for binary traits the probability
         covariate = 1 / (1 + np.exp(-prediction)) if trait == "binary" else prediction
     else:
-        covariate = prediction - together["by_linear"].to_numpy()
+        covariate = prediction - together["by_baseline" if "baseline" in names else "by_linear"].to_numpy()
     frame = pd.DataFrame(
         {
             "sample_index": people["sample_index"].to_numpy(np.int64),
@@ -447,6 +459,10 @@ def _linear_out_of_fold(x: np.ndarray, y: np.ndarray, fold: np.ndarray, trait: s
     """Measure the linear model where the recipe has none beside it (the original)."""
     from deepnull_gwas.deepnull.crossfit import crossfit
 
+    if not x.shape[1]:
+        size, total = np.bincount(fold), np.bincount(fold, y)
+        mean = ((total.sum() - total) / (size.sum() - size))[fold]
+        return measure(y, mean if trait == "quantitative" else np.log(mean / (1 - mean)), trait)
     prediction, _, _ = crossfit(x, y, fold, Recipe(), 0, trait, "linear", compare=False)
     return measure(y, prediction, trait)
 

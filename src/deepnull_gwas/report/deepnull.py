@@ -16,6 +16,7 @@ from deepnull_gwas.tables import read_json
 MEASURES = {"quantitative": ("r2", "R², out of fold"), "binary": ("auc", "AUC, out of fold")}
 NAMES = {
     "linear": "linear",
+    "baseline": "baseline\narm",
     "second_order": "second\norder",
     "splines": "splines",
     "trees": "trees",
