@@ -25,6 +25,7 @@ def test_phenotypes_are_predicted_where_switched_on(run: Run):
     run.snakemake("--cores", "2", "phenotype_prediction")
     folder = run.results / "c"
     assert (folder / "phenotype_prediction.svg").read_text().startswith("<?xml")
+    assert set(pd.read_csv(folder / "phenotype_prediction.tsv", sep="\t")["score"]) == {"clump", "file"}
     trained, given = (read_json(folder / s / "deepnull/prediction_accuracy.json") for s in ("y", "case"))
     # the person without a centre is in neither arm
     assert trained["n"] == given["n"] == 399

@@ -452,7 +452,7 @@ def memory_to_train(wildcards, input, attempt):
 
 
 def memory_to_score(wildcards, input, attempt):
-    """Estimate: libraries, 150 numbers a person, blocks of dosages, and what is kept of the variants (10 times their tables)."""
+    """Estimate: libraries and blocks of dosages, and what is kept of people and variants (20 times their tables)."""
     return with_attempt(2000 + 20 * input.size_mb, attempt)
 
 

@@ -1,6 +1,6 @@
 # Prediction of phenotypes from covariates and a polygenic score, with and without DeepNull.
 # Needs: the study's DeepNull prediction with its nested predictions, the cohort's genotypes and their quality control.
-# Makes: <results>/{cohort}/{study}/deepnull/prediction_accuracy.json and .tsv, phenotype_predictions.parquet; <results>/{cohort}/phenotype_prediction.svg.
+# Makes: <results>/{cohort}/{study}/deepnull/prediction_accuracy.json and .tsv, phenotype_predictions.parquet; <results>/{cohort}/phenotype_prediction.tsv and .svg.
 
 
 rule predict_phenotype:
@@ -53,11 +53,17 @@ rule predict_phenotype:
 
 
 rule plot_prediction:
-    """Draw how well the phenotypes of a cohort are predicted, with and without DeepNull, with and without a polygenic score."""
+    """Tell and draw how well the phenotypes of a cohort are predicted, with and without DeepNull, with and without a polygenic score."""
     input:
         accuracies_of_cohort,
     output:
-        report(
+        table=report(
+            "<results>/{cohort}/phenotype_prediction.tsv",
+            caption="../report/prediction.rst",
+            category="{cohort}: cohort",
+            labels={"what": "phenotype prediction, linear against DeepNull: table"},
+        ),
+        figure=report(
             "<results>/{cohort}/phenotype_prediction.svg",
             caption="../report/prediction.rst",
             category="{cohort}: cohort",
@@ -74,6 +80,6 @@ rule plot_prediction:
         mem_mb=1000,
         runtime=runtime_minutes(10),
     params:
-        code=code_of("report/prediction.py", "report/style.py"),
+        code=code_of("prediction/steps.py", "report/prediction.py", "report/style.py"),
     script:
         "../scripts/plot_prediction.py"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +279,40 @@ def _scores(
     )
 
 
+def collect_accuracies(accuracies: Sequence[str | Path], out: str | Path) -> None:
+    """Put the accuracies of a cohort's studies in one table, with what their scores are.
+
+    Parameters
+    ----------
+    accuracies
+        prediction_accuracy.json of the studies, in the order of the rows.
+    out
+        One row a study, measure, and model or difference; a failed study has one row with its reason.
+    """
+    rows: list[dict[str, Any]] = []
+    for result in map(read_json, accuracies):
+        head = {"study": result["study"], "trait": result["trait"], "status": result["status"]}
+        if result["status"] != "ok":
+            rows.append(head | {"reason": result["reason"]})
+            continue
+        head |= {"score": result["score"]["method"]}
+        rows += [head | row for row in _rows(result)]
+    columns = ["study", "trait", "status", "n", "score", "measure", "model", "estimate", "low", "high", "reason"]
+    table = pd.DataFrame(rows, columns=columns)
+    # whole numbers, though a failed study has none
+    write_tsv(table.assign(n=table["n"].astype("Int64")), out)
+
+
+def _rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"study": result["study"], "trait": result["trait"], "n": result["n"], "measure": measure, "model": model}
+        | value
+        for measure, values in result.get("measures", {}).items()
+        for kind in ("models", "differences")
+        for model, value in values[kind].items()
+    ]
+
+
 def _write(
     result: dict[str, Any],
     people: pd.DataFrame,
@@ -286,15 +320,8 @@ def _write(
     out_table: str | Path,
     out_people: str | Path,
 ) -> dict[str, Any]:
-    rows = [
-        {"study": result["study"], "trait": result["trait"], "n": result["n"], "measure": measure, "model": model}
-        | value
-        for measure, values in result.get("measures", {}).items()
-        for kind in ("models", "differences")
-        for model, value in values[kind].items()
-    ]
     columns = ["study", "trait", "n", "measure", "model", "estimate", "low", "high"]
     write_parquet(people, out_people, PEOPLE)
-    write_tsv(pd.DataFrame(rows, columns=columns), out_table)
+    write_tsv(pd.DataFrame(_rows(result), columns=columns), out_table)
     write_json(result, out_accuracy)
     return result
