@@ -447,6 +447,27 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "short.txt").write_text("rsID\teffect_allele\teffect_weight\nv1\tA\n")
     with pytest.raises(InputError, match="line 2: 2 fields, but the header has 3"):
         read_weights(tmp_path / "short.txt", "GRCh37")
+    (tmp_path / "long.txt").write_text("#a=1\n\nrsID\teffect_allele\teffect_weight\n\nv1\tA\t1\nv2\tA\t1\tC\n")
+    with pytest.raises(InputError, match="line 6: 4 fields, but the header has 3"):
+        read_weights(tmp_path / "long.txt", "GRCh37")
+    for name in ("no.txt", "header.txt"):
+        (tmp_path / name).write_text("" if name == "no.txt" else "#a=1\n\n")
+        with pytest.raises(InputError, match="is empty"):
+            read_weights(tmp_path / name, "GRCh37")
+
+
+def test_line_ends_blank_lines_and_quotes(tmp_path):
+    path = tmp_path / "w.txt"
+    path.write_bytes(b'#pgs_id=P\r\nrsID\teffect_allele\teffect_weight\r\n\r\n"v1\tA\t1\r\nv2\tNA\t2e-1\r\n\r\n')
+    with pytest.raises(InputError, match="line 5: no effect_allele"):
+        read_weights(path, "GRCh37")
+    path.write_bytes(path.read_bytes().replace(b"NA", b"c"))
+    found = read_weights(path, "GRCh37")
+    assert found.table["id"].tolist() == ['"v1', "v2"]
+    assert found.table["row"].tolist() == [4, 5]
+    assert found.table["effect_allele"].tolist() == ["A", "C"]
+    assert found.table["weight"].tolist() == [1, 0.2]
+    assert found.header == {"pgs_id": "P"}
 
 
 # --- the step, from files to files -----------------------------------------------

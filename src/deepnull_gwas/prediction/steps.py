@@ -148,7 +148,11 @@ def predict_phenotype(
             if name == "linear":
                 unseen += _unseen(names, varies, x[here], f)
             candidates = score(arm, f)
-            at = choose_threshold(candidates[:, others], design[others], y[others])
+            at = None
+            if result["score"]["method"] == "clump":
+                at = choose_threshold(candidates[:, others], design[others], y[others])
+            elif result["score"]["method"] == "file":
+                at = 0
             if at is not None:
                 scores[name][here] = candidates[at][here]
             with_score = design if at is None else np.column_stack([design, candidates[at]])

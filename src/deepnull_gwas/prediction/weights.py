@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import logging
 import re
 import zlib
@@ -81,29 +83,27 @@ def read_weights(path: str | Path, build: str) -> Weights:
         raise InputError(f"{path}: no such file") from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as (gzipped) UTF-8 text ({error}); download it again") from None
-    lines = text.splitlines()
-    start = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), None)
-    if start is None:
+    start, head = 0, []
+    while text.startswith("#", start) or text.startswith(("\n", "\r"), start):
+        end = text.find("\n", start) + 1 or len(text)
+        head.append(text[start:end])
+        start = end
+    if not text[start:].strip():
         raise InputError(f"{path}: is empty; expected a scoring file in the format of the PGS Catalog")
-    pairs = [line.lstrip("#").split("=", 1) for line in lines[:start] if "=" in line]
+    pairs = [line.lstrip("#").split("=", 1) for line in head if "=" in line]
     header = {key.strip(): value.strip() for key, value in pairs}
-    names = [c.strip() for c in lines[start].split("\t")]
+    first = len(head) + 1
+    text = text[start:]
+    names = [c.strip() for c in text.partition("\n")[0].split("\t")]
     expected = "effect_allele, effect_weight and rsID, or chr_name and chr_position, separated by tabs"
     for needed in ("effect_allele", "effect_weight"):
         if needed not in names:
-            raise InputError(
-                f"{path}: line {start + 1}: no column '{needed}'; found {some(names, 8)}, expected {expected}"
-            )
+            raise InputError(f"{path}: line {first}: no column '{needed}'; found {some(names, 8)}, expected {expected}")
     if repeated := sorted({c for c in names if names.count(c) > 1}):
-        raise InputError(f"{path}: line {start + 1}: column '{repeated[0]}' is there more than once")
-    rows = [(number, line.split("\t")) for number, line in enumerate(lines[start + 1 :], start + 2) if line.strip()]
-    if not rows:
+        raise InputError(f"{path}: line {first}: column '{repeated[0]}' is there more than once")
+    table, line = _read_table(text, names, path, first)
+    if table.empty:
         raise InputError(f"{path}: has a header but no weight")
-    for number, cells in rows:
-        if len(cells) != len(names):
-            raise InputError(f"{path}: line {number}: {len(cells)} fields, but the header has {len(names)}")
-    table = pd.DataFrame([[c.strip() for c in cells] for _, cells in rows], columns=names, dtype=object)
-    line = np.array([number for number, _ in rows])
     weight = pd.to_numeric(table["effect_weight"], errors="coerce").to_numpy(np.float64)
     if (bad := np.flatnonzero(~np.isfinite(weight))).size:
         raise InputError(f"{path}: line {line[bad[0]]}: effect_weight '{table['effect_weight'][bad[0]]}' is no number")
@@ -130,6 +130,25 @@ def read_weights(path: str | Path, build: str) -> Weights:
         }
     )
     return Weights(frame, header, source or f"none of {build}: variants are found by ID")
+
+
+def _read_table(text: str, names: list[str], path: Path, first: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Read the table of a file, as text, and give the line of each row; ``text`` begins with the header, which is line ``first``."""
+    lines, blank = [], False
+    for number, line in enumerate(io.StringIO(text), first):
+        if not line.strip():
+            blank = True
+            continue
+        if line.count("\t") != len(names) - 1:
+            raise InputError(f"{path}: line {number}: {line.count(chr(9)) + 1} fields, but the header has {len(names)}")
+        lines.append(number)
+    if blank:
+        text = "".join(line for line in io.StringIO(text) if line.strip())
+    table = pd.read_csv(
+        io.StringIO(text), sep="\t", names=names, header=0, index_col=False, dtype=str, keep_default_na=False, na_values=[],
+        quoting=csv.QUOTE_NONE,
+    )  # fmt: skip
+    return table.apply(lambda values: values.str.strip()), np.array(lines[1:], dtype=np.int64)
 
 
 def _first_of(table: pd.DataFrame, *names: str) -> pd.Series:
