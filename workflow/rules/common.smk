@@ -155,6 +155,20 @@ def fold_file(wildcards):
     return PLAN.deepnull["fold_file"] or []
 
 
+def score_file(wildcards):
+    """Name a study's file of weights, if it has one."""
+    return PLAN.study(wildcards.cohort, wildcards.study).score_file or []
+
+
+def accuracies_of_cohort(wildcards):
+    """Name the accuracies of a cohort's predicted studies, in the order of the sheet."""
+    return [
+        f"<results>/{s.cohort}/{s.name}/deepnull/prediction_accuracy.json"
+        for s in PREDICTED
+        if s.cohort == wildcards.cohort
+    ]
+
+
 def files_of_batch(name):
     """Give the function that names one file a study of the batch."""
 
@@ -232,6 +246,13 @@ all_predictions = [
     if "deepnull" in s.arms
     for name in ("prediction.parquet", "metrics.json", "deepnull.svg")
 ]
+PREDICTED = [
+    s for s in STUDIES if "deepnull" in s.arms and PLAN.scores["method"] != "none"
+]
+all_phenotype_predictions = [
+    f"<results>/{cohort}/phenotype_prediction.svg"
+    for cohort in dict.fromkeys(s.cohort for s in PREDICTED)
+]
 all_exports = [
     f"<results>/{s.cohort}/{s.name}/exports/commands.sh"
     for s in STUDIES
@@ -305,6 +326,12 @@ def colour_by(wildcards):
 def lead_settings(wildcards):
     """Give what makes a lead variant."""
     return {k: PLAN.report[k] for k in ("genome_wide", "lead_window_kb")}
+
+
+def score_settings(wildcards):
+    """Give the settings of the polygenic scores."""
+    # not threads: how the work is cut up changes no number
+    return {k: v for k, v in PLAN.scores.items() if k != "threads"}
 
 
 def association_settings(wildcards):
@@ -422,6 +449,11 @@ def memory_of_pca(wildcards, input, attempt):
 def memory_to_train(wildcards, input, attempt):
     """Estimate: torch itself, and the covariates with their curves, products and activations (150 times their size)."""
     return with_attempt(1500 + 150 * input.size_mb, attempt)
+
+
+def memory_to_score(wildcards, input, attempt):
+    """Estimate: libraries and blocks of dosages, and what is kept of people and variants (20 times their tables)."""
+    return with_attempt(2000 + 20 * input.size_mb, attempt)
 
 
 def memory_to_associate(wildcards, input, attempt):
