@@ -37,7 +37,8 @@ rule summarise_run:
 
 
 rule check_status:
-    """Fail the run if a study failed, after all others are done."""
+    """Fail the run if a study failed, after all others are done. Reads one small table: not worth a job on a cluster."""
+    localrule: True
     input:
         status="<results>/status.tsv",
     output:
