@@ -21,6 +21,15 @@ fail() {
 
 # the processes that this script started, youngest first
 stop() {
+  if [ -s "$folder/run/slurmctld.pid" ] && [ "$(readlink "$conf")" = "$folder/slurm.conf" ]; then
+    # what still runs would outlive the daemons
+    scancel --user="$(id -un)" >/dev/null 2>&1 || true
+    tries=50
+    while [ -n "$(squeue --noheader 2>/dev/null)" ] && [ $tries -gt 0 ]; do
+      sleep 0.2
+      tries=$((tries - 1))
+    done
+  fi
   for name in slurmd-node2 slurmd-node1 slurmctld munged; do
     pidfile=$folder/run/$name.pid
     [ -s "$pidfile" ] || continue
