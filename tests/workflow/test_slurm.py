@@ -10,9 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
-from deepnull_gwas.tables import read_json
 from workflow_runs import CONFIG, ROOT, SHEET, Run, small_cohort
 
 pytestmark = [pytest.mark.workflow, pytest.mark.oracle("sbatch", "slurmctld", "slurmd", "munged")]
@@ -122,11 +120,22 @@ def test_slurm_gives_the_bytes_of_a_local_run(cluster, run):
 
 @pytest.mark.slow
 def test_chunks_go_as_one_job_array(cluster, run):
-    """One chunk of the array is killed for memory; it alone comes again."""
-    run.snakemake("--cores", "2", "results/c/variants.parquet")
+    """The chunks are killed for memory the first time, and come again with more: each by itself, or as an array if both are seen at once."""
+    run.snakemake("--cores", "2", "results/c/.screened.tsv")
     local = copy_of(run, "_local")
     target = "results/c/qc/variants.parquet"
-    done = run.snakemake("--profile", str(PROFILE), *HASTE, "--slurm-array-jobs", "count_genotypes", target)
-    assert "Submitted array job" in done.stdout + done.stderr
+    done = run.snakemake(
+        *("--profile", str(PROFILE), *HASTE, "--slurm-array-jobs", "count_genotypes"),
+        *("--set-resources", "count_genotypes:mem_mb=100 * 15 ** (attempt - 1)", "--", target),
+    )
+    said = done.stdout + done.stderr
+    arrays = re.findall(r"Submitted array job .* SLURM job ID (\d+)\. .* task IDs are (\d+-\d+)", said)
+    assert {tasks for _, tasks in arrays} == {"1-2"}, said
+    states = []
+    for number in [*(number for number, _ in arrays), *re.findall(r"submitted with SLURM jobid (\d+)", said)]:
+        text = subprocess.run(["scontrol", "show", "job", number], capture_output=True, text=True, check=True).stdout
+        states += re.findall(r"JobState=(\w+)", text)
+    # two that were killed, the same two again, and the rule that puts them together
+    assert states == ["FAILED"] * 2 + ["COMPLETED"] * 3, said
     local.snakemake("--cores", "2", target)
     assert digests(run.results) == digests(local.results)
