@@ -37,8 +37,6 @@ rule summarise_run:
 
 
 rule check_status:
-    """Fail the run if a study failed, after all others are done. Reads one small table: not worth a job on a cluster."""
-    localrule: True
     input:
         status="<results>/status.tsv",
     output:
@@ -47,6 +45,8 @@ rule check_status:
         "<logs>/check_status.log",
     benchmark:
         "<benchmarks>/check_status.tsv"
+    """Fail the run if a study failed, after all others are done. Reads one small table: not worth a job on a cluster."""
+    localrule: True
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
