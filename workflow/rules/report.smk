@@ -3,6 +3,11 @@
 # Makes: <results>/status.tsv, and the exit code: a failed study lets all others finish, then fails the run.
 
 
+# reads one small table: not worth a job on a cluster
+localrules:
+    check_status,
+
+
 rule summarise_run:
     """List every study and arm with its state, people, calibration and loci."""
     input:
@@ -37,6 +42,7 @@ rule summarise_run:
 
 
 rule check_status:
+    """Fail the run if a study failed, after all others are done."""
     input:
         status="<results>/status.tsv",
     output:
@@ -45,8 +51,6 @@ rule check_status:
         "<logs>/check_status.log",
     benchmark:
         "<benchmarks>/check_status.tsv"
-    """Fail the run if a study failed, after all others are done. Reads one small table: not worth a job on a cluster."""
-    localrule: True
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
