@@ -1,4 +1,4 @@
-# The workflow in a container, at the versions of requirements.lock (docs/clusters.md: how to build it, with Docker, Podman or Apptainer):
+# The workflow in a container, at the versions of requirements.lock (docs/containers.md: how to build it, with Docker, Podman or Apptainer):
 #
 #   docker build --tag deepnull-gwas .
 #   docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/data" deepnull-gwas --cores 8 --configfile my/config.yaml
