@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def cluster(tmp_path_factory) -> None:
     no = pytest.fail if os.environ.get("REQUIRE_ORACLES") else pytest.skip
     if os.geteuid() != 0:
         no("only root can start the test cluster")
-    folder = Path(os.environ.get("DEEPNULL_GWAS_SLURM", "/tmp/deepnull-gwas-slurm"))
+    folder = Path(os.environ.get("DEEPNULL_GWAS_SLURM", f"{tempfile.gettempdir()}/deepnull-gwas-slurm"))
     conf = Path("/etc/slurm/slurm.conf")
     if conf.exists() and conf.resolve() != (folder / "slurm.conf").resolve():
         no(f"{conf} is that of another cluster")
