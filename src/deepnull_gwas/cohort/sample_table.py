@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import logging
-import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
+from deepnull_gwas.cohort.text_table import read_text_table
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
+from deepnull_gwas.text import is_number
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +79,7 @@ def read_sample_table(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
+    table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_text_table(path)
     names = table.column_names
     problems = []
     if doubled := [n for n in dict.fromkeys(names) if names.count(n) > 1]:
@@ -113,7 +109,7 @@ def read_sample_table(
     keys = id_columns[0] if len(ids) == 1 else id_columns[0] + "\t" + id_columns[1]
     _refuse_duplicates(keys, str(path), ids, set_aside)
 
-    numbers = [float(m) for m in markers if _is_number(m)]
+    numbers = [float(m) for m in markers if is_number(m)]
     columns, sexes = {}, None
     for name in names:
         if name in ids or name in set_aside:
@@ -210,84 +206,6 @@ def _read_parquet(path: Path) -> pa.Table:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from None
 
 
-def _read_text(path: Path) -> pa.Table:
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: not a readable gzip file ({error})") from None
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{path}: row {row}: not UTF-8 text (byte {data[error.start]:#x}); save it as UTF-8, e.g. `iconv -f latin1 -t utf-8`"
-        ) from None
-    if b"\0" in data[:100_000]:
-        raise InputError(f"{path}: is not text; expected TSV, CSV, columns separated by spaces, or .parquet")
-    if b"\n" not in data and b"\r" in data:
-        data = data.replace(b"\r", b"\n")
-    data = data.lstrip(b"\r\n")
-    first = data.split(b"\n", 1)[0].decode().rstrip("\r")
-    if not first.strip():
-        raise InputError(f"{path}: is empty; expected a header and one row a person")
-    delimiter = _delimiter(path, first)
-    if delimiter == " ":
-        # any run of spaces and tabs separates, as in PLINK's own tables
-        data = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", data))
-        first, delimiter = data.split(b"\n", 1)[0].decode(), "\t"
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
-    header[0] = header[0].lstrip("#")
-    if "" in header:
-        raise InputError(f"{path}: column {header.index('') + 1} of {len(header)} has no name in the header")
-    # columns go by their number while reading: names may be there twice, which is said with the other problems of the header
-    numbers = [str(i) for i in range(len(header))]
-    bad: list[tuple[int | None, int]] = []
-
-    def refuse(row: pyarrow.csv.InvalidRow) -> str:
-        bad.append((row.number, row.actual_columns))
-        return "skip"
-
-    try:
-        table = pyarrow.csv.read_csv(
-            io.BytesIO(data),
-            pyarrow.csv.ReadOptions(column_names=numbers, skip_rows=1, use_threads=False, block_size=1 << 24),
-            pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
-            pyarrow.csv.ConvertOptions(column_types={n: pa.string() for n in numbers}, strings_can_be_null=False),
-        )
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error):
-            table = pa.table({n: pa.array([], pa.string()) for n in numbers})
-        else:
-            raise InputError(f"{path}: cannot be read as a table ({error})") from None
-    if bad:
-        shown = some(
-            [f"row {number} has {found}" if number is not None else f"one has {found}" for number, found in bad], 3
-        )
-        hint = ""
-        if all(found == len(header) + 1 for _, found in bad):
-            hint = "; row names without a name in the header? (R: write.table(..., row.names = FALSE))"
-        raise InputError(
-            f"{path}: {len(bad)} rows have another number of fields than the header's {len(header)}: {shown}{hint}"
-        )
-    return table.rename_columns(header)
-
-
-def _delimiter(path: Path, first: str) -> str:
-    suffixes = [s.lower() for s in path.suffixes]
-    if ".csv" in suffixes:
-        return next((d for d in (",", ";", "\t") if d in first), ",")
-    if "\t" in first:
-        return "\t"
-    if "," in first and not re.search(r"[^,\s][ ]+[^,\s]", first):
-        return ","
-    return " "
-
-
 def _as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
     """Give a column as trimmed text, null where it is missing."""
     if pa.types.is_dictionary(column.type):
@@ -298,10 +216,6 @@ def _as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
         column = column.cast(pa.int64()) if whole else column
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
     return pc.if_else(pc.is_in(text, value_set=pa.array(sorted(markers))), pa.scalar(None, pa.string()), text)
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text) is not None
 
 
 def _typed(column: pa.ChunkedArray, markers: set[str], numbers: Sequence[float]) -> np.ndarray:
