@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,18 @@ import pyarrow.parquet as pq
 
 from deepnull_gwas.cohort.text_table import read_text_table
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
-from deepnull_gwas.text import is_number
+from deepnull_gwas.text import is_number, shorten
 
 logger = logging.getLogger(__name__)
 
 #: Columns of samples.parquet that are ours.
 RESERVED = ("sample_index", "fid", "iid", "recorded_sex", "in_sample_table")
+#: Types of Parquet columns that have a meaning as a number or as text.
+_HOLDS_VALUES = (
+    pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_string, pa.types.is_large_string,
+    pa.types.is_string_view, pa.types.is_date, pa.types.is_timestamp, pa.types.is_time,
+)  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _SEX = {"1": 1, "2": 2, "m": 1, "f": 2, "male": 1, "female": 2, "0": 0, "-9": 0, "unknown": 0, "u": 0}
 
 
@@ -84,6 +91,8 @@ def read_sample_table(
     problems = []
     if doubled := [n for n in dict.fromkeys(names) if names.count(n) > 1]:
         problems.append(f"{path}: columns are there more than once: {some(doubled)}; rename or remove them")
+    if odd := [repr(n) for n in names if _CONTROL.search(n)]:
+        problems.append(f"{path}: column names with line breaks, tabs or other control characters: {some(odd)}; rename them")
     for key, name in (("sample_id", sample_id), ("family_id", family_id), ("sex", sex)):
         if name is not None and name not in names:
             problems.append(
@@ -200,19 +209,35 @@ def join_samples(fam: pd.DataFrame, table: SampleTable, where: str) -> pd.DataFr
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
-            return file.read()
-    except (pa.ArrowInvalid, OSError) as error:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from None
+    columns, problems = [], []
+    for name, column in zip(table.column_names, table.columns):
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+            column = column.cast(kind)
+        if pa.types.is_null(kind):
+            column = column.cast(pa.string())
+        elif pa.types.is_float16(kind):
+            column = column.cast(pa.float64())
+        elif not any(holds(kind) for holds in _HOLDS_VALUES):
+            problems.append(f"{path}: column '{name}' holds {shorten(kind)}; expected numbers, text, true/false or dates")
+        columns.append(column)
+    if problems:
+        raise InputErrors(problems)
+    return pa.table(columns, names=table.column_names)
 
 
 def _as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
     """Give a column as trimmed text, null where it is missing."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
+        # NaN stands for missing in tables written by pandas
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         # an ID read as a number by another program: 1001.0 was 1001
-        whole = pc.all(pc.equal(pc.floor(column), column)).as_py()
+        whole = pc.all(pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2.0**53))).as_py()
         column = column.cast(pa.int64()) if whole else column
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
     return pc.if_else(pc.is_in(text, value_set=pa.array(sorted(markers))), pa.scalar(None, pa.string()), text)
