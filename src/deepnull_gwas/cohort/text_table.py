@@ -20,6 +20,8 @@ from deepnull_gwas.text import is_number
 #: A compressed file may unpack to this many bytes, or to this many times its size, whichever is more.
 UNPACKED_BYTES = 1 << 30
 UNPACKED_TIMES = 100
+#: What stands for a missing value in tables that other tools write.
+MISSING = ("", "NA", "NaN", "nan", "-nan", "N/A", "n/a", "NULL", "null", ".")
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -181,6 +183,18 @@ def _check_quotes(data: bytes, delimiter: str, path: Path) -> None:
 
 def _over_lines(data: bytes, quoted: bytes) -> bool:
     return any(b"\n" in m.group() or b"\r" in m.group() for m in re.finditer(quoted, data))
+
+
+def refuse_doubled(names: Sequence[str], path: str | Path) -> None:
+    """Refuse a header that has a name twice.
+
+    Raises
+    ------
+    InputError
+        Naming the columns.
+    """
+    if doubled := [n for n in dict.fromkeys(names) if list(names).count(n) > 1]:
+        raise InputError(f"{path}: columns are there more than once: {some(doubled)}; rename or remove them")
 
 
 def column_of_numbers(table: pa.Table, name: str, path: str | Path, missing: Sequence[str] | None = None) -> np.ndarray:
