@@ -33,27 +33,52 @@ def read_bytes(path: str | Path) -> bytes:
         When it is no file, is damaged, or unpacks to far more than a table could (a gigabyte, or a hundred times its size).
     """
     path = Path(path)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         raise InputError(f"{path}: no such file")
-    with open(path, "rb") as file:
-        if file.read(2) != b"\x1f\x8b":
-            file.seek(0)
-            return file.read()
-        file.seek(0)
-        limit = max(UNPACKED_BYTES, UNPACKED_TIMES * path.stat().st_size)
-        parts, size = [], 0
-        try:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                while part := unpacked.read(1 << 24):
-                    parts.append(part)
-                    size += len(part)
-                    if size > limit:
-                        raise InputError(
-                            f"{path}: unpacks to more than {limit:,} bytes from {path.stat().st_size:,}: no table does; if it is one, unpack it first"
-                        )
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: not a readable gzip file ({error})") from None
+    # in one go and without seeking: it may be a pipe
+    data = path.read_bytes()
+    if data[:2] != b"\x1f\x8b":
+        return data
+    limit = max(UNPACKED_BYTES, UNPACKED_TIMES * len(data))
+    parts, size = [], 0
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
+            while part := unpacked.read(1 << 24):
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    raise InputError(
+                        f"{path}: unpacks to more than {limit:,} bytes from {len(data):,}: no table does; if it is one, unpack it first"
+                    )
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: not a readable gzip file ({error})") from None
     return b"".join(parts)
+
+
+def read_text(path: str | Path) -> bytes:
+    """Read a text file, unpacked where it is gzipped, its byte-order mark taken off: bytes that are UTF-8 and hold no zero.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_bytes`; and naming the row of the first byte that is no text in UTF-8.
+    """
+    data = read_bytes(path)
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if (nul := data.find(b"\0")) >= 0:
+        raise InputError(
+            f"{path}: row {data.count(10, 0, nul) + 1}: is not text (a zero byte); expected TSV, CSV, columns separated by spaces, or .parquet"
+        )
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        row = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}: row {row}: not UTF-8 text (byte {data[error.start]:#x}); save it as UTF-8, e.g. `iconv -f latin1 -t utf-8`"
+        ) from None
+    return data
 
 
 def read_text_table(path: str | Path, kind: str = "one row a person") -> pa.Table:
@@ -76,21 +101,7 @@ def read_text_table(path: str | Path, kind: str = "one row a person") -> pa.Tabl
         When it is no text in UTF-8, has rows of another length than the header, a column without a name, or quotes that are not closed.
     """
     path = Path(path)
-    data = read_bytes(path)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if (nul := data.find(b"\0")) >= 0:
-        raise InputError(
-            f"{path}: row {data.count(10, 0, nul) + 1}: is not text (a zero byte); expected TSV, CSV, columns separated by spaces, or .parquet"
-        )
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}: row {row}: not UTF-8 text (byte {data[error.start]:#x}); save it as UTF-8, e.g. `iconv -f latin1 -t utf-8`"
-        ) from None
+    data = read_text(path)
     if b"\n" not in data and b"\r" in data:
         data = data.replace(b"\r", b"\n")
     data = data.lstrip(b"\r\n")
