@@ -60,6 +60,7 @@ def code_of(*parts):
 
 
 # --- files -----------------------------------------------------------------
+# The user's own files and all genotypes are `local`: read where they are, also where results go to an object store.
 
 
 def genotype_files(extension):
@@ -68,8 +69,10 @@ def genotype_files(extension):
     def files(wildcards):
         cohort = PLAN.cohorts[wildcards.cohort]
         if cohort.simulate:
-            return [f"<results>/{wildcards.cohort}/simulated/genotypes{extension}"]
-        return [f"{prefix}{extension}" for prefix in cohort.filesets]
+            return local(
+                [f"<results>/{wildcards.cohort}/simulated/genotypes{extension}"]
+            )
+        return local([f"{prefix}{extension}" for prefix in cohort.filesets])
 
     return files
 
@@ -79,7 +82,7 @@ def sample_table(wildcards):
     cohort = PLAN.cohorts[wildcards.cohort]
     if cohort.simulate:
         return f"<results>/{wildcards.cohort}/simulated/samples.tsv"
-    return cohort.samples
+    return local(cohort.samples)
 
 
 def chunks_of(cohort):
@@ -126,12 +129,13 @@ def structure_of_cohort(name):
 def pairs_found_elsewhere(wildcards):
     """Name the table of related pairs, where the config gives one."""
     relatives = PLAN.cohorts[wildcards.cohort].structure["relatives"]
-    return [] if relatives in ("exclude", "keep") else relatives
+    return [] if relatives in ("exclude", "keep") else local(relatives)
 
 
 def loadings_of_others(wildcards):
     """Name the loadings to project on, where the config gives any."""
-    return PLAN.cohorts[wildcards.cohort].structure["loadings"] or []
+    loadings = PLAN.cohorts[wildcards.cohort].structure["loadings"]
+    return local(loadings) if loadings else []
 
 
 def people_of_studies(wildcards):
@@ -152,7 +156,8 @@ def of_folds(suffix):
 
 def fold_file(wildcards):
     """Name the user's own table of folds, if there is one."""
-    return PLAN.deepnull["fold_file"] or []
+    table = PLAN.deepnull["fold_file"]
+    return local(table) if table else []
 
 
 def score_file(wildcards):

@@ -31,7 +31,7 @@ rule train_folds:
     params:
         settings=deepnull_settings,
         seed=PLAN.seed,
-        code=code_of("cohort/families.py", "deepnull"),
+        code=code_of("cohort/families.py", "cohort/text_table.py", "deepnull"),
     script:
         "../scripts/train_folds.py"
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from deepnull_gwas.cohort.covariates import ONLY_DEEPNULL
 from deepnull_gwas.cohort.families import family_clusters
+from deepnull_gwas.cohort.text_table import column_of_numbers, read_text_table, refuse_doubled
 from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
 from deepnull_gwas.deepnull.metrics import measure
@@ -154,30 +155,30 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
     Raises
     ------
     InputError
-        When a column, a person or a fold is missing, a person is there twice, or a fold is no whole number below k.
+        When it cannot be read as a table, a column, a person or a fold is missing, a person is there twice, or a fold is no whole number
+        below k.
     """
-    try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a table ({error}); expected the columns IID and fold") from None
-    table.columns = [str(c).lstrip("#") for c in table.columns]
-    names = {c.lower(): c for c in table.columns}
+    texts = read_text_table(path)
+    names = [c.lower() for c in texts.column_names]
+    refuse_doubled(names, path)
     for needed in ("iid", "fold"):
         if needed not in names:
             raise InputError(
-                f"{path}: no column '{needed}'; found {', '.join(table.columns)}, expected IID and fold (and FID, if needed)"
+                f"{path}: no column '{needed}'; found {some(texts.column_names, 20)}, expected IID and fold (and FID, if needed)"
             )
     both = "fid" in names
-    key = table[names["iid"]] if not both else table[names["fid"]] + " " + table[names["iid"]]
+    texts = texts.rename_columns(names)
+    ids = [pd.Series([v.strip() for v in texts.column(n).to_pylist()]) for n in (("fid", "iid") if both else ("iid",))]
+    key = ids[0] if not both else ids[0] + " " + ids[1]
     if key.duplicated().any():
         hint = "" if both else "; add a column FID if IIDs are not unique"
         raise InputError(f"{path}: {some(key[key.duplicated()])} is there more than once{hint}")
-    values = pd.to_numeric(table[names["fold"]], errors="coerce")
-    bad = ~values.isin(range(k))
+    values = column_of_numbers(texts, "fold", path)
+    bad = ~np.isin(values, range(k))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(
-            f"{path}: row {row + 2}: fold '{table[names['fold']].iloc[row]}', expected a whole number from 0 to {k - 1} (deepnull.folds is {k})"
+            f"{path}: row {row + 2}: fold '{values[row]:g}', expected a whole number from 0 to {k - 1} (deepnull.folds is {k})"
         )
     own = people["iid"].astype(str) if not both else people["fid"].astype(str) + " " + people["iid"].astype(str)
     found = own.map(dict(zip(key, values.astype(int))))
