@@ -336,7 +336,9 @@ def read_pairs(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
     names = [other_names.get(c.upper(), c.upper()) for c in texts.column_names]
     refuse_doubled(names, path)
     texts = texts.rename_columns(names)
-    table = {n: [v.strip() for v in texts.column(n).to_pylist()] for n in names if n in {"FID1", "IID1", "FID2", "IID2"}}
+    table = {
+        n: [v.strip() for v in texts.column(n).to_pylist()] for n in names if n in {"FID1", "IID1", "FID2", "IID2"}
+    }
     rows = texts.num_rows
     if not {"IID1", "IID2"} <= set(names) or not {"KINSHIP", "PI_HAT"} & set(names):
         raise InputError(f"{path}: columns {some(names, 20)}; expected IID1, IID2 and KINSHIP (or PI_HAT)")

@@ -92,7 +92,9 @@ def read_sample_table(
     if doubled := [n for n in dict.fromkeys(names) if names.count(n) > 1]:
         problems.append(f"{path}: columns are there more than once: {some(doubled)}; rename or remove them")
     if odd := [repr(n) for n in names if _CONTROL.search(n)]:
-        problems.append(f"{path}: column names with line breaks, tabs or other control characters: {some(odd)}; rename them")
+        problems.append(
+            f"{path}: column names with line breaks, tabs or other control characters: {some(odd)}; rename them"
+        )
     for key, name in (("sample_id", sample_id), ("family_id", family_id), ("sex", sex)):
         if name is not None and name not in names:
             problems.append(
@@ -224,7 +226,9 @@ def _read_parquet(path: Path) -> pa.Table:
         elif pa.types.is_float16(kind):
             column = column.cast(pa.float64())
         elif not any(holds(kind) for holds in _HOLDS_VALUES):
-            problems.append(f"{path}: column '{name}' holds {shorten(kind)}; expected numbers, text, true/false or dates")
+            problems.append(
+                f"{path}: column '{name}' holds {shorten(kind)}; expected numbers, text, true/false or dates"
+            )
         columns.append(column)
     if problems:
         raise InputErrors(problems)

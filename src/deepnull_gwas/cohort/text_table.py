@@ -116,7 +116,9 @@ def read_text_table(path: str | Path, kind: str = "one row a person") -> pa.Tabl
     try:
         header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter, strict=True))]
     except csv.Error as error:
-        raise InputError(f"{path}: row 1: the header cannot be read ({error}); check its quotes and its length") from None
+        raise InputError(
+            f"{path}: row 1: the header cannot be read ({error}); check its quotes and its length"
+        ) from None
     header[0] = header[0].lstrip("#")
     if "" in header:
         raise InputError(f"{path}: column {header.index('') + 1} of {len(header)} has no name in the header")
@@ -176,7 +178,7 @@ def _check_quotes(data: bytes, delimiter: str, path: Path) -> None:
     last = re.compile(value).match(data, at)
     if last is not None and last.end() == len(data):
         found = None
-        for match in re.finditer(rb'(?:\A|(?<=[%s]))%s' % (ends, quoted), data) if _over_lines(data, quoted) else ():
+        for match in re.finditer(rb"(?:\A|(?<=[%s]))%s" % (ends, quoted), data) if _over_lines(data, quoted) else ():
             inside = match.group()
             if (b"\n" in inside or b"\r" in inside) and delimiter.encode() in inside:
                 found = match.start(), "closes rows later, around what looks like whole rows"
@@ -187,7 +189,7 @@ def _check_quotes(data: bytes, delimiter: str, path: Path) -> None:
     if found is not None:
         row = data.count(b"\n", 0, found[0]) + 1
         raise InputError(
-            f"{path}: row {row}: a quote (\") opens a value and {found[1]}; remove it, or put the value in quotes as CSV has it "
+            f'{path}: row {row}: a quote (") opens a value and {found[1]}; remove it, or put the value in quotes as CSV has it '
             '("5\'10""" for 5\'10")'
         )
 
