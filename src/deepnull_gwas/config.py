@@ -29,6 +29,7 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 RESERVED_STUDIES = ("qc", "structure", "associations", "simulated")
 #: Values and levels that a configuration may have: anchors that repeat one another can stand for more than any memory holds.
 MOST_VALUES, MOST_LEVELS = 200_000, 40
+_NO_PATH = re.compile(r"\{[^{}]*\}|<[^<>]*>")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 #: Plain scalars that YAML 1.1 reads as what nobody means: octal numbers, and sums of sixties.
 _OCTAL = re.compile(r"[-+]?0[0-7_]*[0-7]")
@@ -231,6 +232,7 @@ def load_config(
             problems += cohort_problems
             built[str(name)] = cohort
     problems += _check_rows(rows, str(given.get("studies")), list(cohorts), built)
+    problems += _check_paths({n: c for n, c in built.items() if n in used}, filled)
     problems += _check_files({n: c for n, c in built.items() if n in used}, filled, base)
     if problems:
         raise InputErrors(list(dict.fromkeys(problems)))
@@ -629,6 +631,28 @@ def _missing_files(prefix: str, base: Path, where: str) -> Iterator[str]:
     for extension in (".bed", ".bim", ".fam"):
         if not (base / f"{prefix}{extension}").is_file():
             yield f"{where}: no such file: {prefix}{extension}{_nearest_file(base / (prefix + extension), of_suffix=True)}"
+
+
+def _check_paths(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths that Snakemake would not take for paths."""
+    places = [
+        (f"config: cohorts.{name}.{key}", path)
+        for name, cohort in cohorts.items()
+        for key, path in (
+            *(("genotypes", prefix) for prefix in cohort.filesets),
+            ("samples", cohort.samples),
+            ("structure.relatives", cohort.structure.get("relatives")),
+            ("structure.loadings", cohort.structure.get("loadings")),
+        )
+    ]
+    places.append(("config: deepnull.fold_file", _dict(filled.get("deepnull")).get("fold_file")))
+    places += [(f"config: pathvars.{key}", path) for key, path in _dict(filled.get("pathvars")).items()]
+    for where, path in places:
+        if isinstance(path, str) and (found := _NO_PATH.search(path)):
+            yield (
+                f"{where}: '{shorten(path, 300)}' holds {found.group()}, which Snakemake takes for a wildcard or a path variable; rename the file or "
+                "folder, or make a link to it"
+            )
 
 
 def _check_files(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any], base: Path) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import pickle
 import subprocess
@@ -387,10 +386,6 @@ def test_names_in_figures_are_text(tmp_path):
             say_instead(fig, title, title)
         root = ET.parse(tmp_path / "f.svg").getroot()
         assert not [e for e in root.iter() if e.tag.lower().endswith("script")]
-        assert (
-            b"<script"
-            not in io.BytesIO((tmp_path / "f.svg").read_bytes().replace(b"<!--", b"\0").split(b"\0")[0]).read()
-        )
 
 
 def test_nothing_in_the_project_evaluates_or_unpickles():
