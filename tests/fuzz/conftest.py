@@ -17,6 +17,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
     total = sum(sum(c.values()) for c in TALLY.values())
     accepted = sum(c["accepted"] for c in TALLY.values())
-    terminalreporter.write_line(
-        f"{'all':<16}{total:>8,} cases {accepted:>8,} accepted {total - accepted:>8,} refused"
-    )
+    terminalreporter.write_line(f"{'all':<16}{total:>8,} cases {accepted:>8,} accepted {total - accepted:>8,} refused")

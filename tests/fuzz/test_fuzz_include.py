@@ -24,7 +24,10 @@ _COMPARE = {
 
 def _of_number(column: str, operator: str, text: str) -> tuple[str, Truth]:
     value = float(text)
-    return f"`{column}` {operator} {text}", lambda r: None if r[column] is None else _COMPARE[operator](r[column], value)
+    return (
+        f"`{column}` {operator} {text}",
+        lambda r: None if r[column] is None else _COMPARE[operator](r[column], value),
+    )
 
 
 def _of_text(operator: str, text: str) -> tuple[str, Truth]:
@@ -37,7 +40,10 @@ def _of_missing(column: str, operator: str) -> tuple[str, Truth]:
 
 def _of_list(values: list[str], negated: bool) -> tuple[str, Truth]:
     listed = ", ".join(f'"{v}"' for v in values)
-    return f"site {'not ' if negated else ''}in [{listed}]", lambda r: None if r["site"] is None else (r["site"] in values) != negated
+    return (
+        f"site {'not ' if negated else ''}in [{listed}]",
+        lambda r: None if r["site"] is None else (r["site"] in values) != negated,
+    )
 
 
 def _not(inner: tuple[str, Truth]) -> tuple[str, Truth]:
@@ -94,5 +100,7 @@ _TOKENS = ["age", "site", "`x y`", "A", "==", "!=", "<", ">=", "=", "&", "|", "&
 @given(parts=st.lists(st.sampled_from(_TOKENS), max_size=12), space=st.sampled_from([" ", ""]))
 def test_any_text_is_read_or_refused(parts, space):
     text = space.join(parts)
-    found = attempt("include, any", lambda: include.evaluate(text, lambda c: FRAME[c] if c in FRAME else FRAME["age"]), "include '")
+    found = attempt(
+        "include, any", lambda: include.evaluate(text, lambda c: FRAME[c] if c in FRAME else FRAME["age"]), "include '"
+    )
     assert found is None or len(found) == len(FRAME)

@@ -29,7 +29,9 @@ def forms(draw: st.DrawFn, header: list[str], rows: list[list[str]]) -> tuple[by
     # one blank or another between columns
     blanks = draw(st.sampled_from(["", " "])) if separator == " " else ""
     lines = [blanks + separator.join(r) for r in [header, *rows]]
-    damage = draw(st.sampled_from([None] * 8 + ["short", "long", "quote", "nul", "latin1", "twice a column", "empty", "cut gzip"]))
+    damage = draw(
+        st.sampled_from([None] * 8 + ["short", "long", "quote", "nul", "latin1", "twice a column", "empty", "cut gzip"])
+    )
     at = draw(st.integers(1, len(rows)))
     match damage:
         case "short":
@@ -68,7 +70,16 @@ def pairs(draw: st.DrawFn):
     n = draw(st.integers(1, 5))
     ids = st.sampled_from([*PEOPLE, "stranger"])
     rows = [[draw(ids), draw(ids), draw(cell)] for _ in range(n)]
-    header = draw(st.sampled_from([["IID1", "IID2", "KINSHIP"], ["#IID1", "IID2", "KINSHIP"], ["ID1", "ID2", "Kinship"], ["iid_1", "iid_2", "kinship"]]))
+    header = draw(
+        st.sampled_from(
+            [
+                ["IID1", "IID2", "KINSHIP"],
+                ["#IID1", "IID2", "KINSHIP"],
+                ["ID1", "ID2", "Kinship"],
+                ["iid_1", "iid_2", "kinship"],
+            ]
+        )
+    )
     return rows, *draw(forms(header, rows))
 
 
@@ -97,7 +108,9 @@ def test_related_pairs(folder, planted):
 @st.composite
 def folds(draw: st.DrawFn):
     people = draw(st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=6, unique=True))
-    fold = st.one_of(st.sampled_from(["0", "1", "2"]), st.sampled_from(["0", "1", "2"]), cell, st.sampled_from(["NA", "3"]))
+    fold = st.one_of(
+        st.sampled_from(["0", "1", "2"]), st.sampled_from(["0", "1", "2"]), cell, st.sampled_from(["NA", "3"])
+    )
     listed = people if draw(st.integers(0, 9)) else people[1:] or people
     rows = [[p, draw(fold)] for p in draw(st.permutations(listed))]
     header = draw(st.sampled_from([["IID", "fold"], ["#IID", "FOLD"], ["iid", "Fold"]]))

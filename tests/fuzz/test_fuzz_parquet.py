@@ -43,13 +43,17 @@ def columns(draw: st.DrawFn, n: int) -> tuple[pa.Array, list | None]:
             return pa.array([None if v is None else np.float16(v) for v in values], pa.float16()), _numbers(values)
         case "int":
             values = some_of([0, 1, -9, 2**31, None])
-            return pa.array(values, draw(st.sampled_from([pa.int64(), pa.uint64()])) if -9 not in values else pa.int64()), values
+            return pa.array(
+                values, draw(st.sampled_from([pa.int64(), pa.uint64()])) if -9 not in values else pa.int64()
+            ), values
         case "bool":
             values = some_of([True, False, None])
             return pa.array(values, pa.bool_()), [None if v is None else float(v) for v in values]
         case "text" | "large" | "view" | "dictionary":
             values = some_of([*NUMBERS, *WORDS, *LOOKALIKES[:20], None, "NA"])
-            array = pa.array(values, pa.large_string() if kind == "large" else pa.string_view() if kind == "view" else pa.string())
+            array = pa.array(
+                values, pa.large_string() if kind == "large" else pa.string_view() if kind == "view" else pa.string()
+            )
             array = array.dictionary_encode() if kind == "dictionary" else array
             return array, column_reading(["" if v is None else v for v in values], MISSING)
         case "decimal":
@@ -82,15 +86,29 @@ def tables(draw: st.DrawFn) -> tuple[pa.Table, list[str] | None, dict]:
                 (pa.array(numbers), [str(i) for i in numbers]),
                 (pa.array([float(i) for i in numbers]), [str(i) for i in numbers]),
                 (pa.array([*[float(i) for i in numbers[1:]], math.nan]), None),
-                (pa.array([*[float(i) for i in numbers[1:]], math.inf]), [*([str(i) for i in numbers[1:]] if n == 1 else [f"{i}" for i in numbers[1:]]), "inf"]),
+                (
+                    pa.array([*[float(i) for i in numbers[1:]], math.inf]),
+                    [*([str(i) for i in numbers[1:]] if n == 1 else [f"{i}" for i in numbers[1:]]), "inf"],
+                ),
                 (pa.array([*numbers[1:], None], pa.int64()), None),
                 (pa.array([[1]] * n), None),
             ]
         )
     )
-    names = draw(st.lists(st.sampled_from(["a", "b", "x y", "line\nbreak", "tab\t", "<script>", "é"]), min_size=1, max_size=3, unique=True))
+    names = draw(
+        st.lists(
+            st.sampled_from(["a", "b", "x y", "line\nbreak", "tab\t", "<script>", "é"]),
+            min_size=1,
+            max_size=3,
+            unique=True,
+        )
+    )
     drawn = {name: draw(columns(n)) for name in names}
-    readable = ids[1] is not None and all(m is not None for _, m in drawn.values()) and not {"line\nbreak", "tab\t"} & set(names)
+    readable = (
+        ids[1] is not None
+        and all(m is not None for _, m in drawn.values())
+        and not {"line\nbreak", "tab\t"} & set(names)
+    )
     table = pa.table([ids[0], *[a for a, _ in drawn.values()]], names=["IID", *names])
     return table, ids[1] if readable else None, {name: meaning for name, (_, meaning) in drawn.items()}
 
@@ -115,7 +133,9 @@ def test_sample_tables_in_parquet(path, planted):
 
 
 @cases(0.02)
-@given(flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 255)), min_size=1, max_size=4), cut=st.floats(0.2, 1.0))
+@given(
+    flips=st.lists(st.tuples(st.floats(0, 0.999), st.integers(1, 255)), min_size=1, max_size=4), cut=st.floats(0.2, 1.0)
+)
 def test_damaged_parquet(path, flips, cut):
     table = pa.table({"IID": ["a", "b", "c"], "age": [1.0, 2.0, 3.0], "site": ["x", "y", "x"]})
     pq.write_table(table, path, write_page_checksum=True)

@@ -20,11 +20,81 @@ CHROMOSOMES = {
     "par2": "XY", "26": "MT", "MT": "MT", "M": "MT", "chrM": "MT", "0": None, "27": None, "-1": None, "1.0": None, "chr1_random": None, "GL000192.1": None, "NA": None, "XX": None,
     "1e0": None, "00": None, "chr": None,
 }  # fmt: skip
-IDS = ["rs1", "rs2", ".", "NA", "nan", "None", "1:5:A:G", '"rs"', '"', "#rs", "rs'1", "a,b", "$(id)", "`id`", "<script>", "{x}", "-rf", "é", "007", "1e5", "r" * 2000, "N/A", "true", "\u00a0x"]
-POSITIONS = ["1", "12", "007", "0", "2147483647", "2147483648", "3000000000", "99999999999", "1.0", "1e5", "-5", "1,000", "NA", "x", "+5", "0x10", "1_000", "１２", "--1", '"7"', "4294967297"]
+IDS = [
+    "rs1",
+    "rs2",
+    ".",
+    "NA",
+    "nan",
+    "None",
+    "1:5:A:G",
+    '"rs"',
+    '"',
+    "#rs",
+    "rs'1",
+    "a,b",
+    "$(id)",
+    "`id`",
+    "<script>",
+    "{x}",
+    "-rf",
+    "é",
+    "007",
+    "1e5",
+    "r" * 2000,
+    "N/A",
+    "true",
+    "\u00a0x",
+]
+POSITIONS = [
+    "1",
+    "12",
+    "007",
+    "0",
+    "2147483647",
+    "2147483648",
+    "3000000000",
+    "99999999999",
+    "1.0",
+    "1e5",
+    "-5",
+    "1,000",
+    "NA",
+    "x",
+    "+5",
+    "0x10",
+    "1_000",
+    "１２",
+    "--1",
+    '"7"',
+    "4294967297",
+]
 ALLELES = ["A", "C", "G", "T", "a", "0", ".", "ACGT", "<DEL>", "*", "-", "I", "D", "NA", "1", "N", '"A"', "A" * 500]
 CENTIMORGANS = ["0", "1.5", "-0.1", "1e-3", "0.0"]
-PEOPLE = ["F1", "1", "01", "0", "NA", "nan", "-9", "p1", "P1", '"p1"', '"', "#f", "é", "$(id)", "a,b", "{x}", "true", "None", "1e5", "1.0", "a" * 300, "\u00a0"]
+PEOPLE = [
+    "F1",
+    "1",
+    "01",
+    "0",
+    "NA",
+    "nan",
+    "-9",
+    "p1",
+    "P1",
+    '"p1"',
+    '"',
+    "#f",
+    "é",
+    "$(id)",
+    "a,b",
+    "{x}",
+    "true",
+    "None",
+    "1e5",
+    "1.0",
+    "a" * 300,
+    "\u00a0",
+]
 
 
 #: Positions that R and spreadsheets write, and no other reading of which is thinkable: taken as meant, or refused.
@@ -45,8 +115,13 @@ def written(draw: st.DrawFn, cells: list[st.SearchStrategy[str]]) -> tuple[list[
     """Plant rows of six fields, and write them in some form, with some damage: rows, bytes, the damage, the row that it is in."""
     rows = draw(st.lists(st.tuples(*cells).map(list), min_size=1, max_size=6))
     separator = draw(st.sampled_from(["\t", " ", "  ", "\t \t"]))
-    lines = [draw(st.sampled_from(["", "", "", " "])) + separator.join(r) + draw(st.sampled_from(["", "", "", " "])) for r in rows]
-    damage = draw(st.sampled_from([None] * 10 + ["five", "seven", "header", "blank", "nul", "latin1", "empty", "utf16"]))
+    lines = [
+        draw(st.sampled_from(["", "", "", " "])) + separator.join(r) + draw(st.sampled_from(["", "", "", " "]))
+        for r in rows
+    ]
+    damage = draw(
+        st.sampled_from([None] * 10 + ["five", "seven", "header", "blank", "nul", "latin1", "empty", "utf16"])
+    )
     at = draw(st.integers(0, len(rows) - 1))
     match damage:
         case "five":
@@ -100,7 +175,11 @@ def test_bim(folder, planted):
 
 
 @cases(0.08)
-@given(planted=written(texts(PEOPLE, PEOPLE, ["0"], ["0"], ["1", "2", "0", "-9", "x", "NA", "M", "1.0"], ["-9", "1", "0", "NA", "2.5"])))
+@given(
+    planted=written(
+        texts(PEOPLE, PEOPLE, ["0"], ["0"], ["1", "2", "0", "-9", "x", "NA", "M", "1.0"], ["-9", "1", "0", "NA", "2.5"])
+    )
+)
 def test_fam(folder, planted):
     rows, data, damage, at = planted
     path = folder / "g.fam"
@@ -129,7 +208,9 @@ def test_bed(folder, n, m, seed, damage):
     dosages = np.random.default_rng(seed).integers(-1, 3, (m, n)).astype(np.int8)
     prefix = folder / "b"
     bim = pd.DataFrame({"c": 1, "i": [f"v{i}" for i in range(m)], "cm": 0, "p": 1, "a": "A", "b": "C"})
-    fam = pd.DataFrame({"f": [f"p{i}" for i in range(n)], "i": [f"p{i}" for i in range(n)], "x": 0, "y": 0, "s": 0, "p": -9})
+    fam = pd.DataFrame(
+        {"f": [f"p{i}" for i in range(n)], "i": [f"p{i}" for i in range(n)], "x": 0, "y": 0, "s": 0, "p": -9}
+    )
     write_bed(prefix, dosages, bim, fam)
     path, width = folder / "b.bed", (n + 3) // 4
     data = path.read_bytes()

@@ -20,7 +20,14 @@ cell = st.one_of(st.sampled_from(NUMBERS), st.sampled_from([*NUMBERS, "NA", "."]
 @st.composite
 def tables(draw: st.DrawFn):
     n = draw(st.integers(1, 6))
-    ids = draw(st.lists(st.sampled_from(["1", "01", "1.0", "p1", "P1", "a'b", "é", "-9", "$(id)", "x" * 300]), min_size=n, max_size=n, unique=True))
+    ids = draw(
+        st.lists(
+            st.sampled_from(["1", "01", "1.0", "p1", "P1", "a'b", "é", "-9", "$(id)", "x" * 300]),
+            min_size=n,
+            max_size=n,
+            unique=True,
+        )
+    )
     values = draw(st.lists(cell, min_size=n, max_size=n))
     separator = draw(st.sampled_from(["\t", ",", " "]))
     header = draw(st.sampled_from([["FID", "IID", "y"], ["#FID", "IID", "y"]]))
@@ -28,7 +35,23 @@ def tables(draw: st.DrawFn):
     if draw(st.booleans()):
         header, rows = ["IID", "y"], [r[1:] for r in rows]
     lines = [separator.join(r) for r in [header, *rows]]
-    damage = draw(st.sampled_from([None] * 8 + ["short", "long", "nul", "latin1", "twice", "twice a column", "no header", "empty", "cut gzip", "bad gzip"]))
+    damage = draw(
+        st.sampled_from(
+            [None] * 8
+            + [
+                "short",
+                "long",
+                "nul",
+                "latin1",
+                "twice",
+                "twice a column",
+                "no header",
+                "empty",
+                "cut gzip",
+                "bad gzip",
+            ]
+        )
+    )
     at = draw(st.integers(1, n))
     match damage:
         case "short":

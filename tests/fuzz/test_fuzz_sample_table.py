@@ -8,10 +8,19 @@ import io
 import re
 from dataclasses import dataclass, field
 
-import pandas as pd
 import pytest
 from fuzzing import (
-    CASES, MISSING, attempt, awkward, cases, column_reading, free, lookalike, missing, number, same, word,
+    MISSING,
+    attempt,
+    awkward,
+    cases,
+    column_reading,
+    free,
+    lookalike,
+    missing,
+    number,
+    same,
+    word,
 )  # fmt: skip
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +30,23 @@ from deepnull_gwas.cohort.sample_table import read_sample_table
 IDS = [
     "1", "2", "3", "01", "001", "1.0", "10", "1e5", "-9", "p1", "P1", "p-2", "p_3", "7_7", "NA12878", "0", "é", "x'y", "$(id)", "{a}", "-rf", "a" * 300,
 ]  # fmt: skip
-NAMES = ["age", "sex at birth", "Age", "bmi (kg/m2)", "site", "x,y", "y;z", "PC1", "é", "$(touch pwned)", "{b}", "<script>", "1", "-rf", "'q'"]
+NAMES = [
+    "age",
+    "sex at birth",
+    "Age",
+    "bmi (kg/m2)",
+    "site",
+    "x,y",
+    "y;z",
+    "PC1",
+    "é",
+    "$(touch pwned)",
+    "{b}",
+    "<script>",
+    "1",
+    "-rf",
+    "'q'",
+]
 
 
 @dataclass
@@ -49,7 +74,9 @@ def tables(draw: st.DrawFn) -> Written:
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True))
     delimiter = draw(st.sampled_from(["\t", "\t", ",", ";", " "]))
     quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONE]))
-    kinds = draw(st.lists(st.sampled_from(["numbers", "mixed", "words", "awkward"]), min_size=len(names), max_size=len(names)))
+    kinds = draw(
+        st.lists(st.sampled_from(["numbers", "mixed", "words", "awkward"]), min_size=len(names), max_size=len(names))
+    )
     of_kind = {
         "numbers": st.one_of(number, number, number, missing),
         "mixed": st.one_of(number, missing, lookalike),
@@ -64,7 +91,9 @@ def tables(draw: st.DrawFn) -> Written:
         rows = [[c.strip().replace(" ", "_").replace("\n", "_").replace("\t", "_") or "NA" for c in r] for r in rows]
         rows = [[c.replace('"', "''") for c in r] for r in rows]
         out.columns = {n: [r[k] for r in rows[1:]] for k, n in enumerate(rows[0]) if k}
-        text = "".join(draw(st.sampled_from(["", " "])) + "  ".join(r) + draw(st.sampled_from(["", " "])) + "\n" for r in rows)
+        text = "".join(
+            draw(st.sampled_from(["", " "])) + "  ".join(r) + draw(st.sampled_from(["", " "])) + "\n" for r in rows
+        )
         out.name = "t.txt"
         out.sound = "," not in rows[0][1] if len(rows[0]) == 2 else True
     elif quoting == csv.QUOTE_NONE:
@@ -88,7 +117,25 @@ def tables(draw: st.DrawFn) -> Written:
         out.name = "t.tsv"
     lines = text.split("\n")
     multiline = any("\n" in c for r in rows for c in r)
-    damage = draw(st.sampled_from([None] * 12 + ["short", "long", "twice", "no id", "twice a column", "nul", "latin1", "utf16", "cut gzip", "unclosed", "no name", "quote"]))
+    damage = draw(
+        st.sampled_from(
+            [None] * 12
+            + [
+                "short",
+                "long",
+                "twice",
+                "no id",
+                "twice a column",
+                "nul",
+                "latin1",
+                "utf16",
+                "cut gzip",
+                "unclosed",
+                "no name",
+                "quote",
+            ]
+        )
+    )
     at = draw(st.integers(1, n))
     if damage in ("short", "long", "twice", "no id", "unclosed", "nul", "latin1") and (multiline or not out.sound):
         damage = None
@@ -105,7 +152,11 @@ def tables(draw: st.DrawFn) -> Written:
         lines[at] = lines[at].replace(rows[at][0], "", 1) if quoting == csv.QUOTE_NONE else lines[at]
         out.broken, out.row = quoting == csv.QUOTE_NONE, at + 1
     elif damage == "twice a column":
-        lines = [line + (delimiter if delimiter != " " else " ") + (rows[0][-1] if k == 0 else "3") for k, line in enumerate(lines) if line]
+        lines = [
+            line + (delimiter if delimiter != " " else " ") + (rows[0][-1] if k == 0 else "3")
+            for k, line in enumerate(lines)
+            if line
+        ]
         out.broken = not multiline and "," not in rows[0][-1] and ";" not in rows[0][-1]
         out.sound = False
     elif damage == "unclosed" and delimiter != " ":
@@ -171,4 +222,8 @@ def test_sample_tables(folder, table):
     assert found.keys.tolist() == table.ids
     assert list(found.columns) == [c.strip() for c in table.columns]
     for name, texts in table.columns.items():
-        assert same(found.columns[name.strip()], column_reading(texts)), (name, texts, found.columns[name.strip()].tolist())
+        assert same(found.columns[name.strip()], column_reading(texts)), (
+            name,
+            texts,
+            found.columns[name.strip()].tolist(),
+        )

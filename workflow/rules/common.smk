@@ -27,6 +27,7 @@ try:
     PLAN = load_config(
         config,
         schemas=Path(workflow.source_path("../schemas/config.schema.yaml")).parent,
+        files=workflow.configfiles,
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -36,7 +37,8 @@ SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) o
 
 
 wildcard_constraints:
-    cohort=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    # by name: a file in the results of a cohort that is not in this config is a file like any other
+    cohort="|".join(PLAN.cohorts),
     study=r"(?!(?:qc|structure|associations|simulated)/)[A-Za-z0-9][A-Za-z0-9_-]*",
     batch=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     arm="baseline|deepnull",
