@@ -162,7 +162,8 @@ def fold_file(wildcards):
 
 def score_file(wildcards):
     """Name a study's file of weights, if it has one."""
-    return PLAN.study(wildcards.cohort, wildcards.study).score_file or []
+    table = PLAN.study(wildcards.cohort, wildcards.study).score_file
+    return local(table) if table else []
 
 
 def accuracies_of_cohort(wildcards):
