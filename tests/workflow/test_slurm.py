@@ -84,9 +84,9 @@ def test_a_job_killed_for_memory_is_submitted_again_with_more(cluster, run):
     local = copy_of(run, "_local")
     prediction = "results/c/y/deepnull/prediction.parquet"
     done = run.snakemake(
-        # 400 MB hold Snakemake's own processes, but not torch beside them
+        # 100 MB do not even hold Snakemake's own process, which runs for seconds: Slurm looks once a second
         *("--profile", str(PROFILE), *HASTE, "--set-resources"),
-        *("train_folds:mem_mb=400 * 4 ** (attempt - 1)", "train_folds:gpu=1", "--", prediction),
+        *("train_folds:mem_mb=100 * 16 ** (attempt - 1)", "train_folds:gpu=1", "--", prediction),
     )
     said = done.stdout + done.stderr
     killed, second = jobs_of(said)
@@ -95,7 +95,7 @@ def test_a_job_killed_for_memory_is_submitted_again_with_more(cluster, run):
     (log,) = (run.folder / "logs/slurm/rule_train_folds").rglob("*.log")
     assert "exceeded memory limit" in log.read_text()
     assert second["JobState"] == "COMPLETED"
-    assert "mem=400M" in killed["TRES"] and "mem=1600M" in second["TRES"]
+    assert "mem=100M" in killed["TRES"] and "mem=1600M" in second["TRES"]
     # the workflow's own functions know the attempt too
     assert killed["TimeLimit"] == "04:00:00" and second["TimeLimit"] == "08:00:00"
     for job in (killed, second):
