@@ -28,6 +28,7 @@ include: "workflow/rules/deepnull.smk"
 include: "workflow/rules/association.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/verify.smk"
 
 
 rule qc:
@@ -58,6 +59,12 @@ rule associations:
     input:
         preflight_tables,
         all_sumstats,
+
+
+rule verify:
+    """Check what was published: a second implementation, double precision, recorded checksums. Runs each time that it is asked for."""
+    input:
+        all_verified,
 
 
 rule report:

@@ -82,7 +82,28 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--save-model", metavar="NPZ", help="write the models, for --apply")
     predict.add_argument("--apply", metavar="NPZ", help="apply saved models to new people instead of training")
     predict.add_argument("--verbose", action="store_true", help="say what is being done")
+    plan = commands.add_parser(
+        "plan",
+        help="say what a run of the workflow will need, before it runs",
+        description="Print jobs, memory, time and disk space of a run, rule by rule, from the headers of its files. Nothing is run.",
+    )
+    plan.add_argument("--configfile", default="config/config.yaml", metavar="YAML", help="the run's configuration")
+    plan.add_argument("--directory", default=".", metavar="FOLDER", help="where it runs: relative paths start there")
     return top
+
+
+def _plan(given: argparse.Namespace) -> int:
+    """Run `deepnull-gwas plan`."""
+    from deepnull_gwas.config import read_config
+    from deepnull_gwas.errors import InputError
+    from deepnull_gwas.resources import plan_text
+
+    try:
+        print(plan_text(read_config(given.configfile, given.directory), given.directory), end="")
+    except (InputError, OSError) as error:
+        print(f"deepnull-gwas: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     top = parser()
     given = top.parse_args(arguments)
+    if given.command == "plan":
+        return _plan(given)
 
     def joined(lists: list[list[str]] | None) -> list[str]:
         return list(dict.fromkeys(name for part in lists or [] for name in part))

@@ -131,7 +131,7 @@ class Config:
         The cohorts that some study uses, by name.
     studies
         All studies, in the order of the sheet.
-    deepnull, association, report
+    deepnull, association, report, verify
         Settings by key, defaults filled.
     """
 
@@ -143,6 +143,7 @@ class Config:
     report: dict[str, Any]
     qc: dict[str, Any] = field(default_factory=dict)
     structure: dict[str, Any] = field(default_factory=dict)
+    verify: dict[str, Any] = field(default_factory=dict)
 
     def studies_of(self, cohort: str) -> list[Study]:
         """List a cohort's studies in the order of the sheet."""
@@ -218,7 +219,35 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
         report=filled["report"],
         qc={**_presets(schema)[filled["qc"]["preset"]], **filled["qc"]},
         structure=filled["structure"],
+        verify=filled["verify"],
     )
+
+
+def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = SCHEMAS) -> Config:
+    """Read a configuration from its file; see :func:`load_config`.
+
+    Parameters
+    ----------
+    path
+        YAML, or JSON; where it is relative and not found, it is looked for in ``base`` too.
+    base, schemas
+        As :func:`load_config`.
+
+    Raises
+    ------
+    InputError
+        When the file is not there or is no YAML mapping, or as :func:`load_config`.
+    """
+    place = Path(path) if Path(path).is_file() else Path(base, path)
+    try:
+        given = yaml.safe_load(place.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the run's configuration (see config/README.md)") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(given, dict):
+        raise InputError(f"{path}: found {_show(given)}, expected a mapping of keys to values (see config/config.yaml)")
+    return load_config(given, base, schemas)
 
 
 # --- schemas -----------------------------------------------------------------
