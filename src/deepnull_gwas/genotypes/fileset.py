@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,10 @@ from deepnull_gwas.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+#: Bytes that are read through a memory map before its pages are given back.
+RELEASE_AFTER = 64 << 20
+#: Bytes around a variant read alone that the system maps beside it.
+AROUND = 64 << 10
 MAGIC = b"\x6c\x1b"
 HEADER_BYTES = 3
 
@@ -89,6 +94,7 @@ class Fileset:
         self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.n_variants = int(self.starts[-1])
         self._maps: dict[int, np.ndarray] = {}
+        self._mapped = 0
 
     @classmethod
     def from_index(cls, path: str | Path) -> Fileset:
@@ -107,6 +113,20 @@ class Fileset:
                 )
         return self._maps[file]
 
+    def _release(self, count: int) -> None:
+        """Give the pages of the maps back once many bytes were read through them.
+
+        The system keeps them cached, but they no longer count as this process's memory: a cluster that looks at that would otherwise see
+        it grow to the size of the .bed, and end the job.
+        """
+        self._mapped += count
+        if self._mapped < RELEASE_AFTER or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        self._mapped = 0
+        for whole in list(self._maps.values()):
+            if isinstance(whole, np.memmap):
+                whole._mmap.madvise(mmap.MADV_DONTNEED)
+
     def packed(self, start: int, stop: int) -> np.ndarray:
         """Give the packed genotypes of variants ``start`` to ``stop`` (exclusive).
 
@@ -116,6 +136,7 @@ class Fileset:
         """
         if not 0 <= start <= stop <= self.n_variants:
             raise IndexError(f"variants {start}:{stop} of {self.n_variants}")
+        self._release((stop - start) * self.bytes_per_variant)
         parts = []
         for file in range(len(self.prefixes)):
             low, high = max(start, self.starts[file]), min(stop, self.starts[file + 1])
@@ -158,7 +179,13 @@ class Fileset:
                 whole = len(wanted) == high - low and bool(np.all(np.diff(wanted) == 1))
                 out[rows] = block if whole else block[wanted - low]
             else:
-                out[rows] = self._map(int(f))[wanted]
+                # the system maps neighbouring pages too
+                each = self.bytes_per_variant + AROUND
+                step, at = max(RELEASE_AFTER // each, 1), np.flatnonzero(rows)
+                for first in range(0, len(wanted), step):
+                    part = slice(first, first + step)
+                    self._release(len(wanted[part]) * each)
+                    out[at[part]] = self._map(int(f))[wanted[part]]
         return out
 
     def read_ahead(self, index: np.ndarray) -> None:
