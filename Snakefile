@@ -29,6 +29,7 @@ include: "workflow/rules/association.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/verify.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule qc:
@@ -82,4 +83,5 @@ rule all:
     default_target: True
     input:
         rules.report.input,
+        rules.record_run.output,
         rules.check_status.output,

@@ -89,7 +89,37 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--configfile", default="config/config.yaml", metavar="YAML", help="the run's configuration")
     plan.add_argument("--directory", default=".", metavar="FOLDER", help="where it runs: relative paths start there")
+    repeat = commands.add_parser(
+        "repeat",
+        help="set up a finished run anew, from its provenance.json",
+        description="Write the configuration and the studies of a recorded run into a new folder, after checking that its inputs are what they were.",
+    )
+    repeat.add_argument("provenance", metavar="JSON", help="results/provenance.json of the run to repeat")
+    repeat.add_argument("--directory", required=True, metavar="FOLDER", help="new folder to run in")
+    repeat.add_argument(
+        "--inputs", metavar="FOLDER", help="where relative paths of inputs start (default: where the recorded run ran)"
+    )
+    repeat.add_argument(
+        "--compare", action="store_true", help="compare what the repeated run published with what was recorded"
+    )
     return top
+
+
+def _repeat(given: argparse.Namespace) -> int:
+    """Run `deepnull-gwas repeat`."""
+    from deepnull_gwas.errors import InputError
+    from deepnull_gwas.provenance import compare_run, repeat_run
+
+    try:
+        if given.compare:
+            print(compare_run(given.provenance, given.directory))
+        else:
+            for line in repeat_run(given.provenance, given.directory, given.inputs):
+                print(line)
+    except (InputError, OSError) as error:
+        print(f"deepnull-gwas: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _plan(given: argparse.Namespace) -> int:
@@ -122,6 +152,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = top.parse_args(arguments)
     if given.command == "plan":
         return _plan(given)
+    if given.command == "repeat":
+        return _repeat(given)
 
     def joined(lists: list[list[str]] | None) -> list[str]:
         return list(dict.fromkeys(name for part in lists or [] for name in part))

@@ -250,6 +250,47 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
     return load_config(given, base, schemas)
 
 
+def input_files(config: Config) -> list[str]:
+    """List the files that a configuration reads, as it names them: genotypes, sample tables, tables of relatives, loadings, folds."""
+    files: list[str] = []
+    for cohort in config.cohorts.values():
+        files += [f"{prefix}.{kind}" for prefix in cohort.filesets for kind in ("bed", "bim", "fam")]
+        files += [cohort.samples] if cohort.samples else []
+        if cohort.structure["relatives"] not in ("exclude", "keep"):
+            files.append(cohort.structure["relatives"])
+        files += [cohort.structure["loadings"]] if cohort.structure["loadings"] else []
+    files += [config.deepnull["fold_file"]] if config.deepnull["fold_file"] else []
+    return list(dict.fromkeys(files))
+
+
+def published_files(config: Config) -> list[str]:
+    """List what a run publishes, relative to the folder of results."""
+    return [
+        f"{s.cohort}/{s.name}/{arm}/{name}"
+        for s in config.studies
+        for arm in s.arms
+        for name in ("sumstats.tsv.gz", "untested.tsv.gz", "leads.tsv")
+    ]
+
+
+def folders_of(config: Config) -> dict[str, dict[str, list[str]]]:
+    """Give the studies and the batches of each cohort: whose results belong to a run."""
+    return {
+        name: {"studies": [s.name for s in config.studies_of(name)], "batches": list(config.batches(name))}
+        for name in config.cohorts
+    }
+
+
+def subject_of(config: Config) -> dict[str, Any]:
+    """Give what a record of a run needs to know of its configuration, as JSON can hold it: seed, inputs, published files, folders."""
+    return {
+        "seed": config.seed,
+        "inputs": input_files(config),
+        "published": published_files(config),
+        "folders": folders_of(config),
+    }
+
+
 # --- schemas -----------------------------------------------------------------
 
 

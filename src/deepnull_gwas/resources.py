@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deepnull_gwas.config import Cohort, Config, Study
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.fileset import HEADER_BYTES, count_lines
+from deepnull_gwas.genotypes.headers import HEADER_BYTES, count_lines
 
 #: Up to so many people components come from the whole relationship matrix (as in cohort.pca).
 EXACT_PEOPLE = 5_000
@@ -103,6 +103,7 @@ class Job:
     size: Size = Size(0, 0)
     studies: tuple[Study, ...] = ()
     threads: int = 1
+    base: str = "."
 
     @property
     def chunk(self) -> int:
@@ -320,6 +321,16 @@ def _summarise_run(job: Job) -> Estimate:
     return Estimate(210 + _mega(200 * job.size.variants), 2 + 1e-6 * job.size.variants * job.arms)
 
 
+def _record_run(job: Job) -> Estimate:
+    jobs = sum(times for rule in STEPS for _, times in jobs_of(rule, job.config))
+    # genotypes are read once for their checksums, at some hundred MB a second
+    read = sum(
+        size.people * size.variants / 4
+        for size in (cohort_size(c, job.base) for c in job.config.cohorts.values() if c.simulate is None)
+    )
+    return Estimate(150 + 0.02 * jobs, 3 + read / 3e8 + 0.002 * jobs)
+
+
 STEPS: dict[str, Step] = {
     "simulate_genotypes": Step("simulated cohort", _simulate_genotypes),
     "simulate_phenotypes": Step("simulated cohort", _simulate_phenotypes),
@@ -345,6 +356,7 @@ STEPS: dict[str, Step] = {
     "compare_arms": Step("study with both arms", _compare_arms),
     "compare_batch": Step("batch with both arms", _small),
     "summarise_run": Step("run", _summarise_run),
+    "record_run": Step("run", _record_run),
     "check_status": Step("run", _small),
     "verify_batch": Step("batch", _verify_batch, optional=True),
 }
@@ -371,7 +383,7 @@ def job_of(rule: str, config: Config, wildcards: Mapping[str, str], base: str | 
     name = wildcards.get("cohort")
     if name is None:
         sizes = [cohort_size(c, base) for c in config.cohorts.values()]
-        return Job(config, None, max(sizes, key=lambda s: s.variants), tuple(config.studies), threads)
+        return Job(config, None, max(sizes, key=lambda s: s.variants), tuple(config.studies), threads, str(base))
     cohort = config.cohorts[name]
     if "study" in wildcards:
         studies = [config.study(name, wildcards["study"])]
@@ -379,7 +391,7 @@ def job_of(rule: str, config: Config, wildcards: Mapping[str, str], base: str | 
         studies = config.batches(name)[wildcards["batch"]]
     else:
         studies = config.studies_of(name)
-    return Job(config, cohort, cohort_size(cohort, base), tuple(studies), threads)
+    return Job(config, cohort, cohort_size(cohort, base), tuple(studies), threads, str(base))
 
 
 def estimate(rule: str, config: Config, wildcards: Mapping[str, str], base: str | Path = ".") -> Estimate:

@@ -21,8 +21,10 @@ sys.path.append(str(LIBRARY["__init__.py"].parent.parent))
 for schema in ("config", "studies"):
     workflow.source_path(f"../schemas/{schema}.schema.yaml")
 
+from snakemake import __version__ as snakemake_version
+
 from deepnull_gwas import resources
-from deepnull_gwas.config import load_config
+from deepnull_gwas.config import load_config, subject_of
 from deepnull_gwas.errors import InputError
 
 try:
@@ -377,6 +379,14 @@ def studies_of_batch(wildcards):
         {"study": study.name, "arms": list(study.arms)}
         for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
     ]
+
+
+def run_folders(wildcards):
+    """Name the folders of benchmarks and of the workflow."""
+    return {
+        "benchmarks": workflow.pathvars.apply("<benchmarks>"),
+        "workflow": str(workflow.basedir),
+    }
 
 
 def publication_info(wildcards):

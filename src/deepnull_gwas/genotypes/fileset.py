@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.headers import HEADER_BYTES, MAGIC, count_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,24 +25,6 @@ if TYPE_CHECKING:
 RELEASE_AFTER = 64 << 20
 #: Bytes around a variant read alone that the system maps beside it.
 AROUND = 64 << 10
-MAGIC = b"\x6c\x1b"
-HEADER_BYTES = 3
-
-
-def count_lines(path: str | Path) -> int:
-    """Count the lines of a text file; a last line without its newline counts, empty lines at the end do not."""
-    count, last = 0, b"\n"
-    blank_tail = 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            count += block.count(b"\n")
-            last = block[-1:]
-            stripped = block.rstrip(b"\r\n")
-            tail = block[len(stripped) :].count(b"\n")
-            blank_tail = tail if stripped else blank_tail + tail
-    if last != b"\n":
-        return count + 1
-    return count - max(blank_tail - 1, 0)
 
 
 class Fileset:
