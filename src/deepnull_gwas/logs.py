@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -53,12 +54,12 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
     Raises
     ------
     SystemExit
-        In place of an :class:`InputError`, see below.
+        In place of errors that are matters for the user, see below.
 
     Notes
     -----
-    An :class:`InputError` is meant for the user: log and the real stderr get its message without a traceback, and the process ends with
-    :class:`SystemExit`.
+    An :class:`InputError`, a full disk and a lack of memory are matters for the user: log and the real stderr get a message without a traceback,
+    and the process ends with :class:`SystemExit`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,13 +91,18 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
                 duration(time.monotonic() - start),
                 "" if peak is None else f", {peak:,.0f} MB of memory at most",
             )
-        except InputError as error:
-            print(f"Input error: {error}", file=log)
-            os.write(saved[1], f"\nInput error: {error}\n".encode())
+        except BaseException as error:
+            message = _message(error)
+            # the log may lie on the disk that is full
+            with contextlib.suppress(OSError):
+                if message is None:
+                    traceback.print_exc(file=log)
+                else:
+                    print(message, file=log)
+            if message is None:
+                raise
+            os.write(saved[1], f"\n{message}\n".encode())
             raise SystemExit(1) from None
-        except BaseException:
-            traceback.print_exc(file=log)
-            raise
         finally:
             os.dup2(saved[0], 1)
             os.dup2(saved[1], 2)
@@ -104,6 +110,18 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
                 os.close(descriptor)
             root.removeHandler(handler)
             root.setLevel(level)
+
+
+def _message(error: BaseException) -> str | None:
+    """Give what the user needs to know of an expected failure; None for any other."""
+    if isinstance(error, InputError):
+        return f"Input error: {error}"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" ({error.filename})" if error.filename else ""
+        return f"No space left on the disk{where}: {error}. Make room and run snakemake again; nothing that was finished is lost."
+    if isinstance(error, MemoryError):
+        return f"Out of memory: {error}. Grant the rule more (--set-resources RULE:mem_mb=...), or on a cluster retry (--retries 2: each attempt asks for twice as much)."
+    return None
 
 
 class Progress:

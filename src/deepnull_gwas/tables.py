@@ -6,7 +6,9 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +114,7 @@ def write_table(table: pa.Table, path: str | Path, schema: Schema | None = None,
     if metadata is not None:
         keep[METADATA_KEY] = json.dumps(metadata, sort_keys=True).encode()
     with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(keep), temporary, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(keep), temporary, compression="zstd", write_page_checksum=True)
 
 
 class ParquetParts:
@@ -137,7 +139,9 @@ class ParquetParts:
     def __enter__(self) -> ParquetParts:
         self._stack = contextlib.ExitStack()
         temporary = self._stack.enter_context(atomic_path(self.path))
-        self._writer = self._stack.enter_context(pq.ParquetWriter(temporary, self.schema, compression="zstd"))
+        self._writer = self._stack.enter_context(
+            pq.ParquetWriter(temporary, self.schema, compression="zstd", write_page_checksum=True)
+        )
         return self
 
     def write(self, part: pa.Table) -> None:
@@ -166,28 +170,68 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, schema: Schema | None =
     write_table(pa.table(arrays, names=[str(c) for c in frame.columns]), path, schema, metadata)
 
 
-def read_table(path: str | Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+def set_aside(path: str | Path, error: BaseException) -> InputError:
+    """Rename a damaged file that the workflow had made, so that the next run makes it anew; give the error to raise."""
+    path = Path(path)
+    aside = path.with_name(f"{path.name}.damaged")
+    os.replace(path, aside)
+    return InputError(
+        f"{path}: damaged ({error}), by a full disk or a copy cut short, say; it was renamed {aside.name}. Run snakemake again: it makes this file "
+        "and what depends on it anew, and nothing else"
+    )
+
+
+def _parquet(path: str | Path, own: bool) -> pq.ParquetFile:
+    """Open a Parquet file; see :func:`read_table`."""
+    return _sound(path, own, lambda: pq.ParquetFile(path, page_checksum_verification=True))
+
+
+def _sound(path: str | Path, own: bool, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except (pa.ArrowInvalid, OSError) as error:
+        # the operating system's own errors (no such file, no permission) say nothing of what is in the file
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        if own:
+            raise set_aside(path, error) from error
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def read_table(
+    path: str | Path, schema: Schema | None = None, columns: Sequence[str] | None = None, own: bool = True
+) -> pa.Table:
     """Read a Parquet file as an Arrow table.
+
+    Parameters
+    ----------
+    path
+        The file.
+    schema
+        Asserted where given.
+    columns
+        Which; None, all.
+    own
+        Whether the workflow made the file: a damaged one is then set aside, to be made anew. A user's file is never touched.
 
     Raises
     ------
     InputError
-        When the file cannot be read (truncated, not Parquet) or does not fit the schema; the message names it.
+        When the file cannot be read (truncated, not Parquet, a wrong checksum) or does not fit the schema; the message names it.
     """
     path = Path(path)
-    try:
-        # ParquetFile, not read_table: a path such as `batch=1/…` must not grow partition columns
-        with pq.ParquetFile(path) as file:
-            table = file.read(columns=list(columns) if columns is not None else None)
-    except FileNotFoundError:
-        raise
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(
-            f"{path}: not a readable Parquet file ({error}); delete it and run again, and it is made anew"
-        ) from error
+    # ParquetFile, not read_table: a path such as `batch=1/…` must not grow partition columns
+    with _parquet(path, own) as file:
+        table = _sound(path, own, lambda: file.read(columns=list(columns) if columns is not None else None))
     if schema is not None:
         _check(table, [c for c in schema if columns is None or c.name in columns], path)
     return table
+
+
+def column_names(path: str | Path) -> list[str]:
+    """List the columns of a Parquet file that the workflow made."""
+    with _parquet(path, True) as file:
+        return list(file.schema_arrow.names)
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
@@ -218,14 +262,17 @@ def to_words(codes: np.ndarray, words: Sequence[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(to_arrow(codes.astype(np.int8)), dictionary)
 
 
-def read_parquet(path: str | Path, schema: Schema | None = None, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_parquet(
+    path: str | Path, schema: Schema | None = None, columns: Sequence[str] | None = None, own: bool = True
+) -> pd.DataFrame:
     """Read a Parquet file as a pandas frame; see :func:`read_table`."""
-    return read_table(path, schema, columns).to_pandas()
+    return read_table(path, schema, columns, own).to_pandas()
 
 
-def read_metadata(path: str | Path) -> Any:
-    """Give back what ``metadata`` was at :func:`write_table`, or None."""
-    raw = pq.read_metadata(path).metadata or {}
+def read_metadata(path: str | Path, own: bool = True) -> Any:
+    """Give back what ``metadata`` was at :func:`write_table`, or None; see :func:`read_table`."""
+    with _parquet(path, own) as file:
+        raw = file.metadata.metadata or {}
     return json.loads(raw[METADATA_KEY]) if METADATA_KEY in raw else None
 
 
@@ -262,5 +309,23 @@ def write_json(value: Any, path: str | Path) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read JSON."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read JSON that the workflow made; a damaged file is set aside, see :func:`set_aside`."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise set_aside(path, error) from error
+
+
+def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
+    """Write arrays as .npz, atomically."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Read arrays that the workflow wrote as .npz, never pickled ones; a damaged file is set aside, see :func:`set_aside`."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise set_aside(path, error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 
@@ -11,7 +12,18 @@ import pytest
 
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
 from deepnull_gwas.logs import Progress, log_to
-from deepnull_gwas.tables import Column, atomic_path, read_metadata, read_parquet, write_json, write_parquet, write_tsv
+from deepnull_gwas.tables import (
+    Column,
+    atomic_path,
+    read_json,
+    read_metadata,
+    read_npz,
+    read_parquet,
+    write_json,
+    write_npz,
+    write_parquet,
+    write_tsv,
+)
 
 SCHEMA = [
     Column("index", "int64", "row"),
@@ -47,7 +59,7 @@ def test_truncated_parquet_is_named(tmp_path):
     write_parquet(frame(), tmp_path / "a.parquet")
     data = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(data[: len(data) // 2])
-    with pytest.raises(InputError, match=r"a\.parquet: not a readable Parquet"):
+    with pytest.raises(InputError, match=r"a\.parquet: damaged"):
         read_parquet(tmp_path / "a.parquet")
 
 
@@ -93,3 +105,42 @@ def test_messages():
     assert nearest("qqq", ["phenotype"]) == ""
     assert some(range(7), 3) == "0, 1, 2 and 4 more"
     assert "2 problems" in str(InputErrors(["a", "b"]))
+
+
+def test_a_damaged_file_of_ours_is_named_and_set_aside(tmp_path):
+    frame = pd.DataFrame({"x": np.arange(100_000) % 977})
+    cut, flipped, text, arrays = (tmp_path / n for n in ("cut.parquet", "flipped.parquet", "text.json", "arrays.npz"))
+    write_parquet(frame, cut)
+    data = cut.read_bytes()
+    cut.write_bytes(data[:-100])
+    # one bit of the data, not of the footer
+    flipped.write_bytes(data[:2000] + bytes([data[2000] ^ 4]) + data[2001:])
+    text.write_text('{"a": [1, 2')
+    write_npz(arrays, a=np.arange(1000))
+    arrays.write_bytes(arrays.read_bytes()[:-50])
+    for path, read in ((cut, read_parquet), (flipped, read_parquet), (text, read_json), (arrays, read_npz)):
+        with pytest.raises(InputError, match=f"{path.name}: damaged.*{path.name}.damaged. Run snakemake again"):
+            read(path)
+        assert not path.exists() and path.with_name(f"{path.name}.damaged").exists()
+
+
+def test_a_damaged_file_of_the_user_is_left_where_it_is(tmp_path):
+    path = tmp_path / "theirs.parquet"
+    path.write_bytes(b"PAR1 nonsense")
+    with pytest.raises(InputError, match="theirs.parquet: not a readable Parquet file"):
+        read_parquet(path, own=False)
+    assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "results/x.parquet"), "Make room and run snakemake again"),
+        (MemoryError("cannot allocate 3 GB"), "--set-resources"),
+    ],
+)
+def test_full_disk_and_lack_of_memory_say_what_to_do(tmp_path, capfd, error, words):
+    with pytest.raises(SystemExit), log_to(tmp_path / "x.log"):
+        raise error
+    assert words in capfd.readouterr().err
+    assert "Traceback" not in (tmp_path / "x.log").read_text()

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from deepnull_gwas.cohort import include
 from deepnull_gwas.errors import InputError, nearest, some
-from deepnull_gwas.tables import read_parquet
+from deepnull_gwas.tables import column_names, read_parquet
 
 OWN = ["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"]
 #: Codings of a binary phenotype that need no case_value and control_value: values -> (control, case).
@@ -30,7 +29,7 @@ def read_people(path: str | Path, studies: Sequence[dict[str, Any]]) -> tuple[pd
     -------
     The frame, and the names of all columns of the user's table.
     """
-    names = pq.read_schema(path).names
+    names = column_names(path)
     wanted: dict[str, None] = dict.fromkeys(OWN)
     for study in studies:
         wanted |= dict.fromkeys([study["phenotype"], *study["covariates"], *_columns_of_include(study)])
@@ -46,7 +45,7 @@ def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     InputError
         When a column is not there; the message offers the nearest name.
     """
-    names = pq.read_schema(path).names
+    names = column_names(path)
     theirs = [n for n in names if n not in OWN]
     for name in columns:
         if name not in theirs and name != "sex":

@@ -589,7 +589,7 @@ def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray
     path = Path(path)
     singular = None
     if path.suffix == ".parquet":
-        table, metadata = read_parquet(path), read_metadata(path) or {}
+        table, metadata = read_parquet(path, own=False), read_metadata(path, own=False) or {}
         if "eigenvalues" in metadata:
             singular = np.sqrt(np.array(metadata["eigenvalues"]) * metadata["variants"])
     else:

@@ -18,7 +18,7 @@ from deepnull_gwas.deepnull.smooth import FAR, Basis, Curve, SmoothModel, fit_sm
 from deepnull_gwas.deepnull.stacking import stack
 from deepnull_gwas.deepnull.trees import TreeModel, fit_trees
 from deepnull_gwas.errors import InputError, StudyFailure
-from deepnull_gwas.tables import atomic_path
+from deepnull_gwas.tables import read_npz, write_npz
 
 logger = logging.getLogger(__name__)
 
@@ -155,14 +155,12 @@ class FoldModel:
 
     def save(self, path: str | Path) -> None:
         """Save as .npz, without pickle."""
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **self.arrays())
+        write_npz(path, **self.arrays())
 
     @classmethod
     def load(cls, path: str | Path) -> FoldModel:
         """Load what :meth:`save` wrote; refuses pickled content."""
-        with np.load(path, allow_pickle=False) as data:
-            return cls.from_arrays({k: data[k] for k in data.files})
+        return cls.from_arrays(read_npz(path))
 
 
 def fit_fold(

@@ -88,10 +88,9 @@ class OriginalModel:
 
     def save(self, path: Any) -> None:
         """Save as .npz, without pickle."""
-        from deepnull_gwas.tables import atomic_path
+        from deepnull_gwas.tables import write_npz
 
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **self.arrays())
+        write_npz(path, **self.arrays())
 
 
 def pearson(prediction: np.ndarray, y: np.ndarray) -> float:

@@ -20,7 +20,7 @@ from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
 from deepnull_gwas.errors import InputError, InputErrors, StudyFailure, nearest, some
-from deepnull_gwas.tables import atomic_path, write_json
+from deepnull_gwas.tables import atomic_path, write_json, write_npz
 
 logger = logging.getLogger(__name__)
 
@@ -358,8 +358,7 @@ def predict_table(
             "levels": levels,
             "family": table.family,
         }
-        with atomic_path(save_model) as temporary, open(temporary, "wb") as file:
-            np.savez(file, predict=np.array(json.dumps(head)), **saved)
+        write_npz(save_model, predict=np.array(json.dumps(head)), **saved)
     if metrics is not None:
         write_json(report, metrics)
     _write(table, out, added)

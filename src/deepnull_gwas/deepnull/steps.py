@@ -16,7 +16,7 @@ from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
 from deepnull_gwas.errors import InputError, StudyFailure, some
-from deepnull_gwas.tables import Column, atomic_path, read_json, read_parquet, write_json, write_parquet
+from deepnull_gwas.tables import Column, read_json, read_npz, read_parquet, write_json, write_npz, write_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -284,8 +284,7 @@ def train_folds(
             failure = reason
             logger.warning("%s", failure)
             write_parquet(pd.DataFrame({c.name: np.empty(0, c.dtype) for c in FOLD}), prediction, FOLD)
-            with atomic_path(model) as temporary, open(temporary, "wb") as file:
-                np.savez(file)
+            write_npz(model)
             write_json(head | {"status": "failed", "stage": failure.stage, "reason": failure.reason}, metrics)
             continue
         logger.info("fold %d: %s", fold, result.history["metrics"])
@@ -423,8 +422,7 @@ def _linear_out_of_fold(x: np.ndarray, y: np.ndarray, fold: np.ndarray, trait: s
 
 def load_model(path: str | Path) -> Any:
     """Load a fold's model, of the default or the original recipe; refuses pickled content."""
-    with np.load(path, allow_pickle=False) as data:
-        arrays = {k: data[k] for k in data.files}
+    arrays = read_npz(path)
     if "original.trait" in arrays:
         from deepnull_gwas.deepnull.original import OriginalModel
 

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import logging
 import os
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from deepnull_gwas import __version__
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import SSF_CODE
 from deepnull_gwas.logs import Progress
-from deepnull_gwas.tables import atomic_path, read_json, read_metadata, read_table, rows_of
+from deepnull_gwas.tables import atomic_path, read_json, read_metadata, read_table, rows_of, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ UNTESTED = (
     "reason",
 )
 SIGNIFICANT_DIGITS = 7
+#: The empty block that ends a file compressed by blocks (SAM/BAM specification, 4.1.2).
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 def significant(values: np.ndarray, digits: int = SIGNIFICANT_DIGITS) -> np.ndarray:
@@ -285,7 +288,7 @@ def _write_metadata(
 
 
 def read_sumstats(path: str | Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read summary statistics back.
+    """Read summary statistics back; a damaged file is set aside, see :func:`deepnull_gwas.tables.set_aside`.
 
     Parameters
     ----------
@@ -308,8 +311,16 @@ def read_sumstats(path: str | Path, columns: Sequence[str] | None = None) -> pl.
     types |= dict.fromkeys(("chromosome", "base_pair_location", "n", "n_cases"), pl.Int64) | dict.fromkeys(
         ("effect_allele", "other_allele", "variant_id", "ref_allele", "method"), pl.String
     )
-    with gzip.open(path, "rb") as file:
-        data = file.read()
+    try:
+        with open(path, "rb") as file:
+            compressed = file.read()
+        # cut between two blocks, the rest would read well
+        if not compressed.endswith(BGZF_END):
+            raise EOFError("its end is missing")
+        data = gzip.decompress(compressed)
+        del compressed
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise set_aside(path, error) from error
     names = data[: data.index(b"\n")].decode().split("\t")
     return pl.read_csv(
         data,
