@@ -85,3 +85,11 @@ rule all:
         rules.report.input,
         rules.record_run.output,
         rules.check_status.output,
+
+
+onsuccess:
+    last_word(log)
+
+
+onerror:
+    last_word(log)

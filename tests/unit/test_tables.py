@@ -127,7 +127,7 @@ def test_a_damaged_file_of_ours_is_named_and_set_aside(tmp_path):
 def test_a_damaged_file_of_the_user_is_left_where_it_is(tmp_path):
     path = tmp_path / "theirs.parquet"
     path.write_bytes(b"PAR1 nonsense")
-    with pytest.raises(InputError, match="theirs.parquet: not a readable Parquet file"):
+    with pytest.raises(InputError, match=r"theirs\.parquet: not a readable Parquet file"):
         read_parquet(path, own=False)
     assert path.exists()
 

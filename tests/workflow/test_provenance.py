@@ -18,7 +18,9 @@ pytestmark = pytest.mark.workflow
 def test_a_run_is_recorded_and_repeated_byte_by_byte(run: Run, tmp_path_factory, capsys):
     small_cohort(run.folder)
     run.configure(CONFIG | {"seed": 5}, SHEET[:1])
-    run.snakemake("--cores", "2")
+    done = run.snakemake("--cores", "2")
+    # the end of a run says what came of it
+    assert "2 of 2 analyses done." in done.stderr
     path = run.results / "provenance.json"
     record = json.loads(path.read_text())
     analysis, execution = record["analysis"], record["execution"]

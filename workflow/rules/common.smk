@@ -36,6 +36,8 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 LONG_RANGE_LD = workflow.source_path("../../resources/long_range_ld.tsv")
+# of this run: what is younger was made by it
+STARTED = time.time()
 SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) or "(?!)"
 
 
@@ -441,3 +443,25 @@ def seconds_for(rule):
         return math.ceil(expected(rule, wildcards).seconds)
 
     return seconds
+
+
+# --- the last word ----------------------------------------------------------
+
+
+def last_word(log):
+    """Say at the end of a run what came of it: the summary of all studies, or how far it got."""
+    results = workflow.pathvars.apply("<results>")
+    summary = Path(results, "summary.txt")
+    if summary.is_file() and summary.stat().st_mtime >= STARTED:
+        print(f"\n{summary.read_text(encoding='utf-8')}", file=sys.stderr)
+        return
+    there = sum(
+        Path(results, s.cohort, s.name, arm, "sumstats.tsv.gz").is_file()
+        for s in STUDIES
+        for arm in s.arms
+    )
+    of_all = sum(len(s.arms) for s in STUDIES)
+    print(
+        f"\nSummary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {results}; log: {log}",
+        file=sys.stderr,
+    )
