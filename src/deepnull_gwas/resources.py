@@ -16,11 +16,14 @@ from pathlib import Path
 from deepnull_gwas.config import Cohort, Config, Study
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.headers import HEADER_BYTES, count_lines
+from deepnull_gwas.simulate.lengths import LENGTH_MB
 
 #: Up to so many people components come from the whole relationship matrix (as in cohort.pca).
 EXACT_PEOPLE = 5_000
-#: Largest share of the variants that is left after pruning, and most that ever are.
-PRUNED_SHARE, PRUNED_MOST = 0.5, 500_000
+#: Share of the variants that is left after pruning, and the most that are, as a guess on the high side.
+PRUNED_SHARE, PRUNED_MOST = 0.2, 250_000
+#: What may be held of genotypes that are read through a memory map: a little over what `genotypes.fileset` gives back.
+MAPPED_MB = 80.0
 #: Columns that a categorical covariate counts for: its groups are not known before the sample table is read.
 COLUMNS_OF_CATEGORICAL = 4
 #: The limit of time is so many times the estimate, and minutes more: machines differ, and a job that is killed is lost.
@@ -87,9 +90,8 @@ def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
     if cohort.simulate is None:
         return _of_files(cohort.filesets, cohort.samples, str(base))
     settings = cohort.simulate
-    chromosomes = len(settings["chromosomes"])
-    # chromosome 1 has 8 % of a whole genome's variants, and a third more than its share of a few large ones
-    largest = min(settings["variants"], math.ceil(1.8 * settings["variants"] / chromosomes))
+    lengths = [LENGTH_MB[str(name)] for name in settings["chromosomes"]]
+    largest = math.ceil(settings["variants"] * max(lengths) / sum(lengths))
     width = 60 + 20 * len(settings["phenotypes"])
     return Size(settings["people"], settings["variants"], width * settings["people"], largest)
 
@@ -176,56 +178,64 @@ def _mega(value: float) -> float:
 
 
 # --- one formula a rule ------------------------------------------------------
-# `n` people, `m` variants of the cohort; bytes of what is held, in MB; the first number is Python with the libraries.
+# `n` people, `m` variants of the cohort; the first number is Python with the libraries, and what numba needs to compile; the rest bytes of what is
+# held for each person and variant, measured.
+
+
+def _mapped(job: Job) -> float:
+    return min(MAPPED_MB, _mega(job.size.people * job.size.variants / 4))
 
 
 def _simulate_genotypes(job: Job) -> Estimate:
-    n, m = job.size.people, job.size.variants
-    # haplotypes of one chromosome, and genotypes made of them; the tree sequence beside them
-    return Estimate(300 + _mega(4 * n * job.size.largest_chromosome + 3000 * n), 3 + 2.5e-8 * n * m + 1e-4 * m)
+    n, m, largest = job.size.people, job.size.variants, job.size.largest_chromosome
+    # haplotypes of one chromosome and genotypes made of them; its tree sequence
+    return Estimate(250 + _mega(3.3 * n * largest + 3000 * largest), 3 + 3e-8 * n * m + 3e-4 * m)
 
 
 def _simulate_phenotypes(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     phenotypes = len(job.cohort.simulate["phenotypes"])
-    return Estimate(480 + _mega((600 + 100 * phenotypes) * n + 900 * m), 3 + 1e-9 * n * m + 1e-5 * n * phenotypes)
+    # 1,500 variants of everybody in double precision, three times over, for the ancestry
+    return Estimate(
+        400 + _mega((36_000 + 100 * phenotypes) * n + 600 * m), 3 + 2e-9 * n * m + 1.5e-4 * n + 1e-5 * n * phenotypes
+    )
 
 
 def _index_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    return Estimate(230 + _mega(900 * m + 1500 * n + 12 * job.size.table_bytes), 2 + 4e-6 * m + 1e-5 * n)
+    return Estimate(220 + _mega(350 * m + 1000 * n + 8 * job.size.table_bytes), 2 + 4e-6 * m + 1e-5 * n)
 
 
 def _screen_cohort(job: Job) -> Estimate:
     n = job.size.people
-    return Estimate(180 + _mega(300 * n + 8 * job.size.table_bytes), 1 + 1e-6 * n * max(len(job.studies), 1))
+    return Estimate(150 + _mega(1000 * n + 5 * job.size.table_bytes), 1 + 2e-6 * n * max(len(job.studies), 1))
 
 
 def _assemble_study(job: Job) -> Estimate:
     n, p = job.size.people, job.covariates
-    return Estimate(190 + _mega((600 + 60 * p) * n + 8 * job.size.table_bytes), 1 + 5e-6 * n)
+    return Estimate(165 + _mega((1300 + 45 * p) * n + 5 * job.size.table_bytes), 1 + 1e-5 * n)
 
 
 def _count_genotypes(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    # pages of the file that are mapped count as memory of the process as long as there is room
-    mapped = job.chunk * n / 4
-    return Estimate(330 + _mega(mapped + 700 * n + 150 * m + 500 * job.chunk), 2 + 6e-10 * n * job.chunk)
+    return Estimate(310 + _mapped(job) + _mega(150 * n + 100 * m), 2 + 1e-9 * n * job.chunk)
 
 
 def _filter_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    return Estimate(350 + _mega(900 * m + 900 * n), 2 + 5e-6 * m)
+    # blocks of genotypes that are counted again, beside those that are mapped
+    blocks = 2 * _mapped(job)
+    return Estimate(350 + blocks + _mega(970 * m + 2300 * n), 2 + 1e-5 * m + 1e-9 * n * m)
 
 
 def _plot_qc(job: Job) -> Estimate:
-    return Estimate(220 + _mega(500 * job.size.variants + 300 * job.size.people), 2 + 2e-6 * job.size.variants)
+    return Estimate(215 + _mega(310 * job.size.variants + 350 * job.size.people), 3 + 4e-6 * job.size.variants)
 
 
 def _prune_variants(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    window = max(200.0, 6 * n / 1e3)
-    return Estimate(330 + window + _mega(600 * m), 3 + 1.5e-8 * n * job.pruned * 2)
+    # bit planes of a window of dense variants, beside a block of them
+    return Estimate(340 + 100 + _mega(940 * n + 620 * m), 3 + 5e-9 * n * m + 5e-6 * m)
 
 
 def _work(job: Job) -> float:
@@ -236,39 +246,50 @@ def _work(job: Job) -> float:
 def _estimate_kinship(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
     rows = min(_work(job), _mega(16 * n * math.ceil(m / 64)))
-    return Estimate(
-        350 + 1.2 * rows + _mega(1000 * n + 100 * job.size.variants), 3 + n * n / 2 * m / 4e10 / job.threads
-    )
+    return Estimate(330 + 1.2 * rows + _mapped(job) + _mega(2500 * n), 3 + n * n / 2 * m / 4e10 / job.threads)
 
 
 def _compute_pcs(job: Job) -> Estimate:
     n, m, k = job.size.people, job.pruned, int(job.cohort.structure["pcs"])
     if n <= EXACT_PEOPLE:
-        held, seconds = _mega(20 * n * n), n * n * m / 8e10 + 1.2e-10 * n**3
+        # the relationship matrix and its decomposition
+        held, seconds = _mega(20 * n * n), n * n * m / 4e10 + 1.2e-10 * n**3
     else:
-        held, seconds = min(_work(job), _mega(40 * n * (k + 12) * 16)), 12 * n * m * 2e-9
-    panels = _mega(2 * job.threads * n * (k + 12) * 4)
-    return Estimate(400 + held + panels + _mega(200 * n + (200 + 16 * k) * m), 3 + seconds / job.threads)
+        # the basis of 60 passes at most, and its images
+        width = -(-(k + 4) // 8) * 8
+        held, seconds = 100 + min(_work(job), _mega(60 * width * 16 * n)) * 1.05, 12 * n * m * 3e-9
+    return Estimate(
+        400 + held + _mapped(job) + _mega(30 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads
+    )
 
 
 def _check_stratification(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
     p = max((columns_of(s) for s in job.studies), default=0)
-    return Estimate(320 + _mega(60 * n * (p + 10) + 100 * m), 3 + len(job.studies) * n * m * 1e-8)
+    return Estimate(330 + _mapped(job) + _mega(150 * n * (p + 10) + 50 * m), 3 + len(job.studies) * n * m * 3e-9)
 
 
 def _plot_structure(job: Job) -> Estimate:
     n = job.size.people
-    return Estimate(230 + _mega(600 * n + 60 * n * len(job.studies) + 300 * job.pruned), 3 + 2e-5 * n)
+    return Estimate(230 + _mega(600 * n + 60 * n * len(job.studies) + 300 * job.pruned), 4 + 5e-5 * n)
+
+
+def _is_light(job: Job) -> bool:
+    """Say whether only linear models are fitted: no torch, no trees."""
+    deepnull = job.config.deepnull
+    return not deepnull["compare"] and all((s.model or deepnull["model"]) == "linear" for s in job.studies)
 
 
 def _train_folds(job: Job) -> Estimate:
     n, p = job.size.people, job.covariates
-    return Estimate(600 + _mega(n * 8 * (60 + 12 * p)), 10 + 5e-3 * n)
+    if _is_light(job):
+        return Estimate(190 + _mega(60 * p * n), 2 + 2e-7 * n * p)
+    # curves of each covariate and up to 200 products, twice over
+    return Estimate(580 + _mega(18 * n * (12 * p + 210)), 12 + 6e-3 * n)
 
 
 def _plot_deepnull(job: Job) -> Estimate:
-    return Estimate(200, 2)
+    return Estimate(180, 3)
 
 
 def _list_passed(job: Job) -> Estimate:
@@ -288,20 +309,30 @@ def _associate(job: Job) -> Estimate:
     held = 8 * n * 4 * job.covariates + (8 + 4 * double * drop) * n * job.width + 300 * n
     waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (n / 2 + 8 * job.width)
     binary = sum(len(s.arms) for s in job.studies if s.trait == "binary")
-    rate = 2.5e-11 * n * job.width + 3e-9 * n * binary + 4e-7 * job.arms
-    return Estimate(360 + _mega(held + waiting + 150 * job.size.variants), 4 + m * rate / job.threads)
+    rate = 2.5e-11 * n * job.width + 3e-9 * n * binary + 1e-6 * job.arms
+    return Estimate(400 + _mega(held + waiting + 150 * job.size.variants), 8 + m * rate / job.threads)
 
 
 def _merge_sumstats(job: Job) -> Estimate:
-    return Estimate(230 + _mega(900 * job.chunk), 2 + 8e-6 * job.size.variants)
+    # a chunk as it is written; then the whole file, for its leads
+    held = max(1350 * job.chunk, 450 * job.size.variants)
+    return Estimate(240 + _mega(held), 2 + 1.2e-5 * job.size.variants)
 
 
 def _plot_sumstats(job: Job) -> Estimate:
-    return Estimate(210 + _mega(400 * job.size.variants), 2 + 5e-6 * job.size.variants)
+    return Estimate(210 + _mega(230 * job.size.variants), 3 + 5e-6 * job.size.variants)
 
 
 def _compare_arms(job: Job) -> Estimate:
-    return Estimate(290 + _mega(700 * job.size.variants), 2 + 6e-6 * job.size.variants)
+    return Estimate(280 + _mega(830 * job.size.variants), 3 + 1e-5 * job.size.variants)
+
+
+def _small(job: Job) -> Estimate:
+    return Estimate(220, 2)
+
+
+def _summarise_run(job: Job) -> Estimate:
+    return Estimate(210 + _mega(260 * job.size.variants), 2 + 2e-6 * job.size.variants * job.arms)
 
 
 def _verify_batch(job: Job) -> Estimate:
@@ -311,14 +342,6 @@ def _verify_batch(job: Job) -> Estimate:
     )
     scan = _associate(job)
     return Estimate(scan.mb + 100 + _mega(400 * m + 60 * n * (p + 3)), 6 + tested * n * p * 4e-10 + 4e-7 * m * job.arms)
-
-
-def _small(job: Job) -> Estimate:
-    return Estimate(220, 2)
-
-
-def _summarise_run(job: Job) -> Estimate:
-    return Estimate(210 + _mega(200 * job.size.variants), 2 + 1e-6 * job.size.variants * job.arms)
 
 
 def _record_run(job: Job) -> Estimate:
@@ -518,7 +541,7 @@ def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
         n, m = size.people, size.variants
         if cohort.simulate is not None:
             simulated += n * m / 4 + 35 * m + size.table_bytes
-        tables += m * 110 + n * (60 + 16 * cohort.chunks) + size.table_bytes
+        tables += m * 55 + n * (60 + 16 * cohort.chunks) + size.table_bytes
         if has_structure(config, name):
             tables += n * 8 * (cohort.structure["pcs"] + 4)
             tables += min(PRUNED_SHARE * m, PRUNED_MOST) * 8 * (cohort.structure["pcs"] + 4)
@@ -526,7 +549,7 @@ def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
             binary = study.trait == "binary"
             studies += n * (8 * (columns_of(study) + 3) + (80 if "deepnull" in study.arms else 0)) + 2.5e6
             associations += m * ((40 if binary else 12) + 27 * len(study.arms))
-            published += m * len(study.arms) * (75 if binary else 55)
+            published += m * len(study.arms) * (42 if binary else 33)
         associations += m * 20 * len(config.batches(name))
     kinds = {
         "simulated genotypes and tables": simulated,
