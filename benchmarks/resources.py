@@ -34,6 +34,7 @@ CASES = {
     "200k": (200_000, 10_000, 6, 10),
 }
 TOOK = re.compile(r"INFO took (.+?), ([\d,]+) MB of memory at most")
+FILES = {"config": "config.yaml", "studies": "studies.tsv"}
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -75,6 +76,7 @@ def prepare(folder: Path, people: int, variants: int, studies: int, chromosomes:
 def measure(folder: Path) -> list[dict[str, Any]]:
     """Read what the largest job of each rule took from the logs."""
     rules: dict[str, dict[str, Any]] = {}
+    # the last of several runs of a job is the one whose log is there
     for log in sorted((folder / "logs").rglob("*.log")):
         took = TOOK.search(log.read_text(encoding="utf-8"))
         if took is None:
@@ -131,7 +133,16 @@ def main() -> None:
         measured[case] = measure(folder)
     print(table(given.folder, measured))
     if given.json:
-        write_json(measured, given.json)
+        write_json(
+            {
+                case: {
+                    **{name: (given.folder / case / file).read_text() for name, file in FILES.items()},
+                    "rules": rows,
+                }
+                for case, rows in measured.items()
+            },
+            given.json,
+        )
 
 
 if __name__ == "__main__":

@@ -479,6 +479,8 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
     yield f"{len(analysis['inputs'])} input files are what they were."
     config = _with_paths(yaml.safe_load(analysis["config"]["text"]), lambda p: os.path.abspath(base / p))
     config["studies"] = "studies.tsv"
+    # the new run's results must not go where the recorded ones are
+    config.pop("pathvars", None)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.yaml").write_text(
         yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8"
@@ -523,7 +525,7 @@ def compare_run(path: str | Path, directory: str | Path) -> str:
         Naming each file that is missing or differs.
     """
     record = read_record(path)
-    results = Path(directory, record["execution"]["results"])
+    results = Path(directory, "results")
     problems = []
     for entry in record["analysis"]["published"]:
         file = results / entry["path"]

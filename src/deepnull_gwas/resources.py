@@ -27,7 +27,7 @@ MAPPED_MB = 80.0
 #: Columns that a categorical covariate counts for: its groups are not known before the sample table is read.
 COLUMNS_OF_CATEGORICAL = 4
 #: The limit of time is so many times the estimate, and minutes more: machines differ, and a job that is killed is lost.
-TIME_MARGIN, TIME_LEAST = 5, 20
+TIME_MARGIN, TIME_LEAST = 3, 20
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def _plot_qc(job: Job) -> Estimate:
 def _prune_variants(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # bit planes of a window of dense variants, beside a block of them
-    return Estimate(340 + 100 + _mega(940 * n + 620 * m), 3 + 5e-9 * n * m + 5e-6 * m)
+    return Estimate(340 + 100 + _mega(940 * n + 620 * m), 3 + 3e-9 * n * m + 5e-6 * m)
 
 
 def _work(job: Job) -> float:
@@ -246,7 +246,10 @@ def _work(job: Job) -> float:
 def _estimate_kinship(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
     rows = min(_work(job), _mega(16 * n * math.ceil(m / 64)))
-    return Estimate(330 + 1.2 * rows + _mapped(job) + _mega(2500 * n), 3 + n * n / 2 * m / 4e10 / job.threads)
+    # strangers are out after the first 16,384 variants
+    return Estimate(
+        330 + 1.2 * rows + _mapped(job) + _mega(2500 * n), 3 + n * n / 2 * min(m, 24_576) / 4e10 / job.threads
+    )
 
 
 def _compute_pcs(job: Job) -> Estimate:
@@ -306,7 +309,7 @@ def _associate(job: Job) -> Estimate:
     double = 2 if job.config.association["exact"] else 1
     drop = 3 if job.config.association["missing_genotypes"] == "drop" else 1
     # inputs and null models in double precision, the columns of the design laid out for the kernels, results that wait to be written
-    held = 8 * n * 4 * job.covariates + (8 + 4 * double * drop) * n * job.width + 300 * n
+    held = 24 * n * job.covariates + (5 + 4 * double * drop) * n * job.width + 300 * n
     waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (n / 2 + 8 * job.width)
     binary = sum(len(s.arms) for s in job.studies if s.trait == "binary")
     rate = 2.5e-11 * n * job.width + 3e-9 * n * binary + 1e-6 * job.arms

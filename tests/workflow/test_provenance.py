@@ -17,7 +17,8 @@ pytestmark = pytest.mark.workflow
 
 def test_a_run_is_recorded_and_repeated_byte_by_byte(run: Run, tmp_path_factory, capsys):
     small_cohort(run.folder)
-    run.configure(CONFIG | {"seed": 5}, SHEET[:1])
+    # results elsewhere: the repeated run must not write there
+    run.configure(CONFIG | {"seed": 5, "pathvars": {"results": str(run.folder / "results")}}, SHEET[:1])
     done = run.snakemake("--cores", "2")
     # the end of a run says what came of it
     assert "2 of 2 analyses done." in done.stderr
