@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup plan demo test test-long bench bench-cohort bench-deepnull bench-resources validity lint format validator tools lock clean help
+.PHONY: setup plan demo test test-long bench bench-cohort bench-deepnull bench-resources validity lint format validator s3 tools lock clean help
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
 $(READY): requirements.lock pyproject.toml scripts/setup.sh
 	PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV)
@@ -25,10 +25,10 @@ demo: $(READY) ## simulate a cohort and run three studies on it, with and withou
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/snakemake --cores $(CORES) --report results/report.html --quiet all
 
-test: $(READY) validator ## run all tests (unit, oracle, workflow)
+test: $(READY) validator s3 ## run all tests (unit, oracle, workflow)
 	$(BIN)/python -m pytest -m "not slow"
 
-test-long: $(READY) validator ## run the tests that take longer
+test-long: $(READY) validator s3 ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow
 
 bench: $(READY) ## time the association scan against PLINK 2 (quarter of an hour on 2 idle cores, 2 GB of disk)
@@ -43,6 +43,9 @@ bench-resources: $(READY) ## compare the memory that jobs ask for with what they
 
 validator: $(READY) ## install the GWAS Catalog's validator in an environment of its own
 	sh scripts/install-ssf-validator.sh
+
+s3: $(READY) ## install Snakemake's S3 plugin beside the virtual environment, and a server to test it with
+	sh scripts/install-s3.sh --test
 
 lint: $(READY) ## check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -25,6 +25,7 @@ include: "workflow/rules/cohort.smk"
 include: "workflow/rules/qc.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/deepnull.smk"
+include: "workflow/rules/prediction.smk"
 include: "workflow/rules/association.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
@@ -68,12 +69,20 @@ rule verify:
         all_verified,
 
 
+rule phenotype_prediction:
+    """How well phenotypes are predicted from covariates and a polygenic score, with and without DeepNull (scores.method)."""
+    input:
+        preflight_tables,
+        all_phenotype_predictions,
+
+
 rule report:
     """Summary statistics, figures, tables and captions, without the check of the exit code."""
     input:
         rules.qc.input,
         rules.predictions.input,
         rules.associations.input,
+        rules.phenotype_prediction.input,
         all_figures,
         "<results>/status.tsv",
 

@@ -77,7 +77,14 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Study:
-    """One row of the studies sheet, with defaults filled."""
+    """One row of the studies sheet, with defaults filled.
+
+    Attributes
+    ----------
+    deepnull_only
+        Covariates that feed the prediction and are not in the association: what ``deepnull_covariates``, or ``deepnull.covariates`` of the config,
+        name beyond ``covariates``; none without the arm deepnull.
+    """
 
     name: str
     cohort: str
@@ -94,6 +101,8 @@ class Study:
     arms: tuple[str, ...] = ("baseline", "deepnull")
     model: str | None = None
     deepnull_covariates: tuple[str, ...] | None = None
+    score_file: str | None = None
+    deepnull_only: tuple[str, ...] = ()
 
     def deepnull_settings(self) -> dict[str, Any]:
         """Give what the study's prediction has of its own, to put over the config's ``deepnull`` section."""
@@ -118,6 +127,7 @@ class Study:
             "control_value": self.control_value,
             "include": self.include,
             "pcs": self.pcs,
+            "deepnull_only": list(self.deepnull_only),
         }
 
 
@@ -131,7 +141,7 @@ class Config:
         The cohorts that some study uses, by name.
     studies
         All studies, in the order of the sheet.
-    deepnull, association, report, verify
+    deepnull, association, scores, report, verify
         Settings by key, defaults filled.
     """
 
@@ -141,6 +151,7 @@ class Config:
     deepnull: dict[str, Any]
     association: dict[str, Any]
     report: dict[str, Any]
+    scores: dict[str, Any]
     qc: dict[str, Any] = field(default_factory=dict)
     structure: dict[str, Any] = field(default_factory=dict)
     verify: dict[str, Any] = field(default_factory=dict)
@@ -206,10 +217,12 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
             cohort, cohort_problems = _build_cohort(str(name), raw, filled, schema, base, look=name in used)
             problems += cohort_problems
             built[str(name)] = cohort
-    problems += _check_rows(rows, str(given.get("studies")), list(cohorts), built)
+    of_all = _list(_dict(filled.get("deepnull")).get("covariates"))
+    problems += _check_rows(rows, str(given.get("studies")), list(cohorts), built, of_all)
+    problems += _check_scores(rows, str(given.get("studies")), _dict(filled.get("scores")).get("method"), base)
     if problems:
         raise InputErrors(list(dict.fromkeys(problems)))
-    studies = [_build_study(row, built[row["cohort"]], row_schema) for _, row in rows]
+    studies = [_build_study(row, built[row["cohort"]], row_schema, of_all) for _, row in rows]
     return Config(
         seed=filled["seed"],
         cohorts={name: cohort for name, cohort in built.items() if name in used},
@@ -217,6 +230,7 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
         deepnull=filled["deepnull"],
         association=filled["association"],
         report=filled["report"],
+        scores=filled["scores"],
         qc={**_presets(schema)[filled["qc"]["preset"]], **filled["qc"]},
         structure=filled["structure"],
         verify=filled["verify"],
@@ -251,7 +265,7 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
 
 
 def input_files(config: Config) -> list[str]:
-    """List the files that a configuration reads, as it names them: genotypes, sample tables, tables of relatives, loadings, folds."""
+    """List the files that a configuration reads, as it names them: genotypes, sample tables, tables of relatives, loadings, folds, weights of scores."""
     files: list[str] = []
     for cohort in config.cohorts.values():
         files += [f"{prefix}.{kind}" for prefix in cohort.filesets for kind in ("bed", "bim", "fam")]
@@ -260,6 +274,7 @@ def input_files(config: Config) -> list[str]:
             files.append(cohort.structure["relatives"])
         files += [cohort.structure["loadings"]] if cohort.structure["loadings"] else []
     files += [config.deepnull["fold_file"]] if config.deepnull["fold_file"] else []
+    files += [s.score_file for s in config.studies if s.score_file]
     return list(dict.fromkeys(files))
 
 
@@ -655,9 +670,13 @@ def _read_cell(cell: str, schema: dict[str, Any]) -> Any:
 
 
 def _check_rows(
-    rows: list[tuple[int, dict[str, Any]]], path: str, names: Iterable[str], cohorts: Mapping[str, Cohort]
+    rows: list[tuple[int, dict[str, Any]]],
+    path: str,
+    names: Iterable[str],
+    cohorts: Mapping[str, Cohort],
+    predicting: list[str],
 ) -> Iterator[str]:
-    """Yield what is wrong with rows beyond the schema."""
+    """Yield what is wrong with rows beyond the schema; ``predicting``: ``deepnull.covariates`` of the config."""
     seen: dict[tuple[str, str], int] = {}
     names = [str(n) for n in names]
     for number, row in rows:
@@ -672,20 +691,21 @@ def _check_rows(
         covariates = _list(row.get("covariates"))
         for name in dict.fromkeys(c for c in covariates if covariates.count(c) > 1):
             yield f"{where}, column covariates: '{name}' is listed {covariates.count(name)} times"
+        own = _list(row.get("deepnull_covariates"))
+        known = list(dict.fromkeys([*covariates, *(own or predicting)]))
         for name in _list(row.get("categorical_covariates")):
-            if name not in covariates:
+            if name not in known:
                 yield (
-                    f"{where}, column categorical_covariates: '{name}' is not among the covariates ({', '.join(covariates) or 'none'}); "
-                    f"list it in both columns{nearest(name, covariates)}"
+                    f"{where}, column categorical_covariates: '{name}' is not among the covariates ({', '.join(known) or 'none'}); "
+                    f"list it in both columns{nearest(name, known)}"
                 )
-        for name in _list(row.get("deepnull_covariates")):
-            if name not in covariates:
-                yield (
-                    f"{where}, column deepnull_covariates: '{name}' is not among the covariates ({', '.join(covariates) or 'none'}); what feeds the "
-                    f"prediction must be in the association too{nearest(name, covariates)}"
-                )
+        for name in dict.fromkeys(c for c in own if own.count(c) > 1):
+            yield f"{where}, column deepnull_covariates: '{name}' is listed {own.count(name)} times"
         if row.get("phenotype") in covariates:
             yield f"{where}, column covariates: '{row['phenotype']}' is the phenotype itself"
+        elif row.get("phenotype") in known and "deepnull" in _list(row.get("arms", ["deepnull"])):
+            place = f"{where}, column deepnull_covariates" if own else f"{where}: config: deepnull.covariates"
+            yield f"{place}: '{row['phenotype']}' is the phenotype itself"
         binary = row.get("trait") == "binary"
         if binary and row.get("transform", "none") != "none":
             yield f"{where}, column transform: found '{row['transform']}', but a binary trait cannot be transformed; leave it empty"
@@ -717,19 +737,41 @@ def _check_rows(
                     f"{where}, column covariates: '{clash[0]}' would be there twice, from the sample table and computed; "
                     "set pcs to 0 to use the table's own"
                 )
-            if "deepnull" in _list(row.get("arms", ["deepnull"])) and not covariates and not wanted:
+            if "deepnull" in _list(row.get("arms", ["deepnull"])) and not known and not wanted:
                 yield f"{where}, column covariates: the arm deepnull needs at least one covariate; give some, or set arms to baseline"
+
+
+def _check_scores(rows: list[tuple[int, dict[str, Any]]], path: str, method: Any, base: Path) -> Iterator[str]:
+    """Yield what is wrong with the files of weights."""
+    for number, row in rows:
+        if not isinstance(file := row.get("score_file"), str):
+            continue
+        where = f"{path}: row {number}, column score_file"
+        if not (base / file).is_file():
+            yield f"{where}: no such file: {file}{_nearest_file(base / file)}"
+        if method == "none":
+            yield f"{where}: found '{file}', but scores.method is none and no phenotype is predicted; set it to file or clump, or leave the cell empty"
+        if "deepnull" not in _list(row.get("arms", ["deepnull"])):
+            yield f"{where}: found '{file}', but phenotypes are predicted for studies with the arm deepnull only; add it, or leave the cell empty"
+    if method == "file" and not any(isinstance(row.get("score_file"), str) for _, row in rows):
+        yield f"config: scores.method: is file, but no row of {path} has a score_file; add this column with the path of the weights"
 
 
 def _list(value: Any) -> list[str]:
     return value if isinstance(value, list) else []
 
 
-def _build_study(row: dict[str, Any], cohort: Cohort, schema: dict[str, Any]) -> Study:
+def _build_study(row: dict[str, Any], cohort: Cohort, schema: dict[str, Any], predicting: list[str]) -> Study:
     filled = _fill(row, schema, schema)
     filled["name"] = filled.pop("study")
     if filled["pcs"] is None:
         filled["pcs"] = cohort.structure["pcs"]
     arms = filled["arms"]
     filled["arms"] = [arm for arm in ("baseline", "deepnull") if arm in arms]
+    # PC1 and so on name the computed components, where there are any
+    pcs = {f"PC{i}" for i in range(1, filled["pcs"] + 1)}
+    named = filled["deepnull_covariates"] if filled["deepnull_covariates"] is not None else predicting
+    filled["deepnull_only"] = [
+        c for c in named if "deepnull" in arms and c not in filled["covariates"] and c not in pcs
+    ]
     return Study(**{k: tuple(v) if isinstance(v, list) else v for k, v in filled.items()})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from deepnull_gwas.text import shorten
+
 
 class InputError(ValueError):
     """An input of the user is wrong.
@@ -48,14 +50,15 @@ class StudyFailure(Exception):
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the allowed name closest to ``name``, or an empty string."""
-    names = [str(a) for a in allowed]
+    names = [shorten(a) for a in allowed]
     by_lower = {n.lower(): n for n in reversed(names)}
-    found = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
+    # the search takes quadratic time
+    found = difflib.get_close_matches(shorten(name).lower(), by_lower, n=1, cutoff=0.5)
     return f"; did you mean '{by_lower[found[0]]}'?" if found else ""
 
 
 def some(values: Iterable[object], limit: int = 5) -> str:
-    """List the first few values for a message: ``a, b, c and 12 more``."""
-    items = [str(v) for v in values]
+    """List the first few values for a message, each shortened: ``a, b, c and 12 more``."""
+    items = [shorten(v) for v in values]
     shown = ", ".join(items[:limit])
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"

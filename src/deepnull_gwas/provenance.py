@@ -431,6 +431,22 @@ def _with_paths(config: dict[str, Any], place: Callable[[str], str]) -> dict[str
     return config
 
 
+def _sheet_with_paths(text: str, place: Callable[[str], str]) -> str:
+    """Copy a studies sheet with the files of weights that it names put where they are now; everything else stays as it is."""
+    lines = text.splitlines()
+    head = next((i for i, line in enumerate(lines) if line.strip()), 0)
+    columns = [c.strip() for c in lines[head].split("\t")] if lines else []
+    if "score_file" not in columns:
+        return text
+    at = columns.index("score_file")
+    for i in range(head + 1, len(lines)):
+        cells = lines[i].split("\t")
+        if len(cells) > at and cells[at].strip():
+            cells[at] = place(cells[at].strip())
+            lines[i] = "\t".join(cells)
+    return "\n".join(lines) + "\n"
+
+
 def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | None = None) -> Iterator[str]:
     """Write configuration and studies of a recorded run into a new folder, and check that the inputs are what they were.
 
@@ -477,7 +493,11 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
         if (directory / name).exists():
             raise InputError(f"{directory / name}: is there already; give a new folder by --directory")
     yield f"{len(analysis['inputs'])} input files are what they were."
-    config = _with_paths(yaml.safe_load(analysis["config"]["text"]), lambda p: os.path.abspath(base / p))
+
+    def place(path: str) -> str:
+        return os.path.abspath(base / path)
+
+    config = _with_paths(yaml.safe_load(analysis["config"]["text"]), place)
     config["studies"] = "studies.tsv"
     # the new run's results must not go where the recorded ones are
     config.pop("pathvars", None)
@@ -485,7 +505,7 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
     (directory / "config.yaml").write_text(
         yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
-    (directory / "studies.tsv").write_text(analysis["studies"]["text"], encoding="utf-8")
+    (directory / "studies.tsv").write_text(_sheet_with_paths(analysis["studies"]["text"], place), encoding="utf-8")
     software, here = analysis["software"], source_state(Path(__file__).parents[2])
     if software["deepnull-gwas"]["library_sha256"] != here["library_sha256"]:
         commit = software["deepnull-gwas"]["commit"]

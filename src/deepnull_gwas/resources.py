@@ -162,14 +162,14 @@ class Step:
     estimate
         Job -> Estimate.
     threads
-        Threads of a job; 0: as ``association.threads``.
+        Threads of a job, or the section of the config that has them under ``threads``.
     optional
         Whether only a target of its own runs it, not `all`.
     """
 
     per: str
     estimate: Callable[[Job], Estimate]
-    threads: int = 1
+    threads: int | str = 1
     optional: bool = False
 
 
@@ -295,6 +295,13 @@ def _plot_deepnull(job: Job) -> Estimate:
     return Estimate(180, 3)
 
 
+def _predict_phenotype(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    # not measured: room for the variants that may enter, and the blocks in which they are read
+    held = (1000 + 100 * job.covariates) * n + 500 * m
+    return Estimate(2000 + _mapped(job) + _mega(held), 20 + 1e-8 * n * m / job.threads)
+
+
 def _list_passed(job: Job) -> Estimate:
     return Estimate(250 + _mega(300 * job.size.variants), 1 + 1e-6 * job.size.variants)
 
@@ -374,9 +381,11 @@ STEPS: dict[str, Step] = {
     "assemble_study": Step("study", _assemble_study),
     "train_folds": Step("deepnull study", _train_folds),
     "plot_deepnull": Step("deepnull study", _plot_deepnull),
+    "predict_phenotype": Step("predicted study", _predict_phenotype, threads="scores"),
+    "plot_prediction": Step("cohort with predicted studies", _small),
     "list_passed": Step("cohort", _list_passed, optional=True),
     "export_study": Step("deepnull study", _export_study, optional=True),
-    "associate": Step("batch and chunk", _associate, threads=0),
+    "associate": Step("batch and chunk", _associate, threads="association"),
     "merge_sumstats": Step("study and arm", _merge_sumstats),
     "plot_sumstats": Step("study", _plot_sumstats),
     "compare_arms": Step("study with both arms", _compare_arms),
@@ -405,7 +414,7 @@ def job_of(rule: str, config: Config, wildcards: Mapping[str, str], base: str | 
     base
         Folder to which the config's paths refer.
     """
-    threads = STEPS[rule].threads or int(config.association["threads"])
+    threads = threads_of(rule, config)
     name = wildcards.get("cohort")
     if name is None:
         sizes = [cohort_size(c, base) for c in config.cohorts.values()]
@@ -418,6 +427,12 @@ def job_of(rule: str, config: Config, wildcards: Mapping[str, str], base: str | 
     else:
         studies = config.studies_of(name)
     return Job(config, cohort, cohort_size(cohort, base), tuple(studies), threads, str(base))
+
+
+def threads_of(rule: str, config: Config) -> int:
+    """Give the threads of a rule's jobs."""
+    threads = STEPS[rule].threads
+    return int(getattr(config, threads)["threads"]) if isinstance(threads, str) else threads
 
 
 def estimate(rule: str, config: Config, wildcards: Mapping[str, str], base: str | Path = ".") -> Estimate:
@@ -439,6 +454,11 @@ def has_structure(config: Config, cohort: str) -> bool:
     """Say whether anything of a cohort needs its relatives or principal components."""
     relatives = config.cohorts[cohort].structure["relatives"]
     return relatives != "keep" or any(s.pcs for s in config.studies_of(cohort))
+
+
+def _is_predicted(config: Config, study: Study) -> bool:
+    """Say whether a study's phenotype is predicted with scores."""
+    return "deepnull" in study.arms and config.scores["method"] != "none"
 
 
 def jobs_of(rule: str, config: Config) -> Iterator[tuple[dict[str, str], int]]:
@@ -465,6 +485,9 @@ def jobs_of(rule: str, config: Config) -> Iterator[tuple[dict[str, str], int]]:
         elif per == "cohort with components":
             if any(s.pcs for s in studies):
                 yield {"cohort": name}, 1
+        elif per == "cohort with predicted studies":
+            if any(_is_predicted(config, s) for s in studies):
+                yield {"cohort": name}, 1
         elif per.startswith("batch"):
             for batch, members in config.batches(name).items():
                 if per == "batch and chunk":
@@ -478,6 +501,7 @@ def jobs_of(rule: str, config: Config) -> Iterator[tuple[dict[str, str], int]]:
                     "study and arm": len(study.arms),
                     "deepnull study": int("deepnull" in study.arms),
                     "study with both arms": int(len(study.arms) == 2),
+                    "predicted study": int(_is_predicted(config, study)),
                 }[per]
                 if times:
                     yield {"cohort": name, "study": study.name}, times
@@ -516,7 +540,7 @@ def plan_run(config: Config, base: str | Path = ".") -> list[Row]:
             continue
         needs = [(estimate(rule, config, w, base), times) for w, times in jobs_of(rule, config)]
         if needs:
-            threads = step.threads or int(config.association["threads"])
+            threads = threads_of(rule, config)
             rows.append(
                 Row(
                     rule,

@@ -184,3 +184,31 @@ def test_of_relatives_cases_stay_before_controls(small, assemble):
     people, report = assemble(pairs=PAIRS, relatives="exclude", cases_first=False, **study)
     assert set(range(40)) - set(people["sample_index"]) == {1, 6, 8}
     assert report["cases"] == 10
+
+
+def test_covariates_of_the_prediction_alone(small, assemble):
+    table = small.table
+    table["smoking"] = np.random.default_rng(2).gamma(1, size=40)
+    table["one"] = 5
+    table.loc[3, "smoking"] = np.nan
+    table.loc[4, "site"] = None
+    small.write_table(table)
+    study = {"deepnull_only": ("smoking", "site", "one"), "categorical_covariates": ("site",)}
+    people, report = assemble(**study)
+    # people without a value are out of the study, and so of both arms, and are counted
+    assert len(people) == report["n"] == 38
+    removed = {s["step"]: (s["removed"], s["examples"]) for s in report["accounting"]}
+    assert removed["covariate smoking of the prediction present"] == (1, ["0003"])
+    assert removed["covariate site of the prediction present"] == (1, ["0004"])
+    # the association sees the columns with cov_ only
+    assert list(people.columns[len(SAMPLES) :]) == [
+        "cov_age",
+        "deepnull_smoking",
+        "deepnull_site[B]",
+        "deepnull_site[C]",
+    ]
+    assert [c["name"] for c in report["covariates"]] == ["age"]
+    assert [c["name"] for c in report["deepnull_covariates"]] == ["smoking", "site"]
+    assert report["dropped_covariates"] == [{"name": "one", "reason": "constant among the people analysed (5)"}]
+    with pytest.raises(InputError, match=r"'site' holds text .* not listed in categorical_covariates"):
+        assemble(deepnull_only=("site",))

@@ -57,14 +57,15 @@ def test_the_shipped_config_is_valid_and_states_the_defaults():
     given = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config = load_config(given, ROOT)
     bare = {k: v for k, v in given.items() if k in ("studies", "cohorts")}
-    bare["structure"] = {"colour_by": ["site"]}
+    # the demo predicts phenotypes, which is no default
+    bare |= {"structure": {"colour_by": ["site"]}, "scores": {"method": "clump"}}
     assert load_config(bare, ROOT) == config, "config.yaml shows another default than the schema has"
     assert given["qc"] == {"preset": "imputed"}
     assert config.qc["sex_check"] == "warn"
     # which column colours the figure of the demo is no default
     assert given["structure"].pop("colour_by") == ["site"]
     assert config.structure.pop("colour_by") == ["site"]
-    for part in ("structure", "deepnull", "association", "report", "verify"):
+    for part in ("structure", "deepnull", "association", "scores", "report", "verify"):
         assert given[part] == getattr(config, part), f"config.yaml does not show every key of {part}"
     assert [s.name for s in config.studies_of("demo")] == ["lung_function", "height", "asthma"]
     assert list(config.batches("demo")) == ["main"]
@@ -424,7 +425,49 @@ def test_what_predicts_is_the_configs_or_the_studys(load):
     (found,) = problems(load, deepnull={"recipe": "orignal"})
     assert "deepnull.recipe" in found
     assert "did you mean 'original'" in found
-    (found,) = problems(load, ROW | {"deepnull_covariates": "aeg"})
-    assert "column deepnull_covariates: 'aeg' is not among the covariates (age)" in found
+    (found,) = problems(load, ROW | {"deepnull_covariates": "age,age"})
+    assert "column deepnull_covariates: 'age' is listed 2 times" in found
     (found,) = problems(load, ROW | {"model": "spline"})
     assert "did you mean 'splines'" in found
+
+
+def test_covariates_of_the_prediction_alone(load):
+    row = ROW | {"deepnull_covariates": "age,smoking,site,PC1", "categorical_covariates": "site"}
+    study = load(row).study("c", "s")
+    # PC1 is a computed component, not a column
+    assert study.deepnull_only == ("smoking", "site")
+    assert study.settings()["deepnull_only"] == ["smoking", "site"]
+    assert load(row | {"arms": "baseline"}).study("c", "s").deepnull_only == ()
+    assert load(deepnull={"covariates": ["smoking"]}).study("c", "s").deepnull_only == ("smoking",)
+    # the study's own goes before the config's
+    assert load(row, deepnull={"covariates": ["bmi"]}).study("c", "s").deepnull_only == ("smoking", "site")
+    (found,) = problems(load, row | {"categorical_covariates": "sites"})
+    assert "'sites' is not among the covariates (age, smoking, site, PC1); list it in both columns" in found
+    assert "did you mean 'site'" in found
+    (found,) = problems(load, ROW | {"deepnull_covariates": f"age,{ROW['phenotype']}"})
+    assert "column deepnull_covariates" in found
+    assert "is the phenotype itself" in found
+    (found,) = problems(load, deepnull={"covariates": [ROW["phenotype"]]})
+    assert "config: deepnull.covariates" in found
+
+
+# --- polygenic scores -----------------------------------------------------------------
+
+
+def test_files_of_weights(load, tmp_path):
+    assert load().scores["method"] == "none"
+    (tmp_path / "w.txt").write_text("")
+    config = load(ROW | {"score_file": "w.txt"}, scores={"method": "file"})
+    assert config.study("c", "s").score_file == "w.txt"
+    # weights change neither who is analysed nor the prediction
+    assert config.study("c", "s").settings() == load().study("c", "s").settings()
+    (found,) = problems(load, ROW | {"score_file": "W.txt"}, scores={"method": "clump"})
+    assert found == "studies.tsv: row 2, column score_file: no such file: W.txt; did you mean 'w.txt'?"
+    (found,) = problems(load, ROW | {"score_file": "w.txt"})
+    assert "scores.method is none" in found
+    (found,) = problems(load, ROW | {"score_file": "w.txt", "arms": "baseline"}, scores={"method": "file"})
+    assert "for studies with the arm deepnull only" in found
+    (found,) = problems(load, scores={"method": "file"})
+    assert "no row of studies.tsv has a score_file" in found
+    (found,) = problems(load, scores={"method": "ridge"})
+    assert found == 'config: scores.method: found "ridge", allowed: none, clump, file'

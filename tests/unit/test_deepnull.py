@@ -360,7 +360,7 @@ def all_steps(folder, settings):
     samples, study, folds = folder / "samples.parquet", folder / "study.json", folder / "folds.parquet"
     assign_study_folds(samples, study, settings["folds"], 1, folds)
     parts = [[folder / f"fold_{f}.{s}" for f in range(settings["folds"])] for s in ("parquet", "json", "npz")]
-    train_folds(samples, study, folds, settings, 1, *parts)
+    train_folds(samples, study, folds, settings, 1, *parts, folder / "inner.parquet")
     merge_folds(
         samples,
         study,
@@ -402,6 +402,22 @@ def test_steps_from_files_to_files(tmp_path):
     )
 
 
+def test_nested_predictions_know_nothing_of_the_fold(tmp_path):
+    frame = study_files(tmp_path, n=600)
+    settings = SETTINGS | {"model": "auto"}
+    all_steps(tmp_path, settings)
+    before, fold = read_parquet(tmp_path / "inner.parquet"), read_parquet(tmp_path / "folds.parquet")["fold"].to_numpy()
+    for f in range(3):
+        np.testing.assert_array_equal(before[f"inner_{f}"].isna(), fold == f)
+    changed = frame.copy()
+    changed.loc[fold == 1, "phenotype"] += np.random.default_rng(1).normal(size=int((fold == 1).sum()))
+    write_parquet(changed, tmp_path / "samples.parquet")
+    all_steps(tmp_path, settings)
+    after = read_parquet(tmp_path / "inner.parquet")
+    np.testing.assert_array_equal(after["inner_1"], before["inner_1"])
+    assert (after["inner_0"] != before["inner_0"])[fold != 0].any()
+
+
 def test_a_failure_is_written_down_and_passed_on(tmp_path):
     for name, options, stage, words in (
         ("failed", {"status": "failed"}, "assemble_study", "no people"),
@@ -429,6 +445,67 @@ def test_covariates_of_the_prediction_are_chosen_and_heritable_ones_named(tmp_pa
     assert inputs_of(columns, info, {"covariates": ["site"], "use_pcs": False}) == ["cov_site[B]", "cov_site[C]"]
     with pytest.raises(StudyFailure, match="no covariates"):
         inputs_of(columns, info, {"covariates": ["height"], "use_pcs": False})
+
+
+@pytest.mark.parametrize("recipe", [SETTINGS["recipe"], "original"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_covariates_of_the_prediction_alone(tmp_path, binary, recipe, monkeypatch):
+    from deepnull_gwas.deepnull import original
+
+    monkeypatch.setattr(original.fit_original, "__defaults__", ("cpu", 3))
+    frame = study_files(tmp_path, n=600, binary=binary)
+    # what acts linearly and most strongly is not in the association
+    moved = frame.rename(columns={"cov_a": "deepnull_a"})
+    write_parquet(moved, tmp_path / "samples.parquet")
+    settings = SETTINGS | {"recipe": recipe, "covariates": ["a", "b"]}
+    info = read_json(tmp_path / "study.json")
+    about = {"covariates": [{"name": c, "columns": [f"cov_{c}"], "kind": "numeric"} for c in "bcde"]}
+    about["deepnull_covariates"] = [{"name": "a", "columns": ["deepnull_a"], "kind": "numeric"}]
+    write_json(info | about, tmp_path / "study.json")
+    metrics, prediction = all_steps(tmp_path, settings)
+    assert metrics["covariates"] == ["a", "b"]
+    # the linear model to compare with is that of the baseline arm: without the column
+    key = "auc" if binary else "r2"
+    fold = prediction["fold"].to_numpy()
+    x, y = moved[["cov_b"]].to_numpy(), moved["phenotype"].to_numpy()
+    alone, _, _ = crossfit(x, y, fold, QUICK, 0, info["trait"], "linear", compare=False)
+    assert metrics["linear"][key] == pytest.approx(measure(y, alone, info["trait"])[key], abs=1e-9)
+    if recipe == "original":
+        return
+    assert metrics["models"]["linear"][key] > metrics["linear"][key] + 0.01
+    # the linear part of what the association lacks stays in its covariate, and only that of what it has goes
+    np.testing.assert_allclose(prediction["prediction"], prediction["phenotype_prediction"] - alone, atol=1e-9)
+    inner = read_parquet(tmp_path / "inner.parquet")
+    for f in range(3):
+        nested, own = inner[f"inner_{f}"][fold != f], prediction["prediction"][fold != f]
+        # of other models, each from 400 people or fewer
+        assert np.corrcoef(nested, own)[0, 1] > 0.8
+
+
+def test_a_prediction_without_any_covariate_of_the_association(tmp_path):
+    frame = study_files(tmp_path, n=300)
+    write_parquet(frame.rename(columns=lambda c: c.replace("cov_", "deepnull_")), tmp_path / "samples.parquet")
+    metrics, prediction = all_steps(tmp_path, SETTINGS)
+    assert metrics["linear"]["r2"] == pytest.approx(0, abs=0.1)  # means of other folds, 100 people each
+    assert np.ptp(prediction["phenotype_prediction"] - prediction["prediction"]) < 0.5
+    assert metrics["deepnull"]["r2"] > 0.1
+
+
+def test_a_level_that_only_one_fold_has_is_named_and_predicted_as_the_first(tmp_path):
+    frame = study_files(tmp_path, n=300)
+    all_steps(tmp_path, SETTINGS)
+    fold = read_parquet(tmp_path / "folds.parquet")["fold"].to_numpy()
+    frame["cov_site[D]"] = 0.0
+    frame.loc[np.flatnonzero(fold == 1)[:5], "cov_site[D]"] = 1.0
+    write_parquet(frame, tmp_path / "samples.parquet")
+    metrics, prediction = all_steps(tmp_path, SETTINGS)
+    assert metrics["constant_covariates"] == ["site[D]"]
+    assert prediction["prediction"].notna().all()
+    model = load_model(tmp_path / "fold_1.npz")
+    x = frame[[c for c in frame if c.startswith("cov_")]].to_numpy()
+    as_first = x.copy()
+    as_first[:, -1] = 0
+    np.testing.assert_array_equal(model.predict(x[fold == 1]), model.predict(as_first[fold == 1]))
 
 
 def test_folds_of_the_users_own(tmp_path):

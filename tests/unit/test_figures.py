@@ -12,6 +12,7 @@ from deepnull_gwas.report.batch import plot_batch
 from deepnull_gwas.report.deepnull import plot_deepnull
 from deepnull_gwas.report.manhattan import plot_manhattan, thin
 from deepnull_gwas.report.miami import plot_miami
+from deepnull_gwas.report.prediction import plot_prediction
 from deepnull_gwas.report.qc import plot_qc
 from deepnull_gwas.report.qq import confidence_band, plot_qq, ranks_shown
 from deepnull_gwas.report.structure import plot_loadings, plot_pcs, plot_scree, plot_stratification
@@ -175,3 +176,23 @@ def test_figure_of_the_prediction(tmp_path, status):
     write_json(fold, tmp_path / "f.json")
     write_json(metrics, tmp_path / "m.json")
     twice(lambda out: plot_deepnull(tmp_path / "m.json", [tmp_path / "f.json"], out), tmp_path)
+
+
+def test_predicted_phenotypes(tmp_path):
+    """Good, failed and worse than nothing; quantitative and binary, alone and together; none at all."""
+    names = ("linear", "deepnull", "linear_score", "deepnull_score")
+    value = {"estimate": 0.6, "low": 0.55, "high": 0.65}
+    measured = {
+        "models": dict.fromkeys(names, value) | {"linear": {"estimate": -0.1, "low": -0.2, "high": -0.05}},
+        "differences": dict.fromkeys(("deepnull - linear", "deepnull_score - linear_score"), value),
+    }
+    head = {"cohort": "c", "status": "ok", "n": 1000}
+    studies = {
+        "q": head | {"study": "q", "trait": "quantitative", "measures": {"r2": measured}},
+        "b": head | {"study": "b", "trait": "binary", "cases": 100, "measures": {"auc": measured}},
+        "f": {"study": "f", "cohort": "c", "trait": "binary", "status": "failed", "reason": "no cases", "stage": "x"},
+    }
+    for name, study in studies.items():
+        write_json(study, tmp_path / f"{name}.json")
+    for chosen in ("qbf", "q", "f", ""):
+        twice(lambda out, chosen=chosen: plot_prediction([tmp_path / f"{c}.json" for c in chosen], out), tmp_path)

@@ -121,3 +121,17 @@ def test_half_a_million_people_take_seconds(tmp_path, small):
     start = time.process_time()
     preflight_cohort(tmp_path / "samples.parquet", studies, tmp_path / "preflight.tsv")
     assert time.process_time() - start < 20  # about 1.5 s on one core; the rest is room for a busy machine
+
+
+def test_covariates_of_the_prediction_alone_are_checked(small):
+    small.table.loc[3, "age"] = np.nan
+    small.write_table()
+    small.index()
+    found = small.preflight(small.study(covariates=(), deepnull_only=("age",)))
+    assert found["with_all_covariates"].item() == 39
+    assert "not covariate age of the prediction present: 1 (0003)" in found["out"].item()
+    with pytest.raises(InputErrors) as error:
+        small.preflight(small.study(deepnull_only=("aeg", "site")))
+    assert "covariate 'aeg' is no column of the sample table" in str(error.value)
+    assert "did you mean 'age'" in str(error.value)
+    assert "covariate 'site' holds text" in str(error.value)

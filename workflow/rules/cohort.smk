@@ -28,7 +28,12 @@ rule index_cohort:
     params:
         settings=cohort_settings,
         chunks=number_of_chunks,
-        code=code_of("genotypes", "cohort/index.py", "cohort/sample_table.py"),
+        code=code_of(
+            "genotypes",
+            "cohort/index.py",
+            "cohort/sample_table.py",
+            "cohort/text_table.py",
+        ),
     script:
         "../scripts/index_cohort.py"
 

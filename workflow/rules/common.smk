@@ -66,6 +66,7 @@ def code_of(*parts):
 
 
 # --- files -----------------------------------------------------------------
+# The user's own files and all genotypes are `local`: read where they are, also where results go to an object store.
 
 
 def genotype_files(extension):
@@ -74,8 +75,10 @@ def genotype_files(extension):
     def files(wildcards):
         cohort = PLAN.cohorts[wildcards.cohort]
         if cohort.simulate:
-            return [f"<results>/{wildcards.cohort}/simulated/genotypes{extension}"]
-        return [f"{prefix}{extension}" for prefix in cohort.filesets]
+            return local(
+                [f"<results>/{wildcards.cohort}/simulated/genotypes{extension}"]
+            )
+        return local([f"{prefix}{extension}" for prefix in cohort.filesets])
 
     return files
 
@@ -85,7 +88,7 @@ def sample_table(wildcards):
     cohort = PLAN.cohorts[wildcards.cohort]
     if cohort.simulate:
         return f"<results>/{wildcards.cohort}/simulated/samples.tsv"
-    return cohort.samples
+    return local(cohort.samples)
 
 
 def chunks_of(cohort):
@@ -131,12 +134,13 @@ def structure_of_cohort(name):
 def pairs_found_elsewhere(wildcards):
     """Name the table of related pairs, where the config gives one."""
     relatives = PLAN.cohorts[wildcards.cohort].structure["relatives"]
-    return [] if relatives in ("exclude", "keep") else relatives
+    return [] if relatives in ("exclude", "keep") else local(relatives)
 
 
 def loadings_of_others(wildcards):
     """Name the loadings to project on, where the config gives any."""
-    return PLAN.cohorts[wildcards.cohort].structure["loadings"] or []
+    loadings = PLAN.cohorts[wildcards.cohort].structure["loadings"]
+    return local(loadings) if loadings else []
 
 
 def people_of_studies(wildcards):
@@ -157,7 +161,22 @@ def of_folds(suffix):
 
 def fold_file(wildcards):
     """Name the user's own table of folds, if there is one."""
-    return PLAN.deepnull["fold_file"] or []
+    table = PLAN.deepnull["fold_file"]
+    return local(table) if table else []
+
+
+def score_file(wildcards):
+    """Name a study's file of weights, if it has one."""
+    return PLAN.study(wildcards.cohort, wildcards.study).score_file or []
+
+
+def accuracies_of_cohort(wildcards):
+    """Name the accuracies of a cohort's predicted studies, in the order of the sheet."""
+    return [
+        f"<results>/{s.cohort}/{s.name}/deepnull/prediction_accuracy.json"
+        for s in PREDICTED
+        if s.cohort == wildcards.cohort
+    ]
 
 
 def files_of_batch(name):
@@ -194,6 +213,10 @@ def published_of_batch(wildcards):
             "untested.tsv.gz",
             "leads.tsv",
         )
+    ] + [
+        f"<results>/{wildcards.cohort}/{study.name}/deepnull/metrics.json"
+        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
+        if "deepnull" in study.arms
     ]
 
 
@@ -252,6 +275,13 @@ all_predictions = [
     for s in STUDIES
     if "deepnull" in s.arms
     for name in ("prediction.parquet", "metrics.json", "deepnull.svg")
+]
+PREDICTED = [
+    s for s in STUDIES if "deepnull" in s.arms and PLAN.scores["method"] != "none"
+]
+all_phenotype_predictions = [
+    f"<results>/{cohort}/phenotype_prediction.svg"
+    for cohort in dict.fromkeys(s.cohort for s in PREDICTED)
 ]
 all_exports = [
     f"<results>/{s.cohort}/{s.name}/exports/commands.sh"
@@ -333,6 +363,12 @@ def colour_by(wildcards):
 def lead_settings(wildcards):
     """Give what makes a lead variant."""
     return {k: PLAN.report[k] for k in ("genome_wide", "lead_window_kb")}
+
+
+def score_settings(wildcards):
+    """Give the settings of the polygenic scores."""
+    # not threads: how the work is cut up changes no number
+    return {k: v for k, v in PLAN.scores.items() if k != "threads"}
 
 
 def association_settings(wildcards):

@@ -15,6 +15,7 @@ rule train_folds:
         fold_predictions=of_folds("parquet"),
         fold_metrics=of_folds("json"),
         models=of_folds("npz"),
+        inner="<results>/{cohort}/{study}/deepnull/inner.parquet",
         prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
     log:
@@ -31,7 +32,7 @@ rule train_folds:
     params:
         settings=deepnull_settings,
         seed=PLAN.seed,
-        code=code_of("cohort/families.py", "deepnull"),
+        code=code_of("cohort/families.py", "cohort/text_table.py", "deepnull"),
     script:
         "../scripts/train_folds.py"
 

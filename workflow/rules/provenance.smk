@@ -8,6 +8,8 @@ rule record_run:
     input:
         preflight=preflight_tables,
         sumstats=all_sumstats,
+        untested=of_arms("untested.tsv.gz"),
+        leads=all_leads,
         predictions=all_predictions,
         structure=structure_figures,
         figures=all_figures,

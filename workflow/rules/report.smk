@@ -3,6 +3,11 @@
 # Makes: <results>/status.tsv, and the exit code: a failed study lets all others finish, then fails the run.
 
 
+# reads one small table: not worth a job on a cluster
+localrules:
+    check_status,
+
+
 rule summarise_run:
     """List every study and arm with its state, people, calibration and loci."""
     input:

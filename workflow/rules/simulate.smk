@@ -6,12 +6,10 @@
 rule simulate_genotypes:
     """Simulate a structured population with families by msprime and write it as a PLINK fileset."""
     output:
-        multiext(
-            "<results>/{cohort}/simulated/genotypes",
-            bed=".bed",
-            bim=".bim",
-            fam=".fam",
-        ),
+        # `local` as in common.smk: genotypes are read in place
+        bed=local("<results>/{cohort}/simulated/genotypes.bed"),
+        bim=local("<results>/{cohort}/simulated/genotypes.bim"),
+        fam=local("<results>/{cohort}/simulated/genotypes.fam"),
     log:
         "<logs>/simulate_genotypes/{cohort}.log",
     benchmark:
@@ -36,12 +34,9 @@ rule simulate_genotypes:
 rule simulate_phenotypes:
     """Simulate covariates and phenotypes with known effects on the simulated genotypes."""
     input:
-        multiext(
-            "<results>/{cohort}/simulated/genotypes",
-            bed=".bed",
-            bim=".bim",
-            fam=".fam",
-        ),
+        bed=local("<results>/{cohort}/simulated/genotypes.bed"),
+        bim=local("<results>/{cohort}/simulated/genotypes.bim"),
+        fam=local("<results>/{cohort}/simulated/genotypes.fam"),
     output:
         table="<results>/{cohort}/simulated/samples.tsv",
         truth="<results>/{cohort}/simulated/truth.tsv",

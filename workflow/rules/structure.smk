@@ -61,7 +61,11 @@ rule estimate_kinship:
     params:
         settings=structure_settings,
         code=code_of(
-            "genotypes", "cohort/counts.py", "cohort/families.py", "cohort/kinship.py"
+            "genotypes",
+            "cohort/counts.py",
+            "cohort/families.py",
+            "cohort/kinship.py",
+            "cohort/text_table.py",
         ),
     script:
         "../scripts/estimate_kinship.py"
@@ -95,7 +99,11 @@ rule compute_pcs:
         settings=structure_settings,
         seed=PLAN.seed,
         code=code_of(
-            "genotypes", "cohort/pca.py", "cohort/counts.py", "cohort/losses.py"
+            "genotypes",
+            "cohort/pca.py",
+            "cohort/counts.py",
+            "cohort/losses.py",
+            "cohort/text_table.py",
         ),
     script:
         "../scripts/compute_pcs.py"

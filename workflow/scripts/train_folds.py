@@ -10,5 +10,5 @@ with log_to(snakemake.log[0], snakemake.resources):
     families, fold_file = files.families or None, files.fold_file or None
     assign_study_folds(*study, settings["folds"], seed, out.folds, families=families, fold_file=fold_file)
     folds = (out.fold_predictions, out.fold_metrics, out.models)
-    train_folds(*study, out.folds, settings, seed, *folds)
+    train_folds(*study, out.folds, settings, seed, *folds, out.inner)
     merge_folds(*study, out.folds, *folds, settings, out.prediction, out.metrics)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepnull_gwas.cohort.covariates import (
+    ONLY_DEEPNULL,
     Selection,
     code_phenotype,
     column,
@@ -48,8 +49,8 @@ def assemble_study(
 ) -> dict[str, Any]:
     """Settle who is analysed in a study and write their phenotype and covariates, with an account of everybody left out.
 
-    The order is: in the sample table, passes quality control, phenotype present, included by the expression, covariates complete, principal
-    components there, related to nobody who stays. The phenotype is transformed after that, among the people analysed.
+    The order is: in the sample table, passes quality control, phenotype present, included by the expression, covariates complete (those that only
+    feed the prediction too: both arms have the same people), principal components there, related to nobody who stays. The phenotype is transformed after that, among the people analysed.
 
     Parameters
     ----------
@@ -90,6 +91,7 @@ def assemble_study(
         "controls": None,
         "accounting": [],
         "covariates": [],
+        "deepnull_covariates": [],
         "dropped_covariates": [],
     }
     try:
@@ -162,7 +164,12 @@ def _assemble(
     for name in components.columns:
         columns[f"cov_{name}"] = components[name].to_numpy(dtype=np.float64)[keep]
         encoded.covariates.append({"name": name, "columns": [f"cov_{name}"], "kind": "pc"})
-    report |= {"covariates": encoded.covariates, "dropped_covariates": encoded.dropped}
+    only = encode(people, study["deepnull_only"], study["categorical_covariates"], ONLY_DEEPNULL)
+    report |= {
+        "covariates": encoded.covariates,
+        "deepnull_covariates": only.covariates,
+        "dropped_covariates": encoded.dropped + only.dropped,
+    }
     if len(y) <= len(columns) + SPARE_PEOPLE:
         raise StudyFailure(
             STAGE,
@@ -182,7 +189,7 @@ def _assemble(
         except InputError as error:
             raise StudyFailure(STAGE, f"transform {study['transform']}: {error}") from None
     own = {"sample_index": people["sample_index"], "fid": people["fid"], "iid": people["iid"], "phenotype": y}
-    return pd.DataFrame(own | columns).sort_values("sample_index", kind="stable", ignore_index=True)
+    return pd.DataFrame(own | columns | only.columns).sort_values("sample_index", kind="stable", ignore_index=True)
 
 
 def _leave_out_relatives(

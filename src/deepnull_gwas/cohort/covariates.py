@@ -15,6 +15,8 @@ from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.tables import column_names, read_parquet
 
 OWN = ["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"]
+#: Prefix of the columns of a study's table that feed the prediction and are not in the association.
+ONLY_DEEPNULL = "deepnull_"
 #: Codings of a binary phenotype that need no case_value and control_value: values -> (control, case).
 BINARY_CODINGS = ((0.0, 1.0), (1.0, 2.0))
 
@@ -32,7 +34,9 @@ def read_people(path: str | Path, studies: Sequence[dict[str, Any]]) -> tuple[pd
     names = column_names(path)
     wanted: dict[str, None] = dict.fromkeys(OWN)
     for study in studies:
-        wanted |= dict.fromkeys([study["phenotype"], *study["covariates"], *_columns_of_include(study)])
+        wanted |= dict.fromkeys(
+            [study["phenotype"], *study["covariates"], *study["deepnull_only"], *_columns_of_include(study)]
+        )
     frame = read_parquet(path, columns=[n for n in wanted if n in names])
     return frame, [n for n in names if n not in OWN]
 
@@ -265,6 +269,9 @@ def select_people(
         selection.step(f"included ({study['include']})", include.evaluate(study["include"], _getter(frame)))
     for name in study["covariates"]:
         selection.step(f"covariate {name} present", column(frame, name).notna().to_numpy())
+    # the same people in both arms, so that they can be compared
+    for name in study["deepnull_only"]:
+        selection.step(f"covariate {name} of the prediction present", column(frame, name).notna().to_numpy())
     return selection
 
 
@@ -299,7 +306,7 @@ class Encoded:
     dropped: list[dict[str, str]] = field(default_factory=list)
 
 
-def encode(frame: pd.DataFrame, covariates: Sequence[str], categorical: Sequence[str]) -> Encoded:
+def encode(frame: pd.DataFrame, covariates: Sequence[str], categorical: Sequence[str], prefix: str = "cov_") -> Encoded:
     """Encode covariates for the people analysed.
 
     Parameters
@@ -309,6 +316,8 @@ def encode(frame: pd.DataFrame, covariates: Sequence[str], categorical: Sequence
     covariates, categorical
         Names; a categorical covariate gets one 0/1 column for each level but the first (levels sorted: by size where they are numbers,
         else by spelling), a numeric one stays as it is. Constants are dropped and named.
+    prefix
+        Of the columns: ``cov_`` for what enters the association, :data:`ONLY_DEEPNULL` for what only feeds the prediction.
 
     Raises
     ------
@@ -329,9 +338,9 @@ def encode(frame: pd.DataFrame, covariates: Sequence[str], categorical: Sequence
             encoded.dropped.append({"name": name, "reason": f"constant among the people analysed{value}"})
             continue
         if levels is None:
-            made = {f"cov_{name}": series.to_numpy(dtype=np.float64)}
+            made = {f"{prefix}{name}": series.to_numpy(dtype=np.float64)}
         else:
-            made = {f"cov_{name}[{level_name(v)}]": (series == v).to_numpy(dtype=np.float64) for v in levels[1:]}
+            made = {f"{prefix}{name}[{level_name(v)}]": (series == v).to_numpy(dtype=np.float64) for v in levels[1:]}
         if clash := [c for c in made if c in encoded.columns]:
             raise InputError(
                 f"covariate '{name}': its column {clash[0]} is there already; rename the column in the sample table"

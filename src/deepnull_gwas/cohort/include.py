@@ -17,12 +17,14 @@ unknown are not included.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deepnull_gwas.errors import InputError, nearest, some
+from deepnull_gwas.text import shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
-      | (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
-      | (?P<word>[^\W]\w*(?:[.\-]\w+)*)
+      | (?P<number>[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+(?![\w.]))
+      | (?P<word>\w++(?:[.\-]\w++)*+)
       | (?P<column>`[^`]+`)
       | (?P<text>"[^"]*"|'[^']*')
       | (?P<op>==|!=|<=|>=|<|>)
@@ -41,6 +43,8 @@ _TOKEN = re.compile(
       | (?P<punctuation>[()\[\],])""",
     re.VERBOSE,
 )
+#: Parentheses and negations in one another, at most.
+MOST_LEVELS = 50
 _KEYWORDS = {"and", "or", "not", "in", "missing"}
 
 
@@ -93,7 +97,9 @@ def _tokenise(text: str) -> list[_Token]:
         if found is None:
             rest = text[position]
             hint = "; compare with '=='" if rest == "=" else "; close the quotes" if rest in "\"'`" else ""
-            raise InputError(f"include '{text}': at character {position + 1}: '{rest}' is not understood{hint}")
+            raise InputError(
+                f"include '{shorten(text, 200)}': at character {position + 1}: '{rest}' is not understood{hint}"
+            )
         kind = str(found.lastgroup)
         if kind != "space":
             word = found.group()
@@ -107,9 +113,10 @@ def _tokenise(text: str) -> list[_Token]:
 
 class _Parser:
     def __init__(self, text: str):
-        self.text = text
+        self.text = shorten(text, 200)
         self.tokens = _tokenise(text)
         self.next = 0
+        self.level = 0
 
     @property
     def token(self) -> _Token:
@@ -117,7 +124,7 @@ class _Parser:
 
     def fail(self, expected: str) -> InputError:
         found = self.token
-        what = "the end" if found.kind == "end" else f"'{found.text}'"
+        what = "the end" if found.kind == "end" else f"'{shorten(found.text)}'"
         return InputError(f"include '{self.text}': at character {found.position}: expected {expected}, found {what}")
 
     def take(self) -> _Token:
@@ -148,13 +155,20 @@ class _Parser:
         return parts[0] if len(parts) == 1 else Junction(operator, tuple(parts))
 
     def negation(self) -> Node:
+        self.level += 1
+        if self.level > MOST_LEVELS:
+            raise InputError(
+                f"include '{self.text}': at character {self.token.position}: more than {MOST_LEVELS} parentheses or negations in one another"
+            )
         if self.accept("not"):
-            return Not(self.negation())
-        if self.accept("punctuation", "("):
-            inner = self.junction("or", "|", lambda: self.junction("and", "&", self.negation))
+            node: Node = Not(self.negation())
+        elif self.accept("punctuation", "("):
+            node = self.junction("or", "|", lambda: self.junction("and", "&", self.negation))
             self.expect(")")
-            return inner
-        return self.comparison()
+        else:
+            node = self.comparison()
+        self.level -= 1
+        return node
 
     def comparison(self) -> Node:
         if self.token.kind not in ("word", "column"):
@@ -188,6 +202,10 @@ class _Parser:
         token = self.token
         if token.kind == "number":
             self.take()
+            if not math.isfinite(float(token.text)):
+                raise InputError(
+                    f"include '{self.text}': at character {token.position}: the number '{shorten(token.text)}' is too large"
+                )
             return Value(token.text, float(token.text))
         if token.kind == "word":
             self.take()
@@ -259,6 +277,7 @@ def _evaluate(node: Node, column: Callable[[str], pd.Series], text: str) -> tupl
 def _compare(node: Comparison, series: pd.Series, text: str) -> tuple[np.ndarray, np.ndarray]:
     import numpy as np
 
+    text = shorten(text, 200)
     missing = series.isna().to_numpy()
     if node.operator == "missing":
         return missing, ~missing
@@ -266,7 +285,7 @@ def _compare(node: Comparison, series: pd.Series, text: str) -> tuple[np.ndarray
     if numeric:
         if wrong := [v.text for v in node.values if v.number is None]:
             raise InputError(
-                f"include '{text}': column '{node.column}' holds numbers and cannot be compared with '{wrong[0]}'"
+                f"include '{text}': column '{node.column}' holds numbers and cannot be compared with '{shorten(wrong[0])}'"
             )
         literals = [v.number for v in node.values]
         values = series.to_numpy(dtype=np.float64)
@@ -280,7 +299,7 @@ def _compare(node: Comparison, series: pd.Series, text: str) -> tuple[np.ndarray
         present = series.dropna().unique()
         if unknown := [v for v in literals if v not in set(present)]:
             raise InputError(
-                f"include '{text}': no person has '{unknown[0]}' in column '{node.column}' (it holds {some(sorted(present), 8)})"
+                f"include '{text}': no person has '{shorten(unknown[0])}' in column '{node.column}' (it holds {some(sorted(present), 8)})"
                 f"{nearest(unknown[0], present)}"
             )
         values = series.to_numpy(dtype=object)

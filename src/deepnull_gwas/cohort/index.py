@@ -18,6 +18,7 @@ from deepnull_gwas.errors import InputError, InputErrors, some
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import check_bed, count_lines
 from deepnull_gwas.tables import Column, write_json, write_parquet
+from deepnull_gwas.text import shorten
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ SAMPLES = [
 _BIM = ["chromosome", "identifier", "centimorgan", "position", "A1", "A2"]
 _FAM = ["FID", "IID", "father", "mother", "sex", "phenotype"]
 
-_LONG_NUMBER = re.compile(rb"[ \t]-?[0-9]{10}")
+#: What pandas-plink reads otherwise than PLINK: quotes are a character like any other, and a zero byte ends no text. In a .bim, a number of ten
+#: digits or more as well: as a position it would wrap around in 32 bits, unseen.
+_READ_OTHERWISE = {"bim": re.compile(rb'["\0]|[ \t][+-]?[0-9]{10}'), "fam": re.compile(rb'["\0]')}
 
 
 def plan_chunks(n_variants: int, n_chunks: int) -> np.ndarray:
@@ -178,19 +181,19 @@ def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> pd.DataFram
         and len(frame) == lines
         and isinstance(frame.index, pd.RangeIndex)
         and not any(frame.iloc[:, i].isna().any() for i in texts)
-        and not (kind == "bim" and _has_long_numbers(path))
+        and not _has(path, _READ_OTHERWISE[kind])
     )
     if not sound:
         frame = _read_line_by_line(path, kind, names, why)
     return frame
 
 
-def _has_long_numbers(path: str) -> bool:
-    """Say whether a field is a number of ten digits or more: as a position it would wrap around in pandas-plink's 32 bits, unseen."""
+def _has(path: str, pattern: re.Pattern[bytes]) -> bool:
+    """Say whether a file holds what a pattern of at most 16 bytes finds."""
     with open(path, "rb") as file:
         tail = b""
         while block := file.read(1 << 22):
-            if _LONG_NUMBER.search(tail + block):
+            if pattern.search(tail + block):
                 return True
             tail = block[-16:]
     return False
@@ -204,11 +207,15 @@ def _read_line_by_line(path: str, kind: str, names: Sequence[str], why: str) -> 
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error})") from None
     for number, line in enumerate(lines, 1):
-        fields = line.split()
-        if len(fields) != 6:
+        # PLINK's white space, not that of Unicode
+        fields = line.replace("\t", " ").strip(" \r").split(" ")
+        fields = [f for f in fields if f]
+        if "\0" in line:
+            problems.append(f"row {number} holds a zero byte: this is no text")
+        elif len(fields) != 6:
             problems.append(f"row {number} has {len(fields)} fields")
         elif kind == "bim" and not _is_integer(fields[3]):
-            problems.append(f"row {number}: position '{fields[3]}' is no whole number below 2^31")
+            problems.append(f"row {number}: position '{shorten(fields[3])}' is no whole number below 2^31")
         rows.append(fields)
         if len(problems) > 100:
             break

@@ -16,6 +16,7 @@ from scipy import special
 
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.families import FAMILIES, RELATIVES, family_clusters, unrelated_set
+from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_doubled
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import _popcount
@@ -326,15 +327,21 @@ def read_pairs(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     InputError
-        When columns are absent, or not one pair is of this cohort.
+        When it cannot be read as a table, columns are absent or there twice, a number is none, or not one pair is of this cohort.
     """
-    table = pd.read_csv(path, sep=r"\s+", dtype=str)
-    table.columns = [c.lstrip("#").upper() for c in table.columns]
+    texts = read_text_table(path, "one row a pair")
     # PLINK's and KING's names, and those of our own relatives.tsv
     other_names = {"ID1": "IID1", "ID2": "IID2", "VARIANTS": "NSNP", "HET_HET": "HETHET"}
-    table = table.rename(columns=other_names | {f"{c}_{side}": f"{c}{side}" for c in ("FID", "IID") for side in (1, 2)})
-    if not {"IID1", "IID2"} <= set(table) or not {"KINSHIP", "PI_HAT"} & set(table):
-        raise InputError(f"{path}: columns {list(table.columns)}; expected IID1, IID2 and KINSHIP (or PI_HAT)")
+    other_names |= {f"{c}_{side}": f"{c}{side}" for c in ("FID", "IID") for side in (1, 2)}
+    names = [other_names.get(c.upper(), c.upper()) for c in texts.column_names]
+    refuse_doubled(names, path)
+    texts = texts.rename_columns(names)
+    table = {
+        n: [v.strip() for v in texts.column(n).to_pylist()] for n in names if n in {"FID1", "IID1", "FID2", "IID2"}
+    }
+    rows = texts.num_rows
+    if not {"IID1", "IID2"} <= set(names) or not {"KINSHIP", "PI_HAT"} & set(names):
+        raise InputError(f"{path}: columns {some(names, 20)}; expected IID1, IID2 and KINSHIP (or PI_HAT)")
     with_family = {"FID1", "FID2"} <= set(table) and not people["iid"].is_unique
     if with_family:
         place = dict(zip(zip(people["fid"], people["iid"]), people["sample_index"]))
@@ -344,23 +351,23 @@ def read_pairs(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
         sides = [[place.get(key, -1) for key in table[f"IID{s}"]] for s in (1, 2)]
     first, second = np.array(sides, dtype=np.int64).reshape(2, -1)
     known = (first >= 0) & (second >= 0) & (first != second)
-    if len(table) and not known.any():
+    if rows and not known.any():
         raise InputError(
-            f"{path}: none of its {len(table):,} pairs is of this cohort; it names {some(table['IID1'].unique())}, "
+            f"{path}: none of its {rows:,} pairs is of this cohort; it names {some(dict.fromkeys(table['IID1']))}, "
             f"the cohort's people are {some(people['iid'])}"
         )
-    logger.info("%s: %s of %s pairs are of this cohort", path, f"{int(known.sum()):,}", f"{len(table):,}")
+    logger.info("%s: %s of %s pairs are of this cohort", path, f"{int(known.sum()):,}", f"{rows:,}")
 
     def number(name: str, scale: float = 1.0) -> np.ndarray:
-        if name not in table:
-            return np.full(len(table), np.nan)
-        return pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64) * scale
+        if name not in names:
+            return np.full(rows, np.nan)
+        return column_of_numbers(texts, name, path, MISSING) * scale
 
     pairs = pd.DataFrame(
         {
             "sample_index_1": np.minimum(first, second), "sample_index_2": np.maximum(first, second),
             "variants": np.nan_to_num(number("NSNP")).astype(np.int64), "het_het": number("HETHET"), "ibs0": number("IBS0"),
-            "kinship": number("KINSHIP") if "KINSHIP" in table else number("PI_HAT", 0.5),
+            "kinship": number("KINSHIP") if "KINSHIP" in names else number("PI_HAT", 0.5),
         }
     )[known]  # fmt: skip
     return pairs.sort_values(["sample_index_1", "sample_index_2"], ignore_index=True)

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.losses import losses
+from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_doubled
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import Fileset
@@ -584,7 +585,8 @@ def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray
     Raises
     ------
     InputError
-        When a column is absent.
+        When it cannot be read as a table, a column is absent or there twice, a number is none, a position no whole number, or a frequency
+        not within 0 and 1.
     """
     path = Path(path)
     singular = None
@@ -592,17 +594,38 @@ def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray
         table, metadata = read_parquet(path, own=False), read_metadata(path, own=False) or {}
         if "eigenvalues" in metadata:
             singular = np.sqrt(np.array(metadata["eigenvalues"]) * metadata["variants"])
+        found = list(table.columns)
     else:
-        table = pd.read_csv(path, sep=r"\s+", dtype={"chromosome": str})
+        texts = read_text_table(path, "one row a variant")
+        found = texts.column_names
+        table = None
     needed = ["chromosome", "position", "effect_allele", "other_allele", "effect_allele_frequency"]
-    names = [c for c in table.columns if re.fullmatch(r"PC\d+", c)]
-    absent = [c for c in needed if c not in table] or ([] if names else ["PC1"])
+    names = [c for c in found if re.fullmatch(r"PC[0-9]+", c)]
+    absent = [c for c in needed if c not in found] or ([] if names else ["PC1"])
     if absent:
         raise InputError(
-            f"{path}: no column {some(absent)}; found {list(table.columns)}. Loadings need {needed} and PC1, PC2, .."
+            f"{path}: no column {some(absent)}; found {some(found, 20)}. Loadings need {', '.join(needed)} and PC1, PC2, .."
         )
+    refuse_doubled(found, path)
+    if table is None:
+        table = pd.DataFrame({c: [v.strip() for v in texts.column(c).to_pylist()] for c in found if c not in names})
+        for name in ("position", "effect_allele_frequency", *names):
+            missing = MISSING if name == "effect_allele_frequency" else None
+            table[name] = column_of_numbers(texts, name, path, missing)
+    if wrong := [c for c in ("position", "effect_allele_frequency", *names) if table[c].dtype.kind not in "iuf"]:
+        raise InputError(f"{path}: columns {some(wrong)} hold no numbers")
+    place, frequency = table["position"].to_numpy(), table["effect_allele_frequency"].to_numpy()
+    for name, bad, meant in (
+        ("position", ~((place == np.floor(place)) & (place >= 0) & (place < 2**31)), "a whole number below 2^31"),
+        ("effect_allele_frequency", (frequency < 0) | (frequency > 1), "a share between 0 and 1"),
+        *((c, ~np.isfinite(table[c].to_numpy()), "a finite number") for c in names),
+    ):
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise InputError(f"{path}: row {row + 2}, column {name}: {table[name].iloc[row]:g}, expected {meant}")
+    table["position"] = place.astype(np.int64)
     table["chromosome"] = [normalise(c) for c in table["chromosome"].astype(str)]
-    return table, names, singular
+    return table[found], names, singular
 
 
 def project_pcs(

@@ -100,7 +100,7 @@ class _Checks:
     def check(self, study: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
         """Give the problems of a study and its row of the table (empty if there are problems)."""
         problems, warnings = [], []
-        for name in study["covariates"]:
+        for name in [*study["covariates"], *study["deepnull_only"]]:
             wrong, odd = self.covariate(name, name in study["categorical_covariates"])
             problems += wrong
             warnings += odd

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import logging
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +12,22 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
+from deepnull_gwas.cohort.text_table import read_text_table
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
+from deepnull_gwas.text import is_number, shorten
 
 logger = logging.getLogger(__name__)
 
 #: Columns of samples.parquet that are ours.
 RESERVED = ("sample_index", "fid", "iid", "recorded_sex", "in_sample_table")
+#: Types of Parquet columns that have a meaning as a number or as text.
+_HOLDS_VALUES = (
+    pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_string, pa.types.is_large_string,
+    pa.types.is_string_view, pa.types.is_date, pa.types.is_timestamp, pa.types.is_time,
+)  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _SEX = {"1": 1, "2": 2, "m": 1, "f": 2, "male": 1, "female": 2, "0": 0, "-9": 0, "unknown": 0, "u": 0}
 
 
@@ -83,11 +86,15 @@ def read_sample_table(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_text(path)
+    table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_text_table(path)
     names = table.column_names
     problems = []
     if doubled := [n for n in dict.fromkeys(names) if names.count(n) > 1]:
         problems.append(f"{path}: columns are there more than once: {some(doubled)}; rename or remove them")
+    if odd := [repr(n) for n in names if _CONTROL.search(n)]:
+        problems.append(
+            f"{path}: column names with line breaks, tabs or other control characters: {some(odd)}; rename them"
+        )
     for key, name in (("sample_id", sample_id), ("family_id", family_id), ("sex", sex)):
         if name is not None and name not in names:
             problems.append(
@@ -113,7 +120,7 @@ def read_sample_table(
     keys = id_columns[0] if len(ids) == 1 else id_columns[0] + "\t" + id_columns[1]
     _refuse_duplicates(keys, str(path), ids, set_aside)
 
-    numbers = [float(m) for m in markers if _is_number(m)]
+    numbers = [float(m) for m in markers if is_number(m)]
     columns, sexes = {}, None
     for name in names:
         if name in ids or name in set_aside:
@@ -204,104 +211,40 @@ def join_samples(fam: pd.DataFrame, table: SampleTable, where: str) -> pd.DataFr
 
 def _read_parquet(path: Path) -> pa.Table:
     try:
-        with pq.ParquetFile(path) as file:
-            return file.read()
-    except (pa.ArrowInvalid, OSError) as error:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from None
-
-
-def _read_text(path: Path) -> pa.Table:
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: not a readable gzip file ({error})") from None
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{path}: row {row}: not UTF-8 text (byte {data[error.start]:#x}); save it as UTF-8, e.g. `iconv -f latin1 -t utf-8`"
-        ) from None
-    if b"\0" in data[:100_000]:
-        raise InputError(f"{path}: is not text; expected TSV, CSV, columns separated by spaces, or .parquet")
-    if b"\n" not in data and b"\r" in data:
-        data = data.replace(b"\r", b"\n")
-    data = data.lstrip(b"\r\n")
-    first = data.split(b"\n", 1)[0].decode().rstrip("\r")
-    if not first.strip():
-        raise InputError(f"{path}: is empty; expected a header and one row a person")
-    delimiter = _delimiter(path, first)
-    if delimiter == " ":
-        # any run of spaces and tabs separates, as in PLINK's own tables
-        data = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", data))
-        first, delimiter = data.split(b"\n", 1)[0].decode(), "\t"
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
-    header[0] = header[0].lstrip("#")
-    if "" in header:
-        raise InputError(f"{path}: column {header.index('') + 1} of {len(header)} has no name in the header")
-    # columns go by their number while reading: names may be there twice, which is said with the other problems of the header
-    numbers = [str(i) for i in range(len(header))]
-    bad: list[tuple[int | None, int]] = []
-
-    def refuse(row: pyarrow.csv.InvalidRow) -> str:
-        bad.append((row.number, row.actual_columns))
-        return "skip"
-
-    try:
-        table = pyarrow.csv.read_csv(
-            io.BytesIO(data),
-            pyarrow.csv.ReadOptions(column_names=numbers, skip_rows=1, use_threads=False, block_size=1 << 24),
-            pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
-            pyarrow.csv.ConvertOptions(column_types={n: pa.string() for n in numbers}, strings_can_be_null=False),
-        )
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error):
-            table = pa.table({n: pa.array([], pa.string()) for n in numbers})
-        else:
-            raise InputError(f"{path}: cannot be read as a table ({error})") from None
-    if bad:
-        shown = some(
-            [f"row {number} has {found}" if number is not None else f"one has {found}" for number, found in bad], 3
-        )
-        hint = ""
-        if all(found == len(header) + 1 for _, found in bad):
-            hint = "; row names without a name in the header? (R: write.table(..., row.names = FALSE))"
-        raise InputError(
-            f"{path}: {len(bad)} rows have another number of fields than the header's {len(header)}: {shown}{hint}"
-        )
-    return table.rename_columns(header)
-
-
-def _delimiter(path: Path, first: str) -> str:
-    suffixes = [s.lower() for s in path.suffixes]
-    if ".csv" in suffixes:
-        return next((d for d in (",", ";", "\t") if d in first), ",")
-    if "\t" in first:
-        return "\t"
-    if "," in first and not re.search(r"[^,\s][ ]+[^,\s]", first):
-        return ","
-    return " "
+    columns, problems = [], []
+    for name, column in zip(table.column_names, table.columns):
+        kind = column.type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+            column = column.cast(kind)
+        if pa.types.is_null(kind):
+            column = column.cast(pa.string())
+        elif pa.types.is_float16(kind):
+            column = column.cast(pa.float64())
+        elif not any(holds(kind) for holds in _HOLDS_VALUES):
+            problems.append(
+                f"{path}: column '{name}' holds {shorten(kind)}; expected numbers, text, true/false or dates"
+            )
+        columns.append(column)
+    if problems:
+        raise InputErrors(problems)
+    return pa.table(columns, names=table.column_names)
 
 
 def _as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
     """Give a column as trimmed text, null where it is missing."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     if pa.types.is_floating(column.type):
+        # NaN stands for missing in tables written by pandas
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
         # an ID read as a number by another program: 1001.0 was 1001
-        whole = pc.all(pc.equal(pc.floor(column), column)).as_py()
+        whole = pc.all(pc.and_(pc.equal(pc.floor(column), column), pc.less(pc.abs(column), 2.0**53))).as_py()
         column = column.cast(pa.int64()) if whole else column
     text = pc.utf8_trim_whitespace(column.cast(pa.string()))
     return pc.if_else(pc.is_in(text, value_set=pa.array(sorted(markers))), pa.scalar(None, pa.string()), text)
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text) is not None
 
 
 def _typed(column: pa.ChunkedArray, markers: set[str], numbers: Sequence[float]) -> np.ndarray:

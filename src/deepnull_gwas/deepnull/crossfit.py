@@ -12,6 +12,7 @@ from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.models import FoldModel, fit_fold
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
+from deepnull_gwas.deepnull.smooth import fit_smooth
 
 #: Parts that the people outside a fold are taken in, at most.
 MAX_PARTS = 5
@@ -34,6 +35,9 @@ class FoldResult:
     history
         See :func:`deepnull_gwas.deepnull.models.fit_fold`, with ``people`` and, on the predicted people, ``metrics`` of the prediction and of
         each model.
+    inner
+        What the prediction adds to the linear model of the association's covariates for everybody outside the fold, in their order, by models that
+        have seen neither the fold nor the person's part; None for the original, which has no such models.
     """
 
     rows: np.ndarray
@@ -41,6 +45,7 @@ class FoldResult:
     each: dict[str, np.ndarray]
     model: FoldModel
     history: dict[str, Any]
+    inner: np.ndarray | None = None
 
 
 def parts_of(fold: np.ndarray, evaluated: int, k: int) -> np.ndarray:
@@ -62,6 +67,7 @@ def crossfit_fold(
     device: str = "cpu",
     model: str = "auto",
     compare: bool = True,
+    only: Sequence[int] = (),
 ) -> FoldResult:
     """Fit the models that predict one fold, and predict it.
 
@@ -79,8 +85,12 @@ def crossfit_fold(
         See :func:`~deepnull_gwas.deepnull.models.fit_fold`; recipe ``original`` repeats the original DeepNull instead.
     seed
         Seed of this fold.
+    only
+        Columns of ``x`` that are not in the association. Where there are any, ``each`` has one more model, ``baseline``: linear in the others, as the
+        baseline arm is.
     """
     outside = fold != evaluated
+    inner = inner_linear = None
     if recipe == ORIGINAL:
         from deepnull_gwas.deepnull.original import fit_original
 
@@ -88,13 +98,33 @@ def crossfit_fold(
     else:
         part = parts_of(fold, evaluated, k)
         fitted, history = fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, device, model, compare)
+        inner, inner_linear = history.pop("inner"), history.pop("inner_linear")
     rows = np.flatnonzero(~outside)
     each = fitted.predict_all(x[rows])
+    if len(only) and recipe != ORIGINAL:
+        used = np.setdiff1d(fitted.keep, only)
+        each["baseline"], inner_linear = _linear(x[outside][:, used], y[outside], part, x[rows][:, used], trait)
     prediction = fitted.combine(each)
     history["people"] = {"outside": int(outside.sum()), "evaluation": len(rows)}
     history["metrics"] = measure(y[rows], prediction, trait)
     history["metrics_of"] = {name: measure(y[rows], values, trait) for name, values in each.items()}
-    return FoldResult(rows, prediction, each, fitted, history)
+    added = None if inner is None else inner - inner_linear
+    return FoldResult(rows, prediction, each, fitted, history, added)
+
+
+def _linear(
+    x: np.ndarray, y: np.ndarray, part: np.ndarray, new: np.ndarray, trait: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give a linear model's predictions of new people, and of these by the models without their part."""
+    if x.shape[1]:
+        model, without, _ = fit_smooth("linear", x, y, part, trait)
+        return model.predict(new), without[np.arange(len(x)), part]
+    # no covariates in the association: everybody's is the mean
+    total, size = np.bincount(part, y), np.bincount(part)
+    means = np.append((total.sum() - total) / (size.sum() - size), total.sum() / size.sum())
+    if trait == "binary":
+        means = np.log(means / (1 - means))
+    return np.full(len(new), means[-1]), means[part]
 
 
 def crossfit(

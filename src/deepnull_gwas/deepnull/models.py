@@ -201,7 +201,8 @@ def fit_fold(
 
     Returns
     -------
-    The models, and their history: weights, what each model's fit came to, and per epoch the losses of the networks.
+    The models, and their history: weights, what each model's fit came to, per epoch the losses of the networks, and ``inner`` and
+    ``inner_linear``, float64[n]: the predictions of these people, and those by the linear model, by models that have not seen their part.
 
     Raises
     ------
@@ -269,4 +270,5 @@ def fit_fold(
     else:
         fitted.weights = {model: 1.0}
     logger.info("weights: %s, the rest linear", {m: round(w, 3) for m, w in fitted.weights.items()})
+    history |= {"inner": fitted.combine(inner), "inner_linear": inner["linear"]}
     return fitted, history | {"weights": fitted.weights, "models": about, "kept": [fitted.columns[i] for i in keep]}

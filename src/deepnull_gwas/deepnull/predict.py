@@ -7,6 +7,8 @@ import hashlib
 import json
 import logging
 import re
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from deepnull_gwas.cohort.text_table import UNPACKED_BYTES, UNPACKED_TIMES, read_text
 from deepnull_gwas.deepnull.crossfit import crossfit
 from deepnull_gwas.deepnull.explain import calibration
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
@@ -21,6 +24,7 @@ from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
 from deepnull_gwas.errors import InputError, InputErrors, StudyFailure, nearest, some
 from deepnull_gwas.tables import atomic_path, write_json, write_npz
+from deepnull_gwas.text import is_number, shorten
 
 logger = logging.getLogger(__name__)
 
@@ -77,18 +81,12 @@ def read_people_table(path: str | Path) -> Table:
         When it cannot be read, has no such columns, a row of another length than the header, or a person twice.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except FileNotFoundError:
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, expected a table")
+    if not path.exists():
         names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such file{nearest(path.name, names)}") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, expected a table") from None
-    except (UnicodeDecodeError, OSError, EOFError) as error:
-        raise InputError(
-            f"{path}: not a text table ({error}); expected TSV, CSV or columns separated by spaces, in UTF-8"
-        ) from None
+        raise InputError(f"{path}: no such file{nearest(path.name, names)}")
+    text = read_text(path).decode()
     lines = [line.rstrip("\r") for line in text.split("\n")]
     while lines and not lines[-1].strip():
         lines.pop()
@@ -130,14 +128,16 @@ def read_people_table(path: str | Path) -> Table:
 def _numbers(table: Table, name: str, missing: Sequence[str], hint: str) -> np.ndarray:
     out = np.empty(len(table.rows))
     for i, value in enumerate(table.column(name)):
-        try:
-            out[i] = np.nan if value in missing else float(value)
-        except ValueError:
+        if value in missing:
+            out[i] = np.nan
+            continue
+        # not what Python takes for a number: 1_000, nan, digits of other scripts
+        wrong = "is no number" if not is_number(value) else "is not finite" if np.isinf(float(value)) else ""
+        if wrong:
             raise InputError(
-                f"{table.path}: row {i + 2} ({table.people[i]}), column '{name}': '{value}' is no number; {hint}, or add it to --missing"
-            ) from None
-        if np.isinf(out[i]):
-            raise InputError(f"{table.path}: row {i + 2} ({table.people[i]}), column '{name}': '{value}' is not finite")
+                f"{table.path}: row {i + 2} ({shorten(table.people[i])}), column '{name}': '{shorten(value)}' {wrong}; {hint}, or add it to --missing"
+            )
+        out[i] = float(value)
     return out
 
 
@@ -392,16 +392,7 @@ def apply_model(
     InputError
         When the table does not fit the model, or has people that it was trained on (their prediction would not be out of fold).
     """
-    try:
-        with np.load(model, allow_pickle=False) as data:
-            arrays = {k: data[k] for k in data.files}
-        head = json.loads(str(arrays["predict"]))
-    except FileNotFoundError:
-        raise InputError(f"{model}: no such file") from None
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(f"{model}: not a model that `deepnull-gwas predict --save-model` wrote ({error})") from None
-    if head["format"] != FORMAT:
-        raise InputError(f"{model}: format {head['format']}, expected {FORMAT}; train it again")
+    head, models, known_people = _load(model)
     table = read_people_table(path)
     _check_names(table, out, [], head["covariates"], [f"{t}{SUFFIX}" for t in head["targets"]])
     x, _, unknown = _encode(table, head["covariates"], head["levels"], missing)
@@ -409,17 +400,17 @@ def apply_model(
     added, report = {}, {}
     for target, about in head["targets"].items():
         if table.family == head["family"]:
-            known = np.isin(_digest(table.people, about["salt"]), arrays[f"{target}/people"])
+            known = np.isin(_digest(table.people, about["salt"]), known_people[target])
             if known.any():
                 raise InputError(
                     f"{path}: {int(known.sum())} people were among those that the model of '{target}' was trained on; a prediction of them would hold "
                     "their own phenotype's noise. Take their out-of-fold prediction from the output of the training, and leave them out here"
                 )
         column = np.full(len(table.rows), np.nan)
-        total = np.zeros(len(complete))
-        for f in range(head["folds"]):
-            at = f"{target}/{f}/"
-            total += _model({k.removeprefix(at): v for k, v in arrays.items() if k.startswith(at)}).predict(x[complete])
+        try:
+            total = np.sum([m.predict(x[complete]) for m in models[target]], axis=0)
+        except _NO_MODEL as error:
+            raise InputError(f"{model}: damaged ({_why(error)}); train it again") from None
         column[complete] = total / head["folds"]
         added[f"{target}{SUFFIX}"] = 1 / (1 + np.exp(-column)) if about["scale"] == "probability" else column
         report[target] = {"people": len(table.rows), "predicted": len(complete), "unknown_levels": unknown}
@@ -429,6 +420,57 @@ def apply_model(
         write_json(report, metrics)
     _write(table, out, added)
     return report
+
+
+#: What reading or applying arrays may raise that are not what a model is made of.
+_NO_MODEL = (
+    ArithmeticError, AttributeError, EOFError, KeyError, IndexError, MemoryError, OSError, RecursionError, TypeError, ValueError, NotImplementedError,
+    RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def _why(error: BaseException) -> str:
+    return shorten(f"{type(error).__name__}: {error}", 200)
+
+
+def _load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], dict[str, np.ndarray]]:
+    """Read a saved model: what it says of itself, the models of the folds by target, and the digests of the people it was trained on.
+
+    It is data from elsewhere: arrays and JSON only, nothing pickled.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size, limit = sum(f.file_size for f in archive.infolist()), UNPACKED_TIMES * Path(path).stat().st_size
+        if size > max(UNPACKED_BYTES, limit):
+            raise ValueError(f"it unpacks to {size:,} bytes")
+        with np.load(path, allow_pickle=False) as data:
+            head = json.loads(str(data["predict"]))
+            if head["format"] != FORMAT:
+                raise InputError(f"{path}: format {shorten(head['format'])}, expected {FORMAT}; train it again")
+            arrays = {k: data[k] for k in data.files}
+        targets, folds = dict(head["targets"]), int(head["folds"])
+        if folds < 1 or not targets or not all(isinstance(c, str) for c in [*targets, *head["covariates"]]):
+            raise ValueError("it names no folds, targets or covariates")
+        people = {t: arrays[f"{t}/people"] for t in targets}
+        parts = {t: [f"{t}/{f}/" for f in range(min(folds, len(arrays)))] for t in targets}
+        if folds > len(arrays) or set(head["levels"]) != set(head["covariates"]):
+            raise ValueError("its parts do not fit together")
+        models = {
+            t: [_model({k.removeprefix(at): v for k, v in arrays.items() if k.startswith(at)}) for at in parts[t]]
+            for t in targets
+        }
+        about = {
+            t: {"salt": int(a["salt"]), "scale": str(a["scale"]), "trait": str(a["trait"])} for t, a in targets.items()
+        }
+    except InputError as error:
+        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
+    except _NO_MODEL as error:
+        raise InputError(
+            f"{path}: not a model that `deepnull-gwas predict --save-model` wrote ({_why(error)})"
+        ) from None
+    return head | {"folds": folds, "targets": about, "family": bool(head.get("family"))}, models, people
 
 
 def _model(arrays: dict[str, np.ndarray]) -> Any:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.cohort.covariates import ONLY_DEEPNULL
 from deepnull_gwas.cohort.families import family_clusters
+from deepnull_gwas.cohort.text_table import column_of_numbers, read_text_table, refuse_doubled
 from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
 from deepnull_gwas.deepnull.metrics import measure
@@ -32,6 +34,10 @@ FOLD = [
     Column(
         "prediction", "float64", "DeepNull prediction in units of the phenotype as analysed; a logit for binary traits"
     ),
+]
+INNER = [
+    Column("sample_index", "int64", "row of the .fam"),
+    # inner_0, inner_1, ...: the covariate of the deepnull arm by models that have seen neither that fold nor the person; NaN in the fold itself
 ]
 PREDICTION = [
     Column("sample_index", "int64", "row of the .fam"),
@@ -84,12 +90,8 @@ def assign_study_folds(
             pd.DataFrame({"sample_index": people["sample_index"].to_numpy(np.int64), "fold": fold}), out, FOLDS
         )
         return
+    groups = family_groups(people, families)
     fid, iid = people["fid"].astype(str), people["iid"].astype(str)
-    # PLINK's ways to say "no family": FID 0, or the same FID for everybody
-    alone = fid.isin(["0", ""]) | (fid.nunique() == 1)
-    groups = np.where(alone, "\x1e" + iid, fid)
-    if families is not None:
-        groups = _join(groups, read_parquet(families, columns=["sample_index", "family"]), people["sample_index"])
     stratum = people["phenotype"].to_numpy().astype(int) if info["trait"] == "binary" else None
     names = [f"{f} {i}" for f, i in zip(fid, iid)]
     fold = assign_folds(names, k, derive_seed(seed, info["cohort"], info["study"], "folds"), groups, stratum)
@@ -101,6 +103,25 @@ def assign_study_folds(
         np.bincount(fold, minlength=k).tolist(),
     )
     write_parquet(frame, out, FOLDS)
+
+
+def family_groups(people: pd.DataFrame, families: str | Path | None = None) -> np.ndarray:
+    """Give the name of each person's family: the people with the same FID (where it is one), joined with those whom kinship joins.
+
+    Parameters
+    ----------
+    people
+        samples.parquet of the study.
+    families
+        structure/families.parquet, where kinship was estimated.
+    """
+    fid, iid = people["fid"].astype(str), people["iid"].astype(str)
+    # PLINK's ways to say "no family": FID 0, or the same FID for everybody
+    alone = fid.isin(["0", ""]) | (fid.nunique() == 1)
+    groups = np.where(alone, "\x1e" + iid, fid)
+    if families is None:
+        return groups
+    return _join(groups, read_parquet(families, columns=["sample_index", "family"]), people["sample_index"])
 
 
 def _join(groups: np.ndarray, families: pd.DataFrame, sample_index: pd.Series) -> np.ndarray:
@@ -134,30 +155,30 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
     Raises
     ------
     InputError
-        When a column, a person or a fold is missing, a person is there twice, or a fold is no whole number below k.
+        When it cannot be read as a table, a column, a person or a fold is missing, a person is there twice, or a fold is no whole number
+        below k.
     """
-    try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a table ({error}); expected the columns IID and fold") from None
-    table.columns = [str(c).lstrip("#") for c in table.columns]
-    names = {c.lower(): c for c in table.columns}
+    texts = read_text_table(path)
+    names = [c.lower() for c in texts.column_names]
+    refuse_doubled(names, path)
     for needed in ("iid", "fold"):
         if needed not in names:
             raise InputError(
-                f"{path}: no column '{needed}'; found {', '.join(table.columns)}, expected IID and fold (and FID, if needed)"
+                f"{path}: no column '{needed}'; found {some(texts.column_names, 20)}, expected IID and fold (and FID, if needed)"
             )
     both = "fid" in names
-    key = table[names["iid"]] if not both else table[names["fid"]] + " " + table[names["iid"]]
+    texts = texts.rename_columns(names)
+    ids = [pd.Series([v.strip() for v in texts.column(n).to_pylist()]) for n in (("fid", "iid") if both else ("iid",))]
+    key = ids[0] if not both else ids[0] + " " + ids[1]
     if key.duplicated().any():
         hint = "" if both else "; add a column FID if IIDs are not unique"
         raise InputError(f"{path}: {some(key[key.duplicated()])} is there more than once{hint}")
-    values = pd.to_numeric(table[names["fold"]], errors="coerce")
-    bad = ~values.isin(range(k))
+    values = column_of_numbers(texts, "fold", path)
+    bad = ~np.isin(values, range(k))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(
-            f"{path}: row {row + 2}: fold '{table[names['fold']].iloc[row]}', expected a whole number from 0 to {k - 1} (deepnull.folds is {k})"
+            f"{path}: row {row + 2}: fold '{values[row]:g}', expected a whole number from 0 to {k - 1} (deepnull.folds is {k})"
         )
     own = people["iid"].astype(str) if not both else people["fid"].astype(str) + " " + people["iid"].astype(str)
     found = own.map(dict(zip(key, values.astype(int))))
@@ -171,7 +192,7 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
 
 def network_columns(columns: Sequence[str], use_pcs: bool) -> list[str]:
     """Give the covariate columns that the network sees."""
-    covariates = [c for c in columns if c.startswith("cov_")]
+    covariates = [c for c in columns if c.startswith(("cov_", ONLY_DEEPNULL))]
     if use_pcs:
         return covariates
     return [c for c in covariates if not (c.startswith("cov_PC") and c.removeprefix("cov_PC").isdigit())]
@@ -183,7 +204,7 @@ def inputs_of(columns: Sequence[str], info: Mapping[str, Any], settings: Mapping
     Parameters
     ----------
     columns
-        Columns of samples.parquet.
+        Columns of samples.parquet: ``cov_...`` of the association, and those that only feed the prediction.
     info
         study.json: which columns each covariate has.
     settings
@@ -196,12 +217,13 @@ def inputs_of(columns: Sequence[str], info: Mapping[str, Any], settings: Mapping
     """
     seen = network_columns(columns, settings.get("use_pcs", True))
     if settings.get("covariates") is not None:
-        of_name = {c["name"]: c["columns"] for c in info.get("covariates", []) if c.get("kind") != "pc"}
+        known = [*info.get("covariates", []), *info.get("deepnull_covariates", [])]
+        of_name = {c["name"]: c["columns"] for c in known if c.get("kind") != "pc"}
         wanted = {column for name in settings["covariates"] for column in of_name.get(name, [f"cov_{name}"])}
         pcs = set(columns) - set(network_columns(columns, False))
         dropped = [name for name in settings["covariates"] if not wanted & set(of_name.get(name, [])) & set(columns)]
         if of_name and dropped:
-            logger.warning("not among the study's covariates, or constant, and left out: %s", ", ".join(dropped))
+            logger.warning("constant among the people analysed, and left out: %s", ", ".join(dropped))
         seen = [c for c in seen if c in wanted or c in pcs]
     if not seen:
         raise StudyFailure(
@@ -219,6 +241,7 @@ def train_folds(
     out_predictions: Sequence[str | Path],
     out_metrics: Sequence[str | Path],
     out_models: Sequence[str | Path],
+    out_inner: str | Path | None = None,
 ) -> None:
     """Fit the models that predict each fold of a study, and predict it. One job for all folds: starting up costs more than a small fold.
 
@@ -232,9 +255,14 @@ def train_folds(
         Seed of the config.
     out_predictions, out_metrics, out_models
         fold_{fold}.parquet, .json and .npz in the order of folds.
+    out_inner
+        inner.parquet: one column a fold, the covariate of everybody outside it by models that have seen neither the fold nor the person. Whoever fits
+        something on the covariate and predicts the fold by it (:mod:`deepnull_gwas.prediction`) needs it: the covariate of prediction.parquet comes
+        from models that have seen the other folds.
     """
     info = read_json(study)
     people, parts = read_parquet(samples), read_parquet(folds, FOLDS)
+    inner = {"sample_index": people["sample_index"].to_numpy(np.int64)}
     original = settings.get("recipe") == ORIGINAL
     recipe = ORIGINAL if original else Recipe.from_dict(settings.get("recipe", {}))
     failure: StudyFailure | None = None
@@ -256,7 +284,10 @@ def train_folds(
             from deepnull_gwas.deepnull.crossfit import crossfit_fold
 
             x, y = people[columns].to_numpy(np.float64), people["phenotype"].to_numpy(np.float64)
-            names = [c.removeprefix("cov_") for c in columns]
+            names = [c.removeprefix("cov_").removeprefix(ONLY_DEEPNULL) for c in columns]
+            only = [j for j, c in enumerate(columns) if c.startswith(ONLY_DEEPNULL)]
+            if only and fold == 0:
+                logger.info("not in the association: %s", ", ".join(names[j] for j in only))
             if fold == 0:
                 logger.info(
                     "%d people, %d covariates; about %.0f MB beside the libraries", *x.shape, x.nbytes * 12 / 1e6
@@ -279,6 +310,7 @@ def train_folds(
                 settings.get("device", "cpu"),
                 settings.get("model", "auto"),
                 settings.get("compare", True),
+                only,
             )
         except StudyFailure as reason:
             failure = reason
@@ -293,7 +325,12 @@ def train_folds(
         frame = pd.DataFrame({"sample_index": index, "prediction": result.prediction} | each)
         write_parquet(frame, prediction, FOLD)
         result.model.save(model)
-        write_json(head | {"status": "ok", "covariates": names} | result.history, metrics)
+        if result.inner is not None:
+            inner[f"inner_{fold}"] = np.full(len(people), np.nan)
+            inner[f"inner_{fold}"][parts["fold"].to_numpy() != fold] = result.inner
+        write_json(head | {"status": "ok", "covariates": names, "columns": columns} | result.history, metrics)
+    if out_inner is not None:
+        write_parquet(pd.DataFrame(inner), out_inner, INNER)
 
 
 def merge_folds(
@@ -327,6 +364,8 @@ def merge_folds(
     covariates anyway, so nothing is lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes,
     and as a covariate these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x covariates / n of every
     chi-square, just where the truth is linear. Where nothing but the linear model helps, the covariate is 0 and the arms are equal.
+    Covariates that are not in the association leave their linear part in the prediction's covariate: what is taken off is then the linear model of
+    those that are (``baseline``), with which the prediction is compared too.
     """
     info = read_json(study)
     heads = [read_json(path) for path in metrics]
@@ -357,7 +396,7 @@ def merge_folds(
     names = [c.removeprefix("by_") for c in together.columns if c.startswith("by_")]
     pooled = {name: measure(y, together[f"by_{name}"].to_numpy(), trait) for name in names}
     fitted = [load_model(path) for path in models]
-    columns = [f"cov_{c}" for c in heads[0]["covariates"]]
+    columns = heads[0]["columns"]
     x = people[columns].to_numpy(np.float64)
     heritable = [
         c
@@ -371,7 +410,11 @@ def merge_folds(
         "n": len(y),
         "model": heads[0]["model"],
         "deepnull": measure(y, prediction, trait),
-        "linear": pooled.get("linear") or _linear_out_of_fold(x, y, parts["fold"].to_numpy(), trait),
+        "linear": pooled.get("baseline")
+        or pooled.get("linear")
+        or _linear_out_of_fold(
+            x[:, [not c.startswith(ONLY_DEEPNULL) for c in columns]], y, parts["fold"].to_numpy(), trait
+        ),
         "models": pooled,
         "folds": [
             {
@@ -399,7 +442,7 @@ def merge_folds(
         # the original's covariate is the prediction itself, for binary traits the probability
         covariate = 1 / (1 + np.exp(-prediction)) if trait == "binary" else prediction
     else:
-        covariate = prediction - together["by_linear"].to_numpy()
+        covariate = prediction - together["by_baseline" if "baseline" in names else "by_linear"].to_numpy()
     frame = pd.DataFrame(
         {
             "sample_index": people["sample_index"].to_numpy(np.int64),
@@ -416,6 +459,10 @@ def _linear_out_of_fold(x: np.ndarray, y: np.ndarray, fold: np.ndarray, trait: s
     """Measure the linear model where the recipe has none beside it (the original)."""
     from deepnull_gwas.deepnull.crossfit import crossfit
 
+    if not x.shape[1]:
+        size, total = np.bincount(fold), np.bincount(fold, y)
+        mean = ((total.sum() - total) / (size.sum() - size))[fold]
+        return measure(y, mean if trait == "quantitative" else np.log(mean / (1 - mean)), trait)
     prediction, _, _ = crossfit(x, y, fold, Recipe(), 0, trait, "linear", compare=False)
     return measure(y, prediction, trait)
 

@@ -49,6 +49,13 @@ class TreeModel:
     ends: np.ndarray
     base: np.ndarray
 
+    def __post_init__(self) -> None:
+        # a saved model may be damaged: a node that leads back to one before it would be walked for ever
+        inner = np.flatnonzero(self.feature >= 0)
+        for child in (self.left[inner], self.right[inner]):
+            if (child <= inner).any() or (child >= len(self.feature)).any():
+                raise ValueError("a tree's node does not lead to a later one")
+
     def predict(self, x: np.ndarray, model: int | None = None) -> np.ndarray:
         """Predict: float64[n] (a logit for binary traits), the mean of all models or that of one."""
         wanted = range(len(self.base)) if model is None else [model]

@@ -204,6 +204,8 @@ def check_bed(path: str | Path, n_variants: int, n_samples: int) -> None:
         Naming the file and what is wrong with it.
     """
     path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; a PLINK fileset needs .bed, .bim and .fam")
     size = path.stat().st_size
     with open(path, "rb") as file:
         header = file.read(HEADER_BYTES)

@@ -16,6 +16,7 @@ from deepnull_gwas.tables import read_json
 MEASURES = {"quantitative": ("r2", "R², out of fold"), "binary": ("auc", "AUC, out of fold")}
 NAMES = {
     "linear": "linear",
+    "baseline": "base-\nline",
     "second_order": "second\norder",
     "splines": "splines",
     "trees": "trees",
@@ -67,7 +68,7 @@ def _accuracy(ax: Axes, summary: dict[str, Any]) -> None:
         weights = [f["weights"].get(name, 0.0) for f in summary["folds"]]
         if name == "linear":
             weights = [1 - sum(f["weights"].values()) for f in summary["folds"]]
-        if name != "deepnull" and summary["model"] == "auto":
+        if name not in ("deepnull", "baseline") and summary["model"] == "auto":
             ax.annotate(
                 f"w {np.mean(weights):.2f}",
                 (at, 0),

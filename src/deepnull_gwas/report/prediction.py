@@ -1,0 +1,134 @@
+"""How well phenotypes are predicted, with and without DeepNull and a polygenic score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import SubFigure
+
+from deepnull_gwas.report.style import COLOURS, figure, say_instead
+from deepnull_gwas.tables import read_json
+
+MEASURES = {"quantitative": ("r2", "R², out of fold", 0.0), "binary": ("auc", "AUC, out of fold", 0.5)}
+#: Bars of a study from the top: model, colour, whether filled, name.
+BARS = (
+    ("linear", COLOURS["baseline"], False, "covariates"),
+    ("deepnull", COLOURS["deepnull"], False, "covariates + DeepNull"),
+    ("linear_score", COLOURS["baseline"], True, "covariates + score"),
+    ("deepnull_score", COLOURS["deepnull"], True, "covariates + DeepNull + score"),
+)
+#: Differences of a study from the top: key, marker, name.
+GAINS = (
+    ("deepnull - linear", "o", False, "without score"),
+    ("deepnull_score - linear_score", "o", True, "with score"),
+)
+_HEIGHT = 0.2
+
+
+def plot_prediction(accuracies: Sequence[str | Path], out: str | Path) -> None:
+    """Draw the accuracy of the predicted phenotypes of a cohort: bars by model and study, and what DeepNull adds.
+
+    Parameters
+    ----------
+    accuracies
+        prediction_accuracy.json of the studies, in the order in which they are drawn.
+    out
+        Figure. Quantitative and binary traits have panels of their own, as their measures cannot be compared.
+    """
+    every = [read_json(path) for path in accuracies]
+    kinds = [(trait, [s for s in every if s["trait"] == trait]) for trait in MEASURES]
+    kinds = [(trait, studies) for trait, studies in kinds if studies]
+    # inches: a study's rows, and the axis and title of each kind
+    heights = [1.0 + 0.95 * len(studies) for _, studies in kinds]
+    with figure(out, 11, max(sum(heights) + 0.45, 2)) as fig:
+        if not kinds:
+            say_instead(fig, "phenotype prediction", "no study of this cohort has the deepnull arm")
+            return
+        legend, *parts = fig.subfigures(len(kinds) + 1, 1, height_ratios=[0.45, *heights])
+        for part, (trait, studies) in zip(parts, kinds):
+            _panel(part, trait, studies)
+        bars, gains = (ax.get_legend_handles_labels() for ax in parts[0].axes)
+        legend.legend(*bars, loc="center left", bbox_to_anchor=(0.01, 0.5), ncols=4, fontsize=8, columnspacing=1.2)
+        legend.legend(*gains, loc="center right", bbox_to_anchor=(0.99, 0.5), ncols=2, fontsize=8, columnspacing=1.2)
+
+
+def _panel(part: SubFigure, trait: str, studies: list[dict[str, Any]]) -> None:
+    key, label, origin = MEASURES[trait]
+    bars, gains = part.subplots(1, 2, sharey=True, width_ratios=[1.6, 1])
+    at = np.arange(len(studies))[::-1].astype(float)
+    for place, (name, colour, filled, words) in enumerate(BARS):
+        y = at + (1.5 - place) * _HEIGHT
+        estimate, low, high = _values(studies, key, "models", name)
+        bars.barh(
+            y,
+            estimate - origin,
+            left=origin,
+            height=0.85 * _HEIGHT,
+            color=colour if filled else "white",
+            edgecolor=colour,
+            linewidth=1.2,
+            label=words,
+        )
+        bars.hlines(y, low, high, color="black", linewidth=1)
+        _label(bars, estimate, high, y, "{:.3f}")
+    for place, (name, marker, filled, words) in enumerate(GAINS):
+        y = at + (0.5 - place) * 2 * _HEIGHT
+        estimate, low, high = _values(studies, key, "differences", name)
+        colour = COLOURS["deepnull"]
+        gains.hlines(y, low, high, color=colour, linewidth=1.5)
+        _label(gains, estimate, high, y, "{:+.3f}")
+        gains.plot(
+            y * 0 + estimate, y, marker, color=colour, markerfacecolor=colour if filled else "white", label=words
+        )
+    bars.set_yticks(at, [_name(s) for s in studies])
+    bars.set_ylim(-0.6, len(studies) - 0.4)
+    bars.tick_params(axis="y", length=0)
+    for height, study in zip(at, studies):
+        if study["status"] != "ok":
+            words = bars.text(origin, height, f" failed: {study['reason']}", va="center", fontsize=8)
+            # a long reason runs on over the next panel rather than push it away
+            words.set_in_layout(False)
+    low, high = bars.get_xlim()
+    bars.set_xlim(low, high + 0.06 * (high - low))
+    bars.set(xlabel=label, title=f"{trait} traits")
+    gains.set(xlabel=f"{label.split(',')[0]}, DeepNull less linear", title="what DeepNull adds")
+    gains.tick_params(axis="y", length=0)
+    gains.margins(x=0.22)
+    gains.axvline(0, color=COLOURS["line"], linewidth=0.7)
+    _from_origin(bars, origin)
+
+
+def _label(ax: Axes, estimate: np.ndarray, high: np.ndarray, y: np.ndarray, form: str) -> None:
+    """Write the estimates behind their intervals."""
+    for value, end, height in zip(estimate, np.fmax(high, estimate), y):
+        if np.isfinite(value):
+            ax.annotate(
+                form.format(value), (end, height), xytext=(5, 0), textcoords="offset points", va="center", fontsize=7
+            )
+
+
+def _from_origin(ax: Axes, origin: float) -> None:
+    """Let bars start at the value of no prediction, unless one is worse than that."""
+    low, high = ax.get_xlim()
+    ax.set_xlim(min(origin, low) if low < origin - 0.01 * (high - low) else origin, high)
+    ax.axvline(origin, color="black", linewidth=0.8)
+
+
+def _name(study: dict[str, Any]) -> str:
+    if study["status"] != "ok":
+        return study["study"]
+    people = f"{study['study']}\n{study['n']:,} people"
+    return people + (f"\n{study['cases']:,} cases" if study["trait"] == "binary" else "")
+
+
+def _values(
+    studies: list[dict[str, Any]], measure: str, kind: str, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give estimates and bounds of all studies; NaN where there is none."""
+    found = [s.get("measures", {}).get(measure, {}).get(kind, {}).get(name, {}) for s in studies]
+    rows = [[np.nan if f.get(k) is None else f[k] for f in found] for k in ("estimate", "low", "high")]
+    return tuple(np.array(row, dtype=float) for row in rows)

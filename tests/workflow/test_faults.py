@@ -1,0 +1,239 @@
+"""What happens on real machines: killed processes, full disks, vanished and damaged files. Nothing is lost, and the rerun gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from workflow_runs import CONFIG, SHEET, Run, small_cohort
+
+pytestmark = pytest.mark.workflow
+
+
+def digests(results: Path) -> dict[str, str]:
+    """Give a digest of every file of a run's results."""
+    return {
+        str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(results.rglob("*"))
+        if p.is_file() and not p.name.endswith(".damaged")
+    }
+
+
+def prepare(folder: Path, **config) -> Run:
+    """Write cohort, sheet and config."""
+    small_cohort(folder)
+    run = Run(folder)
+    run.configure(CONFIG | {"association": CONFIG["association"] | {"chunks": 3}} | config, SHEET)
+    return run
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Run:
+    """Run to the end without any fault."""
+    run = prepare(tmp_path_factory.mktemp("undisturbed"))
+    run.snakemake("--cores", "2")
+    return run
+
+
+@pytest.fixture
+def finished(undisturbed, tmp_path) -> Run:
+    """Give a copy of the finished run."""
+    shutil.copytree(undisturbed.folder, tmp_path / "run", symlinks=True)
+    return Run(tmp_path / "run")
+
+
+def jobs_of(run: Run) -> list[int]:
+    """Give the process IDs of the run's jobs."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(w.startswith(f"{run.folder}/.snakemake/scripts/".encode()) for w in words):
+                found.append(int(entry.name))
+    return found
+
+
+def wait_for_job(run: Run, main: subprocess.Popen) -> int | None:
+    """Wait until a job runs; None if the run ends before."""
+    while main.poll() is None:
+        if jobs := jobs_of(run):
+            return jobs[0]
+        time.sleep(0.02)
+    return None
+
+
+def disturb(run: Run, times: int, seed: int) -> dict[str, int]:
+    """Start the run again and again, and kill it, or one of its jobs, at a random moment."""
+    chance = random.Random(seed)
+    killed = {"main process": 0, "job": 0}
+    # from the first job on: before it there is nothing to lose
+    while sum(killed.values()) < times:
+        main = run.start("--cores", "2", "--rerun-incomplete")
+        wait_for_job(run, main)
+        time.sleep(chance.uniform(0.0, 3.0))
+        which = chance.choice(sorted(killed))
+        if which == "job":
+            job = wait_for_job(run, main)
+            if job is not None:
+                # it may just have ended by itself
+                try:
+                    os.kill(job, signal.SIGKILL)
+                    killed["job"] += 1
+                except ProcessLookupError:
+                    pass
+            main.communicate()
+        elif main.poll() is None:
+            # its jobs live on without it, and may end while the next run is at work
+            main.kill()
+            killed["main process"] += 1
+            main.communicate()
+            run.snakemake("--unlock")
+        else:
+            main.communicate()
+        if (run.results / ".status_checked").exists():
+            # done before all kills: begin anew
+            shutil.rmtree(run.results)
+    return killed
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(undisturbed, tmp_path, times):
+    run = prepare(tmp_path)
+    killed = disturb(run, times, seed=times)
+    print(killed)
+    while jobs_of(run):
+        time.sleep(0.1)
+    run.snakemake("--cores", "2", "--rerun-incomplete")
+    assert digests(run.results) == digests(undisturbed.results)
+    # nor does anything half-written lie about that the next run would take for whole
+    assert not [p for p in run.results.rglob("*.tmp") if not p.name.startswith(".")]
+
+
+def test_a_job_out_of_memory_is_tried_again_with_more(undisturbed, tmp_path):
+    run = prepare(tmp_path)
+    main = run.start("--cores", "1", "--retries", "1", "--until", "index_cohort")
+    job = wait_for_job(run, main)
+    # as the kernel does it
+    os.kill(job, signal.SIGKILL)
+    out, err = main.communicate()
+    assert main.returncode == 0, err
+    granted = [int(m.split("mem_mb=")[1].split(",")[0]) for m in (out + err).splitlines() if "mem_mb=" in m]
+    assert len(granted) == 2 and granted[1] > 1.8 * granted[0]
+    run.snakemake("--cores", "2")
+    assert digests(run.results) == digests(undisturbed.results)
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """Mount a disk of so many bytes."""
+    folder.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True
+    )
+    if done.returncode:
+        pytest.skip(f"cannot mount a small disk here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(disk: Path, leave: int) -> Path:
+    """Fill a disk up to so many bytes."""
+    free = os.statvfs(disk)
+    with open(disk / "filler", "wb") as file:
+        file.write(b"\0" * max(0, free.f_bavail * free.f_frsize - leave))
+    return disk / "filler"
+
+
+@pytest.mark.parametrize("target", ["results/c/associations/main/1.parquet", "results/c/y/baseline/sumstats.tsv.gz"])
+def test_a_full_disk_is_named_and_the_rerun_completes(undisturbed, tmp_path, target):
+    (tmp_path / "run").mkdir()
+    run = prepare(tmp_path / "run")
+    with small_disk(tmp_path / "disk", "30m") as disk:
+        run.results.symlink_to(disk)
+        before = {"results/c/y/baseline/sumstats.tsv.gz": "associate"}.get(target, "train_folds")
+        run.snakemake("--cores", "2", "--until", before)
+        filler = fill(disk, 4096)
+        done = run.snakemake("--cores", "2", "--", target, check=False)
+        assert done.returncode != 0
+        assert "No space left" in done.stdout + done.stderr
+        assert not (run.folder / target).exists()
+        filler.unlink()
+        run.snakemake("--cores", "2", "--rerun-incomplete")
+        assert digests(run.results.resolve()) == digests(undisturbed.results)
+
+
+def test_a_read_only_folder_is_named(tmp_path):
+    (tmp_path / "run").mkdir()
+    run = prepare(tmp_path / "run")
+    with small_disk(tmp_path / "disk", "30m") as disk:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        run.results.symlink_to(disk)
+        done = run.snakemake("--cores", "2", check=False)
+        assert done.returncode != 0
+        said = done.stdout + done.stderr
+        assert "Read-only file system" in said and "results" in said
+
+
+def test_a_genotype_file_that_vanishes_is_named(finished):
+    (finished.folder / "g.bed").rename(finished.folder / "elsewhere.bed")
+    (finished.results / "c/associations/main/1.parquet").unlink()
+    done = finished.snakemake("--cores", "2", check=False)
+    assert done.returncode != 0
+    assert "g.bed" in done.stdout + done.stderr
+    (finished.folder / "elsewhere.bed").rename(finished.folder / "g.bed")
+    finished.snakemake("--cores", "2")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["c/qc/variants.parquet", "c/associations/main/1.parquet", "c/y/study.json", "c/case/deepnull/sumstats.tsv.gz"],
+)
+def test_a_damaged_file_is_named_and_made_anew(undisturbed, finished, name):
+    path = finished.results / name
+    path.write_bytes(path.read_bytes()[:-40])
+    done = finished.snakemake("--cores", "2", check=False)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert f"{path.name}: damaged" in said and f"renamed {path.name}.damaged" in said
+    assert "Traceback" not in said
+    finished.snakemake("--cores", "2", "--rerun-incomplete")
+    assert digests(finished.results) == digests(undisturbed.results)
+
+
+def test_two_runs_in_one_folder(undisturbed, tmp_path):
+    run = prepare(tmp_path)
+    first = run.start("--cores", "1")
+    wait_for_job(run, first)
+    second = run.snakemake("--cores", "1", check=False)
+    assert second.returncode != 0
+    assert "cannot be locked" in second.stdout + second.stderr
+    out, err = first.communicate()
+    assert first.returncode == 0, out + err
+    assert digests(run.results) == digests(undisturbed.results)
+
+
+def test_clocks_that_differ(undisturbed, tmp_path):
+    """A file server an hour ahead: the run ends, and does not begin anew each time."""
+    run = prepare(tmp_path)
+    ahead = time.time() + 3600
+    for name in ("g.bed", "g.bim", "g.fam", "samples.tsv"):
+        os.utime(run.folder / name, (ahead, ahead))
+    run.snakemake("--cores", "2")
+    assert digests(run.results) == digests(undisturbed.results)
+    again = run.snakemake("-n")
+    assert "Nothing to be done" in again.stdout + again.stderr

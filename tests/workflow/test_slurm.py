@@ -1,0 +1,142 @@
+"""The Slurm profile on a cluster of two nodes on this machine (scripts/start-test-slurm.sh): same bytes as a local run, more memory after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from workflow_runs import CONFIG, ROOT, SHEET, Run, small_cohort
+
+pytestmark = [pytest.mark.workflow, pytest.mark.oracle("sbatch", "slurmctld", "slurmd", "munged")]
+START = ROOT / "scripts/start-test-slurm.sh"
+PROFILE = ROOT / "profiles/slurm"
+# a test cluster answers at once and has no accounting database
+HASTE = [
+    *("--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"),
+    *("--seconds-between-status-checks", "2", "--latency-wait", "10"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> None:
+    """Start the test cluster, unless it runs already, and stop it again."""
+    no = pytest.fail if os.environ.get("REQUIRE_ORACLES") else pytest.skip
+    if os.geteuid() != 0:
+        no("only root can start the test cluster")
+    folder = Path(os.environ.get("DEEPNULL_GWAS_SLURM", f"{tempfile.gettempdir()}/deepnull-gwas-slurm"))
+    conf = Path("/etc/slurm/slurm.conf")
+    if conf.exists() and conf.resolve() != (folder / "slurm.conf").resolve():
+        no(f"{conf} is that of another cluster")
+    ran = conf.exists() and subprocess.run(["sinfo"], capture_output=True).returncode == 0
+    done = subprocess.run(["sh", str(START)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield
+    if not ran:
+        subprocess.run(["sh", str(START), "stop"], check=True, capture_output=True)
+        assert not conf.is_symlink()
+
+
+@pytest.fixture
+def run(tmp_path) -> Run:
+    """Give a folder with a cohort of two chunks and one study."""
+    small_cohort(tmp_path)
+    run = Run(tmp_path)
+    run.configure(CONFIG | {"association": CONFIG["association"] | {"chunks": 2}}, SHEET[:1])
+    return run
+
+
+def copy_of(run: Run, name: str) -> Run:
+    """Give a copy of a run's folder beside it."""
+    folder = run.folder.with_name(run.folder.name + name)
+    shutil.copytree(run.folder, folder)
+    return Run(folder)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Give a digest of every file under a folder."""
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
+
+
+def jobs_of(said: str) -> list[dict[str, str]]:
+    """Give what Slurm knows of the jobs that snakemake says it has submitted, in that order."""
+    jobs = []
+    for number in re.findall(r"submitted with SLURM jobid (\d+)", said):
+        text = subprocess.run(["scontrol", "show", "job", number], capture_output=True, text=True, check=True).stdout
+        jobs.append(dict(re.findall(r"(\w+)=(\S+)", text)))
+    return jobs
+
+
+def test_a_job_killed_for_memory_is_submitted_again_with_more(cluster, run):
+    """The training job gets too little at first; it asks for a GPU, which only the second node has (in name)."""
+    study = ["results/c/y/study.json", "results/c/y/samples.parquet"]
+    run.snakemake("--cores", "2", *study)
+    local = copy_of(run, "_local")
+    prediction = "results/c/y/deepnull/prediction.parquet"
+    done = run.snakemake(
+        # 400 MB hold Snakemake's own processes, but not torch beside them
+        *("--profile", str(PROFILE), *HASTE, "--set-resources"),
+        *("train_folds:mem_mb=400 * 4 ** (attempt - 1)", "train_folds:gpu=1", "--", prediction),
+    )
+    said = done.stdout + done.stderr
+    killed, second = jobs_of(said)
+    assert killed["JobState"] == "FAILED", said
+    # Slurm's log of a failed job stays, that of the good one goes
+    (log,) = (run.folder / "logs/slurm/rule_train_folds").rglob("*.log")
+    assert "exceeded memory limit" in log.read_text()
+    assert second["JobState"] == "COMPLETED"
+    assert "mem=400M" in killed["TRES"] and "mem=1600M" in second["TRES"]
+    # the workflow's own functions know the attempt too
+    assert killed["TimeLimit"] == "04:00:00" and second["TimeLimit"] == "08:00:00"
+    for job in (killed, second):
+        assert job["BatchHost"] == "node2" and "gpu" in job["TresPerJob"]
+    local.snakemake("--cores", "1", prediction)
+    assert digests(run.results / "c/y/deepnull") == digests(local.results / "c/y/deepnull")
+
+
+@pytest.mark.slow
+def test_slurm_gives_the_bytes_of_a_local_run(cluster, run):
+    local = copy_of(run, "_local")
+    local.snakemake("--cores", "2")
+    said = run.snakemake("--profile", str(PROFILE), *HASTE)
+    jobs = jobs_of(said.stdout + said.stderr)
+    comments = {job["Comment"].removeprefix("rule_").split("_wildcards")[0] for job in jobs}
+    assert {"index_cohort", "count_genotypes", "train_folds", "associate", "summarise_run"} <= comments
+    # the check of the exit code is no job of the cluster's
+    assert "check_status" not in comments and (run.results / ".status_checked").exists()
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    assert digests(run.results) == digests(local.results)
+    assert "Nothing to be done" in run.snakemake("-n", "--profile", str(PROFILE)).stdout
+
+
+@pytest.mark.slow
+def test_chunks_go_as_one_job_array(cluster, run):
+    """The chunks are killed for memory the first time, and come again with more: each by itself, or as an array if both are seen at once."""
+    run.snakemake("--cores", "2", "results/c/.screened.tsv")
+    local = copy_of(run, "_local")
+    target = "results/c/qc/variants.parquet"
+    done = run.snakemake(
+        *("--profile", str(PROFILE), *HASTE, "--slurm-array-jobs", "count_genotypes"),
+        *("--set-resources", "count_genotypes:mem_mb=100 * 15 ** (attempt - 1)", "--", target),
+    )
+    said = done.stdout + done.stderr
+    arrays = re.findall(r"Submitted array job .* SLURM job ID (\d+)\. .* task IDs are (\d+-\d+)", said)
+    assert {tasks for _, tasks in arrays} == {"1-2"}, said
+    states = []
+    for number in [*(number for number, _ in arrays), *re.findall(r"submitted with SLURM jobid (\d+)", said)]:
+        text = subprocess.run(["scontrol", "show", "job", number], capture_output=True, text=True, check=True).stdout
+        states += re.findall(r"JobState=(\w+)", text)
+    # two that were killed, the same two again, and the rule that puts them together
+    assert states == ["FAILED"] * 2 + ["COMPLETED"] * 3, said
+    local.snakemake("--cores", "2", target)
+    assert digests(run.results) == digests(local.results)

@@ -1,0 +1,20 @@
+"""Predict a study's phenotype from covariates and a polygenic score."""
+
+from deepnull_gwas.logs import log_to
+
+with log_to(snakemake.log[0], snakemake.resources):
+    from deepnull_gwas.prediction.steps import predict_phenotype
+
+    files, out = snakemake.input, snakemake.output
+    predict_phenotype(
+        files.samples,
+        files.study,
+        *(files.folds, files.prediction, files.inner),
+        *(files.genotypes, files.variants, files.qc_variants),
+        snakemake.params.settings,
+        snakemake.params.seed,
+        *(out.accuracy, out.table, out.people),
+        families=files.families or None,
+        score_file=files.score_file or None,
+        threads=snakemake.threads,
+    )
