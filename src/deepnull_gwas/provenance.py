@@ -13,6 +13,7 @@ import csv
 import hashlib
 import html
 import importlib.metadata
+import io
 import json
 import logging
 import os
@@ -431,20 +432,20 @@ def _with_paths(config: dict[str, Any], place: Callable[[str], str]) -> dict[str
     return config
 
 
-def _sheet_with_paths(text: str, place: Callable[[str], str]) -> str:
-    """Copy a studies sheet with the files of weights that it names put where they are now; everything else stays as it is."""
-    lines = text.splitlines()
-    head = next((i for i, line in enumerate(lines) if line.strip()), 0)
-    columns = [c.strip() for c in lines[head].split("\t")] if lines else []
-    if "score_file" not in columns:
+def _sheet_with_paths(text: str, delimiter: str, place: Callable[[str], str]) -> str:
+    """Copy a studies sheet with the files of weights that it names put where they are now; without any, it stays as it is."""
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    head = next((row for row in rows if row and any(row) and not row[0].startswith("#")), [])
+    names = [cell.strip() for cell in head]
+    if "score_file" not in names:
         return text
-    at = columns.index("score_file")
-    for i in range(head + 1, len(lines)):
-        cells = lines[i].split("\t")
-        if len(cells) > at and cells[at].strip():
-            cells[at] = place(cells[at].strip())
-            lines[i] = "\t".join(cells)
-    return "\n".join(lines) + "\n"
+    at = names.index("score_file")
+    for row in rows:
+        if row is not head and len(row) > at and row[at].strip() and not row[0].startswith("#"):
+            row[at] = place(row[at].strip())
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return out.getvalue()
 
 
 def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | None = None) -> Iterator[str]:
@@ -489,7 +490,11 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
             )
     if problems:
         raise InputErrors(problems)
-    for name in ("config.yaml", "studies.tsv"):
+    # the ending says what parts the columns
+    delimiter, sheet = (
+        (",", "studies.csv") if analysis["studies"]["path"].lower().endswith(".csv") else ("\t", "studies.tsv")
+    )
+    for name in ("config.yaml", sheet):
         if (directory / name).exists():
             raise InputError(f"{directory / name}: is there already; give a new folder by --directory")
     yield f"{len(analysis['inputs'])} input files are what they were."
@@ -498,14 +503,14 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
         return os.path.abspath(base / path)
 
     config = _with_paths(yaml.safe_load(analysis["config"]["text"]), place)
-    config["studies"] = "studies.tsv"
+    config["studies"] = sheet
     # the new run's results must not go where the recorded ones are
     config.pop("pathvars", None)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.yaml").write_text(
         yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
-    (directory / "studies.tsv").write_text(_sheet_with_paths(analysis["studies"]["text"], place), encoding="utf-8")
+    (directory / sheet).write_text(_sheet_with_paths(analysis["studies"]["text"], delimiter, place), encoding="utf-8")
     software, here = analysis["software"], source_state(Path(__file__).parents[2])
     if software["deepnull-gwas"]["library_sha256"] != here["library_sha256"]:
         commit = software["deepnull-gwas"]["commit"]
@@ -519,7 +524,7 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
     if other:
         yield f"{len(other)} packages differ, results may differ in their last digits: {', '.join(other[:8])}{', ...' if len(other) > 8 else ''}"
     where = shlex.quote(str(directory))
-    yield f"Written: {directory / 'config.yaml'}, {directory / 'studies.tsv'}. To run, in the folder of the workflow:"
+    yield f"Written: {directory / 'config.yaml'}, {directory / sheet}. To run, in the folder of the workflow:"
     yield f"  snakemake --cores all --directory {where} --configfile {where}/config.yaml"
     yield "Then, to compare what it publishes with what was recorded:"
     yield f"  deepnull-gwas repeat {shlex.quote(str(path))} --directory {where} --compare"

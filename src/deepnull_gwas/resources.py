@@ -189,7 +189,7 @@ def _mapped(job: Job) -> float:
 def _simulate_genotypes(job: Job) -> Estimate:
     n, m, largest = job.size.people, job.size.variants, job.size.largest_chromosome
     # haplotypes of one chromosome and genotypes made of them; its tree sequence
-    return Estimate(250 + _mega(3.3 * n * largest + 3000 * largest), 3 + 3e-8 * n * m + 3e-4 * m)
+    return Estimate(250 + _mega(3.3 * n * largest + 3000 * largest + 3700 * n), 3 + 3e-8 * n * m + 3e-4 * m)
 
 
 def _simulate_phenotypes(job: Job) -> Estimate:
@@ -229,7 +229,7 @@ def _filter_cohort(job: Job) -> Estimate:
 
 
 def _plot_qc(job: Job) -> Estimate:
-    return Estimate(215 + _mega(310 * job.size.variants + 350 * job.size.people), 3 + 4e-6 * job.size.variants)
+    return Estimate(215 + _mega(310 * job.size.variants + 600 * job.size.people), 3 + 4e-6 * job.size.variants)
 
 
 def _prune_variants(job: Job) -> Estimate:
@@ -262,7 +262,7 @@ def _compute_pcs(job: Job) -> Estimate:
         width = -(-(k + 4) // 8) * 8
         held, seconds = 100 + min(_work(job), _mega(60 * width * 16 * n)) * 1.05, 12 * n * m * 3e-9
     return Estimate(
-        400 + held + _mapped(job) + _mega(30 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads
+        400 + held + _mapped(job) + _mega(45 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads
     )
 
 
