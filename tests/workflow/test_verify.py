@@ -29,7 +29,7 @@ def publish(path, text: str, tell: bool) -> None:
         meta.write_text(re.sub(r"data_file_md5sum: \w+", f"data_file_md5sum: {digest}", meta.read_text()))
 
 
-def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run):
+def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkeypatch):
     small_cohort(run.folder)
     # all variants, so that the one that is changed is among them
     run.configure(CONFIG | {"verify": {"variants": 300, "blocks": 1}}, SHEET)
@@ -70,6 +70,7 @@ def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run):
     assert "1 problem in the input" in failed.stdout + failed.stderr
 
     # whatever is damaged is named in one message, by the library alone
+    monkeypatch.chdir(run.folder)
     publish(path, right, tell=True)
     folder, header = path.parent, right.splitlines()[0].split("\t")
     good = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
