@@ -477,7 +477,7 @@ def minutes_for(rule):
 
 
 def seconds_for(rule):
-    """Give the function that says how long a rule is expected to take: for its log only."""
+    """Give the function that says how long a rule is expected to take, for its log only."""
 
     def seconds(wildcards):
         return math.ceil(expected(rule, wildcards).seconds)
