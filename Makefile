@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup demo test test-long bench bench-cohort bench-deepnull validity lint format validator s3 tools lock clean help
+.PHONY: setup demo test fuzz test-long bench bench-cohort bench-deepnull validity lint format validator s3 tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,6 +24,9 @@ demo: $(READY) ## simulate a cohort and run three studies on it, with and withou
 
 test: $(READY) validator s3 ## run all tests (unit, oracle, workflow)
 	$(BIN)/python -m pytest -m "not slow"
+
+fuzz: $(READY) ## try many broken inputs: CASES of them (20000 unless given; `make test` tries 500)
+	FUZZ_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q tests/fuzz
 
 test-long: $(READY) validator s3 ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow

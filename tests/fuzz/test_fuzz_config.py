@@ -48,6 +48,13 @@ SCALARS = [
 ]  # fmt: skip
 
 
+#: What is mostly right for a kind, so that enough configurations are read.
+USUAL = {
+    "integer": ["5", "3", "10", "12"], "number": ["0.05", "1e-3", ".5", "0"], "boolean": ["true", "no", "on"], "text": ["auto", "exclude", "GRCh38", "IID", "off"],
+    "unknown": ["1"],
+}  # fmt: skip
+
+
 def meaning(text: str, kind: str) -> Any:
     """Say what a scalar means to somebody who does not know YAML 1.1; None where it means nothing of this kind."""
     plain = text.strip("'\"") if text[:1] in "'\"" else text.removeprefix("!!str ").removeprefix("!!float ")
@@ -71,7 +78,7 @@ def meaning(text: str, kind: str) -> Any:
 def configs(draw: st.DrawFn) -> tuple[str, str, str, str]:
     """Write a configuration with one key set to some scalar: its text, the key, the scalar, and the damage."""
     key = draw(st.sampled_from(list(KEYS)))
-    scalar = draw(st.sampled_from(SCALARS))
+    scalar = draw(st.one_of(st.sampled_from(USUAL[KEYS[key][0]]), st.sampled_from(SCALARS)))
     lines: dict[str, list[str]] = {
         "": ["studies: studies.tsv"],
         "cohorts": ["  c:", "    genotypes: g", "    samples: s.tsv"],

@@ -84,7 +84,7 @@ _TREE = st.recursive(
 )
 
 
-@cases(0.06)
+@cases(0.05)
 @given(tree=_TREE)
 def test_expressions_mean_what_they_say(tree):
     text, truth = tree
@@ -96,7 +96,7 @@ def test_expressions_mean_what_they_say(tree):
 _TOKENS = ["age", "site", "`x y`", "A", "==", "!=", "<", ">=", "=", "&", "|", "&&", "!", "not", "in", "and", "or", "missing", "(", ")", "[", "]", ",", "30", "1e5", "'A'", '"', "`", ".", "__import__('os')", "age.__class__", "lambda:0", "1e999", "{x}", "$(id)", ";", "é", "\n", "\0", "age)" * 30, "!" * 200, "(" * 200]  # fmt: skip
 
 
-@cases(0.06)
+@cases(0.05)
 @given(parts=st.lists(st.sampled_from(_TOKENS), max_size=12), space=st.sampled_from([" ", ""]))
 def test_any_text_is_read_or_refused(parts, space):
     text = space.join(parts)

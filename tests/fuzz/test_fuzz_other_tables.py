@@ -19,7 +19,8 @@ from deepnull_gwas.deepnull.steps import read_fold_file
 
 PEOPLE = ["1", "01", "1.0", "p1", "P1", "a'b", "é", "-9", "$(id)", "7_7"]
 _CELLS = [c for c in (*NUMBERS, *LOOKALIKES) if not set(c) & set(' ,;\t"')]
-cell = st.one_of(st.sampled_from(NUMBERS), st.sampled_from(NUMBERS), st.sampled_from(_CELLS))
+_USUAL = st.sampled_from(NUMBERS)
+cell = st.one_of(_USUAL, _USUAL, _USUAL, _USUAL, st.sampled_from(_CELLS))
 
 
 @st.composite
@@ -83,7 +84,7 @@ def pairs(draw: st.DrawFn):
     return rows, *draw(forms(header, rows))
 
 
-@cases(0.06)
+@cases(0.05)
 @given(planted=pairs())
 def test_related_pairs(folder, planted):
     rows, data, damage, row = planted

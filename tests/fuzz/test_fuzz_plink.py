@@ -156,7 +156,7 @@ def texts(*groups: list[str]) -> list[st.SearchStrategy[str]]:
     return [st.one_of(st.sampled_from(g[:3]), st.sampled_from(g[:3]), st.sampled_from(g)) for g in groups]
 
 
-@cases(0.12)
+@cases(0.1)
 @given(planted=written(texts(list(CHROMOSOMES), IDS, CENTIMORGANS, POSITIONS, ALLELES, ALLELES)))
 def test_bim(folder, planted):
     rows, data, damage, at = planted
@@ -174,7 +174,7 @@ def test_bim(folder, planted):
     assert found["position"].dtype == np.int64
 
 
-@cases(0.08)
+@cases(0.06)
 @given(
     planted=written(
         texts(PEOPLE, PEOPLE, ["0"], ["0"], ["1", "2", "0", "-9", "x", "NA", "M", "1.0"], ["-9", "1", "0", "NA", "2.5"])
