@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup demo test fuzz test-long bench bench-cohort bench-deepnull validity lint format validator s3 tools lock clean help
+.PHONY: setup demo test test-long fuzz bench bench-cohort bench-deepnull validity lint format validator s3 tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -25,11 +25,12 @@ demo: $(READY) ## simulate a cohort and run three studies on it, with and withou
 test: $(READY) validator s3 ## run all tests (unit, oracle, workflow)
 	$(BIN)/python -m pytest -m "not slow"
 
-fuzz: $(READY) ## try many broken inputs: CASES of them (20000 unless given; `make test` tries 500)
-	FUZZ_CASES=$(or $(CASES),20000) $(BIN)/python -m pytest -q tests/fuzz
-
 test-long: $(READY) validator s3 ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+FUZZ_CASES ?= 20000
+fuzz: $(READY) ## read 20,000 generated inputs, sound and damaged (`make test` reads 500; FUZZ_CASES=100000 for more)
+	FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -q tests/fuzz
 
 bench: $(READY) ## time the association scan against PLINK 2 (quarter of an hour on 2 idle cores, 2 GB of disk)
 	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json
