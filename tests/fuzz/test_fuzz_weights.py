@@ -62,7 +62,15 @@ def files(draw: st.DrawFn):
     """Plant rows and write them, with some damage: rows, bytes, the damage, the line that it is in."""
     cells = {"rsID": IDS, "chr_name": CODES, "chr_position": POSITIONS, "effect_allele": ALLELES, "other_allele": ALLELES, "effect_weight": WEIGHTS}  # fmt: skip
     # mostly right ones, which stand first
-    drawn = {n: st.one_of(st.sampled_from(c[:2]), st.sampled_from(c[:4]), st.sampled_from(c)) for n, c in cells.items()}
+    sound = draw(st.booleans())
+    drawn = {
+        n: st.sampled_from(c[:4])
+        if sound
+        else st.one_of(st.sampled_from(c[:2]), st.sampled_from(c[:4]), st.sampled_from(c))
+        for n, c in cells.items()
+    }
+    if sound:
+        drawn["effect_weight"] = st.sampled_from(WEIGHTS)
     rows = draw(st.lists(st.fixed_dictionaries(drawn), min_size=1, max_size=6))
     names = draw(st.permutations(COLUMNS))
     comments = ["#genome_build=GRCh38", "#pgs_name=<script>alert(1)</script>"][: draw(st.integers(1, 2))]
