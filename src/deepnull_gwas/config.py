@@ -409,6 +409,9 @@ def _coerce(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
             value[key] = _coerce(value[key], child, root)
     elif schema.get("type") == "number" and isinstance(value, str) and is_number(value) and math.isfinite(float(value)):
         return float(value)
+    elif "integer" in (schema.get("type") or ()) and isinstance(value, float) and value.is_integer():
+        # 1.0 is a whole number to the schema, but to no loop
+        return int(value)
     elif value is False and "off" in schema.get("enum", ()):
         return "off"
     return value

@@ -232,6 +232,18 @@ def test_sheets(tmp_path, sheet, parts):
     refused(lambda: load_config(config, tmp_path), *parts)
 
 
+def test_whole_numbers_with_a_point(tmp_path):
+    written(tmp_path, "study\tcohort\tphenotype\ttrait\ns\tc\ty\tquantitative\n", "studies.tsv")
+    for name in ("g.bed", "g.bim", "g.fam", "t.tsv"):
+        written(tmp_path, "", name)
+    cohort = {"genotypes": "g", "samples": "t.tsv", "genome_build": "GRCh38"}
+    config = {"studies": "studies.tsv", "cohorts": {"c": cohort}, "structure": {"pcs": 3.0}, "deepnull": {"folds": 4.0}}
+    read = load_config(config, tmp_path)
+    # a range up to 3.0 is a TypeError
+    assert (type(read.studies[0].pcs), read.studies[0].pcs) == (int, 3)
+    assert (type(read.deepnull["folds"]), read.deepnull["folds"]) == (int, 4)
+
+
 # --- results -----------------------------------------------------------------------
 
 
