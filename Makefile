@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup demo test test-long fuzz bench bench-cohort bench-deepnull validity lint format validator s3 tools lock clean help
+.PHONY: setup plan demo test test-long fuzz bench bench-cohort bench-deepnull bench-resources validity lint format validator s3 tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -17,10 +17,13 @@ $(READY): requirements.lock pyproject.toml scripts/setup.sh
 
 setup: $(READY) ## make the virtual environment .venv from requirements.lock
 
+CONFIG ?= config/config.yaml
+plan: $(READY) ## say what a run will need before it runs (CONFIG=my.yaml for another configuration)
+	@$(BIN)/deepnull-gwas plan --configfile $(CONFIG)
+
 demo: $(READY) ## simulate a cohort and run three studies on it, with and without DeepNull
 	$(BIN)/snakemake --cores $(CORES)
 	$(BIN)/snakemake --cores $(CORES) --report results/report.html --quiet all
-	@cat results/summary.txt
 
 test: $(READY) validator s3 ## run all tests (unit, oracle, workflow)
 	$(BIN)/python -m pytest -m "not slow"
@@ -38,6 +41,9 @@ bench: $(READY) ## time the association scan against PLINK 2 (quarter of an hour
 
 bench-cohort: $(READY) ## time counts, pruning, kinship and principal components against PLINK 2 (ten minutes)
 	$(BIN)/python benchmarks/cohort.py
+
+bench-resources: $(READY) ## compare the memory that jobs ask for with what they take, on cohorts of several sizes (an hour)
+	$(BIN)/python benchmarks/resources.py --cores $(CORES) --json docs/resources.json
 
 validator: $(READY) ## install the GWAS Catalog's validator in an environment of its own
 	sh scripts/install-ssf-validator.sh

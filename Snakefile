@@ -29,6 +29,8 @@ include: "workflow/rules/prediction.smk"
 include: "workflow/rules/association.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/verify.smk"
+include: "workflow/rules/provenance.smk"
 
 
 rule qc:
@@ -61,6 +63,12 @@ rule associations:
         all_sumstats,
 
 
+rule verify:
+    """Check what was published: a second implementation, double precision, recorded checksums. Runs each time that it is asked for."""
+    input:
+        all_verified,
+
+
 rule phenotype_prediction:
     """How well phenotypes are predicted from covariates and a polygenic score, with and without DeepNull (scores.method)."""
     input:
@@ -84,4 +92,13 @@ rule all:
     default_target: True
     input:
         rules.report.input,
+        rules.record_run.output,
         rules.check_status.output,
+
+
+onsuccess:
+    last_word(log)
+
+
+onerror:
+    last_word(log)

@@ -82,7 +82,58 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--save-model", metavar="NPZ", help="write the models, for --apply")
     predict.add_argument("--apply", metavar="NPZ", help="apply saved models to new people instead of training")
     predict.add_argument("--verbose", action="store_true", help="say what is being done")
+    plan = commands.add_parser(
+        "plan",
+        help="say what a run of the workflow will need, before it runs",
+        description="Print jobs, memory, time and disk space of a run, rule by rule, from the headers of its files. Nothing is run.",
+    )
+    plan.add_argument("--configfile", default="config/config.yaml", metavar="YAML", help="the run's configuration")
+    plan.add_argument("--directory", default=".", metavar="FOLDER", help="where it runs: relative paths start there")
+    repeat = commands.add_parser(
+        "repeat",
+        help="set up a finished run anew, from its provenance.json",
+        description="Write the configuration and the studies of a recorded run into a new folder, after checking that its inputs are what they were.",
+    )
+    repeat.add_argument("provenance", metavar="JSON", help="results/provenance.json of the run to repeat")
+    repeat.add_argument("--directory", required=True, metavar="FOLDER", help="new folder to run in")
+    repeat.add_argument(
+        "--inputs", metavar="FOLDER", help="where relative paths of inputs start (default: where the recorded run ran)"
+    )
+    repeat.add_argument(
+        "--compare", action="store_true", help="compare what the repeated run published with what was recorded"
+    )
     return top
+
+
+def _repeat(given: argparse.Namespace) -> int:
+    """Run `deepnull-gwas repeat`."""
+    from deepnull_gwas.errors import InputError
+    from deepnull_gwas.provenance import compare_run, repeat_run
+
+    try:
+        if given.compare:
+            print(compare_run(given.provenance, given.directory))
+        else:
+            for line in repeat_run(given.provenance, given.directory, given.inputs):
+                print(line)
+    except (InputError, OSError) as error:
+        print(f"deepnull-gwas: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _plan(given: argparse.Namespace) -> int:
+    """Run `deepnull-gwas plan`."""
+    from deepnull_gwas.config import read_config
+    from deepnull_gwas.errors import InputError
+    from deepnull_gwas.resources import plan_text
+
+    try:
+        print(plan_text(read_config(given.configfile, given.directory), given.directory), end="")
+    except (InputError, OSError) as error:
+        print(f"deepnull-gwas: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,6 +150,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     top = parser()
     given = top.parse_args(arguments)
+    if given.command == "plan":
+        return _plan(given)
+    if given.command == "repeat":
+        return _repeat(given)
 
     def joined(lists: list[list[str]] | None) -> list[str]:
         return list(dict.fromkeys(name for part in lists or [] for name in part))

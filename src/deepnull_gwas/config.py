@@ -150,7 +150,7 @@ class Config:
         The cohorts that some study uses, by name.
     studies
         All studies, in the order of the sheet.
-    deepnull, association, scores, report
+    deepnull, association, scores, report, verify
         Settings by key, defaults filled.
     """
 
@@ -163,6 +163,7 @@ class Config:
     scores: dict[str, Any]
     qc: dict[str, Any] = field(default_factory=dict)
     structure: dict[str, Any] = field(default_factory=dict)
+    verify: dict[str, Any] = field(default_factory=dict)
 
     def studies_of(self, cohort: str) -> list[Study]:
         """List a cohort's studies in the order of the sheet."""
@@ -261,7 +262,77 @@ def load_config(
         scores=filled["scores"],
         qc=_with_preset(filled["qc"], schema),
         structure=filled["structure"],
+        verify=filled["verify"],
     )
+
+
+def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = SCHEMAS) -> Config:
+    """Read a configuration from its file; see :func:`load_config`.
+
+    Parameters
+    ----------
+    path
+        YAML, or JSON; where it is relative and not found, it is looked for in ``base`` too.
+    base, schemas
+        As :func:`load_config`.
+
+    Raises
+    ------
+    InputError
+        When the file is not there or is no YAML mapping, or as :func:`load_config`.
+    """
+    place = Path(path) if Path(path).is_file() else Path(base, path)
+    try:
+        given = yaml.safe_load(place.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give the run's configuration (see config/README.md)") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as YAML: {error}") from None
+    if not isinstance(given, dict):
+        raise InputError(f"{path}: found {_show(given)}, expected a mapping of keys to values (see config/config.yaml)")
+    return load_config(given, base, schemas)
+
+
+def input_files(config: Config) -> list[str]:
+    """List the files that a configuration reads, as it names them: genotypes, sample tables, tables of relatives, loadings, folds, weights of scores."""
+    files: list[str] = []
+    for cohort in config.cohorts.values():
+        files += [f"{prefix}.{kind}" for prefix in cohort.filesets for kind in ("bed", "bim", "fam")]
+        files += [cohort.samples] if cohort.samples else []
+        if cohort.structure["relatives"] not in ("exclude", "keep"):
+            files.append(cohort.structure["relatives"])
+        files += [cohort.structure["loadings"]] if cohort.structure["loadings"] else []
+    files += [config.deepnull["fold_file"]] if config.deepnull["fold_file"] else []
+    files += [s.score_file for s in config.studies if s.score_file]
+    return list(dict.fromkeys(files))
+
+
+def published_files(config: Config) -> list[str]:
+    """List what a run publishes, relative to the folder of results."""
+    return [
+        f"{s.cohort}/{s.name}/{arm}/{name}"
+        for s in config.studies
+        for arm in s.arms
+        for name in ("sumstats.tsv.gz", "untested.tsv.gz", "leads.tsv")
+    ]
+
+
+def folders_of(config: Config) -> dict[str, dict[str, list[str]]]:
+    """Give the studies and the batches of each cohort: whose results belong to a run."""
+    return {
+        name: {"studies": [s.name for s in config.studies_of(name)], "batches": list(config.batches(name))}
+        for name in config.cohorts
+    }
+
+
+def subject_of(config: Config) -> dict[str, Any]:
+    """Give what a record of a run needs to know of its configuration, as JSON can hold it: seed, inputs, published files, folders."""
+    return {
+        "seed": config.seed,
+        "inputs": input_files(config),
+        "published": published_files(config),
+        "folders": folders_of(config),
+    }
 
 
 # --- schemas -----------------------------------------------------------------

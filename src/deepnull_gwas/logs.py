@@ -11,16 +11,53 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from deepnull_gwas.errors import InputError
 
 logger = logging.getLogger("deepnull_gwas")
 
 
+def peak_memory_mb() -> float | None:
+    """Give the largest resident memory that this process has had so far, in MB; None where the system does not tell (not Linux).
+
+    Snakemake's benchmark files look every few seconds only, and miss short peaks; the system's own mark misses none.
+    """
+    # not getrusage: its mark is inherited from the process that started this one
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    return None
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time for people: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 @contextlib.contextmanager
-def log_to(path: str | Path) -> Iterator[None]:
+def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
     """Send stdout, stderr, logging and tracebacks of the block to ``path``, and re-raise what was raised.
 
+    The first line says what the step is expected to need, the last one what it took.
+
+    Parameters
+    ----------
+    path
+        The log.
+    resources
+        The job's ``resources``: ``mem_mb`` and ``runtime`` (minutes) are the limits, ``estimated_s`` the expected time.
+
+    Raises
+    ------
+    SystemExit
+        In place of errors that are matters for the user, see below.
+
+    Notes
+    -----
     An :class:`InputError`, a full disk and a lack of memory are matters for the user: log and the real stderr get a message without a traceback,
     and the process ends with :class:`SystemExit`.
     """
@@ -39,9 +76,21 @@ def log_to(path: str | Path) -> Iterator[None]:
         saved = [os.dup(1), os.dup(2)]
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+        start = time.monotonic()
+        if (memory := getattr(resources, "mem_mb", None)) is not None:
+            logger.info(
+                "estimate for this job: up to %s MB of memory, about %s (limit %s)",
+                f"{memory:,}", duration(resources.estimated_s), duration(60 * resources.runtime),
+            )  # fmt: skip
         try:
             with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
                 yield
+            peak = peak_memory_mb()
+            logger.info(
+                "took %s%s",
+                duration(time.monotonic() - start),
+                "" if peak is None else f", {peak:,.0f} MB of memory at most",
+            )
         except BaseException as error:
             message = _message(error)
             # the log may lie on the disk that is full

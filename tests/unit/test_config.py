@@ -65,7 +65,7 @@ def test_the_shipped_config_is_valid_and_states_the_defaults():
     # which column colours the figure of the demo is no default
     assert given["structure"].pop("colour_by") == ["site"]
     assert config.structure.pop("colour_by") == ["site"]
-    for part in ("structure", "deepnull", "association", "scores", "report"):
+    for part in ("structure", "deepnull", "association", "scores", "report", "verify"):
         assert given[part] == getattr(config, part), f"config.yaml does not show every key of {part}"
     assert [s.name for s in config.studies_of("demo")] == ["lung_function", "height", "asthma"]
     assert list(config.batches("demo")) == ["main"]

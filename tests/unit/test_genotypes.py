@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,3 +160,33 @@ def test_pseudo_autosomal_bounds():
     chromosome = np.array(["X", "X", "XY", "1", "X"])
     position = np.array([2_781_479, 2_781_480, 5_000_000, 100_000, 155_701_383])
     np.testing.assert_array_equal(in_par(chromosome, position, "GRCh38"), [True, False, True, False, True])
+
+
+def test_pages_of_the_map_do_not_pile_up(tmp_path):
+    """A cluster that looks at a job's resident memory must not see the .bed in it, however it is read; and what is read stays right."""
+    code = (
+        "import sys, numpy as np\n"
+        "from deepnull_gwas.genotypes.fileset import Fileset\n"
+        "from deepnull_gwas.logs import peak_memory_mb\n"
+        "files = Fileset([sys.argv[1]])\n"
+        "before = peak_memory_mb()\n"
+        "total = sum(int(block[:, 0].sum()) for _, _, block in files.blocks(0, files.n_variants, 64))\n"
+        "sparse = int(files.take(np.arange(0, files.n_variants, 3))[:, 0].sum())\n"
+        "print(total, sparse, 0 if before is None else peak_memory_mb() - before)\n"
+    )
+    people, variants = 400_000, 4_500
+    width = people // 4
+    with open(tmp_path / "g.bed", "wb") as file:
+        file.truncate(3 + width * variants)
+        file.write(b"\x6c\x1b\x01")
+        for v in range(variants):
+            file.seek(3 + v * width)
+            file.write(bytes([v % 251]))
+    (tmp_path / "g.bim").write_text("1 v 0 1 A G\n" * variants)
+    (tmp_path / "g.fam").write_text("a a 0 0 0 -9\n" * people)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "g")], capture_output=True, text=True, check=True)
+    total, sparse, grown = done.stdout.split()
+    assert int(total) == sum(v % 251 for v in range(variants))
+    assert int(sparse) == sum(v % 251 for v in range(0, variants, 3))
+    # what is taken is a copy of 150 MB; the map of 450 MB may have 2 x 64 MB of pages at a time
+    assert float(grown) < 150 + 2 * 64 * 1.05 + 20

@@ -424,6 +424,8 @@ def test_hardly_any_match_is_an_error(cohort, tmp_path):
     [
         (lambda t: t.drop(columns="effect_weight"), "line 4: no column 'effect_weight'"),
         (lambda t: t.assign(effect_weight=["x", *t["effect_weight"][1:]]), "line 5: effect_weight 'x' is no number"),
+        (lambda t: t.assign(effect_weight=["1_0", *t["effect_weight"][1:]]), "effect_weight '1_0' is no number"),
+        (lambda t: t.assign(effect_weight=["inf", *t["effect_weight"][1:]]), "effect_weight 'inf' is no number"),
         (lambda t: t.assign(effect_allele=["", *t["effect_allele"][1:]]), "line 5: no effect_allele"),
         (lambda t: t.assign(chr_position=["1.5", *t["chr_position"][1:]]), "line 5: chr_position '1.5' is no position"),
         (lambda t: t.assign(chr_position=["9" * 30, *t["chr_position"][1:]]), "line 5: chr_position '99999"),

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deepnull_gwas.resources import STEPS
+
 ROOT = Path(__file__).resolve().parents[2]
 RULES = {
     name: (path, body)
@@ -34,8 +36,17 @@ def test_rule_is_complete(name):
     assert f"../scripts/{name}.py" in body
     assert f"<logs>/{name}" in body
     assert f"<benchmarks>/{name}" in body
+    for function in ("memory_for", "minutes_for", "seconds_for"):
+        assert f'{function}("{name}")' in body, f"{path.name}: rule {name} does not take its resources from the library"
+    threads = STEPS[name].threads
+    threads = f'PLAN.{threads}["threads"]' if isinstance(threads, str) else threads
+    assert f"threads: {threads}\n" in body, f"{path.name}: rule {name} and resources.STEPS differ in threads"
     for banned in ("lambda", "run:", "{prefix}"):
         assert banned not in body
+
+
+def test_every_rule_has_an_estimate():
+    assert set(STEPS) == set(RULES), "resources.STEPS must name every rule of the workflow, and no other"
 
 
 def test_scripts_are_thin_and_all_used():
@@ -43,7 +54,7 @@ def test_scripts_are_thin_and_all_used():
     assert set(scripts) == set(RULES)
     for name, text in scripts.items():
         assert len(text.splitlines()) <= 25, f"{name}.py has more than 25 lines"
-        assert "log_to(snakemake.log[0])" in text
+        assert "log_to(snakemake.log[0], snakemake.resources)" in text
 
 
 def test_conda_environment_agrees_with_the_lock_file():

@@ -23,8 +23,9 @@ rule associate:
         "../../envs/deepnull-gwas.yaml"
     threads: PLAN.association["threads"]
     resources:
-        mem_mb=memory_to_associate,
-        runtime=runtime_minutes(480),
+        mem_mb=memory_for("associate"),
+        runtime=minutes_for("associate"),
+        estimated_s=seconds_for("associate"),
     params:
         studies=studies_of_batch,
         settings=association_settings,

@@ -22,8 +22,9 @@ rule index_cohort:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_to_index,
-        runtime=runtime_minutes(60),
+        mem_mb=memory_for("index_cohort"),
+        runtime=minutes_for("index_cohort"),
+        estimated_s=seconds_for("index_cohort"),
     params:
         settings=cohort_settings,
         chunks=number_of_chunks,
@@ -51,8 +52,9 @@ rule screen_cohort:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_samples,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("screen_cohort"),
+        runtime=minutes_for("screen_cohort"),
+        estimated_s=seconds_for("screen_cohort"),
     params:
         to_screen=to_screen,
     script:
@@ -75,8 +77,9 @@ rule preflight_cohort:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_samples,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("preflight_cohort"),
+        runtime=minutes_for("preflight_cohort"),
+        estimated_s=seconds_for("preflight_cohort"),
     params:
         studies=settings_of_studies,
         colour_by=colour_by,
@@ -104,8 +107,9 @@ rule assemble_study:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_samples,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("assemble_study"),
+        runtime=minutes_for("assemble_study"),
+        estimated_s=seconds_for("assemble_study"),
     params:
         settings=settings_of_study,
         code=code_of(

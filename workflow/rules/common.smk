@@ -4,6 +4,7 @@
 import hashlib
 import math
 import sys
+import time
 from pathlib import Path
 
 # Every file of the library, named one by one: a workflow used as a remote module fetches only what it is asked for.
@@ -20,7 +21,10 @@ sys.path.append(str(LIBRARY["__init__.py"].parent.parent))
 for schema in ("config", "studies"):
     workflow.source_path(f"../schemas/{schema}.schema.yaml")
 
-from deepnull_gwas.config import load_config
+from snakemake import __version__ as snakemake_version
+
+from deepnull_gwas import resources
+from deepnull_gwas.config import load_config, subject_of
 from deepnull_gwas.errors import InputError
 
 try:
@@ -33,6 +37,15 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 LONG_RANGE_LD = workflow.source_path("../../resources/long_range_ld.tsv")
+# Read here and not in the functions below: those run when everything is parsed, and then, in a module, the folders are those of the workflow
+# that uses it.
+RESULTS, BENCHMARKS = map(workflow.pathvars.apply, ("<results>", "<benchmarks>"))
+# of a hosted module an address, of which git knows nothing
+HOME = str(
+    Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent.parent
+)
+# of this run: what is younger was made by it
+STARTED = time.time()
 SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) or "(?!)"
 
 
@@ -113,8 +126,7 @@ def pcs_of_study(wildcards):
 
 def has_structure(cohort):
     """Say whether anything of a cohort needs its relatives or principal components."""
-    relatives = PLAN.cohorts[cohort].structure["relatives"]
-    return relatives != "keep" or any(s.pcs for s in PLAN.studies_of(cohort))
+    return resources.has_structure(PLAN, cohort)
 
 
 def structure_of_cohort(name):
@@ -164,7 +176,8 @@ def fold_file(wildcards):
 
 def score_file(wildcards):
     """Name a study's file of weights, if it has one."""
-    return PLAN.study(wildcards.cohort, wildcards.study).score_file or []
+    weights = PLAN.study(wildcards.cohort, wildcards.study).score_file
+    return local(weights) if weights else []
 
 
 def accuracies_of_cohort(wildcards):
@@ -192,6 +205,26 @@ def predictions_of_batch(wildcards):
     """Name the predictions of the batch's studies that have the deepnull arm."""
     return [
         f"<results>/{wildcards.cohort}/{study.name}/deepnull/prediction.parquet"
+        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
+        if "deepnull" in study.arms
+    ]
+
+
+def published_of_batch(wildcards):
+    """Name what is published of the batch's studies, with what was written down about it."""
+    return [
+        f"<results>/{wildcards.cohort}/{study.name}/{arm}/{name}"
+        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
+        for arm in study.arms
+        for name in (
+            "sumstats.tsv.gz",
+            "sumstats.tsv.gz.tbi",
+            "sumstats.tsv.gz-meta.yaml",
+            "untested.tsv.gz",
+            "leads.tsv",
+        )
+    ] + [
+        f"<results>/{wildcards.cohort}/{study.name}/deepnull/metrics.json"
         for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
         if "deepnull" in study.arms
     ]
@@ -284,6 +317,13 @@ one_chunk_of_each_batch = [
     for cohort in PLAN.cohorts
     for batch in PLAN.batches(cohort)
 ]
+all_verified = [
+    f"<results>/{cohort}/associations/{batch}/verified.tsv"
+    for cohort in PLAN.cohorts
+    for batch in PLAN.batches(cohort)
+]
+# a check is done anew each time that it is asked for, whatever the dates of the files say
+VERIFY_ASKED = time.time_ns()
 structure_figures = [
     f"<results>/{cohort}/structure/{figure}.svg"
     for cohort in PLAN.cohorts
@@ -350,6 +390,11 @@ def association_settings(wildcards):
     return settings | {"genome_build": PLAN.cohorts[wildcards.cohort].genome_build}
 
 
+def settings_of_blocks(wildcards):
+    """Give the settings of the association, and how many variants make a block."""
+    return PLAN.association | association_settings(wildcards)
+
+
 def deepnull_settings(wildcards):
     """Give the settings of the prediction, the study's own put over the config's."""
     study = PLAN.study(wildcards.cohort, wildcards.study)
@@ -384,6 +429,11 @@ def studies_of_batch(wildcards):
     ]
 
 
+def run_folders(wildcards):
+    """Name the folders of benchmarks and of the workflow."""
+    return {"benchmarks": BENCHMARKS, "workflow": HOME}
+
+
 def publication_info(wildcards):
     """Give what the metadata of the summary statistics say of cohort and study."""
     cohort = PLAN.cohorts[wildcards.cohort]
@@ -403,66 +453,57 @@ def rows_of_status(wildcards):
     ]
 
 
-# --- resources: functions of input size (MB on disk) and attempt -------------
+# --- resources: what the library expects of a rule, and attempt --------------
 
 
-def runtime_minutes(minutes):
-    """Give the function that grants so many minutes, doubled at each attempt."""
-
-    def runtime(wildcards, attempt):
-        return minutes * 2 ** (attempt - 1)
-
-    return runtime
+def expected(rule, wildcards):
+    """Give what a job is expected to need."""
+    return resources.estimate(rule, PLAN, dict(wildcards.items()))
 
 
-def with_attempt(megabytes, attempt):
-    """Round memory up to whole 100 MB and double it at each attempt."""
-    return math.ceil(megabytes * 2 ** (attempt - 1) / 100) * 100
+def memory_for(rule):
+    """Give the function that asks for a rule's memory (MB), doubled at each attempt."""
+
+    def memory(wildcards, attempt):
+        return resources.memory_mb(expected(rule, wildcards), attempt)
+
+    return memory
 
 
-def memory_to_simulate(wildcards, attempt):
-    """Estimate: the haplotypes of everybody, in bytes, with their tree sequence, twice over."""
-    settings = PLAN.cohorts[wildcards.cohort].simulate
-    return with_attempt(
-        1000 + 8 * settings["people"] * settings["variants"] / 1e6, attempt
+def minutes_for(rule):
+    """Give the function that asks for a rule's time, several times what is expected, doubled at each attempt."""
+
+    def minutes(wildcards, attempt):
+        return resources.limit_minutes(expected(rule, wildcards), attempt)
+
+    return minutes
+
+
+def seconds_for(rule):
+    """Give the function that says how long a rule is expected to take, for its log only."""
+
+    def seconds(wildcards):
+        return math.ceil(expected(rule, wildcards).seconds)
+
+    return seconds
+
+
+# --- the last word ----------------------------------------------------------
+
+
+def last_word(log):
+    """Say at the end of a run what came of it: the summary of all studies, or how far it got."""
+    summary = Path(RESULTS, "summary.txt")
+    if summary.is_file() and summary.stat().st_mtime >= STARTED:
+        print(f"\n{summary.read_text(encoding='utf-8')}", file=sys.stderr)
+        return
+    there = sum(
+        Path(RESULTS, s.cohort, s.name, arm, "sumstats.tsv.gz").is_file()
+        for s in STUDIES
+        for arm in s.arms
     )
-
-
-def memory_to_index(wildcards, input, attempt):
-    """Estimate: text of .bim, .fam and sample table, parsed (20 times their size)."""
-    text = sum(
-        Path(f).stat().st_size
-        for f in [*input.bim, *input.fam, input.table]
-        if Path(f).exists()
+    of_all = sum(len(s.arms) for s in STUDIES)
+    print(
+        f"\nSummary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {RESULTS}; log: {log}",
+        file=sys.stderr,
     )
-    return with_attempt(1000 + 20 * text / 1e6, attempt)
-
-
-def memory_of_samples(wildcards, input, attempt):
-    """Estimate: the people's table, uncompressed (15 times its size)."""
-    return with_attempt(1000 + 15 * input.size_mb, attempt)
-
-
-def memory_of_variants(wildcards, input, attempt):
-    """Estimate: tables of variants, uncompressed (10 times their size)."""
-    return with_attempt(1500 + 10 * input.size_mb, attempt)
-
-
-def memory_of_pca(wildcards, input, attempt):
-    """Estimate: the relationship matrix of up to 5,000 people, or a block of genotypes, with work space."""
-    return with_attempt(2500 + 10 * input.size_mb, attempt)
-
-
-def memory_to_train(wildcards, input, attempt):
-    """Estimate: torch itself, and the covariates with their curves, products and activations (150 times their size)."""
-    return with_attempt(1500 + 150 * input.size_mb, attempt)
-
-
-def memory_to_score(wildcards, input, attempt):
-    """Estimate: libraries and blocks of dosages, and what is kept of people and variants (20 times their tables)."""
-    return with_attempt(2000 + 20 * input.size_mb, attempt)
-
-
-def memory_to_associate(wildcards, input, attempt):
-    """Estimate: libraries, the design (30 times the people's tables on disk); results are written as they come."""
-    return with_attempt(2000 + 30 * input.size_mb, attempt)

@@ -26,8 +26,9 @@ rule train_folds:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_to_train,
-        runtime=runtime_minutes(240),
+        mem_mb=memory_for("train_folds"),
+        runtime=minutes_for("train_folds"),
+        estimated_s=seconds_for("train_folds"),
     params:
         settings=deepnull_settings,
         seed=PLAN.seed,
@@ -51,8 +52,9 @@ rule list_passed:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("list_passed"),
+        runtime=minutes_for("list_passed"),
+        estimated_s=seconds_for("list_passed"),
     params:
         code=code_of("deepnull/exports.py"),
     script:
@@ -83,8 +85,9 @@ rule export_study:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_samples,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("export_study"),
+        runtime=minutes_for("export_study"),
+        estimated_s=seconds_for("export_study"),
     params:
         code=code_of("deepnull/exports.py"),
     script:
@@ -111,8 +114,9 @@ rule plot_deepnull:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=runtime_minutes(10),
+        mem_mb=memory_for("plot_deepnull"),
+        runtime=minutes_for("plot_deepnull"),
+        estimated_s=seconds_for("plot_deepnull"),
     params:
         code=code_of("report"),
     script:

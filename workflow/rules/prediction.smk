@@ -33,8 +33,9 @@ rule predict_phenotype:
         "../../envs/deepnull-gwas.yaml"
     threads: PLAN.scores["threads"]
     resources:
-        mem_mb=memory_to_score,
-        runtime=runtime_minutes(240),
+        mem_mb=memory_for("predict_phenotype"),
+        runtime=minutes_for("predict_phenotype"),
+        estimated_s=seconds_for("predict_phenotype"),
     params:
         settings=score_settings,
         seed=PLAN.seed,
@@ -77,8 +78,9 @@ rule plot_prediction:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=runtime_minutes(10),
+        mem_mb=memory_for("plot_prediction"),
+        runtime=minutes_for("plot_prediction"),
+        estimated_s=seconds_for("plot_prediction"),
     params:
         code=code_of("prediction/steps.py", "report/prediction.py", "report/style.py"),
     script:

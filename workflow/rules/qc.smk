@@ -21,8 +21,9 @@ rule count_genotypes:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
+        mem_mb=memory_for("count_genotypes"),
+        runtime=minutes_for("count_genotypes"),
+        estimated_s=seconds_for("count_genotypes"),
     params:
         code=code_of("genotypes", "cohort/counts.py"),
     script:
@@ -54,8 +55,9 @@ rule filter_cohort:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
+        mem_mb=memory_for("filter_cohort"),
+        runtime=minutes_for("filter_cohort"),
+        estimated_s=seconds_for("filter_cohort"),
     params:
         settings=qc_settings,
         code=code_of("genotypes", "cohort/counts.py", "cohort/hwe.py", "cohort/qc.py"),
@@ -84,8 +86,9 @@ rule plot_qc:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("plot_qc"),
+        runtime=minutes_for("plot_qc"),
+        estimated_s=seconds_for("plot_qc"),
     params:
         settings=qc_settings,
         code=code_of("report"),

@@ -32,8 +32,9 @@ rule summarise_run:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
+        mem_mb=memory_for("summarise_run"),
+        runtime=minutes_for("summarise_run"),
+        estimated_s=seconds_for("summarise_run"),
     params:
         studies=rows_of_status,
         code=code_of("results"),
@@ -55,8 +56,9 @@ rule check_status:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=runtime_minutes(5),
+        mem_mb=memory_for("check_status"),
+        runtime=minutes_for("check_status"),
+        estimated_s=seconds_for("check_status"),
     params:
         code=code_of("results/status.py"),
     script:

@@ -27,8 +27,9 @@ rule merge_sumstats:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(120),
+        mem_mb=memory_for("merge_sumstats"),
+        runtime=minutes_for("merge_sumstats"),
+        estimated_s=seconds_for("merge_sumstats"),
     params:
         info=publication_info,
         settings=lead_settings,
@@ -64,8 +65,9 @@ rule plot_sumstats:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
+        mem_mb=memory_for("plot_sumstats"),
+        runtime=minutes_for("plot_sumstats"),
+        estimated_s=seconds_for("plot_sumstats"),
     params:
         settings=PLAN.report,
         code=code_of("report", "results"),
@@ -108,8 +110,9 @@ rule compare_arms:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(60),
+        mem_mb=memory_for("compare_arms"),
+        runtime=minutes_for("compare_arms"),
+        estimated_s=seconds_for("compare_arms"),
     params:
         settings=PLAN.report,
         code=code_of("results", "report"),
@@ -142,8 +145,9 @@ rule compare_batch:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=runtime_minutes(10),
+        mem_mb=memory_for("compare_batch"),
+        runtime=minutes_for("compare_batch"),
+        estimated_s=seconds_for("compare_batch"),
     params:
         code=code_of("results/compare.py", "report/batch.py", "report/style.py"),
     script:

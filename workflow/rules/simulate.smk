@@ -20,8 +20,9 @@ rule simulate_genotypes:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_to_simulate,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("simulate_genotypes"),
+        runtime=minutes_for("simulate_genotypes"),
+        estimated_s=seconds_for("simulate_genotypes"),
     params:
         settings=simulation_settings,
         seed=PLAN.seed,
@@ -50,8 +51,9 @@ rule simulate_phenotypes:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_to_simulate,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("simulate_phenotypes"),
+        runtime=minutes_for("simulate_phenotypes"),
+        estimated_s=seconds_for("simulate_phenotypes"),
     params:
         settings=simulation_settings,
         seed=PLAN.seed,

@@ -22,8 +22,9 @@ rule prune_variants:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_variants,
-        runtime=runtime_minutes(240),
+        mem_mb=memory_for("prune_variants"),
+        runtime=minutes_for("prune_variants"),
+        estimated_s=seconds_for("prune_variants"),
     params:
         settings=structure_settings,
         code=code_of("genotypes", "cohort/pruning.py"),
@@ -54,8 +55,9 @@ rule estimate_kinship:
         "../../envs/deepnull-gwas.yaml"
     threads: 2
     resources:
-        mem_mb=memory_of_pca,
-        runtime=runtime_minutes(480),
+        mem_mb=memory_for("estimate_kinship"),
+        runtime=minutes_for("estimate_kinship"),
+        estimated_s=seconds_for("estimate_kinship"),
     params:
         settings=structure_settings,
         code=code_of(
@@ -90,8 +92,9 @@ rule compute_pcs:
         "../../envs/deepnull-gwas.yaml"
     threads: 2
     resources:
-        mem_mb=memory_of_pca,
-        runtime=runtime_minutes(240),
+        mem_mb=memory_for("compute_pcs"),
+        runtime=minutes_for("compute_pcs"),
+        estimated_s=seconds_for("compute_pcs"),
     params:
         settings=structure_settings,
         seed=PLAN.seed,
@@ -128,8 +131,9 @@ rule check_stratification:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_pca,
-        runtime=runtime_minutes(240),
+        mem_mb=memory_for("check_stratification"),
+        runtime=minutes_for("check_stratification"),
+        estimated_s=seconds_for("check_stratification"),
     params:
         code=code_of(
             "genotypes",
@@ -183,8 +187,9 @@ rule plot_structure:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_of_samples,
-        runtime=runtime_minutes(30),
+        mem_mb=memory_for("plot_structure"),
+        runtime=minutes_for("plot_structure"),
+        estimated_s=seconds_for("plot_structure"),
     params:
         settings=structure_settings,
         code=code_of("report"),

@@ -2,7 +2,7 @@
 
 from deepnull_gwas.logs import log_to
 
-with log_to(snakemake.log[0]):
+with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.report.batch import plot_batch
     from deepnull_gwas.results.compare import compare_batch
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deepnull_gwas.logs import log_to
 
-with log_to(snakemake.log[0]):
+with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.deepnull.exports import export_study
     from deepnull_gwas.tables import read_json
 

@@ -2,7 +2,7 @@
 
 from deepnull_gwas.logs import log_to
 
-with log_to(snakemake.log[0]):
+with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.report.deepnull import plot_deepnull
 
     plot_deepnull(snakemake.input.metrics, snakemake.input.folds, snakemake.output[0])

@@ -2,7 +2,7 @@
 
 from deepnull_gwas.logs import log_to
 
-with log_to(snakemake.log[0]):
+with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.report.structure import plot_loadings, plot_pcs, plot_scree, plot_stratification
 
     plot_scree(snakemake.input.eigenvalues, snakemake.output.scree)

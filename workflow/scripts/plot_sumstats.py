@@ -2,7 +2,7 @@
 
 from deepnull_gwas.logs import log_to
 
-with log_to(snakemake.log[0]):
+with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.report.manhattan import plot_manhattan
     from deepnull_gwas.report.qq import plot_qq
 

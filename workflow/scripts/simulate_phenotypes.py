@@ -4,7 +4,7 @@ from pathlib import Path
 
 from deepnull_gwas.logs import log_to
 
-with log_to(snakemake.log[0]):
+with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.simulate.phenotypes import simulate_phenotypes
 
     simulate_phenotypes(

@@ -2,7 +2,7 @@
 
 from deepnull_gwas.logs import log_to
 
-with log_to(snakemake.log[0]):
+with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.deepnull.steps import assign_study_folds, merge_folds, train_folds
 
     files, out, settings, seed = snakemake.input, snakemake.output, snakemake.params.settings, snakemake.params.seed

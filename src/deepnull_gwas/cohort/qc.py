@@ -27,6 +27,9 @@ from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet,
 
 logger = logging.getLogger(__name__)
 
+#: Bytes of genotypes that are read at a time.
+_READ_BYTES = 32 << 20
+
 QC_VARIANTS = [
     Column("index", "int64", "index of the variant in variants.parquet"),
     Column("hom_effect", "int64", "people homozygous for the effect allele (haploid: people who carry it)"),
@@ -233,11 +236,12 @@ def person_measures(
         for name in CLASSES:
             of_class[name] += frame[[f"{name}_missing", f"{name}_het"]].to_numpy().T
             total[name] += read_metadata(file)["variants"][name]
+    size = max(64, _READ_BYTES // max(fileset.bytes_per_variant, 1))
     for c, name in enumerate(CLASSES):
         failed = np.flatnonzero((classes == c) & ~passed)
         less = np.zeros((2, n), dtype=np.int64)
-        for first in range(0, len(failed), 4096):
-            count_missing_and_het(fileset.take(failed[first : first + 4096]), *less)
+        for first in range(0, len(failed), size):
+            count_missing_and_het(fileset.take(failed[first : first + size]), *less)
         of_class[name] -= less
         total[name] -= len(failed)
 
@@ -247,8 +251,8 @@ def person_measures(
         p = np.nan_to_num(frequency[index])
         expected = 1 - 2 * p * (1 - p)
         lost = np.zeros(n)
-        for first in range(0, len(index), 4096):
-            weigh_missing(fileset.take(index[first : first + 4096]), expected[first : first + 4096], lost)
+        for first in range(0, len(index), size):
+            weigh_missing(fileset.take(index[first : first + size]), expected[first : first + size], lost)
         called = total[name] - missing
         homozygous = expected.sum() - lost
         with np.errstate(invalid="ignore", divide="ignore"):

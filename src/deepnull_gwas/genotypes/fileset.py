@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,28 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.headers import HEADER_BYTES, MAGIC, count_lines
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAGIC = b"\x6c\x1b"
-HEADER_BYTES = 3
-
-
-def count_lines(path: str | Path) -> int:
-    """Count the lines of a text file; a last line without its newline counts, empty lines at the end do not."""
-    count, last = 0, b"\n"
-    blank_tail = 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            count += block.count(b"\n")
-            last = block[-1:]
-            stripped = block.rstrip(b"\r\n")
-            tail = block[len(stripped) :].count(b"\n")
-            blank_tail = tail if stripped else blank_tail + tail
-    if last != b"\n":
-        return count + 1
-    return count - max(blank_tail - 1, 0)
+#: Bytes that are read through a memory map before its pages are given back.
+RELEASE_AFTER = 64 << 20
+#: Bytes around a variant read alone that the system maps beside it.
+AROUND = 64 << 10
 
 
 class Fileset:
@@ -89,6 +77,7 @@ class Fileset:
         self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.n_variants = int(self.starts[-1])
         self._maps: dict[int, np.ndarray] = {}
+        self._mapped = 0
 
     @classmethod
     def from_index(cls, path: str | Path) -> Fileset:
@@ -107,6 +96,20 @@ class Fileset:
                 )
         return self._maps[file]
 
+    def _release(self, count: int) -> None:
+        """Give the pages of the maps back once many bytes were read through them.
+
+        The system keeps them cached, but they no longer count as this process's memory: a cluster that looks at that would otherwise see
+        it grow to the size of the .bed, and end the job.
+        """
+        self._mapped += count
+        if self._mapped < RELEASE_AFTER or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        self._mapped = 0
+        for whole in list(self._maps.values()):
+            if isinstance(whole, np.memmap):
+                whole._mmap.madvise(mmap.MADV_DONTNEED)
+
     def packed(self, start: int, stop: int) -> np.ndarray:
         """Give the packed genotypes of variants ``start`` to ``stop`` (exclusive).
 
@@ -116,6 +119,7 @@ class Fileset:
         """
         if not 0 <= start <= stop <= self.n_variants:
             raise IndexError(f"variants {start}:{stop} of {self.n_variants}")
+        self._release((stop - start) * self.bytes_per_variant)
         parts = []
         for file in range(len(self.prefixes)):
             low, high = max(start, self.starts[file]), min(stop, self.starts[file + 1])
@@ -158,7 +162,13 @@ class Fileset:
                 whole = len(wanted) == high - low and bool(np.all(np.diff(wanted) == 1))
                 out[rows] = block if whole else block[wanted - low]
             else:
-                out[rows] = self._map(int(f))[wanted]
+                # the system maps neighbouring pages too
+                each = self.bytes_per_variant + AROUND
+                step, at = max(RELEASE_AFTER // each, 1), np.flatnonzero(rows)
+                for first in range(0, len(wanted), step):
+                    part = slice(first, first + step)
+                    self._release(len(wanted[part]) * each)
+                    out[at[part]] = self._map(int(f))[wanted[part]]
         return out
 
     def read_ahead(self, index: np.ndarray) -> None:

@@ -76,9 +76,11 @@ def read_weights(path: str | Path, build: str) -> Weights:
         When the file is no such table, or a weight or an allele is none.
     """
     path = Path(path)
-    text = read_text(path).decode()
+    text = read_text(path).decode().replace("\r\n", "\n")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     start, head = 0, []
-    while text.startswith("#", start) or text.startswith(("\n", "\r"), start):
+    while text.startswith("#", start) or text.startswith("\n", start):
         end = text.find("\n", start) + 1 or len(text)
         head.append(text[start:end])
         start = end

@@ -17,6 +17,9 @@ from deepnull_gwas.tables import atomic_path, read_json, read_metadata, write_ts
 
 logger = logging.getLogger(__name__)
 
+#: So many analyses are shown one by one on the screen at the end of a run; of more, counts; so many failed ones; so many with most loci.
+ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN = 20, 10, 6
+
 
 def summarise_run(
     results: str | Path, studies: Sequence[Mapping[str, Any]], out: str | Path, out_text: str | Path
@@ -66,19 +69,37 @@ def summarise_run(
 
 
 def _text(frame: pd.DataFrame, results: Path) -> str:
-    shown = frame.drop(columns=["stage", "reason"]).copy()
-    shown["lambda_gc"] = shown["lambda_gc"].map(lambda v: "NA" if pd.isna(v) else f"{v:.3f}")
-    shown["cases"] = shown["cases"].astype(str).replace("<NA>", "")
-    lines = [shown.to_string(index=False, max_rows=200), ""]
+    """Write one screen: what failed first, then counts by arm, every analysis where they are few, and where things are."""
     failed = frame[frame["status"] == "failed"]
-    lines += [
-        f"FAILED {row.cohort}/{row.study} ({row.arm}) at {row.stage}: {row.reason}" for row in failed.itertuples()
+    lines = [
+        f"FAILED {row.cohort}/{row.study} ({row.arm}) at {row.stage}: {row.reason}"
+        for row in failed.head(FAILED_SHOWN).itertuples()
     ]
+    if len(failed) > FAILED_SHOWN:
+        lines.append(f"FAILED and {len(failed) - FAILED_SHOWN} more: see {results}/status.tsv")
+    lines += [""] if lines else []
+    if len(frame) <= ROWS_SHOWN:
+        shown = frame.drop(columns=["stage", "reason"]).copy()
+        shown["lambda_gc"] = shown["lambda_gc"].map(lambda v: "NA" if pd.isna(v) else f"{v:.3f}")
+        shown["cases"] = shown["cases"].astype(str).replace("<NA>", "")
+        lines += [shown.to_string(index=False), ""]
+    else:
+        done = frame[frame["status"] != "failed"]
+        for arm, part in done.groupby("arm", sort=True):
+            low, middle, high = part["lambda_gc"].quantile([0.0, 0.5, 1.0])
+            lines.append(
+                f"{arm}: {len(part)} studies, {int((part['loci'] > 0).sum())} with hits, {int(part['loci'].sum())} loci in all; "
+                f"lambda {middle:.3f} ({low:.3f} to {high:.3f})"
+            )
+        most = done.sort_values(["loci", "cohort", "study", "arm"], ascending=[False, True, True, True]).head(
+            MOST_SHOWN
+        )
+        lines += ["Most loci: " + ", ".join(f"{r.study} ({r.arm}) {r.loci}" for r in most.itertuples()), ""]
     lines += [
         f"{len(frame) - len(failed)} of {len(frame)} analyses done.",
         f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz (GWAS-SSF; effect allele = A1 of the .bim)",
         f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms}}.svg; gains and losses: comparison.tsv beside them",
-        f"State of all studies: {results}/status.tsv",
+        f"State of all studies: {results}/status.tsv; where they came from: {results}/provenance.html",
     ]
     return "\n".join(lines) + "\n"
 

@@ -24,7 +24,8 @@ import yaml
 from deepnull_gwas import __version__
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import SSF_CODE
-from deepnull_gwas.tables import atomic_path, read_json, read_metadata, read_table, set_aside
+from deepnull_gwas.logs import Progress
+from deepnull_gwas.tables import atomic_path, read_json, read_metadata, read_table, rows_of, set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -214,6 +215,7 @@ def merge_sumstats(
     tested, out = 0, Path(out)
     reasons: dict[str, int] = {}
     lowest = np.inf
+    progress = Progress(sum(rows_of(path) for path in paths), "variants")
     with atomic_path(out) as temporary:
         with (
             pysam.BGZFile(str(temporary), "wb") as file,
@@ -226,6 +228,7 @@ def merge_sumstats(
                 file.write(_text(good, header=number == 0))
                 left.write(_text(other, header=number == 0))
                 tested += len(good)
+                progress.add(len(frame))
                 if len(good):
                     eaf = good["effect_allele_frequency"]
                     lowest = min(lowest, float(min(eaf.min(), 1 - eaf.max())))

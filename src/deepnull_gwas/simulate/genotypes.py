@@ -21,8 +21,9 @@ import pandas as pd
 import tskit
 
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.chromosomes import AUTOSOMES, ORDER, normalise
+from deepnull_gwas.genotypes.chromosomes import ORDER, normalise
 from deepnull_gwas.genotypes.fileset import HEADER_BYTES, MAGIC, write_bed
+from deepnull_gwas.simulate.lengths import LENGTH_MB
 
 logger = logging.getLogger(__name__)
 logging.getLogger("msprime").setLevel(logging.WARNING)  # it reports every replicate
@@ -35,17 +36,6 @@ MUTATION_RATE = 1.25e-8
 #: below they give pairwise FST of about .009 to .02, as between populations of one continent.
 POPULATIONS: dict[str, int] = {"A": 10_000, "B": 6_000, "C": 4_000}
 POPULATION_SHARES: dict[str, float] = {"A": 0.55, "B": 0.30, "C": 0.15}
-
-#: Lengths of the chromosomes in GRCh38, megabases: they share out the variants and bound the positions.
-LENGTH_MB: dict[str, float] = dict(
-    zip(
-        (*AUTOSOMES, "X"),
-        (
-            *(248.96, 242.19, 198.30, 190.21, 181.54, 170.81, 159.35, 145.14, 138.39, 133.80, 135.09, 133.28),
-            *(114.36, 107.04, 101.99, 90.34, 83.26, 80.37, 58.62, 64.44, 46.71, 50.82, 156.04),
-        ),
-    )
-)
 
 #: Where the simulated stretch begins. On X it lies behind the first pseudo-autosomal region of GRCh37 and GRCh38.
 FIRST_POSITION = {"X": 2_800_000}

@@ -1,0 +1,110 @@
+"""What a run will need, known from the headers of its files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deepnull_gwas import resources
+from deepnull_gwas.cli import main
+from deepnull_gwas.config import load_config
+from deepnull_gwas.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+SHEET = "study\tcohort\tphenotype\ttrait\tcovariates\nbmi\tukb\tbmi\tquantitative\tage\nt2d\tukb\tt2d\tbinary\tage\n"
+
+
+def headers(folder, people: int, variants: int, bed: bool = True) -> dict:
+    """Write the headers of a cohort: a .bed of holes, as long as it would be."""
+    (folder / "g.fam").write_text("".join(f"{i} {i} 0 0 1 -9\n" for i in range(people)))
+    (folder / "g.bim").write_text("".join(f"1 v{i} 0 {i + 1} A G\n" for i in range(variants if not bed else 1)))
+    with open(folder / "g.bed", "wb") as file:
+        if bed:
+            file.truncate(3 + (people + 3) // 4 * variants)
+    (folder / "t.tsv").write_text("IID\tage\tbmi\tt2d\n")
+    (folder / "studies.tsv").write_text(SHEET)
+    return {
+        "studies": "studies.tsv",
+        "cohorts": {"ukb": {"genotypes": "g", "samples": "t.tsv", "genome_build": "GRCh38"}},
+        "association": {"chunks": 20},
+    }
+
+
+@pytest.mark.parametrize("bed", [True, False])
+def test_sizes_come_from_headers(tmp_path, bed):
+    config = load_config(headers(tmp_path, 1001, 30_000, bed), tmp_path)
+    size = resources.cohort_size(config.cohorts["ukb"], tmp_path)
+    assert (size.people, size.variants) == (1001, 30_000)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    config = load_config(headers(tmp_path, 10, 10), tmp_path)
+    (tmp_path / "g.fam").unlink()
+    with pytest.raises(InputError, match=r"g\.fam: no such file"):
+        resources.cohort_size(config.cohorts["ukb"], tmp_path)
+
+
+def test_needs_grow_with_the_cohort(tmp_path):
+    """No step of a larger cohort is expected to need less, and the steps that hold people or variants need more."""
+    plans = []
+    for name, people, variants in (("small", 1000, 10_000), ("large", 50_000, 10_000_000)):
+        folder = tmp_path / name
+        folder.mkdir()
+        plans.append(
+            {r.rule: r for r in resources.plan_run(load_config(headers(folder, people, variants), folder), folder)}
+        )
+    small, large = plans
+    assert list(small) == list(large)
+    for rule, row in small.items():
+        assert large[rule].mb >= row.mb
+        assert large[rule].seconds >= row.seconds
+    for rule in ("index_cohort", "filter_cohort", "train_folds", "associate", "merge_sumstats", "compute_pcs"):
+        assert large[rule].mb > row.mb
+
+
+def test_plan_prints_every_rule_and_the_sums(tmp_path, capsys):
+    config = headers(tmp_path, 4000, 100_000)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    assert main(["plan", "--configfile", "config.yaml", "--directory", str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "cohort ukb: 4,000 people, 100,000 variants; 2 studies in 1 batch, 20 chunks" in text
+    rows = {
+        line.split()[0]: line.split()[1:] for line in text.splitlines() if line and line.split()[0] in resources.STEPS
+    }
+    assert rows["associate"][0] == "20"
+    assert rows["train_folds"][0] == "2"
+    assert "simulate_genotypes" not in rows
+    assert "Disk:" in text
+    # what stays on disk for each variant cannot be less than beta, se and p of two studies with two arms, 24 bytes each
+    assert sum(resources.disk_mb(load_config(config, tmp_path), tmp_path).values()) > 100_000 * 4 * 24 / 1e6
+
+
+def test_plan_names_a_missing_configuration(tmp_path, capsys):
+    assert main(["plan", "--configfile", "nowhere.yaml", "--directory", str(tmp_path)]) == 1
+    assert "nowhere.yaml: no such file" in capsys.readouterr().err
+
+
+def test_memory_and_time_double_at_each_attempt():
+    need = resources.Estimate(1234, 600)
+    assert [resources.memory_mb(need, k) for k in (1, 2)] == [1300, 2500]
+    assert resources.limit_minutes(need, 2) == 2 * resources.limit_minutes(need, 1)
+    assert resources.limit_minutes(need) >= 10
+
+
+def test_measured_peaks_lie_below_the_estimates(tmp_path):
+    """The committed measurements: never above what is asked for, and not far below it once a step takes more than 1 GB."""
+    measured = json.loads((ROOT / "docs/resources.json").read_text())
+    assert sum(len(case["rules"]) for case in measured.values()) > 60
+    for name, case in measured.items():
+        (tmp_path / "studies.tsv").write_text(case["studies"])
+        config = load_config(yaml.safe_load(case["config"]), tmp_path)
+        for row in case["rules"]:
+            rule = row["rule"]
+            needs = [resources.estimate(rule, config, w, tmp_path) for w, _ in resources.jobs_of(rule, config)]
+            asked = max(resources.memory_mb(need) for need in needs)
+            assert row["peak_mb"] <= asked, (name, row, asked)
+            if row["peak_mb"] > 1000:
+                assert asked <= 1.5 * row["peak_mb"], (name, row, asked)

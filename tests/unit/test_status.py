@@ -1,0 +1,51 @@
+"""One screen about a run, however many studies it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from deepnull_gwas.results.status import _text
+
+
+def frame(studies: int, failing: int) -> pd.DataFrame:
+    rows = [
+        {
+            "cohort": "c",
+            "study": f"s{i}",
+            "arm": arm,
+            "trait": "quantitative",
+            "status": "failed" if i < failing else "ok",
+            "stage": "associate" if i < failing else "",
+            "reason": "no cases" if i < failing else "",
+            "n": 100,
+            "cases": pd.NA,
+            "variants": 10,
+            "lambda_gc": 1.0 + i / 1000,
+            "loci": 0 if i < failing else i % 3,
+        }
+        for i in range(studies)
+        for arm in ("baseline", "deepnull")
+    ]
+    return pd.DataFrame(rows).astype({"cases": "Int64"})
+
+
+@pytest.mark.parametrize(("studies", "failing"), [(1, 0), (10, 3), (100, 0), (100, 100), (5000, 700)])
+def test_it_fits_on_a_screen_and_says_what_failed_first(studies, failing):
+    lines = _text(frame(studies, failing), Path("results")).splitlines()
+    assert len(lines) <= 40
+    assert f"{2 * (studies - failing)} of {2 * studies} analyses done." in lines
+    if failing:
+        assert lines[0] == "FAILED c/s0 (baseline) at associate: no cases"
+        shown = sum(line.startswith("FAILED c/") for line in lines)
+        more = [int(line.split()[2]) for line in lines if line.startswith("FAILED and")]
+        assert shown + sum(more) == 2 * failing
+
+
+def test_many_studies_are_counted_by_arm():
+    text = _text(frame(100, 10), Path("results"))
+    # studies 10 to 99 are done: 30 of them with one locus, 30 with two
+    assert "baseline: 90 studies, 60 with hits, 90 loci in all" in text
+    assert "deepnull: 90 studies, 60 with hits, 90 loci in all" in text

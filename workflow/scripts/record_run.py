@@ -1,0 +1,21 @@
+"""Write down where the results came from."""
+
+from pathlib import Path
+
+from deepnull_gwas.logs import log_to
+
+with log_to(snakemake.log[0], snakemake.resources):
+    from deepnull_gwas.provenance import record_run
+
+    folders = snakemake.params.folders
+    record_run(
+        snakemake.params.given,
+        snakemake.params.subject,
+        Path(snakemake.output.record).parent,
+        Path(snakemake.log[0]).parent,
+        folders["benchmarks"],
+        folders["workflow"],
+        snakemake.params.snakemake,
+        snakemake.output.record,
+        snakemake.output.page,
+    )
