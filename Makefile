@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup plan demo test test-long bench bench-cohort bench-deepnull bench-resources validity lint format validator s3 tools lock clean help
+.PHONY: setup plan demo test test-long fuzz bench bench-cohort bench-deepnull bench-resources validity lint format validator s3 tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -30,6 +30,10 @@ test: $(READY) validator s3 ## run all tests (unit, oracle, workflow)
 
 test-long: $(READY) validator s3 ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow
+
+FUZZ_CASES ?= 20000
+fuzz: $(READY) ## read 20,000 generated inputs, sound and damaged (`make test` reads 500; FUZZ_CASES=100000 for more)
+	FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -q tests/fuzz
 
 bench: $(READY) ## time the association scan against PLINK 2 (quarter of an hour on 2 idle cores, 2 GB of disk)
 	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json

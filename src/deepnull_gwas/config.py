@@ -29,6 +29,7 @@ SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 RESERVED_STUDIES = ("qc", "structure", "associations", "simulated")
 #: Values and levels that a configuration may have: anchors that repeat one another can stand for more than any memory holds.
 MOST_VALUES, MOST_LEVELS = 200_000, 40
+#: What Snakemake does not take for a part of a path.
 _NO_PATH = re.compile(r"\{[^{}]*\}|<[^<>]*>")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 #: Plain scalars that YAML 1.1 reads as what nobody means: octal numbers, and sums of sixties.
@@ -479,6 +480,9 @@ def _coerce(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
             value[key] = _coerce(value[key], child, root)
     elif schema.get("type") == "number" and isinstance(value, str) and is_number(value) and math.isfinite(float(value)):
         return float(value)
+    elif "integer" in (schema.get("type") or ()) and isinstance(value, float) and value.is_integer():
+        # 1.0 is a whole number to the schema, but to no loop
+        return int(value)
     elif value is False and "off" in schema.get("enum", ()):
         return "off"
     return value
@@ -603,8 +607,8 @@ def _build_cohort(
     else:
         if samples is None:
             problems.append(f"{where}.samples: missing, and it is needed (the path of the sample table)")
-        elif look and isinstance(samples, str) and not (base / samples).is_file():
-            problems.append(f"{where}.samples: no such file: {samples}{_nearest_file(base / samples)}")
+        elif look and isinstance(samples, str) and not _is_file(base / samples):
+            problems.append(f"{where}.samples: no such file: {shorten(samples, 300)}{_nearest_file(base / samples)}")
         if look and isinstance(genotypes, str) and genotypes:
             filesets, found_problems = _find_filesets(genotypes, base, f"{where}.genotypes")
             problems += found_problems
@@ -650,10 +654,25 @@ def _check_simulation(simulate: dict[str, Any], where: str) -> Iterator[str]:
             )
 
 
+def _is_file(path: Path) -> bool:
+    # a name that is too long for the file system is an error to pathlib
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _nearest_file(path: Path, of_suffix: bool = False) -> str:
     folder = path.parent
-    if not folder.is_dir():
-        return f"; the folder {folder} does not exist"
+    if not _is_folder(folder):
+        return f"; the folder {shorten(folder, 300)} does not exist"
     return nearest(path.name, [p.name for p in folder.iterdir() if not of_suffix or p.suffix == path.suffix])
 
 
@@ -687,9 +706,9 @@ def _find_filesets(genotypes: str, base: Path, where: str) -> tuple[list[str], l
     if not by_chromosome:
         folder = (base / pattern.split(_PLACEHOLDER)[0]).parent
         seen = f"; found {some(others)}, whose {_PLACEHOLDER} is no chromosome" if others else ""
-        seen = f"; the folder {folder} does not exist" if not folder.is_dir() and not others else seen
+        seen = f"; the folder {shorten(folder, 300)} does not exist" if not _is_folder(folder) and not others else seen
         return [], [
-            f"{where}: the pattern '{genotypes}' matches no chromosome (looked for {anything[0]}.bed with 1-22, X, Y, XY, MT or 23-26 "
+            f"{where}: the pattern '{shorten(genotypes, 300)}' matches no chromosome (looked for {shorten(anything[0], 300)}.bed with 1-22, X, Y, XY, MT or 23-26 "
             f"in the place of the star){seen}"
         ]
     problems = [
@@ -714,8 +733,8 @@ def _chromosome(code: str) -> str | None:
 
 def _missing_files(prefix: str, base: Path, where: str) -> Iterator[str]:
     for extension in (".bed", ".bim", ".fam"):
-        if not (base / f"{prefix}{extension}").is_file():
-            yield f"{where}: no such file: {prefix}{extension}{_nearest_file(base / (prefix + extension), of_suffix=True)}"
+        if not _is_file(base / f"{prefix}{extension}"):
+            yield f"{where}: no such file: {shorten(prefix, 300)}{extension}{_nearest_file(base / (prefix + extension), of_suffix=True)}"
 
 
 def _check_paths(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any]) -> Iterator[str]:
@@ -733,11 +752,15 @@ def _check_paths(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any]) -> It
     places.append(("config: deepnull.fold_file", _dict(filled.get("deepnull")).get("fold_file")))
     places += [(f"config: pathvars.{key}", path) for key, path in _dict(filled.get("pathvars")).items()]
     for where, path in places:
-        if isinstance(path, str) and (found := _NO_PATH.search(path)):
-            yield (
-                f"{where}: '{shorten(path, 300)}' holds {found.group()}, which Snakemake takes for a wildcard or a path variable; rename the file or "
-                "folder, or make a link to it"
-            )
+        yield from _no_path(where, path)
+
+
+def _no_path(where: str, path: Any) -> Iterator[str]:
+    if isinstance(path, str) and (found := _NO_PATH.search(path)):
+        yield (
+            f"{where}: '{shorten(path, 300)}' holds {found.group()}, which Snakemake takes for a wildcard or a path variable; rename the file or "
+            "folder, or make a link to it"
+        )
 
 
 def _check_files(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any], base: Path) -> Iterator[str]:
@@ -754,8 +777,8 @@ def _check_files(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any], base:
             continue
         if str(Path(path)) == own:
             yield f"{where}: {path} is what this run makes for this very cohort; give a table from elsewhere, or leave the key out"
-        elif not (base / path).is_file() and not any(str(Path(path)).startswith(f"{results}/{n}/") for n in cohorts):
-            others = "" if (base / path).parent.is_dir() else f"; this config has the cohorts {some(cohorts)}"
+        elif not _is_file(base / path) and not any(str(Path(path)).startswith(f"{results}/{n}/") for n in cohorts):
+            others = "" if _is_folder((base / path).parent) else f"; this config has the cohorts {some(cohorts)}"
             yield f"{where}: no such file: {shorten(path, 300)}{_nearest_file(base / path)}{others}"
 
 
@@ -765,8 +788,8 @@ def _check_files(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any], base:
 def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tuple[int, dict[str, Any]]], list[str]]:
     """Read the studies sheet into rows with their numbers (the header's is 1 unless comments go before)."""
     file = base / path
-    if not file.is_file():
-        return [], [f"config: studies: no such file: {path}{_nearest_file(file)}"]
+    if not _is_file(file):
+        return [], [f"config: studies: no such file: {shorten(path, 300)}{_nearest_file(file)}"]
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -937,12 +960,13 @@ def _check_scores(rows: list[tuple[int, dict[str, Any]]], path: str, method: Any
         if not isinstance(file := row.get("score_file"), str):
             continue
         where = f"{path}: row {number}, column score_file"
-        if not (base / file).is_file():
-            yield f"{where}: no such file: {file}{_nearest_file(base / file)}"
+        yield from _no_path(where, file)
+        if not _is_file(base / file):
+            yield f"{where}: no such file: {shorten(file, 300)}{_nearest_file(base / file)}"
         if method == "none":
-            yield f"{where}: found '{file}', but scores.method is none and no phenotype is predicted; set it to file or clump, or leave the cell empty"
+            yield f"{where}: found '{shorten(file)}', but scores.method is none and no phenotype is predicted; set it to file or clump, or leave the cell empty"
         if "deepnull" not in _list(row.get("arms", ["deepnull"])):
-            yield f"{where}: found '{file}', but phenotypes are predicted for studies with the arm deepnull only; add it, or leave the cell empty"
+            yield f"{where}: found '{shorten(file)}', but phenotypes are predicted for studies with the arm deepnull only; add it, or leave the cell empty"
     if method == "file" and not any(isinstance(row.get("score_file"), str) for _, row in rows):
         yield f"config: scores.method: is file, but no row of {path} has a score_file; add this column with the path of the weights"
 

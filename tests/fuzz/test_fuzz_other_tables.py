@@ -8,18 +8,19 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from fuzzing import LOOKALIKES, NUMBERS, attempt, cases, reading
+from fuzzing import LOOKALIKES, MISSING, NUMBERS, attempt, cases, reading
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnull_gwas.cohort.kinship import read_pairs
 from deepnull_gwas.cohort.pca import read_loadings
-from deepnull_gwas.cohort.text_table import MISSING
 from deepnull_gwas.deepnull.steps import read_fold_file
 
 PEOPLE = ["1", "01", "1.0", "p1", "P1", "a'b", "é", "-9", "$(id)", "7_7"]
 _CELLS = [c for c in (*NUMBERS, *LOOKALIKES) if not set(c) & set(' ,;\t"')]
 cell = st.one_of(st.sampled_from(NUMBERS), st.sampled_from(NUMBERS), st.sampled_from(_CELLS))
+# half of the tables hold nothing but numbers, so that readings are compared often, not only refusals
+cells = st.sampled_from([st.sampled_from(NUMBERS), cell])
 
 
 @st.composite
@@ -69,7 +70,8 @@ def folder(tmp_path_factory):
 def pairs(draw: st.DrawFn):
     n = draw(st.integers(1, 5))
     ids = st.sampled_from([*PEOPLE, "stranger"])
-    rows = [[draw(ids), draw(ids), draw(cell)] for _ in range(n)]
+    kinship = draw(cells)
+    rows = [[draw(ids), draw(ids), draw(kinship)] for _ in range(n)]
     header = draw(
         st.sampled_from(
             [
@@ -137,13 +139,20 @@ def test_folds(folder, planted):
 @st.composite
 def loadings(draw: st.DrawFn):
     n = draw(st.integers(1, 5))
+    loading = draw(cells)
+    position, frequency = [
+        st.sampled_from(["1", "500", "1e5", "12.0"]),
+        st.sampled_from(["0.5", "0.25", "0", "1", "NA"]),
+    ]
+    if not draw(st.booleans()):
+        position, frequency = st.one_of(position, cell), st.one_of(frequency, cell)
     rows = [
         [
             draw(st.sampled_from(["1", "chr2", "X", "23", "0", "odd"])),
-            draw(st.one_of(st.sampled_from(["1", "500", "1e5", "12.0"]), st.sampled_from(["1", "500"]), cell)),
+            draw(position),
             "T", draw(st.sampled_from(["F", "NA", "true", "C"])),
-            draw(st.one_of(st.sampled_from(["0.5", "0", "1", "NA"]), st.sampled_from(["0.5", "0.25"]), cell)),
-            draw(cell),
+            draw(frequency),
+            draw(loading),
         ]
         for _ in range(n)
     ]  # fmt: skip

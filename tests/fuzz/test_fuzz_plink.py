@@ -70,6 +70,7 @@ POSITIONS = [
     "4294967297",
 ]
 ALLELES = ["A", "C", "G", "T", "a", "0", ".", "ACGT", "<DEL>", "*", "-", "I", "D", "NA", "1", "N", '"A"', "A" * 500]
+OTHER_ALLELES = ["T", "ACGT", "<DEL>", *ALLELES]
 CENTIMORGANS = ["0", "1.5", "-0.1", "1e-3", "0.0"]
 PEOPLE = [
     "F1",
@@ -111,9 +112,12 @@ def position(text: str) -> int | None:
 
 
 @st.composite
-def written(draw: st.DrawFn, cells: list[st.SearchStrategy[str]]) -> tuple[list[list[str]], bytes, str | None, int]:
+def written(draw: st.DrawFn, cells: list[list[str]]) -> tuple[list[list[str]], bytes, str | None, int]:
     """Plant rows of six fields, and write them in some form, with some damage: rows, bytes, the damage, the row that it is in."""
-    rows = draw(st.lists(st.tuples(*cells).map(list), min_size=1, max_size=6))
+    # of half the files all cells are right ones, which stand first; of the others some are not
+    right = [st.sampled_from(c[:3]) for c in cells]
+    drawn = right if draw(st.booleans()) else [st.one_of(r, st.sampled_from(c)) for r, c in zip(right, cells)]
+    rows = draw(st.lists(st.tuples(*drawn).map(list), min_size=1, max_size=6))
     separator = draw(st.sampled_from(["\t", " ", "  ", "\t \t"]))
     lines = [
         draw(st.sampled_from(["", "", "", " "])) + separator.join(r) + draw(st.sampled_from(["", "", "", " "]))
@@ -151,13 +155,8 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("plink")
 
 
-def texts(*groups: list[str]) -> list[st.SearchStrategy[str]]:
-    # mostly right ones, which stand first
-    return [st.one_of(st.sampled_from(g[:3]), st.sampled_from(g[:3]), st.sampled_from(g)) for g in groups]
-
-
-@cases(0.12)
-@given(planted=written(texts(list(CHROMOSOMES), IDS, CENTIMORGANS, POSITIONS, ALLELES, ALLELES)))
+@cases(0.1)
+@given(planted=written([list(CHROMOSOMES), IDS, CENTIMORGANS, POSITIONS, ALLELES, OTHER_ALLELES]))
 def test_bim(folder, planted):
     rows, data, damage, at = planted
     path = folder / "g.bim"
@@ -174,10 +173,10 @@ def test_bim(folder, planted):
     assert found["position"].dtype == np.int64
 
 
-@cases(0.08)
+@cases(0.06)
 @given(
     planted=written(
-        texts(PEOPLE, PEOPLE, ["0"], ["0"], ["1", "2", "0", "-9", "x", "NA", "M", "1.0"], ["-9", "1", "0", "NA", "2.5"])
+        [PEOPLE, PEOPLE, ["0"], ["0"], ["1", "2", "0", "-9", "x", "NA", "M", "1.0"], ["-9", "1", "0", "NA", "2.5"]]
     )
 )
 def test_fam(folder, planted):
@@ -197,11 +196,11 @@ def test_fam(folder, planted):
     assert found["sex"].tolist() == [{"1": 1, "2": 2}.get(r[4], 0) for r in rows], "its phenotype has no meaning here"
 
 
-@cases(0.05)
-@given(
-    n=st.integers(1, 9), m=st.integers(1, 5), seed=st.integers(0, 99),
-    damage=st.sampled_from([None, "byte less", "byte more", "row less", "row more", "magic", "sample-major", "mode", "empty", "gone"]),
-)  # fmt: skip
+@cases(0.005)
+@pytest.mark.parametrize(
+    "damage", [None, "byte less", "byte more", "row less", "row more", "magic", "sample-major", "mode", "empty", "gone"]
+)
+@given(n=st.integers(1, 9), m=st.integers(1, 5), seed=st.integers(0, 99))
 def test_bed(folder, n, m, seed, damage):
     import pandas as pd
 

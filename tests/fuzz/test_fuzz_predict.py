@@ -86,7 +86,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("tables")
 
 
-@cases(0.08)
+@cases(0.06)
 @given(planted=tables())
 def test_tables_of_predict(folder, planted):
     ids, values, data, damage, row = planted

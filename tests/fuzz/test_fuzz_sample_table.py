@@ -209,7 +209,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("tables")
 
 
-@cases(0.3)
+@cases(0.2)
 @given(table=tables())
 def test_sample_tables(folder, table):
     path = folder / table.name

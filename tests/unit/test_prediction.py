@@ -428,6 +428,15 @@ def test_hardly_any_match_is_an_error(cohort, tmp_path):
         (lambda t: t.assign(effect_weight=["inf", *t["effect_weight"][1:]]), "effect_weight 'inf' is no number"),
         (lambda t: t.assign(effect_allele=["", *t["effect_allele"][1:]]), "line 5: no effect_allele"),
         (lambda t: t.assign(chr_position=["1.5", *t["chr_position"][1:]]), "line 5: chr_position '1.5' is no position"),
+        (lambda t: t.assign(chr_position=["9" * 30, *t["chr_position"][1:]]), "line 5: chr_position '99999"),
+        (
+            lambda t: t.assign(effect_weight=["0x10", *t["effect_weight"][1:]]),
+            "line 5: effect_weight '0x10' is no number",
+        ),
+        (
+            lambda t: t.assign(effect_weight=["True", *t["effect_weight"][1:]]),
+            "line 5: effect_weight 'True' is no number",
+        ),
         (lambda t: t.iloc[:0], "has a header but no weight"),
         (lambda t: t.drop(columns=["rsID", "chr_name"]), "no row has an rsID or a position"),
     ],
@@ -463,6 +472,10 @@ def test_line_ends_blank_lines_and_quotes(tmp_path):
     path.write_bytes(b'#pgs_id=P\r\nrsID\teffect_allele\teffect_weight\r\n\r\n"v1\tA\t1\r\nv2\tNA\t2e-1\r\n\r\n')
     with pytest.raises(InputError, match="line 5: no effect_allele"):
         read_weights(path, "GRCh37")
+    # a carriage return alone ends no line: the rows keep their numbers and their cells
+    lone = tmp_path / "r.txt"
+    lone.write_bytes(b"rsID\teffect_allele\teffect_weight\nv1\r\tA\t1\nv2\tC\t2\n")
+    assert read_weights(lone, "GRCh37").table[["id", "weight"]].to_numpy().tolist() == [["v1", 1], ["v2", 2]]
     path.write_bytes(path.read_bytes().replace(b"NA", b"c"))
     found = read_weights(path, "GRCh37")
     assert found.table["id"].tolist() == ['"v1', "v2"]

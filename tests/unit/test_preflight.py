@@ -47,6 +47,8 @@ def test_binary(small):
         ({"height": [-9.0, *np.linspace(100, 200, 39)]}, {}, "phenotype height is -9 for 1 people"),
         ({"age": np.linspace(-9, 3, 40)}, {}, ""),
         ({"site": ["D"] + ["A", "B", "C"] * 13}, {"covariates": ("site",), "categorical_covariates": ("site",)}, "1 levels with fewer than 10 people (D)"),
+        ({"site": ["Unknown", "A", "B", "C"] * 10}, {"covariates": ("site",), "categorical_covariates": ("site",)}, "covariate site has the level 'Unknown': a group like any other"),
+        ({"site": ["-9", "1", "2", "3"] * 10}, {"covariates": ("site",), "categorical_covariates": ("site",)}, "covariate site has the level '-9'"),
         ({"status": np.repeat([0, 1], 20), "age": range(40)}, {"phenotype": "status", "trait": "binary"}, "covariate age tells all cases from all controls"),
         (
             {"status": np.tile([0, 0, 1, 1], 10), "site": ["A", "B", "A", "A"] * 10},

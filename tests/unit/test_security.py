@@ -166,6 +166,38 @@ def test_names_of_results_stay_in_their_folder(tmp_path, name):
         load_config({"studies": "studies.csv", "cohorts": {name: cohort}}, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "path", ["x" * 300, "x/" * 3000, "a\0b", "/", "g.bed/x", "$(touch pwned)", "-rf", "a{b}c", "[*]"]
+)
+@pytest.mark.parametrize(
+    "key", ["samples", "genotypes", "structure.relatives", "structure.loadings", "deepnull.fold_file", "studies", "score_file"]
+)  # fmt: skip
+def test_a_path_of_no_file_is_named_whatever_it_holds(tmp_path, key, path):
+    for file in ("g.bed", "g.bim", "g.fam", "t.tsv"):
+        (tmp_path / file).write_text("")
+    row = {"study": "s", "cohort": "c", "phenotype": "y", "trait": "quantitative", "covariates": "age"}
+    pd.DataFrame([row | ({key: path} if key == "score_file" else {})]).to_csv(tmp_path / "studies.csv", index=False)
+    cohort = {"genotypes": "g", "samples": "t.tsv", "genome_build": "GRCh38"}
+    section, _, name = key.rpartition(".")
+    if section == "structure":
+        cohort["structure"] = {name: path}
+    elif key in cohort:
+        cohort[key] = path
+    config = {
+        "studies": path if key == "studies" else "studies.csv",
+        "cohorts": {"c": cohort},
+        "scores": {"method": "clump"},
+    }
+    if section == "deepnull":
+        config["deepnull"] = {name: path}
+    with pytest.raises(InputError) as error:
+        load_config(config, tmp_path)
+    # a sheet with a zero byte in it is no text at all
+    assert key in str(error.value) or ("\0" in path and "row 2" in str(error.value))
+    assert len(str(error.value)) < 4000
+    assert not (tmp_path / "pwned").exists()
+
+
 # --- models ---------------------------------------------------------------------
 
 

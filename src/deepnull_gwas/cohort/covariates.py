@@ -13,7 +13,7 @@ import pandas as pd
 from deepnull_gwas.cohort import include
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.tables import column_names, read_parquet
-from deepnull_gwas.text import is_number
+from deepnull_gwas.text import is_number, shorten
 
 OWN = ["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"]
 #: Prefix of the columns of a study's table that feed the prediction and are not in the association.
@@ -171,7 +171,7 @@ def _examples_of_text(series: pd.Series, iids: pd.Series | None = None) -> str:
     first = odd.drop_duplicates()[:3]
     if iids is None:
         return some([repr(v) for v in first], 3)
-    return some([f"{v!r} (person {iids[i]})" for i, v in first.items()], 3)
+    return some([f"{shorten(repr(v), 40)} (person {shorten(iids[i], 20)})" for i, v in first.items()], 3)
 
 
 def rank_inverse_normal(values: np.ndarray) -> np.ndarray:

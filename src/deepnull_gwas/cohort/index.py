@@ -299,7 +299,7 @@ def read_fam(path: str) -> pd.DataFrame:
     twice = people[people.duplicated(keep=False)]
     if not twice.empty:
         shown = [
-            f"{name} (rows {', '.join(str(i + 1) for i in rows.index[:5])})"
+            f"{shorten(name, 30)} (rows {', '.join(str(i + 1) for i in rows.index[:4])})"
             for name, rows in twice.groupby(twice, sort=False)
         ]
         raise InputError(

@@ -160,6 +160,11 @@ class _Checks:
                 warnings.append(
                     f"covariate {name} has {len(rare)} levels with fewer than {FEW} people ({some([level_name(v) for v in rare.index], 3)})"
                 )
+            levels = [level_name(v) for v in counts.index]
+            if odd := [v for v in levels if v == "-9" or v.lower() in _LOOKS_MISSING]:
+                warnings.append(
+                    f"covariate {name} has the level {some([repr(v) for v in odd], 3)}: a group like any other, unless it is listed in missing_values"
+                )
             if len(counts) > 100:
                 warnings.append(f"covariate {name} has {len(counts)} levels; is it categorical?")
         else:

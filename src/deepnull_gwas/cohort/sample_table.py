@@ -293,7 +293,7 @@ def _refuse_duplicates(keys: pd.Series, path: str, ids: Sequence[str], set_aside
     if twice.empty:
         return
     shown = [
-        f"{_spell([key])[0]} (rows {', '.join(str(i + 2) for i in group.index[:5])})"
+        f"{shorten(_spell([key])[0], 30)} (rows {', '.join(str(i + 2) for i in group.index[:4])})"
         for key, group in twice.groupby(twice, sort=False)
     ]
     hint = f"; if IDs are unique only within families, give family_id: {set_aside[0]}" if set_aside else ""

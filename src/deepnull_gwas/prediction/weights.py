@@ -76,7 +76,9 @@ def read_weights(path: str | Path, build: str) -> Weights:
         When the file is no such table, or a weight or an allele is none.
     """
     path = Path(path)
-    text = read_text(path).decode().replace("\r\n", "\n").replace("\r", "\n")
+    text = read_text(path).decode().replace("\r\n", "\n")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     start, head = 0, []
     while text.startswith("#", start) or text.startswith("\n", start):
         end = text.find("\n", start) + 1 or len(text)
@@ -98,10 +100,10 @@ def read_weights(path: str | Path, build: str) -> Weights:
     table, line = _read_table(text, names, path, first)
     if table.empty:
         raise InputError(f"{path}: has a header but no weight")
-    texts = table["effect_weight"]
-    weight = pd.to_numeric(texts.where(texts.map(is_number).astype(bool)), errors="coerce").to_numpy(np.float64)
+    weight = _numbers(table["effect_weight"])
     if (bad := np.flatnonzero(~np.isfinite(weight))).size:
-        raise InputError(f"{path}: line {line[bad[0]]}: effect_weight '{shorten(texts[bad[0]])}' is no number")
+        found = shorten(table["effect_weight"][bad[0]])
+        raise InputError(f"{path}: line {line[bad[0]]}: effect_weight '{found}' is no number")
     chromosome, position, source = _positions(table, header, build, path, line)
     identifier = _first_of(table, "hm_rsID", "rsID")
     if not source and (identifier == "").all():
@@ -141,9 +143,14 @@ def _read_table(text: str, names: list[str], path: Path, first: int) -> tuple[pd
         text = "".join(line for line in io.StringIO(text) if line.strip())
     table = pd.read_csv(
         io.StringIO(text), sep="\t", names=names, header=0, index_col=False, dtype=str, keep_default_na=False, na_values=[],
-        quoting=csv.QUOTE_NONE,
+        quoting=csv.QUOTE_NONE, lineterminator="\n",
     )  # fmt: skip
     return table.apply(lambda values: values.str.strip()), np.array(lines[1:], dtype=np.int64)
+
+
+def _numbers(texts: pd.Series) -> np.ndarray:
+    """Give texts as numbers, NaN where one is none."""
+    return np.array([float(t) if is_number(t) else np.nan for t in texts], dtype=np.float64)
 
 
 def _first_of(table: pd.DataFrame, *names: str) -> pd.Series:
@@ -178,8 +185,8 @@ def _positions(
                 continue
             logger.warning("%s: does not say of which build its positions are; they are taken for %s", path, build)
         text = _first_of(table, columns[1])
-        number = pd.to_numeric(text, errors="coerce")
-        if (bad := np.flatnonzero((text != "") & ~((number > 0) & (number % 1 == 0)))).size:
+        number = pd.Series(_numbers(text))
+        if (bad := np.flatnonzero((text != "") & ~((number > 0) & (number < 2**31) & (number % 1 == 0)))).size:
             raise InputError(f"{path}: line {line[bad[0]]}: {columns[1]} '{shorten(text[bad[0]])}' is no position")
         codes = _first_of(table, columns[0])
         names = {c: normalise(c) or "" for c in codes.unique()}
