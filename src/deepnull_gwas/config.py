@@ -11,6 +11,7 @@ import functools
 import glob
 import io
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,11 +22,18 @@ import yaml
 
 from deepnull_gwas.cohort import include
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
+from deepnull_gwas.text import is_number, shorten
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 #: Folders that the workflow itself makes in results/{cohort}.
 RESERVED_STUDIES = ("qc", "structure", "associations", "simulated")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+#: Values and levels that a configuration may have: anchors that repeat one another can stand for more than any memory holds.
+MOST_VALUES, MOST_LEVELS = 200_000, 40
+_NO_PATH = re.compile(r"\{[^{}]*\}|<[^<>]*>")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+#: Plain scalars that YAML 1.1 reads as what nobody means: octal numbers, and sums of sixties.
+_OCTAL = re.compile(r"[-+]?0[0-7_]*[0-7]")
+_SIXTIES = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 _PLACEHOLDER = "{chromosome}"
 _CHROMOSOME_ORDER = {c: i for i, c in enumerate([*map(str, range(1, 23)), "X", "Y", "XY", "MT"])}
 
@@ -172,9 +180,14 @@ class Config:
 
         Raises
         ------
-        KeyError
+        InputError
             When the sheet has no such study in that cohort.
         """
+        if (cohort, name) not in self._by_name:
+            names = [s.name for s in self.studies_of(cohort)]
+            raise InputError(
+                f"the studies sheet has no study '{name}' in cohort '{cohort}', it has: {some(names, 10)}{nearest(name, names)}"
+            )
         return self._by_name[cohort, name]
 
     @functools.cached_property
@@ -182,7 +195,12 @@ class Config:
         return {(s.cohort, s.name): s for s in self.studies}
 
 
-def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str | Path = SCHEMAS) -> Config:
+def load_config(
+    config: Mapping[str, Any],
+    base: str | Path = ".",
+    schemas: str | Path = SCHEMAS,
+    files: Iterable[str | Path] = (),
+) -> Config:
     """Validate a configuration with its studies sheet and the files it names, and fill in the defaults.
 
     Parameters
@@ -193,6 +211,9 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
         Folder to which its relative paths refer (the working directory of the run). The paths stay as they were written.
     schemas
         Folder of ``config.schema.yaml`` and ``studies.schema.yaml``.
+    files
+        The YAML or JSON files that the configuration was read from, for what can no longer be seen in ``config``
+        (:func:`check_config_text`). Files that are not there, or hold the configuration of another workflow, are passed over.
 
     Raises
     ------
@@ -202,7 +223,12 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
     base = Path(base)
     schema = _read_schema(Path(schemas) / "config.schema.yaml")
     row_schema = _read_schema(Path(schemas) / "studies.schema.yaml")
-    given = _coerce(copy.deepcopy(_plain(config)), schema, schema)
+    plain = _plain(config)
+    problems = [p for file in files if Path(file).is_file() for p in check_config_text(file)]
+    problems += _check_values(plain)
+    if problems:
+        raise InputErrors(list(dict.fromkeys(problems)))
+    given = _coerce(plain, schema, schema)
     problems = list(_check(given, schema, _place_in_config))
     cohorts = _dict(given.get("cohorts"))
     rows: list[tuple[int, dict[str, Any]]] = []
@@ -220,6 +246,8 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
     of_all = _list(_dict(filled.get("deepnull")).get("covariates"))
     problems += _check_rows(rows, str(given.get("studies")), list(cohorts), built, of_all)
     problems += _check_scores(rows, str(given.get("studies")), _dict(filled.get("scores")).get("method"), base)
+    problems += _check_paths({n: c for n, c in built.items() if n in used}, filled)
+    problems += _check_files({n: c for n, c in built.items() if n in used}, filled, base)
     if problems:
         raise InputErrors(list(dict.fromkeys(problems)))
     studies = [_build_study(row, built[row["cohort"]], row_schema, of_all) for _, row in rows]
@@ -231,7 +259,7 @@ def load_config(config: Mapping[str, Any], base: str | Path = ".", schemas: str 
         association=filled["association"],
         report=filled["report"],
         scores=filled["scores"],
-        qc={**_presets(schema)[filled["qc"]["preset"]], **filled["qc"]},
+        qc=_with_preset(filled["qc"], schema),
         structure=filled["structure"],
         verify=filled["verify"],
     )
@@ -314,16 +342,116 @@ def _read_schema(path: Path) -> dict[str, Any]:
     return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _presets(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Give what the keys of quality control are under each preset, where they are not given."""
-    return schema["$defs"]["qc"]["presets"]
+def _with_preset(
+    qc: Mapping[str, Any], schema: dict[str, Any], over: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give the settings of quality control: those given, and for the others what the preset says.
+
+    Parameters
+    ----------
+    qc
+        Of the whole config.
+    over
+        A cohort's own, put over them. Where it has a preset of its own, what the whole config departs from another by does not hold.
+    """
+    own = dict(over or {})
+    preset = own.get("preset", qc.get("preset"))
+    given = {} if "preset" in own else dict(qc)
+    return {**schema["$defs"]["qc"]["presets"].get(str(preset), {}), **given, **own, "preset": preset}
 
 
 def _plain(value: Any) -> Any:
-    """Copy into plain dicts and lists (Snakemake hands over dicts of its own kinds)."""
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+    """Copy into plain dicts and lists (Snakemake hands over dicts of its own kinds).
+
+    Raises
+    ------
+    InputError
+        When the copy would have more values than any configuration: anchors of YAML may stand for one another many times, or for themselves.
+    """
+    count = 0
+
+    def copied(value: Any, level: int) -> Any:
+        nonlocal count
+        count += 1
+        if count > MOST_VALUES or level > MOST_LEVELS:
+            raise InputError(
+                f"config: more than {MOST_VALUES:,} values, or more than {MOST_LEVELS} levels of them; does an anchor (&) refer to itself, or "
+                "to others many times?"
+            )
+        if isinstance(value, Mapping):
+            return {k: copied(v, level + 1) for k, v in value.items()}
+        return [copied(v, level + 1) for v in value] if isinstance(value, list | tuple) else value
+
+    return copied(value, 0)
+
+
+def _check_values(value: Any, keys: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield what no schema sees: keys that are no text, numbers that are not finite, and line breaks in names."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                yield f"{_place_in_config([*keys, str(key)])}: the name is {_show(key)} to YAML, expected text; put it in quotes"
+            elif _CONTROL.search(key):
+                yield f"{_place_in_config(list(keys))}: the name {_show(key)} has a line break or another control character; remove it"
+            yield from _check_values(inner, (*keys, str(key)))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _check_values(inner, (*keys, str(number)))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{_place_in_config(list(keys))}: found {value}, expected a finite number"
+    elif isinstance(value, str) and _CONTROL.search(value):
+        yield f"{_place_in_config(list(keys))}: found {_show(value)}, expected text without line breaks or other control characters"
+
+
+def check_config_text(path: str | Path) -> Iterator[str]:
+    """Yield what cannot be seen in a configuration once it is read: keys given twice, of which the last would win, and texts that YAML
+    takes for octal numbers (``010`` is 8) or sums of sixties (``1:30`` is 90).
+
+    Parameters
+    ----------
+    path
+        A file of YAML or JSON. One without ``cohorts`` at its top is another workflow's.
+    """
+    stack: list[dict[str, Any]] = []
+    problems: list[str] = []
+    top: set[str] = set()
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        events = list(yaml.parse(Path(path).read_text(encoding="utf-8"), Loader=loader))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError):
+        return  # Snakemake has read it, or said what is wrong with it
+    for event in events:
+        if isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            stack.pop()
+            continue
+        if not isinstance(event, yaml.NodeEvent):
+            continue
+        line = event.start_mark.line + 1
+        here = stack[-1] if stack else None
+        is_key = here is not None and here["mapping"] and not here["value"]
+        if here is not None and here["mapping"]:
+            here["value"] = is_key
+        if isinstance(event, yaml.ScalarEvent):
+            if is_key and here is not None:
+                if event.value in here["keys"] and event.value != "<<":
+                    first = here["keys"][event.value]
+                    problems.append(
+                        f"{path}: line {line}: the key '{shorten(event.value)}' is there already (line {first}); the last would win: keep one"
+                    )
+                here["keys"].setdefault(event.value, line)
+                if len(stack) == 1:
+                    top.add(event.value)
+            if event.implicit[0] and event.style not in ("'", '"', "|", ">"):
+                for kind, means in ((_OCTAL, "an octal number"), (_SIXTIES, "a sum of sixties")):
+                    if kind.fullmatch(event.value) and event.value != "0":
+                        problems.append(
+                            f"{path}: line {line}: YAML takes {shorten(event.value)} for {means}; put it in quotes if it is text, or write the number "
+                            "without leading zeros"
+                        )
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            stack.append({"mapping": isinstance(event, yaml.MappingStartEvent), "keys": {}, "value": False})
+    if "cohorts" in top:
+        yield from problems
 
 
 def _resolve(schema: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
@@ -344,13 +472,15 @@ def _children(value: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[s
 
 
 def _coerce(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
-    """Turn texts into numbers where numbers are meant: YAML 1.1 reads ``1e-15`` as text."""
+    """Turn texts into numbers where numbers are meant: YAML 1.1 reads ``1e-15`` as text, and the word ``off`` as false."""
     schema = _resolve(schema, root)
     if isinstance(value, dict):
         for key, child in _children(value, schema):
             value[key] = _coerce(value[key], child, root)
-    elif schema.get("type") == "number" and isinstance(value, str) and _NUMBER.fullmatch(value):
+    elif schema.get("type") == "number" and isinstance(value, str) and is_number(value) and math.isfinite(float(value)):
         return float(value)
+    elif value is False and "off" in schema.get("enum", ()):
+        return "off"
     return value
 
 
@@ -380,7 +510,7 @@ def _check(value: Any, schema: dict[str, Any], place: Callable[[list[str]], str]
 
 
 def _place_in_config(keys: list[str]) -> str:
-    return ": ".join(["config", *([".".join(keys)] if keys else [])])
+    return ": ".join(["config", *([".".join(shorten(k) for k in keys)] if keys else [])])
 
 
 _KINDS = {
@@ -423,10 +553,12 @@ def _explain(error: Any, keys: list[str], place: Callable[[list[str]], str]) -> 
                 "exclusiveMaximum": "less than",
             }[error.validator]
             yield f"{path}: found {_show(found)}, expected {word} {limit}"
+        case "maxLength":
+            yield f"{path}: found {_show(found)} of {len(found)} characters, expected at most {limit}"
         case "minItems" | "minLength" | "minProperties":
             yield f"{path}: is empty, expected at least {limit} {'entry' if limit == 1 else 'entries'}"
         case _:
-            yield f"{path}: {error.message}"
+            yield f"{path}: {shorten(error.message, 300)}"
 
 
 def _show(value: Any) -> str:
@@ -445,15 +577,10 @@ def _build_cohort(
     problems: list[str] = []
     settings = {k: v for k, v in raw.items() if k not in ("qc", "structure")}
     settings = _fill(settings, schema["$defs"]["cohort"], schema)
-    merged = {}
-    for key in ("qc", "structure"):
-        own = raw.get(key)
-        merged[key] = {**_dict(filled.get(key)), **_dict(own)}
-        if key == "qc":
-            # what the whole config departs from a preset by holds for this cohort too, unless it has a preset of its own
-            given = {} if "preset" in _dict(own) else _dict(filled.get(key))
-            preset = _presets(schema).get(str(merged[key].get("preset")), {})
-            merged[key] = {**preset, **given, **_dict(own), "preset": merged[key].get("preset")}
+    merged = {
+        "qc": _with_preset(_dict(filled.get("qc")), schema, _dict(raw.get("qc"))),
+        "structure": {**_dict(filled.get("structure")), **_dict(raw.get("structure"))},
+    }
     simulate, genotypes, samples = raw.get("simulate"), raw.get("genotypes"), raw.get("samples")
     filesets: list[str] = []
     if simulate is not None and genotypes is not None:
@@ -591,6 +718,47 @@ def _missing_files(prefix: str, base: Path, where: str) -> Iterator[str]:
             yield f"{where}: no such file: {prefix}{extension}{_nearest_file(base / (prefix + extension), of_suffix=True)}"
 
 
+def _check_paths(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths that Snakemake would not take for paths."""
+    places = [
+        (f"config: cohorts.{name}.{key}", path)
+        for name, cohort in cohorts.items()
+        for key, path in (
+            *(("genotypes", prefix) for prefix in cohort.filesets),
+            ("samples", cohort.samples),
+            ("structure.relatives", cohort.structure.get("relatives")),
+            ("structure.loadings", cohort.structure.get("loadings")),
+        )
+    ]
+    places.append(("config: deepnull.fold_file", _dict(filled.get("deepnull")).get("fold_file")))
+    places += [(f"config: pathvars.{key}", path) for key, path in _dict(filled.get("pathvars")).items()]
+    for where, path in places:
+        if isinstance(path, str) and (found := _NO_PATH.search(path)):
+            yield (
+                f"{where}: '{shorten(path, 300)}' holds {found.group()}, which Snakemake takes for a wildcard or a path variable; rename the file or "
+                "folder, or make a link to it"
+            )
+
+
+def _check_files(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any], base: Path) -> Iterator[str]:
+    """Yield which of the tables that the config names are neither there nor made by the run."""
+    results = str(_dict(filled.get("pathvars")).get("results", "results")).rstrip("/")
+    places = [
+        (f"config: cohorts.{name}.structure.{key}", cohort.structure.get(key), f"{results}/{name}/structure/{own}")
+        for name, cohort in cohorts.items()
+        for key, own in (("relatives", "relatives.tsv"), ("loadings", "loadings.parquet"))
+    ]
+    places.append(("config: deepnull.fold_file", _dict(filled.get("deepnull")).get("fold_file"), ""))
+    for where, path, own in places:
+        if not isinstance(path, str) or not path or (where.endswith("relatives") and path in ("exclude", "keep")):
+            continue
+        if str(Path(path)) == own:
+            yield f"{where}: {path} is what this run makes for this very cohort; give a table from elsewhere, or leave the key out"
+        elif not (base / path).is_file() and not any(str(Path(path)).startswith(f"{results}/{n}/") for n in cohorts):
+            others = "" if (base / path).parent.is_dir() else f"; this config has the cohorts {some(cohorts)}"
+            yield f"{where}: no such file: {shorten(path, 300)}{_nearest_file(base / path)}{others}"
+
+
 # --- studies -----------------------------------------------------------------
 
 
@@ -606,11 +774,14 @@ def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tup
         return [], [f"{path}: row {row}: not UTF-8 text; save the sheet as UTF-8 (TSV or CSV)"]
     delimiter = "," if file.suffix.lower() == ".csv" else "\t"
     allowed = list(schema["properties"])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    if "\0" in text:
+        return [], [f"{path}: row {text[: text.index(chr(0))].count(chr(10)) + 1}: is not text (a zero byte)"]
+    # strict: a quote that is never closed would swallow the rows behind it
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     problems: list[str] = []
     rows: list[tuple[int, dict[str, Any]]] = []
-    for cells in reader:
+    for cells in _cells(reader, path, problems):
         cells = [c.strip() for c in cells]
         if not any(cells) or cells[0].startswith("#"):
             continue
@@ -626,7 +797,7 @@ def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tup
                         else ""
                     )
                     problems.append(
-                        f"{path}: unknown column '{name}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}"
+                        f"{path}: unknown column '{shorten(name)}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}"
                     )
                 if header.count(name) > 1:
                     problems.append(f"{path}: column '{name}' is there {header.count(name)} times")
@@ -655,6 +826,25 @@ def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tup
     return rows, problems
 
 
+def _cells(reader: Any, path: str, problems: list[str]) -> Iterator[list[str]]:
+    """Yield the rows of a sheet; what ends or spoils them is added to the problems."""
+    while True:
+        row = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            problems.append(f"{path}: row {row}: cannot be read ({error}); check its quotes and its length")
+            return
+        if cells is None:
+            return
+        if odd := [c for c in cells if _CONTROL.search(c.strip())]:
+            problems.append(
+                f'{path}: row {row}: a line break or another control character in {_show(odd[0])}; is a quote (") not closed?'
+            )
+            return
+        yield cells
+
+
 def _place_in_sheet(path: str, row: int, keys: list[str]) -> str:
     return f"{path}: row {row}" + (f", column {keys[0]}" if keys else "")
 
@@ -664,7 +854,7 @@ def _read_cell(cell: str, schema: dict[str, Any]) -> Any:
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if "array" in kinds:
         return [part.strip() for part in cell.split(",") if part.strip()]
-    if "integer" in kinds and re.fullmatch(r"-?\d+(\.0*)?", cell):
+    if "integer" in kinds and re.fullmatch(r"-?[0-9]{1,15}(\.0*)?", cell):
         return int(float(cell))
     return cell
 
@@ -683,29 +873,29 @@ def _check_rows(
         where = f"{path}: row {number}"
         study, cohort = row.get("study"), row.get("cohort")
         if cohort is not None and cohort not in names:
-            yield f"{where}, column cohort: unknown cohort '{cohort}', the config has: {', '.join(names)}{nearest(cohort, names)}"
+            yield f"{where}, column cohort: unknown cohort '{shorten(cohort)}', the config has: {', '.join(names)}{nearest(cohort, names)}"
         if study in RESERVED_STUDIES:
             yield f"{where}, column study: '{study}' is a folder of the workflow's own; choose another name"
         if study is not None and (before := seen.setdefault((str(cohort), study), number)) != number:
             yield f"{where}, column study: study '{study}' of cohort '{cohort}' is there already (row {before}); names must be unique in a cohort"
         covariates = _list(row.get("covariates"))
         for name in dict.fromkeys(c for c in covariates if covariates.count(c) > 1):
-            yield f"{where}, column covariates: '{name}' is listed {covariates.count(name)} times"
+            yield f"{where}, column covariates: '{shorten(name)}' is listed {covariates.count(name)} times"
         own = _list(row.get("deepnull_covariates"))
         known = list(dict.fromkeys([*covariates, *(own or predicting)]))
         for name in _list(row.get("categorical_covariates")):
             if name not in known:
                 yield (
-                    f"{where}, column categorical_covariates: '{name}' is not among the covariates ({', '.join(known) or 'none'}); "
+                    f"{where}, column categorical_covariates: '{shorten(name)}' is not among the covariates ({some(known, 20) or 'none'}); "
                     f"list it in both columns{nearest(name, known)}"
                 )
         for name in dict.fromkeys(c for c in own if own.count(c) > 1):
-            yield f"{where}, column deepnull_covariates: '{name}' is listed {own.count(name)} times"
+            yield f"{where}, column deepnull_covariates: '{shorten(name)}' is listed {own.count(name)} times"
         if row.get("phenotype") in covariates:
-            yield f"{where}, column covariates: '{row['phenotype']}' is the phenotype itself"
+            yield f"{where}, column covariates: '{shorten(row['phenotype'])}' is the phenotype itself"
         elif row.get("phenotype") in known and "deepnull" in _list(row.get("arms", ["deepnull"])):
             place = f"{where}, column deepnull_covariates" if own else f"{where}: config: deepnull.covariates"
-            yield f"{place}: '{row['phenotype']}' is the phenotype itself"
+            yield f"{place}: '{shorten(row['phenotype'])}' is the phenotype itself"
         binary = row.get("trait") == "binary"
         if binary and row.get("transform", "none") != "none":
             yield f"{where}, column transform: found '{row['transform']}', but a binary trait cannot be transformed; leave it empty"

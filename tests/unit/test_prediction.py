@@ -424,6 +424,8 @@ def test_hardly_any_match_is_an_error(cohort, tmp_path):
     [
         (lambda t: t.drop(columns="effect_weight"), "line 4: no column 'effect_weight'"),
         (lambda t: t.assign(effect_weight=["x", *t["effect_weight"][1:]]), "line 5: effect_weight 'x' is no number"),
+        (lambda t: t.assign(effect_weight=["1_0", *t["effect_weight"][1:]]), "effect_weight '1_0' is no number"),
+        (lambda t: t.assign(effect_weight=["inf", *t["effect_weight"][1:]]), "effect_weight 'inf' is no number"),
         (lambda t: t.assign(effect_allele=["", *t["effect_allele"][1:]]), "line 5: no effect_allele"),
         (lambda t: t.assign(chr_position=["1.5", *t["chr_position"][1:]]), "line 5: chr_position '1.5' is no position"),
         (lambda t: t.iloc[:0], "has a header but no weight"),
@@ -442,7 +444,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_weights(tmp_path / "absent.txt", "GRCh37")
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"x" * 1000)[:-12])
-    with pytest.raises(InputError, match="download it again"):
+    with pytest.raises(InputError, match="not a readable gzip file"):
         read_weights(tmp_path / "cut.gz", "GRCh37")
     (tmp_path / "short.txt").write_text("rsID\teffect_allele\teffect_weight\nv1\tA\n")
     with pytest.raises(InputError, match="line 2: 2 fields, but the header has 3"):

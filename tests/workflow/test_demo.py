@@ -115,3 +115,17 @@ def test_report_holds_figures_and_captions(demo, tmp_path):
 def test_a_job_leaves_a_log_and_no_half_files(demo):
     assert (demo.folder / "logs/associate/demo/main/0.log").read_text().strip()
     assert not list(demo.results.rglob("*.tmp"))
+
+
+def test_phenotypes_are_predicted_better_with_deepnull_where_covariates_do_not_act_linearly(demo):
+    table = pd.read_csv(demo.results / "demo/phenotype_prediction.tsv", sep="\t")
+    table = table.set_index(["study", "measure", "model"])
+    for study, measure in (("lung_function", "r2"), ("height", "r2"), ("asthma", "auc")):
+        gain = table.loc[study, measure, "deepnull_score - linear_score"]
+        if study == "height":
+            # nothing to gain, and next to nothing lost
+            assert abs(gain["estimate"]) < 0.01
+        else:
+            assert gain["low"] > 0.02
+        for score in ("linear_score - linear", "deepnull_score - deepnull"):
+            assert table.loc[study, measure, score]["low"] > 0.02

@@ -31,6 +31,7 @@ try:
     PLAN = load_config(
         config,
         schemas=Path(workflow.source_path("../schemas/config.schema.yaml")).parent,
+        files=workflow.configfiles,
     )
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -42,7 +43,8 @@ SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) o
 
 
 wildcard_constraints:
-    cohort=r"[A-Za-z0-9][A-Za-z0-9_-]*",
+    # by name: a file in the results of a cohort that is not in this config is a file like any other
+    cohort="|".join(PLAN.cohorts),
     study=r"(?!(?:qc|structure|associations|simulated)/)[A-Za-z0-9][A-Za-z0-9_-]*",
     batch=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     arm="baseline|deepnull",
@@ -167,7 +169,8 @@ def fold_file(wildcards):
 
 def score_file(wildcards):
     """Name a study's file of weights, if it has one."""
-    return PLAN.study(wildcards.cohort, wildcards.study).score_file or []
+    weights = PLAN.study(wildcards.cohort, wildcards.study).score_file
+    return local(weights) if weights else []
 
 
 def accuracies_of_cohort(wildcards):
@@ -473,7 +476,7 @@ def minutes_for(rule):
 
 
 def seconds_for(rule):
-    """Give the function that says how long a rule is expected to take: for its log only."""
+    """Give the function that says how many seconds a rule is expected to take; nothing but its log uses it."""
 
     def seconds(wildcards):
         return math.ceil(expected(rule, wildcards).seconds)

@@ -13,6 +13,7 @@ import pandas as pd
 from deepnull_gwas.cohort import include
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.tables import column_names, read_parquet
+from deepnull_gwas.text import is_number
 
 OWN = ["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"]
 #: Prefix of the columns of a study's table that feed the prediction and are not in the association.
@@ -145,10 +146,9 @@ def code_phenotype(series: pd.Series, study: dict[str, Any]) -> np.ndarray:
 def _equals(series: pd.Series, value: str) -> np.ndarray:
     if is_text(series):
         return (series == value).to_numpy(dtype=bool)
-    try:
-        return (series == float(value)).to_numpy(dtype=bool)
-    except ValueError:
+    if not is_number(value):
         return np.zeros(len(series), dtype=bool)
+    return (series == float(value)).to_numpy(dtype=bool)
 
 
 def _values(series: pd.Series) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import re
 import shlex
@@ -84,9 +85,11 @@ def export_study(
     }
     for name, (table, header) in tables.items():
         with atomic_path(out / name) as temporary:
+            # no engine knows quotes: an ID with one in it stands as it is
             table.to_csv(
-                temporary, sep="\t", index=False, header=header, na_rep="NA", float_format=FLOAT, lineterminator="\n"
-            )
+                temporary, sep="\t", index=False, header=header, na_rep="NA", float_format=FLOAT, lineterminator="\n",
+                quoting=csv.QUOTE_NONE, quotechar=None,
+            )  # fmt: skip
     with atomic_path(out / "commands.sh") as temporary:
         temporary.write_text(
             commands(info, [*names.values(), *([COLUMN] if useful else [])], filesets, passed_variants, out, failed),
@@ -126,23 +129,22 @@ def commands(
 ) -> str:
     """Give the command lines of the engines as a shell script to copy from."""
     binary = info["trait"] == "binary"
-    title = f"# Study {info['study']} of cohort {info['cohort']}: phenotype {info['phenotype']}, {info['n']} people, {info['trait']}.\n"
+    # whatever a phenotype is called, it stays within its comment
+    phenotype = " ".join(str(info["phenotype"]).split())
+    title = f"# Study {info['study']} of cohort {info['cohort']}: phenotype {phenotype}, {info['n']} people, {info['trait']}.\n"
     if failed:
         return title + f"# Failed at {info['stage'] or 'train_folds'}; there is nothing to export.\n"
     many = len(filesets) > 1
+    # a name that begins with a dash is an option to any engine
+    filesets = [f"./{f}" if f.startswith("-") else f for f in filesets]
     prefix = shlex.quote(filesets[0])
     each = " ".join(shlex.quote(f) for f in filesets)
     loop = f"for prefix in {each}; do\n  " if many else ""
-    one, name = ('"$prefix"', 'deepnull_"$(basename "$prefix")"') if many else (prefix, "deepnull")
+    one, name = ('"$prefix"', 'deepnull_"$(basename -- "$prefix")"') if many else (prefix, "deepnull")
     done = "\ndone" if many else ""
     listed, spaced = ",".join(covariates), " ".join(covariates)
     extract = shlex.quote(str(variants))
-    merged = (
-        "merged  # regenie, BOLT-LMM, SAIGE and GCTA want all autosomes in one fileset for their first step: merge them with plink2 --pmerge-list"
-        if many
-        else prefix
-    )
-    where = merged.split("  #")[0]
+    where = "merged" if many else prefix
     lines = [
         "#!/bin/sh",
         title.rstrip(),
@@ -166,7 +168,8 @@ def commands(
     ]
     if many:
         lines += [
-            f"## The engines below: {merged.split('# ')[1]}",
+            "## The engines below: regenie, BOLT-LMM, SAIGE and GCTA want all autosomes in one fileset for their first step: merge them with plink2 "
+            "--pmerge-list",
             "# plink2 --pmerge-list filesets.txt bfile --make-bed --out merged",
             "",
         ]

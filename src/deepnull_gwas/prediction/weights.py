@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import logging
 import re
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.cohort.text_table import read_text
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES, normalise
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.prediction.clumping import centred
+from deepnull_gwas.text import is_number, shorten
 
 logger = logging.getLogger(__name__)
 
@@ -76,15 +76,9 @@ def read_weights(path: str | Path, build: str) -> Weights:
         When the file is no such table, or a weight or an allele is none.
     """
     path = Path(path)
-    try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as (gzipped) UTF-8 text ({error}); download it again") from None
+    text = read_text(path).decode().replace("\r\n", "\n").replace("\r", "\n")
     start, head = 0, []
-    while text.startswith("#", start) or text.startswith(("\n", "\r"), start):
+    while text.startswith("#", start) or text.startswith("\n", start):
         end = text.find("\n", start) + 1 or len(text)
         head.append(text[start:end])
         start = end
@@ -104,9 +98,10 @@ def read_weights(path: str | Path, build: str) -> Weights:
     table, line = _read_table(text, names, path, first)
     if table.empty:
         raise InputError(f"{path}: has a header but no weight")
-    weight = pd.to_numeric(table["effect_weight"], errors="coerce").to_numpy(np.float64)
+    texts = table["effect_weight"]
+    weight = pd.to_numeric(texts.where(texts.map(is_number).astype(bool)), errors="coerce").to_numpy(np.float64)
     if (bad := np.flatnonzero(~np.isfinite(weight))).size:
-        raise InputError(f"{path}: line {line[bad[0]]}: effect_weight '{table['effect_weight'][bad[0]]}' is no number")
+        raise InputError(f"{path}: line {line[bad[0]]}: effect_weight '{shorten(texts[bad[0]])}' is no number")
     chromosome, position, source = _positions(table, header, build, path, line)
     identifier = _first_of(table, "hm_rsID", "rsID")
     if not source and (identifier == "").all():
@@ -185,7 +180,7 @@ def _positions(
         text = _first_of(table, columns[1])
         number = pd.to_numeric(text, errors="coerce")
         if (bad := np.flatnonzero((text != "") & ~((number > 0) & (number % 1 == 0)))).size:
-            raise InputError(f"{path}: line {line[bad[0]]}: {columns[1]} '{text[bad[0]]}' is no position")
+            raise InputError(f"{path}: line {line[bad[0]]}: {columns[1]} '{shorten(text[bad[0]])}' is no position")
         codes = _first_of(table, columns[0])
         names = {c: normalise(c) or "" for c in codes.unique()}
         chromosome = np.where(number.notna(), codes.map(names), "").astype(object)

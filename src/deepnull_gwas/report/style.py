@@ -30,6 +30,8 @@ LABELS = {"baseline": "baseline", "deepnull": "DeepNull"}
 _RC = {
     "svg.hashsalt": "deepnull-gwas",
     "svg.fonttype": "path",
+    # names of phenotypes and levels are the user's: dollar signs in them are no mathematics
+    "text.parse_math": False,
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,

@@ -89,7 +89,7 @@ def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: st
     leads = lead_variants(table.filter(pl.col("neg_log_10_p_value") >= -np.log10(threshold)), int(window_kb * 1000))
     logger.info("%d loci at p <= %g among %d variants", len(leads), threshold, len(table))
     with atomic_path(out) as temporary:
-        leads.write_csv(temporary, separator="\t", null_value="NA")
+        leads.write_csv(temporary, separator="\t", null_value="NA", quote_style="never")
 
 
 def read_leads(path: str | Path) -> pl.DataFrame:

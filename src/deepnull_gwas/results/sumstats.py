@@ -133,14 +133,25 @@ def _untested(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+#: Stands for a quote while a table is written; Unicode says that no text has it.
+_QUOTE = "\ufdd0"
+
+
 def _text(frame: pl.DataFrame, header: bool) -> bytes:
     """Write rows as tab-separated text, missing values as the standard's ``#NA``."""
     head = "\t".join(frame.columns) + "\n" if header else ""
+    texts = [c for c, kind in frame.schema.items() if kind == pl.String]
+    quotes = any(frame[c].str.contains('"', literal=True).any() for c in texts)
+    if quotes:
+        # PLINK takes a quote in an ID for a letter; pyarrow would refuse to write it
+        frame = frame.with_columns(pl.col(texts).str.replace_all('"', _QUOTE, literal=True))
     sink = pa.BufferOutputStream()
     # pyarrow would put the header in quotes
     options = pyarrow.csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
     pyarrow.csv.write_csv(frame.fill_nan(None).to_arrow(), sink, options)
     text = sink.getvalue().to_pybytes()
+    if quotes:
+        text = text.replace(_QUOTE.encode(), b'"')
     while b"\t\t" in text:
         text = text.replace(b"\t\t", b"\t#NA\t")
     return head.encode() + text.replace(b"\t\n", b"\t#NA\n")
