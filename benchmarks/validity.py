@@ -35,7 +35,7 @@ TYPES = {
     "nonlinear": {"trait": "quantitative", "covariate_effects": "nonlinear", "covariate_variance": 0.4},
     "binary": {"trait": "binary", "covariate_effects": "nonlinear", "covariate_variance": 0.4, "prevalence": 0.3},
 }
-EFFECTS = {"null": {"heritability": 0.0, "causal_variants": 0}, "power": {"heritability": 0.12, "causal_variants": 40}}
+EFFECTS = {"null": {"heritability": 0.0, "causal_variants": 0}, "power": {"heritability": 0.15, "causal_variants": 12}}
 ARMS = ("baseline", "deepnull", "oracle")
 #: Chi-square with one degree of freedom at p = 5e-8.
 GENOME_WIDE = 29.7168

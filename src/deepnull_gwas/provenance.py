@@ -200,7 +200,9 @@ def job_records(
             record = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, OSError, binascii.Error):
             continue
-        if record.get("incomplete") or record.get("rule") in NOT_RECORDED or not _mine(output, results, folders):
+        rule = str(record.get("rule"))
+        # a workflow that uses this one puts a word before each name
+        if record.get("incomplete") or rule.endswith(NOT_RECORDED) or not _mine(output, results, folders):
             continue
         # each output has a record of its own; the log is the job's
         key = (record.get("rule"), tuple(record.get("log") or ()))

@@ -37,6 +37,13 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 LONG_RANGE_LD = workflow.source_path("../../resources/long_range_ld.tsv")
+# Read here and not in the functions below: those run when everything is parsed, and then, in a module, the folders are those of the workflow
+# that uses it.
+RESULTS, BENCHMARKS = map(workflow.pathvars.apply, ("<results>", "<benchmarks>"))
+# of a hosted module an address, of which git knows nothing
+HOME = str(
+    Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent.parent
+)
 # of this run: what is younger was made by it
 STARTED = time.time()
 SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) or "(?!)"
@@ -424,10 +431,7 @@ def studies_of_batch(wildcards):
 
 def run_folders(wildcards):
     """Name the folders of benchmarks and of the workflow."""
-    return {
-        "benchmarks": workflow.pathvars.apply("<benchmarks>"),
-        "workflow": str(workflow.basedir),
-    }
+    return {"benchmarks": BENCHMARKS, "workflow": HOME}
 
 
 def publication_info(wildcards):
@@ -476,7 +480,7 @@ def minutes_for(rule):
 
 
 def seconds_for(rule):
-    """Give the function that says how many seconds a rule is expected to take; nothing but its log uses it."""
+    """Give the function that says how long a rule is expected to take, for its log only."""
 
     def seconds(wildcards):
         return math.ceil(expected(rule, wildcards).seconds)
@@ -489,18 +493,17 @@ def seconds_for(rule):
 
 def last_word(log):
     """Say at the end of a run what came of it: the summary of all studies, or how far it got."""
-    results = workflow.pathvars.apply("<results>")
-    summary = Path(results, "summary.txt")
+    summary = Path(RESULTS, "summary.txt")
     if summary.is_file() and summary.stat().st_mtime >= STARTED:
         print(f"\n{summary.read_text(encoding='utf-8')}", file=sys.stderr)
         return
     there = sum(
-        Path(results, s.cohort, s.name, arm, "sumstats.tsv.gz").is_file()
+        Path(RESULTS, s.cohort, s.name, arm, "sumstats.tsv.gz").is_file()
         for s in STUDIES
         for arm in s.arms
     )
     of_all = sum(len(s.arms) for s in STUDIES)
     print(
-        f"\nSummary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {results}; log: {log}",
+        f"\nSummary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {RESULTS}; log: {log}",
         file=sys.stderr,
     )

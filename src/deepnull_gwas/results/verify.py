@@ -10,6 +10,7 @@ import functools
 import gzip
 import hashlib
 import logging
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +18,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pysam
 import yaml
 from scipy import stats
 
+from deepnull_gwas.association.codes import METHODS
 from deepnull_gwas.association.scan import VARIANT_COLUMNS, Scan, chromosome_classes, read_study
-from deepnull_gwas.errors import InputErrors
+from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.genotypes.chromosomes import SSF_CODE
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.logs import Progress
@@ -46,6 +49,10 @@ LEADS = 10
 LEAD_KEY = ("chromosome", "base_pair_location", "variant_id", "effect_allele", "other_allele")
 #: Problems named in the message.
 NAMED = 8
+#: Methods that a row may name, by the study's trait.
+METHODS_OF = {"quantitative": {"linear"}, "binary": set(METHODS) - {"", "linear"}}
+#: Those that the second implementation knows; the others are compared in double precision only.
+METHODS_KNOWN = {"linear", "score", "logistic", "firth"}
 _CALLS = np.array([2, -1, 1, 0], dtype=np.int8)
 
 
@@ -68,7 +75,9 @@ class Study:
 class Tally:
     """What was compared for one study and arm, and the largest differences."""
 
-    checked: dict[str, int] = field(default_factory=lambda: {"second implementation": 0, "double precision": 0})
+    checked: dict[str, int] = field(
+        default_factory=lambda: {"second implementation": 0, "double precision": 0, "not compared": 0}
+    )
     beta: float = 0.0
     se: float = 0.0
     p: float = 0.0
@@ -209,14 +218,32 @@ class Second:
         deep = basis if self.prediction is None else _with_prediction(basis, self.prediction[use])
         return {"baseline": basis, "deepnull": deep}
 
-    def counts(self, calls: np.ndarray) -> tuple[int, float]:
-        """Give n and the frequency of A1, from the calls (-1 missing) of everybody in the .fam."""
+    def counts(self, calls: np.ndarray) -> dict[str, float]:
+        """Give, by the names of the published columns, numbers of people and frequencies of A1 (NaN where nobody has a call).
+
+        Parameters
+        ----------
+        calls
+            int8, of everybody in the .fam; -1 is missing.
+        """
         g = self._called(calls)
         seen = g >= 0
-        alleles, chromosomes = g[seen].sum(), 2 * seen.sum()
-        single = seen & self.haploid
-        alleles, chromosomes = alleles - g[single].sum() / 2, chromosomes - single.sum()
-        return int(seen.sum() if self.drop else len(g) * seen.any()), alleles / chromosomes
+        people = seen if self.drop else np.full(len(g), seen.any())
+        single = np.where(self.haploid, 0.5, 1.0)
+
+        def frequency(who: np.ndarray) -> float:
+            who = who & seen
+            return float((g * single)[who].sum() / (2 * single[who].sum())) if who.any() else float("nan")
+
+        found = {"n": int(people.sum()), "effect_allele_frequency": frequency(seen)}
+        if self.study.trait == "binary":
+            cases = self.y == 1
+            found |= {
+                "n_cases": int((people & cases).sum()),
+                "effect_allele_frequency_cases": frequency(cases),
+                "effect_allele_frequency_controls": frequency(~cases),
+            }
+        return found
 
     def _called(self, calls: np.ndarray) -> np.ndarray:
         g = calls[self.people].astype(float)
@@ -249,15 +276,33 @@ def read_calls(prefix: str, row: int, people: int) -> np.ndarray:
 # --- what was published ------------------------------------------------------
 
 
-def _md5_and_rows(path: Path) -> tuple[str, int]:
-    digest, rows = hashlib.md5(usedforsecurity=False), -1
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
         while block := file.read(1 << 22):
             digest.update(block)
-    with gzip.open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            rows += block.count(b"\n")
-    return digest.hexdigest(), rows
+    return digest.hexdigest()
+
+
+def _rows(path: Path) -> int:
+    """Count the rows of a compressed table, and so read it to its end."""
+    lines = 0
+    try:
+        with gzip.open(path, "rb") as file:
+            while block := file.read(1 << 22):
+                lines += block.count(b"\n")
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: damaged ({error}); delete it and run again") from None
+    return lines - 1
+
+
+def _recorded_md5(path: Path) -> str:
+    meta = Path(f"{path}-meta.yaml")
+    try:
+        return yaml.safe_load(meta.read_text(encoding="utf-8"))["data_file_md5sum"]
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        what = str(error).splitlines()[0]
+        raise InputError(f"{meta}: no data_file_md5sum can be read from it ({what}); delete it and run again") from None
 
 
 class Published:
@@ -267,22 +312,59 @@ class Published:
         self.path = path
         with gzip.open(path, "rt", encoding="utf-8") as file:
             self.columns = file.readline().rstrip("\n").split("\t")
-        # its own program checks this: an index older than its file is said on the standard error only
-        self._file = pysam.TabixFile(str(path))
+        try:
+            # its own program checks this: an index older than its file is said on the standard error only
+            self._file = pysam.TabixFile(str(path))
+        except (OSError, ValueError, NotImplementedError) as error:
+            raise InputError(
+                f"{path}: cannot be read through its index {path.name}.tbi ({error}); delete both and run again"
+            ) from None
 
     def row(self, code: int, position: int, name: str, effect: str, other: str) -> dict[str, str] | None:
-        """Give the row of a variant, or None where there is none (it was not tested)."""
+        """Give the row of a variant, or None where there is none (it was not tested).
+
+        Raises
+        ------
+        InputError
+            When a row has not as many fields as the header.
+        """
         if str(code) not in self._file.contigs:
             return None
         for line in self._file.fetch(str(code), position - 1, position):
-            row = dict(zip(self.columns, line.split("\t"), strict=True))
+            fields = line.split("\t")
+            if len(fields) != len(self.columns):
+                raise InputError(
+                    f"{self.path}: a row at {code}:{position} has {len(fields)} fields, expected {len(self.columns)}; delete it and run again"
+                )
+            row = dict(zip(self.columns, fields, strict=True))
             if (row["variant_id"], row["effect_allele"], row["other_allele"]) == (name, effect, other):
                 return row
         return None
 
 
+def _untested(path: Path) -> set[tuple[str, ...]]:
+    """Give chromosome, position, name and alleles of the variants that were not tested."""
+    key = ["chromosome", "base_pair_location", "variant_id", "effect_allele", "other_allele"]
+    frame = pl.read_csv(path, separator="\t", columns=key, infer_schema=False, quote_char=None)
+    return set(frame.select(key).iter_rows())
+
+
 def _number(text: str) -> float:
-    return float("nan") if text == "#NA" else float(text)
+    """Read a published number; what is none differs from every number."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _counted(row: Mapping[str, str], expected: Mapping[str, float]) -> Iterator[str]:
+    """Compare numbers of people, and frequencies, with what was counted in the .bed."""
+    for column, value in expected.items():
+        found = _number(row.get(column, ""))
+        near = 0.0 if isinstance(value, int) else FREQUENCY
+        # a frequency among nobody is not a number in both
+        if not abs(found - value) <= near and not (np.isnan(found) and np.isnan(value)):
+            yield f"{column}: found {row.get(column, 'no such column')}, expected {value:.7g}"
 
 
 def _differences(row: Mapping[str, str], expected: Sequence[float], tally: Tally) -> Iterator[str]:
@@ -385,29 +467,37 @@ def verify_batch(
 
     for study in read:
         for arm in study.arms:
-            path = study.folder / arm / "sumstats.tsv.gz"
-            md5, rows = _md5_and_rows(path)
-            recorded = yaml.safe_load(Path(f"{path}-meta.yaml").read_text(encoding="utf-8"))["data_file_md5sum"]
-            if md5 != recorded:
-                problems.append(
-                    f"{path}: its MD5 checksum is {md5}, expected {recorded} (sumstats.tsv.gz-meta.yaml): "
-                    "changed after it was made; delete it and run again"
-                )
-            _, untested = _md5_and_rows(study.folder / arm / "untested.tsv.gz")
-            if rows + untested != len(variants):
-                problems.append(
-                    f"{path}: {rows:,} variants, and {untested:,} in untested.tsv.gz; expected {len(variants):,} in all (those that passed quality control)"
-                )
-            files[study.name, arm] = Published(path)
+            path, rest = study.folder / arm / "sumstats.tsv.gz", study.folder / arm / "untested.tsv.gz"
+            try:
+                if (md5 := _md5(path)) != (recorded := _recorded_md5(path)):
+                    problems.append(
+                        f"{path}: its MD5 checksum is {md5}, expected {recorded} (sumstats.tsv.gz-meta.yaml): "
+                        "changed after it was made; delete it and run again"
+                    )
+                tested, untested = _rows(path), _rows(rest)
+                if tested + untested != len(variants):
+                    problems.append(
+                        f"{path}: {tested:,} variants, and {untested:,} in untested.tsv.gz; expected {len(variants):,} in all (those that passed quality control)"
+                    )
+                files[study.name, arm] = Published(path)
+            except InputError as error:
+                problems.append(str(error))
     by_key = {tuple(row): i for i, row in zip(unique, variants.iloc[unique][key].itertuples(index=False, name=None))}
     progress = Progress(len(read), "studies")
     for study in read:
         wanted = dict.fromkeys(map(int, chosen))
         for arm in study.arms:
-            leads = read_leads(study.folder / arm / "leads.tsv").sort("neg_log_10_p_value", descending=True).head(LEADS)
+            path = study.folder / arm / "leads.tsv"
+            try:
+                leads = read_leads(path).sort("neg_log_10_p_value", descending=True).head(LEADS)
+            except (OSError, pl.exceptions.PolarsError) as error:
+                what = str(error).splitlines()[0]
+                problems.append(f"{path}: cannot be read ({what}); delete it and run again")
+                continue
             for lead in leads.select(LEAD_KEY).iter_rows():
                 if lead in by_key:
                     wanted[int(by_key[lead])] = None
+        absent: dict[str, list[Any]] = {}
         seconds: dict[str, Second] = {}
         for i in wanted:
             row, kind = variants.iloc[i], kinds[i]
@@ -416,24 +506,33 @@ def verify_batch(
             second = seconds[kind]
             file = int(np.searchsorted(fileset.starts, row["index"], side="right") - 1)
             calls = read_calls(index["filesets"][file], int(row["index"] - fileset.starts[file]), fileset.n_samples)
-            n, frequency = second.counts(calls)
+            counted = second.counts(calls)
             for arm in study.arms:
-                published = files[study.name, arm]
+                if (published := files.get((study.name, arm))) is None:
+                    continue
                 found = published.row(row.code, row.position, row.id, row.effect_allele, row.other_allele)
                 if found is None:
+                    absent.setdefault(arm, []).append(row)
                     continue
                 tally, where = tallies[study.name, arm], name(row, published.path)
-                if int(found["n"]) != n:
-                    problems.append(f"{where}: n: found {found['n']}, expected {n}")
-                if not abs(_number(found["effect_allele_frequency"]) - frequency) <= FREQUENCY:
+                problems += [f"{where}: {text}" for text in _counted(found, counted)]
+                if found["method"] not in METHODS_OF[study.trait]:
+                    allowed = ", ".join(sorted(METHODS_OF[study.trait]))
+                    problems.append(f"{where}: method: found {found['method']}, expected one of: {allowed}")
+                elif found["method"] in METHODS_KNOWN:
+                    expected = second.test(calls, arm, found["method"])
+                    problems += [f"{where}: {text}" for text in _differences(found, expected, tally)]
+                    tally.checked["second implementation"] += 1
+                else:
+                    tally.checked["not compared"] += 1
+        for arm, rows in absent.items():
+            untested = _untested(study.folder / arm / "untested.tsv.gz")
+            for row in rows:
+                key_of_row = (row.chromosome, str(row.position), row.id, row.effect_allele, row.other_allele)
+                if key_of_row not in untested:
                     problems.append(
-                        f"{where}: effect_allele_frequency: found {found['effect_allele_frequency']}, expected {frequency:.7g}"
+                        f"{name(row, files[study.name, arm].path)}: is neither there nor in untested.tsv.gz, expected in one of them"
                     )
-                if found["method"] not in ("linear", "score", "logistic", "firth"):
-                    continue
-                expected = second.test(calls, arm, found["method"])
-                problems += [f"{where}: {text}" for text in _differences(found, expected, tally)]
-                tally.checked["second implementation"] += 1
         progress.add(1)
     if len(blocks):
         _in_double(
@@ -479,6 +578,7 @@ def _in_double(cohort, read, variants, kinds, blocks, size, sex, fileset, associ
                         continue
                     # at the edge between two methods rounding may choose the other
                     if found["method"] != result[f"{at}.method"][k]:
+                        tally.checked["not compared"] += 1
                         continue
                     expected = [float(result[f"{at}.{c}"][k]) for c in ("beta", "se", "neg_log10_p")]
                     problems += [

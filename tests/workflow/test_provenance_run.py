@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 
 import pandas as pd
 import pytest
+import yaml
 
 from deepnull_gwas.cli import main
-from deepnull_gwas.provenance import Checksums
-from workflow_runs import CONFIG, SHEET, Run, small_cohort
+from deepnull_gwas.provenance import Checksums, source_state
+from workflow_runs import CONFIG, ROOT, SHEET, Run, small_cohort
 
 pytestmark = pytest.mark.workflow
 
@@ -85,6 +87,43 @@ def test_a_run_is_recorded_and_repeated_byte_by_byte(run: Run, tmp_path_factory,
     assert "samples.tsv: " in said
     assert "results cannot be repeated with it" in said
     assert not (folder.parent / "third").exists()
+
+
+USER = f'''
+configfile: "gwas.yaml"
+
+module gwas:
+    snakefile: "{ROOT}/Snakefile"
+    config: config["gwas"]
+    pathvars:
+        results="out/gwas", logs="out/logs",
+
+use rule * from gwas as gwas_*
+'''
+
+
+def test_a_module_records_itself_and_not_the_workflow_that_uses_it(run: Run):
+    """Version, times and memory are found where the module has them; the user's own repository is not taken for this one."""
+    small_cohort(run.folder)
+    run.configure({}, SHEET[:1])
+    (run.folder / "config.yaml").unlink()
+    given = {"studies": "studies.tsv"} | CONFIG
+    (run.folder / "gwas.yaml").write_text(yaml.safe_dump({"gwas": given}))
+    (run.folder / "Snakefile").write_text(USER)
+    git = ["git", "-C", str(run.folder), "-c", "user.name=u", "-c", "user.email=u@example.org"]
+    for words in (["init", "-q"], ["add", "Snakefile"], ["commit", "-q", "-m", "mine"]):
+        subprocess.run([*git, *words], check=True)
+    run.snakemake("-s", "Snakefile", "--cores", "2", "gwas_all")
+    record = json.loads((run.folder / "out/gwas/provenance.json").read_text())
+    ours = source_state(ROOT)
+    assert record["analysis"]["software"]["deepnull-gwas"] == ours
+    users = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert ours["commit"] != users
+    rules = {rule["rule"]: rule for rule in record["execution"]["rules"]}
+    assert rules["train_folds"]["peak_mb"] > 100
+    jobs = {job["rule"] for job in record["analysis"]["jobs"]}
+    assert {"gwas_associate", "gwas_train_folds"} <= jobs
+    assert not {"gwas_record_run", "gwas_check_status"} & jobs
 
 
 def test_large_files_are_read_once(tmp_path):

@@ -1,0 +1,121 @@
+"""`snakemake verify`: what was published is recomputed, and one changed number is found."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+
+import pandas as pd
+import pysam
+import pytest
+
+from deepnull_gwas.config import read_config
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.results.verify import verify_batch
+from workflow_runs import CONFIG, SHEET, Run, small_cohort
+
+pytestmark = pytest.mark.workflow
+
+
+def publish(path, text: str, tell: bool) -> None:
+    """Write summary statistics as the workflow does; ``tell``: with a checksum that fits, as somebody would who means to deceive."""
+    with pysam.BGZFile(str(path), "wb") as file:
+        file.write(text.encode())
+    pysam.tabix_index(str(path), seq_col=0, start_col=1, end_col=1, line_skip=1, force=True, keep_original=True)
+    if tell:
+        meta = path.with_name("sumstats.tsv.gz-meta.yaml")
+        digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        meta.write_text(re.sub(r"data_file_md5sum: \w+", f"data_file_md5sum: {digest}", meta.read_text()))
+
+
+def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkeypatch):
+    small_cohort(run.folder)
+    # all variants, so that the one that is changed is among them
+    run.configure(CONFIG | {"verify": {"variants": 300, "blocks": 1}}, SHEET)
+    run.snakemake("--cores", "2", "verify")
+    table = pd.read_csv(run.results / "c/associations/main/verified.tsv", sep="\t")
+    assert len(table) == 4
+    assert (table["state"] == "ok").all()
+    assert (table[["variants, second implementation", "variants, double precision"]] > 250).all().all()
+
+    path = run.results / "c/y/deepnull/sumstats.tsv.gz"
+    right = gzip.decompress(path.read_bytes()).decode()
+    lines = right.splitlines()
+    at = next(i for i, line in enumerate(lines) if "\tv7\t" in line)
+    fields = lines[at].split("\t")
+    beta = fields[4]
+    # by a hundredth: nothing that anybody would see
+    fields[4] = f"{float(beta) * 1.01:.7g}"
+    wrong = "\n".join([*lines[:at], "\t".join(fields), *lines[at + 1 :]]) + "\n"
+
+    publish(path, wrong, tell=True)
+    failed = run.snakemake("--cores", "1", "verify", check=False)
+    said = failed.stdout + failed.stderr
+    assert failed.returncode
+    assert re.search(
+        rf"results/c/y/deepnull/sumstats\.tsv\.gz: variant v7 \(1:700001, G/A\): beta: found {re.escape(fields[4])}, expected {beta[:5]}",
+        said,
+    ), said[-3000:]
+    # one thing was changed: it is found by both ways of looking, and nothing else is
+    assert "2 problems in the input" in said
+
+    # right numbers, but not the file that was made: the checksum tells
+    publish(path, right, tell=True)
+    meta = path.with_name("sumstats.tsv.gz-meta.yaml")
+    meta.write_text(re.sub(r"data_file_md5sum: \w+", f"data_file_md5sum: {'0' * 32}", meta.read_text()))
+    failed = run.snakemake("--cores", "1", "verify", check=False)
+    assert failed.returncode
+    assert "its MD5 checksum is" in failed.stdout + failed.stderr
+    assert "1 problem in the input" in failed.stdout + failed.stderr
+
+    # whatever is damaged is named in one message, by the library alone
+    monkeypatch.chdir(run.folder)
+    publish(path, right, tell=True)
+    folder, header = path.parent, right.splitlines()[0].split("\t")
+    good = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    packed = good["sumstats.tsv.gz"]
+
+    def say() -> str:
+        config = read_config("config.yaml", run.folder)
+        studies = [{"study": s.name, "arms": list(s.arms)} for s in config.studies]
+        settings = config.association | {"genome_build": "GRCh38"}
+        # no blocks: the second implementation alone has to see it
+        verify_batch(
+            run.results / "c", "main", studies, settings, {"variants": 300, "blocks": 0}, 1, run.folder / "v.tsv"
+        )
+        return "right"
+
+    def changed(row: int, column: str, value: str) -> str:
+        lines = right.splitlines()
+        fields = lines[row].split("\t")
+        fields[header.index(column)] = value
+        return "\n".join([*lines[:row], "\t".join(fields), *lines[row + 1 :]]) + "\n"
+
+    assert say() == "right"
+    flipped = bytearray(packed)
+    flipped[len(packed) // 2] ^= 0x40
+    position = right.splitlines()[20].split("\t")[1]
+    damages = {
+        "flipped byte": (lambda: path.write_bytes(flipped), r"sumstats\.tsv\.gz: damaged \("),
+        "cut short": (lambda: path.write_bytes(packed[: len(packed) // 2]), r"sumstats\.tsv\.gz: damaged \("),
+        "not blocked": (lambda: path.write_bytes(gzip.compress(right.encode())), r"cannot be read through its index"),
+        "no index": (lambda: (folder / "sumstats.tsv.gz.tbi").unlink(), r"cannot be read through its index"),
+        "no number": (lambda: publish(path, changed(20, "beta", "abc"), True), r"beta: found abc, expected -?0\."),
+        "n": (lambda: publish(path, changed(20, "n", "399"), True), r"n: found 399, expected 400"),
+        "method": (lambda: publish(path, changed(20, "method", "spa"), True), r"method: found spa, expected one of: linear"),
+        "moved": (
+            lambda: publish(path, changed(20, "base_pair_location", str(int(position) + 7)), True),
+            rf":{position}, G/A\): is neither there nor in untested\.tsv\.gz",
+        ),
+        "leads": (lambda: (folder / "leads.tsv").write_text("chromosome\nx\n"), r"leads\.tsv: cannot be read \("),
+        "metadata": (lambda: (folder / "sumstats.tsv.gz-meta.yaml").write_text("a: 1"), r"no data_file_md5sum"),
+    }  # fmt: skip
+    for what, (damage, message) in damages.items():
+        damage()
+        with pytest.raises(InputError, match=message) as error:
+            say()
+        assert str(folder) in str(error.value), what
+        for name, content in good.items():
+            (folder / name).write_bytes(content)
+    assert say() == "right"
