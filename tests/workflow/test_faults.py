@@ -159,6 +159,7 @@ def fill(disk: Path, leave: int) -> Path:
     return disk / "filler"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["results/c/associations/main/1.parquet", "results/c/y/baseline/sumstats.tsv.gz"])
 def test_a_full_disk_is_named_and_the_rerun_completes(undisturbed, tmp_path, target):
     (tmp_path / "run").mkdir()
@@ -199,6 +200,7 @@ def test_a_genotype_file_that_vanishes_is_named(finished):
     finished.snakemake("--cores", "2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["c/qc/variants.parquet", "c/associations/main/1.parquet", "c/y/study.json", "c/case/deepnull/sumstats.tsv.gz"],
@@ -227,6 +229,7 @@ def test_two_runs_in_one_folder(undisturbed, tmp_path):
     assert digests(run.results) == digests(undisturbed.results)
 
 
+@pytest.mark.slow
 def test_clocks_that_differ(undisturbed, tmp_path):
     """A file server an hour ahead: the run ends, and does not begin anew each time."""
     run = prepare(tmp_path)
