@@ -208,7 +208,8 @@ def test_a_genotype_file_that_vanishes_is_named(finished):
 def test_a_damaged_file_is_named_and_made_anew(undisturbed, finished, name):
     path = finished.results / name
     path.write_bytes(path.read_bytes()[:-40])
-    done = finished.snakemake("--cores", "2", check=False)
+    # one job at a time: another that needs the same file would find it gone
+    done = finished.snakemake("--cores", "1", check=False)
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert f"{path.name}: damaged" in said and f"renamed {path.name}.damaged" in said
@@ -229,14 +230,12 @@ def test_two_runs_in_one_folder(undisturbed, tmp_path):
     assert digests(run.results) == digests(undisturbed.results)
 
 
-@pytest.mark.slow
-def test_clocks_that_differ(undisturbed, tmp_path):
-    """A file server an hour ahead: the run ends, and does not begin anew each time."""
+def test_clocks_that_differ(tmp_path):
+    """A file server an hour ahead is told as that, before anything is computed on it."""
     run = prepare(tmp_path)
     ahead = time.time() + 3600
-    for name in ("g.bed", "g.bim", "g.fam", "samples.tsv"):
-        os.utime(run.folder / name, (ahead, ahead))
-    run.snakemake("--cores", "2")
-    assert digests(run.results) == digests(undisturbed.results)
-    again = run.snakemake("-n")
-    assert "Nothing to be done" in again.stdout + again.stderr
+    os.utime(run.folder / "samples.tsv", (ahead, ahead))
+    done = run.snakemake("--cores", "2", check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "clock skew" in said and "samples.tsv" in said
