@@ -15,6 +15,8 @@ import yaml
 from deepnull_gwas.genotypes.fileset import write_bed
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Results that are about one run, not about its analysis: times, host, folder.
+OF_ONE_RUN = ("provenance.json", "provenance.html", ".checksums.json")
 
 
 @dataclass

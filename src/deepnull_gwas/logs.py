@@ -17,6 +17,9 @@ from deepnull_gwas.errors import InputError
 
 logger = logging.getLogger("deepnull_gwas")
 
+#: Memory that Snakemake's own processes take beside a job's, where a cluster counts them as the job's (two of 200 MB under Slurm).
+SNAKEMAKE_MB = 400
+
 
 def peak_memory_mb() -> float | None:
     """Give the largest resident memory that this process has had so far, in MB; None where the system does not tell (not Linux).
@@ -79,8 +82,8 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
         start = time.monotonic()
         if (memory := getattr(resources, "mem_mb", None)) is not None:
             logger.info(
-                "estimate for this job: up to %s MB of memory, about %s (limit %s)",
-                f"{memory:,}", duration(resources.estimated_s), duration(60 * resources.runtime),
+                "estimate for this job: up to %s MB of memory with %d MB for Snakemake's own processes, about %s (limit %s)",
+                f"{memory:,}", SNAKEMAKE_MB, duration(resources.estimated_s), duration(60 * resources.runtime),
             )  # fmt: skip
         try:
             with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):

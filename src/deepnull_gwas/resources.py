@@ -16,6 +16,7 @@ from pathlib import Path
 from deepnull_gwas.config import Cohort, Config, Study
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.headers import HEADER_BYTES, count_lines
+from deepnull_gwas.logs import SNAKEMAKE_MB
 from deepnull_gwas.simulate.lengths import LENGTH_MB
 
 #: Up to so many people components come from the whole relationship matrix (as in cohort.pca).
@@ -441,8 +442,8 @@ def estimate(rule: str, config: Config, wildcards: Mapping[str, str], base: str 
 
 
 def memory_mb(need: Estimate, attempt: int = 1) -> int:
-    """Give the memory to ask for: the estimate in whole 100 MB, doubled at each attempt."""
-    return math.ceil(need.mb * 2 ** (attempt - 1) / 100) * 100
+    """Give the memory to ask for: the estimate and Snakemake's own processes, in whole 100 MB, doubled at each attempt."""
+    return (math.ceil(need.mb / 100) * 100 + SNAKEMAKE_MB) * 2 ** (attempt - 1)
 
 
 def limit_minutes(need: Estimate, attempt: int = 1) -> int:
@@ -621,7 +622,7 @@ def plan_text(config: Config, base: str | Path = ".") -> str:
     lines.append(f"Disk: {sum(disk.values()) / 1e3:,.2f} GB of results:")
     lines += [f"  {value / 1e3:>9,.2f} GB  {kind}" for kind, value in disk.items()]
     lines.append(
-        "Memory is what a job asks for (measured peaks lie below it); time is a guess for one idle core, good to a factor of two or three. "
+        f"Memory is what a job asks for ({SNAKEMAKE_MB} MB of it for Snakemake's own processes); time is a guess for one idle core, good to a factor of two or three. "
         "People who are not in the sample table, and variants that fail quality control, count here as if they stayed."
     )
     return "\n".join(lines) + "\n"

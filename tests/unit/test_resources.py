@@ -12,6 +12,7 @@ from deepnull_gwas import resources
 from deepnull_gwas.cli import main
 from deepnull_gwas.config import load_config
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.logs import SNAKEMAKE_MB
 
 ROOT = Path(__file__).resolve().parents[2]
 SHEET = "study\tcohort\tphenotype\ttrait\tcovariates\nbmi\tukb\tbmi\tquantitative\tage\nt2d\tukb\tt2d\tbinary\tage\n"
@@ -89,7 +90,7 @@ def test_plan_names_a_missing_configuration(tmp_path, capsys):
 
 def test_memory_and_time_double_at_each_attempt():
     need = resources.Estimate(1234, 600)
-    assert [resources.memory_mb(need, k) for k in (1, 2)] == [1300, 2500]
+    assert [resources.memory_mb(need, k) for k in (1, 2)] == [1700, 3400]
     assert resources.limit_minutes(need, 2) == 2 * resources.limit_minutes(need, 1)
     assert resources.limit_minutes(need) >= 10
 
@@ -104,7 +105,8 @@ def test_measured_peaks_lie_below_the_estimates(tmp_path):
         for row in case["rules"]:
             rule = row["rule"]
             needs = [resources.estimate(rule, config, w, tmp_path) for w, _ in resources.jobs_of(rule, config)]
-            asked = max(resources.memory_mb(need) for need in needs)
+            # without what is added for Snakemake's own processes
+            asked = max(resources.memory_mb(need) for need in needs) - SNAKEMAKE_MB
             assert row["peak_mb"] <= asked, (name, row, asked)
             if row["peak_mb"] > 1000:
                 assert asked <= 1.5 * row["peak_mb"], (name, row, asked)

@@ -132,6 +132,7 @@ def test_studies_that_fail_are_named_and_the_others_finish(run):
         ("folded", "deepnull", "no cases"),
         ("separated", "baseline", "separates cases from controls"),
         ("huge", "baseline", "too large"),
+        ("huge", "deepnull", "too large"),
     ):
         row = status.loc[(study, arm)]
         assert row["status"] == "failed" and words in row["reason"], row

@@ -67,10 +67,10 @@ def test_jobs_go_through_qsub_and_come_again_with_twice_the_memory(queue, tmp_pa
             {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in run.results.rglob("*") if p.is_file()}
         )
     assert digests[0] == digests[1] and "variants.parquet" in digests[0]
-    # the rule's own function: 1,000 MB and what the small files take, doubled and then rounded up to whole 100 MB; an hour
+    # the rule's own estimate: 220 MB and what the small files take in whole 100 MB, and 400 MB for Snakemake; three times some seconds and 20 minutes; doubled
     first, second = [(queue / f"{n}.command").read_text() for n in (1, 2)]
-    assert "h_vmem=1100M" in first and "h_rt=3600" in first
-    assert "h_vmem=2100M" in second and "h_rt=7200" in second
+    assert "h_vmem=700M" in first and "h_rt=1260" in first
+    assert "h_vmem=1400M" in second and "h_rt=2520" in second
     assert not (queue / "3.command").exists()
     assert "exit_status  137" in (queue / "1.account").read_text()
 

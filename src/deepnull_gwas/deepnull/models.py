@@ -220,6 +220,11 @@ def fit_fold(
                     STAGE,
                     f"a fold has {'no controls' if values[0] else 'no cases'}; use fewer folds, or leave out the deepnull arm",
                 )
+    elif not np.isfinite(float(y @ y)):
+        raise StudyFailure(
+            STAGE,
+            "the phenotype's sum of squares is too large for a floating-point number; divide it by its standard deviation",
+        )
     elif y.std() == 0 or any(y[part != j].std() == 0 for j in range(parts)):
         raise StudyFailure(STAGE, "the phenotype is constant in a training part")
     mean, scale = x.mean(axis=0), x.std(axis=0)
