@@ -85,6 +85,8 @@ rule report:
         rules.phenotype_prediction.input,
         all_figures,
         "<results>/status.tsv",
+        # what nothing may need any more, and still belongs to the results
+        damaged_files,
 
 
 rule all:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -61,6 +62,12 @@ _ARROW = {
 }
 
 
+def _full(folder: Path) -> bool:
+    """Tell whether the disk of a folder has less room than any buffer that a library may hold back."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize < 1 << 20
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that becomes ``path`` when the block ends well, and vanishes when it does not."""
@@ -70,6 +77,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        # libraries in C do not always say why they could not write (htslib: "Error flushing")
+        if error.errno is None and _full(path.parent):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -170,15 +182,50 @@ def write_parquet(frame: pd.DataFrame, path: str | Path, schema: Schema | None =
     write_table(pa.table(arrays, names=[str(c) for c in frame.columns]), path, schema, metadata)
 
 
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.damaged")
+
+
 def set_aside(path: str | Path, error: BaseException) -> InputError:
     """Rename a damaged file that the workflow had made, so that the next run makes it anew; give the error to raise."""
     path = Path(path)
-    aside = path.with_name(f"{path.name}.damaged")
-    os.replace(path, aside)
+    # another job may have found the same, and moved it first
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, _aside(path))
     return InputError(
-        f"{path}: damaged ({error}), by a full disk or a copy cut short, say; it was renamed {aside.name}. Run snakemake again: it makes this file "
-        "and what depends on it anew, and nothing else"
+        f"{path}: damaged ({error}), by a full disk or a copy cut short, say; it was renamed {_aside(path).name}. Run snakemake again: it makes this "
+        "file and what depends on it anew, and nothing else"
     )
+
+
+@contextlib.contextmanager
+def own_file(path: str | Path, *damage: type[BaseException]) -> Iterator[None]:
+    """Read a file that the workflow made.
+
+    Parameters
+    ----------
+    path
+        The file.
+    damage
+        The exceptions by which a reader says that what it reads is not whole.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged: it is set aside, see :func:`set_aside`. Or when another job has just set it aside.
+    """
+    path = Path(path)
+    try:
+        yield
+    except FileNotFoundError as error:
+        if not _aside(path).exists():
+            raise
+        raise InputError(
+            f"{path}: another job found it damaged and renamed it {_aside(path).name}. Run snakemake again: it makes this file and what depends on it "
+            "anew, and nothing else"
+        ) from error
+    except damage as error:
+        raise set_aside(path, error) from error
 
 
 def _parquet(path: str | Path, own: bool) -> pq.ParquetFile:
@@ -186,15 +233,21 @@ def _parquet(path: str | Path, own: bool) -> pq.ParquetFile:
     return _sound(path, own, lambda: pq.ParquetFile(path, page_checksum_verification=True))
 
 
+class _Unreadable(Exception):
+    """What Arrow says of a file that is not whole."""
+
+
 def _sound(path: str | Path, own: bool, read: Callable[[], Any]) -> Any:
     try:
-        return read()
-    except (pa.ArrowInvalid, OSError) as error:
-        # the operating system's own errors (no such file, no permission) say nothing of what is in the file
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        if own:
-            raise set_aside(path, error) from error
+        with own_file(path, _Unreadable) if own else contextlib.nullcontext():
+            try:
+                return read()
+            except (pa.ArrowInvalid, OSError) as error:
+                # the operating system's own errors (no such file, no permission) say nothing of what is in the file
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
+                raise _Unreadable(error) from error
+    except _Unreadable as error:
         raise InputError(f"{path}: not a readable Parquet file ({error})") from error
 
 
@@ -278,7 +331,8 @@ def read_metadata(path: str | Path, own: bool = True) -> Any:
 
 def rows_of(path: str | Path) -> int:
     """Give the number of rows of a Parquet file, from its end."""
-    return pq.read_metadata(path).num_rows
+    with _parquet(path, True) as file:
+        return file.metadata.num_rows
 
 
 def write_tsv(frame: pd.DataFrame, path: str | Path) -> None:
@@ -310,10 +364,8 @@ def write_json(value: Any, path: str | Path) -> None:
 
 def read_json(path: str | Path) -> Any:
     """Read JSON that the workflow made; a damaged file is set aside, see :func:`set_aside`."""
-    try:
+    with own_file(path, ValueError):
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise set_aside(path, error) from error
 
 
 def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
@@ -324,8 +376,6 @@ def write_npz(path: str | Path, **arrays: np.ndarray) -> None:
 
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """Read arrays that the workflow wrote as .npz, never pickled ones; a damaged file is set aside, see :func:`set_aside`."""
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise set_aside(path, error) from error
+    damage = ValueError, EOFError, zipfile.BadZipFile, zlib.error
+    with own_file(path, *damage), open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
+        return {name: data[name] for name in data.files}

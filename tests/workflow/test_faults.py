@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -159,7 +159,6 @@ def fill(disk: Path, leave: int) -> Path:
     return disk / "filler"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("target", ["results/c/associations/main/1.parquet", "results/c/y/baseline/sumstats.tsv.gz"])
 def test_a_full_disk_is_named_and_the_rerun_completes(undisturbed, tmp_path, target):
     (tmp_path / "run").mkdir()
@@ -200,16 +199,44 @@ def test_a_genotype_file_that_vanishes_is_named(finished):
     finished.snakemake("--cores", "2")
 
 
-@pytest.mark.slow
+def test_settings_changed_and_the_job_killed(undisturbed, finished, tmp_path):
+    """Snakemake forgets what a killed job was to be made with: the next run must not take the former results for up to date."""
+    changed = CONFIG | {"association": CONFIG["association"] | {"chunks": 3, "refine_below": 1e-9}}
+    finished.configure(changed, SHEET)
+    # all chunks at once, so that none of them tells the others
+    killed = 0
+    main = finished.start("--cores", "3")
+    while main.poll() is None:
+        for job in jobs_of(finished):
+            with suppress(ProcessLookupError):
+                os.kill(job, signal.SIGKILL)
+                killed += 1
+        time.sleep(0.02)
+    main.communicate()
+    assert killed >= 3 and not list(finished.results.glob("c/associations/main/?.parquet"))
+    finished.snakemake("--cores", "2")
+    fresh = Run(tmp_path / "fresh")
+    fresh.folder.mkdir()
+    small_cohort(fresh.folder)
+    fresh.configure(changed, SHEET)
+    fresh.snakemake("--cores", "2")
+    assert digests(finished.results) == digests(fresh.results) != digests(undisturbed.results)
+
+
 @pytest.mark.parametrize(
-    "name",
-    ["c/qc/variants.parquet", "c/associations/main/1.parquet", "c/y/study.json", "c/case/deepnull/sumstats.tsv.gz"],
+    ("name", "cores"),
+    [
+        # with two jobs at a time the second may find the file gone
+        ("c/qc/variants.parquet", "2"),
+        ("c/associations/main/1.parquet", "1"),
+        ("c/y/study.json", "1"),
+        ("c/case/deepnull/sumstats.tsv.gz", "2"),
+    ],
 )
-def test_a_damaged_file_is_named_and_made_anew(undisturbed, finished, name):
+def test_a_damaged_file_is_named_and_made_anew(undisturbed, finished, name, cores):
     path = finished.results / name
     path.write_bytes(path.read_bytes()[:-40])
-    # one job at a time: another that needs the same file would find it gone
-    done = finished.snakemake("--cores", "1", check=False)
+    done = finished.snakemake("--cores", cores, check=False)
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert f"{path.name}: damaged" in said and f"renamed {path.name}.damaged" in said

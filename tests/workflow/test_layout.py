@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from deepnull_gwas.resources import STEPS
+from workflow_runs import Run
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = {
@@ -95,3 +97,18 @@ def test_layers_of_the_library():
             for package, where in heavy.items():
                 if re.search(rf"^\s*(import|from) {package}\b", text, flags=re.M):
                     assert folder in where, f"{path}: imports {package}"
+
+
+def test_every_rule_names_what_it_is_made_from(tmp_path):
+    """A rule that left a producer out of `made_from` would take results of former settings for up to date after a kill (test_faults)."""
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    # the demo has every kind of step
+    graph = Run(tmp_path).snakemake("--rulegraph", "--", "all", "exports", "verify").stdout
+    names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))
+    needed: dict[str, set[str]] = {}
+    for producer, consumer in re.findall(r"(\d+) -> (\d+)", graph):
+        needed.setdefault(names[consumer], set()).add(names[producer])
+    assert set(names.values()) == set(RULES) | {"all", "exports", "verify"}
+    for name, (path, body) in RULES.items():
+        listed = re.search(r"made_from\(([^)]*)\)", body)
+        assert set(re.findall(r"\w+", listed[1]) if listed else []) == needed.get(name, set()), f"{path.name}: {name}"

@@ -32,5 +32,8 @@ rule associate:
         code=code_of(
             "genotypes", "association", "cohort/hwe.py", "cohort/missingness.py"
         ),
+        behind=made_from(
+            "index_cohort", "filter_cohort", "assemble_study", "train_folds"
+        ),
     script:
         "../scripts/associate.py"

@@ -34,6 +34,7 @@ rule index_cohort:
             "cohort/sample_table.py",
             "cohort/text_table.py",
         ),
+        behind=made_from("simulate_genotypes", "simulate_phenotypes"),
     script:
         "../scripts/index_cohort.py"
 
@@ -57,6 +58,7 @@ rule screen_cohort:
         estimated_s=seconds_for("screen_cohort"),
     params:
         to_screen=to_screen,
+        behind=made_from("index_cohort"),
     script:
         "../scripts/screen_cohort.py"
 
@@ -84,6 +86,7 @@ rule preflight_cohort:
         studies=settings_of_studies,
         colour_by=colour_by,
         code=code_of("cohort/preflight.py", "cohort/include.py", "cohort/covariates.py"),
+        behind=made_from("index_cohort", "screen_cohort"),
     script:
         "../scripts/preflight_cohort.py"
 
@@ -118,6 +121,9 @@ rule assemble_study:
             "cohort/covariates.py",
             "cohort/families.py",
             "cohort/losses.py",
+        ),
+        behind=made_from(
+            "index_cohort", "filter_cohort", "estimate_kinship", "compute_pcs"
         ),
     script:
         "../scripts/assemble_study.py"

@@ -1,11 +1,14 @@
 # What all rules share: the library on the path, the validated config, and the functions that name a rule's files and resources.
 # No arithmetic on data: the library does that.
 
+import functools
 import hashlib
+import json
 import math
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 # Every file of the library, named one by one: a workflow used as a remote module fetches only what it is asked for.
 LIBRARY_FILES = [
@@ -276,6 +279,28 @@ def of_arms(name):
     ]
 
 
+def damaged_files(wildcards):
+    """Name the files that a job found damaged and set aside (see deepnull_gwas.tables.set_aside), and that were not made anew since."""
+    damaged = []
+    for cohort in PLAN.cohorts:
+        folders = [Path(), Path("qc"), Path("qc", "counts"), Path("structure")]
+        folders += [Path("associations", batch) for batch in PLAN.batches(cohort)]
+        folders += [
+            Path(study.name, part)
+            for study in PLAN.studies_of(cohort)
+            for part in ("", "deepnull", "baseline")
+        ]
+        for folder in folders:
+            for aside in sorted(Path(RESULTS, cohort, folder).glob("*.damaged")):
+                number = aside.name.split(".")[0]
+                # a chunk that the config has no more
+                if number.isdigit() and int(number) not in chunks_of(cohort):
+                    continue
+                if not aside.with_suffix("").exists():
+                    damaged.append(f"<results>/{Path(cohort, folder, aside.stem)}")
+    return damaged
+
+
 preflight_tables = [f"<results>/{cohort}/preflight.tsv" for cohort in PLAN.cohorts]
 all_sumstats = of_arms("sumstats.tsv.gz")
 all_leads = of_arms("leads.tsv")
@@ -451,6 +476,59 @@ def rows_of_status(wildcards):
         }
         for s in STUDIES
     ]
+
+
+# --- what lies behind a job -------------------------------------------------
+# Snakemake deletes the outputs of a job that it starts, and forgets with which parameters they were made. When settings change and the job that
+# they concern is killed, the next run sees nothing but a missing file between sources and results that are in order, and takes results of the
+# former settings for up to date. So every job has a digest of all parameters behind it among its own.
+
+
+def made_from(*producers):
+    """Give the parameter that stands for all settings and code behind a rule's inputs, from the rules that make them."""
+
+    def digest(wildcards):
+        wanted = {
+            key: getattr(wildcards, key)
+            for key in ("batch", "cohort", "study")
+            if hasattr(wildcards, key)
+        }
+        return lineage(producers, tuple(wanted.items()))
+
+    return digest
+
+
+@functools.cache
+def lineage(producers, wanted):
+    """Digest the parameters of the jobs of some rules that have to do with these wildcards; those jobs have lineages of their own."""
+    parts = []
+    for producer in producers:
+        for job, _ in resources.jobs_of(producer, PLAN):
+            if not concerns(job, dict(wanted)):
+                continue
+            for name, value in sorted(getattr(rules, producer).params.items()):
+                # what depends on more than the wildcards is not among the reasons to run a job again either
+                if value is to_screen:
+                    continue
+                if callable(value):
+                    value = value(SimpleNamespace(**job))
+                parts.append((producer, job, name, value))
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def concerns(job, wanted):
+    """Say whether a job makes something for wildcards: the same cohort and study, or a study of the batch, or the batch of the study."""
+    if any(
+        job[key] != wanted[key]
+        for key in ("cohort", "study")
+        if key in job.keys() & wanted.keys()
+    ):
+        return False
+    one, other = (job, wanted) if "study" in job else (wanted, job)
+    if "study" in one and "batch" in other:
+        return PLAN.study(one["cohort"], one["study"]).batch == other["batch"]
+    return True
 
 
 # --- resources: what the library expects of a rule, and attempt --------------

@@ -33,6 +33,7 @@ rule train_folds:
         settings=deepnull_settings,
         seed=PLAN.seed,
         code=code_of("cohort/families.py", "cohort/text_table.py", "deepnull"),
+        behind=made_from("estimate_kinship", "assemble_study"),
     script:
         "../scripts/train_folds.py"
 
@@ -57,6 +58,7 @@ rule list_passed:
         estimated_s=seconds_for("list_passed"),
     params:
         code=code_of("deepnull/exports.py"),
+        behind=made_from("index_cohort", "filter_cohort"),
     script:
         "../scripts/list_passed.py"
 
@@ -90,6 +92,7 @@ rule export_study:
         estimated_s=seconds_for("export_study"),
     params:
         code=code_of("deepnull/exports.py"),
+        behind=made_from("index_cohort", "assemble_study", "train_folds", "list_passed"),
     script:
         "../scripts/export_study.py"
 
@@ -119,5 +122,6 @@ rule plot_deepnull:
         estimated_s=seconds_for("plot_deepnull"),
     params:
         code=code_of("report"),
+        behind=made_from("train_folds"),
     script:
         "../scripts/plot_deepnull.py"

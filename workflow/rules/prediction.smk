@@ -49,6 +49,13 @@ rule predict_phenotype:
             "deepnull/smooth.py",
             "deepnull/steps.py",
         ),
+        behind=made_from(
+            "index_cohort",
+            "filter_cohort",
+            "estimate_kinship",
+            "assemble_study",
+            "train_folds",
+        ),
     script:
         "../scripts/predict_phenotype.py"
 
@@ -83,5 +90,6 @@ rule plot_prediction:
         estimated_s=seconds_for("plot_prediction"),
     params:
         code=code_of("prediction/steps.py", "report/prediction.py", "report/style.py"),
+        behind=made_from("predict_phenotype"),
     script:
         "../scripts/plot_prediction.py"

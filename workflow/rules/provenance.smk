@@ -39,5 +39,16 @@ rule record_run:
         folders=run_folders,
         snakemake=snakemake_version,
         code=code_of("provenance.py"),
+        behind=made_from(
+            "preflight_cohort",
+            "plot_structure",
+            "train_folds",
+            "plot_deepnull",
+            "merge_sumstats",
+            "plot_sumstats",
+            "compare_arms",
+            "compare_batch",
+            "summarise_run",
+        ),
     script:
         "../scripts/record_run.py"

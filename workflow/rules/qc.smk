@@ -26,6 +26,7 @@ rule count_genotypes:
         estimated_s=seconds_for("count_genotypes"),
     params:
         code=code_of("genotypes", "cohort/counts.py"),
+        behind=made_from("index_cohort", "screen_cohort"),
     script:
         "../scripts/count_genotypes.py"
 
@@ -61,6 +62,7 @@ rule filter_cohort:
     params:
         settings=qc_settings,
         code=code_of("genotypes", "cohort/counts.py", "cohort/hwe.py", "cohort/qc.py"),
+        behind=made_from("index_cohort", "count_genotypes"),
     script:
         "../scripts/filter_cohort.py"
 
@@ -92,5 +94,6 @@ rule plot_qc:
     params:
         settings=qc_settings,
         code=code_of("report"),
+        behind=made_from("filter_cohort"),
     script:
         "../scripts/plot_qc.py"

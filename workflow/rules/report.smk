@@ -38,6 +38,9 @@ rule summarise_run:
     params:
         studies=rows_of_status,
         code=code_of("results"),
+        behind=made_from(
+            "assemble_study", "merge_sumstats", "associate", "compare_arms"
+        ),
     script:
         "../scripts/summarise_run.py"
 
@@ -61,5 +64,6 @@ rule check_status:
         estimated_s=seconds_for("check_status"),
     params:
         code=code_of("results/status.py"),
+        behind=made_from("summarise_run"),
     script:
         "../scripts/check_status.py"

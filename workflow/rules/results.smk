@@ -34,6 +34,7 @@ rule merge_sumstats:
         info=publication_info,
         settings=lead_settings,
         code=code_of("results/sumstats.py", "results/loci.py"),
+        behind=made_from("assemble_study", "associate"),
     script:
         "../scripts/merge_sumstats.py"
 
@@ -71,6 +72,7 @@ rule plot_sumstats:
     params:
         settings=PLAN.report,
         code=code_of("report", "results"),
+        behind=made_from("assemble_study", "merge_sumstats"),
     script:
         "../scripts/plot_sumstats.py"
 
@@ -116,6 +118,7 @@ rule compare_arms:
     params:
         settings=PLAN.report,
         code=code_of("results", "report"),
+        behind=made_from("assemble_study", "train_folds", "merge_sumstats"),
     script:
         "../scripts/compare_arms.py"
 
@@ -150,5 +153,6 @@ rule compare_batch:
         estimated_s=seconds_for("compare_batch"),
     params:
         code=code_of("results/compare.py", "report/batch.py", "report/style.py"),
+        behind=made_from("compare_arms"),
     script:
         "../scripts/compare_batch.py"

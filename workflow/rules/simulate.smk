@@ -58,5 +58,6 @@ rule simulate_phenotypes:
         settings=simulation_settings,
         seed=PLAN.seed,
         code=code_of("simulate", "genotypes"),
+        behind=made_from("simulate_genotypes"),
     script:
         "../scripts/simulate_phenotypes.py"

@@ -28,6 +28,7 @@ rule prune_variants:
     params:
         settings=structure_settings,
         code=code_of("genotypes", "cohort/pruning.py"),
+        behind=made_from("index_cohort", "filter_cohort"),
     script:
         "../scripts/prune_variants.py"
 
@@ -67,6 +68,7 @@ rule estimate_kinship:
             "cohort/kinship.py",
             "cohort/text_table.py",
         ),
+        behind=made_from("index_cohort", "filter_cohort", "prune_variants"),
     script:
         "../scripts/estimate_kinship.py"
 
@@ -105,6 +107,9 @@ rule compute_pcs:
             "cohort/losses.py",
             "cohort/text_table.py",
         ),
+        behind=made_from(
+            "index_cohort", "filter_cohort", "estimate_kinship", "prune_variants"
+        ),
     script:
         "../scripts/compute_pcs.py"
 
@@ -140,6 +145,9 @@ rule check_stratification:
             "cohort/counts.py",
             "cohort/pca.py",
             "cohort/stratification.py",
+        ),
+        behind=made_from(
+            "index_cohort", "prune_variants", "compute_pcs", "assemble_study"
         ),
     script:
         "../scripts/check_stratification.py"
@@ -193,5 +201,8 @@ rule plot_structure:
     params:
         settings=structure_settings,
         code=code_of("report"),
+        behind=made_from(
+            "index_cohort", "compute_pcs", "check_stratification", "assemble_study"
+        ),
     script:
         "../scripts/plot_structure.py"

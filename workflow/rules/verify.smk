@@ -34,5 +34,12 @@ rule verify_batch:
         seed=PLAN.seed,
         asked=VERIFY_ASKED,
         code=code_of("genotypes", "association", "results/verify.py"),
+        behind=made_from(
+            "index_cohort",
+            "filter_cohort",
+            "assemble_study",
+            "train_folds",
+            "merge_sumstats",
+        ),
     script:
         "../scripts/verify_batch.py"

@@ -25,7 +25,7 @@ from deepnull_gwas import __version__
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import SSF_CODE
 from deepnull_gwas.logs import Progress
-from deepnull_gwas.tables import atomic_path, read_json, read_metadata, read_table, rows_of, set_aside
+from deepnull_gwas.tables import atomic_path, own_file, read_json, read_metadata, read_table, rows_of
 
 logger = logging.getLogger(__name__)
 
@@ -299,7 +299,7 @@ def _write_metadata(
 
 
 def read_sumstats(path: str | Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read summary statistics back; a damaged file is set aside, see :func:`deepnull_gwas.tables.set_aside`.
+    """Read summary statistics back; a damaged file is set aside, see :func:`deepnull_gwas.tables.own_file`.
 
     Parameters
     ----------
@@ -322,7 +322,7 @@ def read_sumstats(path: str | Path, columns: Sequence[str] | None = None) -> pl.
     types |= dict.fromkeys(("chromosome", "base_pair_location", "n", "n_cases"), pl.Int64) | dict.fromkeys(
         ("effect_allele", "other_allele", "variant_id", "ref_allele", "method"), pl.String
     )
-    try:
+    with own_file(path, EOFError, gzip.BadGzipFile, zlib.error):
         with open(path, "rb") as file:
             compressed = file.read()
         # cut between two blocks, the rest would read well
@@ -330,8 +330,6 @@ def read_sumstats(path: str | Path, columns: Sequence[str] | None = None) -> pl.
             raise EOFError("its end is missing")
         data = gzip.decompress(compressed)
         del compressed
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise set_aside(path, error) from error
     names = data[: data.index(b"\n")].decode().split("\t")
     return pl.read_csv(
         data,
