@@ -140,6 +140,7 @@ CASES = {
     "published_4k": Case(published, 4000, 12),
     "published_20k": Case(published, 20000, 12),
     "published_200k": Case(published, 200000, 12, slow=True),
+    "published_400k": Case(published, 400000, 12, slow=True),
     "quadratic": Case(quadratic, 5000, 6),
     "two_covariates": Case(age_by_sex, 5000, 2),
     "age_by_sex": Case(age_by_sex, 5000, 12),

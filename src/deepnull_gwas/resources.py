@@ -288,8 +288,10 @@ def _train_folds(job: Job) -> Estimate:
     n, p = job.size.people, job.covariates
     if _is_light(job):
         return Estimate(190 + _mega(60 * p * n), 2 + 2e-7 * n * p)
+    # on a GPU the other models of all folds wait for the networks
+    waiting = job.config.deepnull["folds"] * 16 * n * (p + 10) if job.config.deepnull["device"] == "cuda" else 0
     # curves of each covariate and up to 200 products, twice over
-    return Estimate(580 + _mega(18 * n * (12 * p + 210)), 12 + 6e-3 * n)
+    return Estimate(580 + _mega(18 * n * (12 * p + 210) + waiting), 12 + 6e-3 * n)
 
 
 def _plot_deepnull(job: Job) -> Estimate:

@@ -9,6 +9,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 
+from deepnull_gwas.deepnull import training
 from deepnull_gwas.deepnull.crossfit import crossfit, parts_of
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed, roles
 from deepnull_gwas.deepnull.metrics import auc, measure
@@ -31,6 +32,15 @@ from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
 
 QUICK = Recipe(hidden=(16, 8), max_epochs=6, patience=3)
+
+
+def fit_alone(x, y, part, columns, trait, recipe, seed) -> FoldModel:
+    """Fit the models of one fold, and train its networks by themselves."""
+    fit = fit_fold(x, y, part, columns, trait, recipe, seed)
+    task = next(fit)
+    with pytest.raises(StopIteration) as end:
+        fit.send(training.fit_networks([task], trait, recipe)[0])
+    return end.value.value[0]
 
 
 def simulate(n: int, seed: int = 0, linear: bool = False, binary: bool = False):
@@ -126,6 +136,34 @@ def test_same_bytes_whatever_the_number_of_threads():
     assert one.tobytes() == two.tobytes()
     other, _, _ = crossfit(x, y, fold, QUICK, 5)
     assert one.tobytes() != other.tobytes()
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_folds_trained_as_one_model_are_those_trained_alone(binary, monkeypatch):
+    """As on a GPU, where networks of all folds and seeds are one batched model; here on the CPU."""
+    x, y, _ = simulate(1000, binary=binary)
+    # wide enough that folds stop at different epochs, and with dropout, which draws beside the batches
+    recipe = Recipe(hidden=(16, 8), max_epochs=30, patience=2, learning_rate=0.03, dropout=0.1, weight_decay=0.0)
+    fold, trait = folds_of(1000), "binary" if binary else "quantitative"
+    alone = crossfit(x, y, fold, recipe, 3, trait, "network")
+    real, batches = training.fit_networks, []
+
+    def on_cpu(tasks, trait, recipe, device):
+        batches.append(len(tasks))
+        with monkeypatch.context() as here:
+            here.setattr(training, "pick_device", lambda wanted: torch.device("cpu"))
+            return real(tasks, trait, recipe, device)
+
+    monkeypatch.setattr(training, "pick_device", lambda wanted: torch.device("cuda"))
+    monkeypatch.setattr(training, "fit_networks", on_cpu)
+    together = crossfit(x, y, fold, recipe, 3, trait, "network", device="cuda")
+    assert batches == [5]
+    epochs = [[r.history[k] for k in ("taken", "epochs")] for r in alone[2]]
+    assert len({len(e) for _, e in epochs}) > 1
+    assert [r.history["taken"] for r in together[2]] == [taken for taken, _ in epochs]
+    assert [len(r.history["epochs"]) for r in together[2]] == [len(e) for _, e in epochs]
+    # sums of float32 in another order, carried through the epochs
+    np.testing.assert_allclose(together[0], alone[0], atol=1e-4 * np.std(alone[0]))
 
 
 def test_natural_splines_against_scipy():
@@ -293,7 +331,7 @@ def test_measures_against_sklearn():
 
 def test_saved_model_predicts_the_same_without_pickle(tmp_path):
     x, y, _ = simulate(400)
-    model, _ = fit_fold(x, y, np.arange(400) % 4, list("abcde"), "quantitative", QUICK, 1)
+    model = fit_alone(x, y, np.arange(400) % 4, list("abcde"), "quantitative", QUICK, 1)
     model.save(tmp_path / "m.npz")
     again = FoldModel.load(tmp_path / "m.npz")
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
@@ -309,15 +347,15 @@ def test_expected_failures():
     part = np.arange(100) % 4
     one_case = np.r_[1.0, np.zeros(99)]
     with pytest.raises(StudyFailure, match="no cases"):
-        fit_fold(x, one_case, part, list("abcde"), "binary", QUICK, 1)
+        fit_alone(x, one_case, part, list("abcde"), "binary", QUICK, 1)
     with pytest.raises(StudyFailure, match="no people"):
-        fit_fold(x, y, np.zeros(100, dtype=int), list("abcde"), "quantitative", QUICK, 1)
+        fit_alone(x, y, np.zeros(100, dtype=int), list("abcde"), "quantitative", QUICK, 1)
     with pytest.raises(StudyFailure, match="constant"):
-        fit_fold(x, np.ones(100), part, list("abcde"), "quantitative", QUICK, 1)
+        fit_alone(x, np.ones(100), part, list("abcde"), "quantitative", QUICK, 1)
     with pytest.raises(StudyFailure, match="all covariates are constant"):
-        fit_fold(x * 0, y, part, list("abcde"), "quantitative", QUICK, 1)
+        fit_alone(x * 0, y, part, list("abcde"), "quantitative", QUICK, 1)
     with pytest.raises(StudyFailure, match="not finite"):
-        fit_fold(x, y, part, list("abcde"), "quantitative", Recipe(learning_rate=1e30, max_epochs=20), 1)
+        fit_alone(x, y, part, list("abcde"), "quantitative", Recipe(learning_rate=1e30, max_epochs=20), 1)
 
 
 def test_recipe_names_unknown_keys():

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -139,3 +140,54 @@ def test_studies_that_fail_are_named_and_the_others_finish(run):
         assert f"c/{study} ({arm})" in said
         assert not len(read_sumstats(run.results / f"c/{study}/{arm}/sumstats.tsv.gz"))
     assert not os.path.exists(run.results / ".status_checked")
+
+
+@pytest.mark.slow
+def test_a_hundred_studies(tmp_path):
+    """Three cohorts, both traits, several masks, covariates and batches: few jobs, one of them a study without a result, and 99 that are done."""
+    run = Run(tmp_path)
+    cohorts = {}
+    for number, name in enumerate("abc"):
+        (tmp_path / name).mkdir()
+        table = small_cohort(tmp_path / name, swap=name == "b", n=400 + 50 * number, m=500)
+        rng = np.random.default_rng(number)
+        table["bmi"] = rng.normal(26, 4, len(table)).round(2)
+        table["site"] = rng.choice(["north", "south"], len(table))
+        table["separated"] = 0
+        table.loc[table["age"].nsmallest(30).index, "separated"] = 1
+        table.to_csv(tmp_path / name / "samples.tsv", sep="\t", index=False)
+        cohorts[name] = {"genotypes": f"{name}/g", "samples": f"{name}/samples.tsv", "genome_build": "GRCh38"}
+    masks = ["", "age < 60", "site == 'north'", "age > 45 and bmi < 30"]
+    sheet = [
+        {
+            "study": f"s{i:03d}",
+            "cohort": "abc"[i % 3],
+            "phenotype": "case" if i % 2 else "y",
+            "trait": "binary" if i % 2 else "quantitative",
+            "covariates": ["age", "age,bmi", "age,bmi,site"][i % 5 % 3],
+            "categorical_covariates": "site" if i % 5 == 2 else "",
+            "pcs": (0, 2)[i // 50],
+            "include": masks[i % 4],
+            "batch": f"b{i // 50}",
+        }
+        for i in range(100)
+    ]
+    sheet[41] |= {"phenotype": "separated", "covariates": "age", "include": ""}
+    run.configure(CONFIG | {"cohorts": cohorts}, sheet)
+    start = time.monotonic()
+    plan = run.snakemake("-n", "--quiet", "rules").stdout
+    print(f"dry run: {time.monotonic() - start:.1f} s")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", plan, flags=re.M))
+    # assembly, training and its figure, two arms' results, their figures, their comparison
+    assert int(counts["total"]) < 100 * 7 + 60, plan
+    start = time.monotonic()
+    done = run.snakemake("--cores", "2", check=False)
+    print(f"run: {time.monotonic() - start:.0f} s")
+    print((done.stdout + done.stderr)[-6000:])
+    assert done.returncode != 0
+    status = pd.read_csv(run.results / "status.tsv", sep="\t")
+    assert len(status) == 200
+    failed = status[status["status"] != "ok"]
+    assert set(failed["study"]) == {"s041"} and failed["reason"].str.contains("separates cases from controls").all()
+    assert (status.loc[status["status"] == "ok", "variants"] > 200).all()
+    assert planned(run) <= {("check_status", ""), ("record_run", ""), ("all", "")}

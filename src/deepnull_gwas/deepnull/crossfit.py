@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.metrics import measure
-from deepnull_gwas.deepnull.models import FoldModel, fit_fold
+from deepnull_gwas.deepnull.models import FoldModel, NetworkFit, NetworkTask, fit_fold
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
 from deepnull_gwas.deepnull.smooth import fit_smooth
 
@@ -54,22 +54,26 @@ def parts_of(fold: np.ndarray, evaluated: int, k: int) -> np.ndarray:
     return place * min(k - 1, MAX_PARTS) // (k - 1)
 
 
-def crossfit_fold(
+#: The fitting of one fold, which hands out what its networks are to be trained on and goes on with the networks.
+FoldFit = Generator[NetworkTask, NetworkFit, FoldResult]
+
+
+def crossfit_folds(
     x: np.ndarray,
     y: np.ndarray,
     fold: np.ndarray,
-    evaluated: int,
-    k: int,
+    seeds: Sequence[int],
     columns: Sequence[str],
     trait: str,
     recipe: Recipe | str,
-    seed: int,
     device: str = "cpu",
     model: str = "auto",
     compare: bool = True,
     only: Sequence[int] = (),
-) -> FoldResult:
-    """Fit the models that predict one fold, and predict it.
+) -> Iterator[FoldResult]:
+    """Fit the models that predict each fold, and predict it.
+
+    On a CPU fold after fold; on a GPU the networks of all folds are trained as one batched model, when their other models are fitted.
 
     Parameters
     ----------
@@ -77,39 +81,102 @@ def crossfit_fold(
         float64[n, p] covariates and float64[n] phenotype.
     fold
         int[n].
-    evaluated
-        The fold to predict; nothing of its people enters.
-    k
-        Number of folds.
-    columns, trait, recipe, device, model, compare
+    seeds
+        Seed of each fold.
+    columns, trait, recipe, model, compare
         See :func:`~deepnull_gwas.deepnull.models.fit_fold`; recipe ``original`` repeats the original DeepNull instead.
-    seed
-        Seed of this fold.
+    device
+        ``auto|cpu|cuda``.
     only
         Columns of ``x`` that are not in the association. Where there are any, ``each`` has one more model, ``baseline``: linear in the others, as the
         baseline arm is.
+
+    Yields
+    ------
+    The result of each fold, in order.
     """
-    outside = fold != evaluated
-    inner = inner_linear = None
+    k = len(seeds)
     if recipe == ORIGINAL:
         from deepnull_gwas.deepnull.original import fit_original
 
-        fitted, history = fit_original(x, y, fold, evaluated, k, columns, trait, seed, device)
-    else:
-        part = parts_of(fold, evaluated, k)
-        fitted, history = fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, device, model, compare)
-        inner, inner_linear = history.pop("inner"), history.pop("inner_linear")
+        for evaluated, seed in enumerate(seeds):
+            fitted, history = fit_original(x, y, fold, evaluated, k, columns, trait, seed, device)
+            rows = np.flatnonzero(fold == evaluated)
+            yield _result(x, y, rows, trait, fitted, history, fitted.predict_all(x[rows]))
+        return
+    waiting: list[tuple[FoldFit, NetworkTask]] = []
+    for evaluated, seed in enumerate(seeds):
+        fit = _fit(x, y, fold, evaluated, k, columns, trait, recipe, seed, model, compare, only)
+        try:
+            task = next(fit)
+        except StopIteration as end:
+            yield end.value
+            continue
+        # torch costs seconds to import: only where there is a network to train
+        from deepnull_gwas.deepnull.training import fit_networks, pick_device
+
+        if pick_device(device).type == "cpu":
+            yield _finish(fit, fit_networks([task], trait, recipe, device)[0])
+        else:
+            waiting.append((fit, task))
+    if waiting:
+        trained = fit_networks([task for _, task in waiting], trait, recipe, device)
+        for (fit, _), networks in zip(waiting, trained, strict=True):
+            yield _finish(fit, networks)
+
+
+def _finish(fit: FoldFit, networks: NetworkFit) -> FoldResult:
+    """Send a fold the networks that it asked for."""
+    try:
+        fit.send(networks)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a fold asks for networks once")
+
+
+def _fit(
+    x: np.ndarray,
+    y: np.ndarray,
+    fold: np.ndarray,
+    evaluated: int,
+    k: int,
+    columns: Sequence[str],
+    trait: str,
+    recipe: Recipe,
+    seed: int,
+    model: str,
+    compare: bool,
+    only: Sequence[int],
+) -> FoldFit:
+    """Fit the models that predict one fold, and predict it; nothing of its people enters. Hands out what its networks are to be trained on."""
+    outside = fold != evaluated
+    part = parts_of(fold, evaluated, k)
+    fitted, history = yield from fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, model, compare)
+    inner, inner_linear = history.pop("inner"), history.pop("inner_linear")
     rows = np.flatnonzero(~outside)
     each = fitted.predict_all(x[rows])
-    if len(only) and recipe != ORIGINAL:
+    if len(only):
         used = np.setdiff1d(fitted.keep, only)
         each["baseline"], inner_linear = _linear(x[outside][:, used], y[outside], part, x[rows][:, used], trait)
+    return _result(x, y, rows, trait, fitted, history, each, inner - inner_linear)
+
+
+def _result(
+    x: np.ndarray,
+    y: np.ndarray,
+    rows: np.ndarray,
+    trait: str,
+    fitted: FoldModel,
+    history: dict[str, Any],
+    each: dict[str, np.ndarray],
+    inner: np.ndarray | None = None,
+) -> FoldResult:
+    """Measure what a fold's models predict."""
     prediction = fitted.combine(each)
-    history["people"] = {"outside": int(outside.sum()), "evaluation": len(rows)}
+    history["people"] = {"outside": len(x) - len(rows), "evaluation": len(rows)}
     history["metrics"] = measure(y[rows], prediction, trait)
     history["metrics_of"] = {name: measure(y[rows], values, trait) for name, values in each.items()}
-    added = None if inner is None else inner - inner_linear
-    return FoldResult(rows, prediction, each, fitted, history, added)
+    return FoldResult(rows, prediction, each, fitted, history, inner)
 
 
 def _linear(
@@ -147,13 +214,11 @@ def crossfit(
     """
     k = int(fold.max()) + 1
     prediction, each = np.full(len(y), np.nan), {}
-    results = []
     columns = [f"x{j}" for j in range(x.shape[1])] if columns is None else columns
-    for evaluated in range(k):
-        own = derive_seed(seed, evaluated)
-        result = crossfit_fold(x, y, fold, evaluated, k, columns, trait, recipe, own, device, model, compare)
+    seeds = [derive_seed(seed, evaluated) for evaluated in range(k)]
+    results = list(crossfit_folds(x, y, fold, seeds, columns, trait, recipe, device, model, compare))
+    for result in results:
         prediction[result.rows] = result.prediction
         for name, values in result.each.items():
             each.setdefault(name, np.full(len(y), np.nan))[result.rows] = values
-        results.append(result)
     return prediction, each, results

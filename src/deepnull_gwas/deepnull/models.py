@@ -6,10 +6,10 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from deepnull_gwas.deepnull.stacking import stack
 from deepnull_gwas.deepnull.trees import TreeModel, fit_trees
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.tables import read_npz, write_npz
+
+if TYPE_CHECKING:
+    from deepnull_gwas.deepnull.applying import NetworkModel
 
 logger = logging.getLogger(__name__)
 
@@ -163,6 +166,49 @@ class FoldModel:
         return cls.from_arrays(read_npz(path))
 
 
+@dataclass(frozen=True)
+class NetworkTask:
+    """What the networks of one fold are trained on.
+
+    Attributes
+    ----------
+    z, y
+        Standardised covariates float64[n, p] and phenotype (binary: 0/1) of everybody but the people to predict.
+    start
+        float64[n, parts]: the predictions that the networks start from and add to (binary: logits); column j by a model that has not seen part j.
+    part
+        int[n]: the part of each person.
+    seed
+        Source of all randomness.
+    """
+
+    z: np.ndarray
+    y: np.ndarray
+    start: np.ndarray
+    part: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True)
+class NetworkFit:
+    """What the training of a fold's networks came to.
+
+    Attributes
+    ----------
+    model
+        The networks.
+    added
+        float64[n], what each person's network (the mean of those that have not trained on them) adds.
+    history
+        Per epoch the training and validation loss (means over the networks; quantitative: in units of the phenotype's variance), and the epoch that
+        each network was taken from.
+    """
+
+    model: NetworkModel
+    added: np.ndarray
+    history: dict[str, Any]
+
+
 def fit_fold(
     x: np.ndarray,
     y: np.ndarray,
@@ -171,11 +217,13 @@ def fit_fold(
     trait: str,
     recipe: Recipe,
     seed: int,
-    device: str = "cpu",
     model: str = "auto",
     compare: bool = True,
-) -> tuple[FoldModel, dict[str, Any]]:
+) -> Generator[NetworkTask, NetworkFit, tuple[FoldModel, dict[str, Any]]]:
     """Fit the models that predict one fold.
+
+    A generator: where networks are needed it hands out what to train them on, and goes on with what is sent back. So who drives it trains the
+    networks of several folds as one, where that is faster (:func:`deepnull_gwas.deepnull.crossfit.crossfit_folds`).
 
     Parameters
     ----------
@@ -192,8 +240,6 @@ def fit_fold(
         How to build and train the networks.
     seed
         Source of all randomness; the same seed gives the same bytes on a CPU, whatever its number of cores.
-    device
-        ``auto|cpu|cuda``.
     model
         The model that predicts: one of ``MODELS``, or ``auto`` for the stack of all.
     compare
@@ -254,15 +300,13 @@ def fit_fold(
         elif name == "trees":
             fitted.trees, inner[name], about[name] = fit_trees(x, y, part, trait, seed)
         else:
-            # torch costs seconds to import: only where there is a network to train
-            from deepnull_gwas.deepnull.training import fit_networks
-
             basis = fitted.smooth["linear"].basis
             z = np.clip((x - basis.mean) / basis.scale, -FAR, FAR)
-            fitted.network, added, trained = fit_networks(z, y, start, part, trait, recipe, seed, device)
-            inner[name] = inner[recipe.start] + added
-            history |= {k: trained[k] for k in ("epochs", "taken")}
-            about[name] = {k: trained[k] for k in ("taken", "batch_size")}
+            trained = yield NetworkTask(z, y, start, part, seed)
+            fitted.network = trained.model
+            inner[name] = inner[recipe.start] + trained.added
+            history |= {k: trained.history[k] for k in ("epochs", "taken")}
+            about[name] = {k: trained.history[k] for k in ("taken", "batch_size")}
         logger.info("%s: %s, %.1f s", name, about[name], time.monotonic() - began)
         if not np.isfinite(inner[name]).all():
             raise StudyFailure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +22,12 @@ class DeepNull(nn.Module):
     hidden
         Units of the hidden layers.
     n_networks
-        Number of networks.
-    generator
-        Source of the starting weights.
+        Number of networks for each generator.
+    generators
+        Sources of the starting weights and of dropout. The networks of one are the same whatever others are beside them.
     """
 
-    def __init__(self, n_inputs: int, hidden: tuple[int, ...], n_networks: int, generator: torch.Generator):
+    def __init__(self, n_inputs: int, hidden: tuple[int, ...], n_networks: int, generators: Sequence[torch.Generator]):
         super().__init__()
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
@@ -34,13 +35,14 @@ class DeepNull(nn.Module):
         for a, b in itertools.pairwise(sizes):
             # Glorot's uniform start, as in the original
             bound = (6.0 / (a + b)) ** 0.5
-            start = (torch.rand(n_networks, a, b, generator=generator) * 2 - 1) * bound
-            self.weights.append(nn.Parameter(start))
-            self.biases.append(nn.Parameter(torch.zeros(n_networks, 1, b)))
-        self.out = nn.Parameter(torch.zeros(n_networks, sizes[-1], 1))
-        self.linear = nn.Parameter(torch.zeros(n_networks, n_inputs, 1))
-        self.intercept = nn.Parameter(torch.zeros(n_networks, 1, 1))
-        self.generator = generator
+            start = torch.cat([torch.rand(n_networks, a, b, generator=g) for g in generators])
+            self.weights.append(nn.Parameter((start * 2 - 1) * bound))
+            self.biases.append(nn.Parameter(torch.zeros(len(start), 1, b)))
+        count = n_networks * len(generators)
+        self.out = nn.Parameter(torch.zeros(count, sizes[-1], 1))
+        self.linear = nn.Parameter(torch.zeros(count, n_inputs, 1))
+        self.intercept = nn.Parameter(torch.zeros(count, 1, 1))
+        self.generators = generators
 
     def forward(self, x: Tensor, dropout: float = 0.0) -> Tensor:
         """Predict.
@@ -60,6 +62,7 @@ class DeepNull(nn.Module):
         for weight, bias in zip(self.weights, self.biases):
             h = nn.functional.silu(torch.baddbmm(bias, h, weight))
             if dropout:
-                keep = torch.rand(h.shape, generator=self.generator) >= dropout
+                each = (len(h) // len(self.generators), *h.shape[1:])
+                keep = torch.cat([torch.rand(each, generator=g) for g in self.generators]) >= dropout
                 h = h * keep.to(h.device) / (1 - dropout)
         return (torch.bmm(h, self.out) + torch.baddbmm(self.intercept, x, self.linear)).squeeze(2)

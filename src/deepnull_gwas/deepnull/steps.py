@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
 from deepnull_gwas.errors import InputError, StudyFailure, some
 from deepnull_gwas.tables import Column, read_json, read_npz, read_parquet, write_json, write_npz, write_parquet
+
+if TYPE_CHECKING:
+    from deepnull_gwas.deepnull.crossfit import FoldResult
 
 logger = logging.getLogger(__name__)
 
@@ -232,6 +235,32 @@ def inputs_of(columns: Sequence[str], info: Mapping[str, Any], settings: Mapping
     return seen
 
 
+def _crossfit(
+    people: pd.DataFrame,
+    columns: Sequence[str],
+    names: Sequence[str],
+    trait: str,
+    fold: np.ndarray,
+    settings: Mapping[str, Any],
+    recipe: Recipe | str,
+    seeds: Sequence[int],
+) -> Iterator[FoldResult]:
+    """Cross-fit a study on these columns, which people know by these names; parameters as :func:`train_folds` has them."""
+    # scipy and scikit-learn: not for a study that has failed
+    from deepnull_gwas.deepnull.crossfit import crossfit_folds
+
+    x, y = people[columns].to_numpy(np.float64), people["phenotype"].to_numpy(np.float64)
+    only = [j for j, c in enumerate(columns) if c.startswith(ONLY_DEEPNULL)]
+    if only:
+        logger.info("not in the association: %s", ", ".join(names[j] for j in only))
+    logger.info("%d people, %d covariates; about %.0f MB beside the libraries", *x.shape, x.nbytes * 12 / 1e6)
+    heritable = [c for c in settings.get("heritable_covariates") or [] if any(n.split("[")[0] == c for n in names)]
+    if heritable:
+        logger.warning("heritable covariates feed the prediction: %s. %s", ", ".join(heritable), HERITABLE)
+    how = settings.get("device", "cpu"), settings.get("model", "auto"), settings.get("compare", True)
+    return crossfit_folds(x, y, fold, seeds, names, trait, recipe, *how, only)
+
+
 def train_folds(
     samples: str | Path,
     study: str | Path,
@@ -265,53 +294,30 @@ def train_folds(
     inner = {"sample_index": people["sample_index"].to_numpy(np.int64)}
     original = settings.get("recipe") == ORIGINAL
     recipe = ORIGINAL if original else Recipe.from_dict(settings.get("recipe", {}))
+    of_fold = parts["fold"].to_numpy()
+    seeds = [derive_seed(seed, info["cohort"], info["study"], "fold", fold) for fold in range(settings["folds"])]
     failure: StudyFailure | None = None
+    results: Iterator[FoldResult] = iter(())
+    try:
+        if info["status"] != "ok":
+            raise StudyFailure(info["stage"], info["reason"])
+        columns = inputs_of(list(people.columns), info, settings)
+        names = [c.removeprefix("cov_").removeprefix(ONLY_DEEPNULL) for c in columns]
+        results = _crossfit(people, columns, names, info["trait"], of_fold, settings, recipe, seeds)
+    except StudyFailure as reason:
+        failure = reason
     for fold, (prediction, metrics, model) in enumerate(zip(out_predictions, out_metrics, out_models, strict=True)):
-        own_seed = derive_seed(seed, info["cohort"], info["study"], "fold", fold)
         head = {
             "study": info["study"],
             "fold": fold,
-            "seed": own_seed,
+            "seed": seeds[fold],
             "model": ORIGINAL if original else settings.get("model", "auto"),
             "recipe": ORIGINAL if original else recipe.as_dict(),
         }
         try:
             if failure is not None:
                 raise failure
-            if info["status"] != "ok":
-                raise StudyFailure(info["stage"], info["reason"])
-            columns = inputs_of(list(people.columns), info, settings)
-            from deepnull_gwas.deepnull.crossfit import crossfit_fold
-
-            x, y = people[columns].to_numpy(np.float64), people["phenotype"].to_numpy(np.float64)
-            names = [c.removeprefix("cov_").removeprefix(ONLY_DEEPNULL) for c in columns]
-            only = [j for j, c in enumerate(columns) if c.startswith(ONLY_DEEPNULL)]
-            if only and fold == 0:
-                logger.info("not in the association: %s", ", ".join(names[j] for j in only))
-            if fold == 0:
-                logger.info(
-                    "%d people, %d covariates; about %.0f MB beside the libraries", *x.shape, x.nbytes * 12 / 1e6
-                )
-                heritable = [
-                    c for c in settings.get("heritable_covariates") or [] if any(n.split("[")[0] == c for n in names)
-                ]
-                if heritable:
-                    logger.warning("heritable covariates feed the prediction: %s. %s", ", ".join(heritable), HERITABLE)
-            result = crossfit_fold(
-                x,
-                y,
-                parts["fold"].to_numpy(),
-                fold,
-                settings["folds"],
-                names,
-                info["trait"],
-                recipe,
-                own_seed,
-                settings.get("device", "cpu"),
-                settings.get("model", "auto"),
-                settings.get("compare", True),
-                only,
-            )
+            result = next(results)
         except StudyFailure as reason:
             failure = reason
             logger.warning("%s", failure)
@@ -327,7 +333,7 @@ def train_folds(
         result.model.save(model)
         if result.inner is not None:
             inner[f"inner_{fold}"] = np.full(len(people), np.nan)
-            inner[f"inner_{fold}"][parts["fold"].to_numpy() != fold] = result.inner
+            inner[f"inner_{fold}"][of_fold != fold] = result.inner
         write_json(head | {"status": "ok", "covariates": names, "columns": columns} | result.history, metrics)
     if out_inner is not None:
         write_parquet(pd.DataFrame(inner), out_inner, INNER)

@@ -1,17 +1,17 @@
-"""Training of the networks of one fold. It knows nothing of files."""
+"""Training of the networks of one fold, or of all folds as one batched model. It knows nothing of files."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
 
 from deepnull_gwas.deepnull.applying import NetworkModel
+from deepnull_gwas.deepnull.models import NetworkFit, NetworkTask
 from deepnull_gwas.deepnull.network import DeepNull
 from deepnull_gwas.deepnull.recipe import Recipe
 from deepnull_gwas.errors import StudyFailure
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 STAGE = "train_folds"
 _ROWS = 65536
+#: Longest gradient of a network that is not shortened.
+_LONGEST = 20.0
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -57,68 +59,113 @@ def batch_size(people: int, recipe: Recipe) -> int:
     return max(1, min(people, recipe.batch_size, max(64, people // 32)))
 
 
-def fit_networks(
-    z: np.ndarray,
-    y: np.ndarray,
-    start: np.ndarray,
-    part: np.ndarray,
-    trait: str,
-    recipe: Recipe,
-    seed: int,
-    device: str = "cpu",
-) -> tuple[NetworkModel, np.ndarray, dict[str, Any]]:
-    """Train the networks of one fold side by side, each with another part of the people as its validation part.
+def fit_networks(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, device: str = "cpu") -> list[NetworkFit]:
+    """Train the networks of one fold, or of several, as one batched model; each with another part of the people as its validation part.
+
+    Networks know nothing of those beside them: their starts, batches, steps and the epochs that they are taken from are those that their fold would
+    give alone (but folds of different sizes take batches and steps of the smallest).
 
     Parameters
     ----------
-    z, y
-        Standardised covariates float64[n, p] and phenotype (binary: 0/1) of everybody but the people to predict.
-    start
-        float64[n, parts]: the predictions that the networks start from and add to (binary: logits); column j by a model that has not seen part j.
-    part
-        int[n]: the part of each person.
+    tasks
+        What to train on, one a fold. The same seeds give the same bytes on a CPU, whatever its number of cores.
     trait
         ``quantitative`` or ``binary``.
     recipe
         How to build and train.
-    seed
-        Source of all randomness; the same seed gives the same bytes on a CPU, whatever its number of cores.
     device
         ``auto|cpu|cuda``.
-
-    Returns
-    -------
-    The networks; float64[n], what each person's network (the mean of those that have not trained on them) adds; and the history: per epoch
-    the training and validation loss (means over the networks; quantitative: in units of the phenotype's variance), and the epoch that each
-    network was taken from.
 
     Raises
     ------
     StudyFailure
-        When the loss is not finite.
+        When a loss is not finite.
     """
     where = pick_device(device)
-    parts = int(part.max()) + 1
-    networks = parts * math.ceil(recipe.ensemble / parts)
-    held = np.arange(networks) % parts
-    scale = float(y.std()) if trait == "quantitative" else 1.0
-    target = y / scale
-    generator = torch.Generator().manual_seed(seed)
-    rows_of = [np.flatnonzero(part != j) for j in held]
-    n = min(len(rows) for rows in rows_of)
+    # where a covariate is constant in one fold, its networks are smaller
+    widths = sorted({task.z.shape[1] for task in tasks})
+    fits: dict[int, NetworkFit] = {}
+    for width in widths:
+        numbers = [i for i, task in enumerate(tasks) if task.z.shape[1] == width]
+        fits |= dict(zip(numbers, _fit([tasks[i] for i in numbers], trait, recipe, where), strict=True))
+    return [fits[i] for i in range(len(tasks))]
+
+
+def _losses(prediction: torch.Tensor, wanted: torch.Tensor, trait: str) -> torch.Tensor:
+    """Give each person's loss."""
+    if trait == "quantitative":
+        return (prediction - wanted) ** 2
+    return torch.nn.functional.binary_cross_entropy_with_logits(prediction, wanted, reduction="none")
+
+
+def _clip(parameters: Sequence[torch.Tensor]) -> None:
+    """Shorten the gradient of each network that is longer than ``_LONGEST``."""
+    squares = torch.stack([p.grad.flatten(1).square().sum(dim=1) for p in parameters])
+    share = (_LONGEST / (squares.sum(dim=0).sqrt() + 1e-6)).clamp(max=1.0)
+    for p in parameters:
+        p.grad.mul_(share[:, None, None])
+
+
+def _rate(step: int, total: int) -> float:
+    """Give the share of the learning rate: a short warm-up, then half a cosine down to a hundredth."""
+    warm = min(100, total // 10 + 1)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+
+
+class _Data:
+    """The people of all folds on the device, and which of them each network is trained and validated on.
+
+    Attributes
+    ----------
+    count
+        Networks of a fold.
+    held
+        int[count]: the part that validates each.
+    """
+
+    def __init__(self, tasks: Sequence[NetworkTask], trait: str, ensemble: int, where: torch.device):
+        parts = int(tasks[0].part.max()) + 1
+        self.count = parts * math.ceil(ensemble / parts)
+        self.held = np.arange(self.count) % parts
+        self.scales = [float(task.y.std()) if trait == "quantitative" else 1.0 for task in tasks]
+        sizes = [len(task.z) for task in tasks]
+
+        def place(values: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(values).float().to(where)
+
+        self.x = torch.cat([place(task.z) for task in tasks])
+        self.truth = torch.cat([place(task.y / scale) for task, scale in zip(tasks, self.scales)])
+        # rows are counted within a fold; its people begin here
+        self.first = torch.from_numpy(np.repeat(np.cumsum([0, *sizes[:-1]]), self.count))[:, None].to(where)
+        longest = max(sizes)
+        self.offset = torch.cat(
+            [
+                torch.nn.functional.pad(place(task.start.T / scale)[self.held], (0, longest - len(task.z)))
+                for task, scale in zip(tasks, self.scales)
+            ]
+        )
+        self.trains = [torch.from_numpy(np.flatnonzero(t.part != j)).to(where) for t in tasks for j in self.held]
+        validates = [torch.from_numpy(np.flatnonzero(t.part == j)).to(where) for t in tasks for j in self.held]
+        # padded to one length
+        longest = max(len(v) for v in validates)
+        self.validates = torch.stack([torch.cat([v, v.new_zeros(longest - len(v))]) for v in validates])
+        self.weight = torch.stack(
+            [torch.cat([torch.ones(len(v)), torch.zeros(longest - len(v))]) / len(v) for v in validates]
+        ).to(where)
+
+    def take(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Give covariates, starting prediction and truth of each network's rows int64[networks, people]."""
+        own = rows + self.first
+        return self.x[own], self.offset.gather(1, rows), self.truth[own]
+
+
+def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.device) -> list[NetworkFit]:
+    generators = [torch.Generator().manual_seed(task.seed) for task in tasks]
     with deterministic(where):
-        network = DeepNull(z.shape[1], recipe.hidden, networks, generator).to(where)
-        x = torch.from_numpy(z).float().to(where)
-        truth = torch.from_numpy(target).float().to(where)
-        offset = torch.from_numpy(np.ascontiguousarray(start.T / scale)).float().to(where)
-        trains = [torch.from_numpy(rows).to(where) for rows in rows_of]
-        validates = [torch.from_numpy(np.flatnonzero(part == j)).to(where) for j in held]
-
-        def losses(prediction: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-            if trait == "quantitative":
-                return ((prediction - wanted) ** 2).mean(dim=-1)
-            return torch.nn.functional.binary_cross_entropy_with_logits(prediction, wanted, reduction="none").mean(-1)
-
+        data = _Data(tasks, trait, recipe.ensemble, where)
+        network = DeepNull(tasks[0].z.shape[1], recipe.hidden, data.count, generators).to(where)
         decayed = [*network.weights, network.out]
         rest = [*network.biases, network.linear, network.intercept]
         optimiser = torch.optim.AdamW(
@@ -127,93 +174,95 @@ def fit_networks(
             betas=(0.9, 0.99),
             foreach=True,
         )
+        n = min(len(rows) for rows in data.trains)
         batch = batch_size(n, recipe)
         steps = max(1, n // batch)
-        # a short warm-up, then half a cosine down to a hundredth
         total = steps * recipe.max_epochs
-        warm = min(100, total // 10 + 1)
-
-        def rate(step: int) -> float:
-            if step < warm:
-                return (step + 1) / warm
-            return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-        longest = max(len(v) for v in validates)
-        # each network's own validation people, padded to one length
-        padded = torch.stack([torch.cat([v, v.new_zeros(longest - len(v))]) for v in validates])
-        weight = torch.stack(
-            [torch.cat([torch.ones(len(v)), torch.zeros(longest - len(v))]) / len(v) for v in validates]
-        ).to(where)
-        own_offset = torch.stack([offset[j] for j in held])
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, total))
+        networks = len(data.trains)
 
         def evaluate() -> torch.Tensor:
             value = torch.zeros(networks, device=where)
             with torch.no_grad():
-                for first in range(0, longest, _ROWS):
-                    rows = padded[:, first : first + _ROWS]
-                    out = network(x[rows]) + own_offset.gather(1, rows)
-                    wanted = truth[rows]
-                    each = (
-                        (out - wanted) ** 2
-                        if trait == "quantitative"
-                        else torch.nn.functional.binary_cross_entropy_with_logits(out, wanted, reduction="none")
-                    )
-                    value += (each * weight[:, first : first + _ROWS]).sum(dim=1)
+                for first in range(0, data.validates.shape[1], _ROWS):
+                    rows = slice(first, first + _ROWS)
+                    z, offset, wanted = data.take(data.validates[:, rows])
+                    value += (_losses(network(z) + offset, wanted, trait) * data.weight[:, rows]).sum(dim=1)
             return value
+
+        def of_folds(values: torch.Tensor) -> torch.Tensor:
+            return values.reshape(len(tasks), data.count)
 
         best = evaluate()
         if not torch.isfinite(best).all():
             raise StudyFailure(STAGE, "the starting model is not finite; look for extreme covariate values")
         taken = torch.zeros(networks, dtype=torch.long)
         kept = {name: value.detach().clone() for name, value in network.named_parameters()}
-        epochs = [{"epoch": 0, "train": None, "validation": float(best.mean())}]
+        epochs = [[{"epoch": 0, "train": None, "validation": float(v)}] for v in of_folds(best).mean(dim=1)]
+        began = best
         progress = Progress(recipe.max_epochs, "epochs")
-        since = 0
+        since = torch.zeros(len(tasks), dtype=torch.long)
         for epoch in range(1, recipe.max_epochs + 1):
-            order = torch.stack([rows[torch.randperm(len(rows), generator=generator).to(where)[:n]] for rows in trains])
+            order = torch.stack(
+                [
+                    rows[torch.randperm(len(rows), generator=generators[i // data.count]).to(where)[:n]]
+                    for i, rows in enumerate(data.trains)
+                ]
+            )
             running = torch.zeros(networks, device=where)
             for step in range(steps):
-                rows = order[:, step * batch : (step + 1) * batch]
+                z, offset, wanted = data.take(order[:, step * batch : (step + 1) * batch])
                 optimiser.zero_grad(set_to_none=True)
-                out = network(x[rows], recipe.dropout) + own_offset.gather(1, rows)
-                value = losses(out, truth[rows])
+                value = _losses(network(z, recipe.dropout) + offset, wanted, trait).mean(dim=-1)
                 value.sum().backward()
-                torch.nn.utils.clip_grad_norm_(network.parameters(), 10.0 * networks)
+                _clip([*decayed, *rest])
                 optimiser.step()
                 schedule.step()
                 running += value.detach()
             now = evaluate()
-            if not torch.isfinite(now).all() or not torch.isfinite(running).all():
+            # a fold that has stopped is trained on beside the others, and not looked at
+            active = since < recipe.patience
+            seen = active.repeat_interleave(data.count).to(where)
+            if not torch.isfinite(now[seen]).all() or not torch.isfinite(running[seen]).all():
                 raise StudyFailure(
                     STAGE,
                     f"the loss is not finite at epoch {epoch}; lower deepnull.recipe.learning_rate, or look for extreme covariate values",
                 )
-            better = now < best
+            better = (now < best) & seen
             if better.any():
                 best = torch.where(better, now, best)
                 taken[better.cpu()] = epoch
                 for name, value in network.named_parameters():
                     kept[name][better] = value.detach()[better]
-                since = 0
-            else:
-                since += 1
-            epochs.append({"epoch": epoch, "train": float(running.mean() / steps), "validation": float(now.mean())})
+            since = torch.where(of_folds(better).any(dim=1).cpu(), 0, since + 1)
+            means = of_folds(running).mean(dim=1) / steps, of_folds(now).mean(dim=1)
+            for fold in torch.nonzero(active).flatten().tolist():
+                train, validation = (float(v[fold]) for v in means)
+                epochs[fold].append({"epoch": epoch, "train": train, "validation": validation})
             progress.add(1)
-            if since >= recipe.patience:
+            if (since >= recipe.patience).all():
                 break
-    model = NetworkModel({name: value.cpu().numpy().copy() for name, value in kept.items()}, scale)
-    inner, count = np.zeros(len(z)), np.zeros(len(z))
+    fits = []
+    for fold, task in enumerate(tasks):
+        own = slice(fold * data.count, (fold + 1) * data.count)
+        model = NetworkModel({name: v[own].cpu().numpy().copy() for name, v in kept.items()}, data.scales[fold])
+        logger.info(
+            "networks stopped after %d epochs, taken from epochs %s; validation loss %.5f, at the start %.5f",
+            len(epochs[fold]) - 1,
+            taken[own].tolist(),
+            float(best[own].mean()),
+            float(began[own].mean()),
+        )
+        history = {"epochs": epochs[fold], "taken": taken[own].tolist(), "batch_size": batch}
+        fits.append(NetworkFit(model, _added(model, task, data.held), history))
+    return fits
+
+
+def _added(model: NetworkModel, task: NetworkTask, held: np.ndarray) -> np.ndarray:
+    """Give what the networks that have not trained on a person add, the mean of them."""
+    added, count = np.zeros(len(task.z)), np.zeros(len(task.z))
     for e, j in enumerate(held):
-        rows = part == j
-        inner[rows] += model.predict(z[rows], e)
+        rows = task.part == j
+        added[rows] += model.predict(task.z[rows], e)
         count[rows] += 1
-    logger.info(
-        "networks stopped after %d epochs, taken from epochs %s; validation loss %.5f, at the start %.5f",
-        epoch,
-        taken.tolist(),
-        float(best.mean()),
-        epochs[0]["validation"],
-    )
-    inner /= np.maximum(count, 1)
-    return model, inner, {"epochs": epochs, "taken": taken.tolist(), "batch_size": batch}
+    return added / np.maximum(count, 1)
