@@ -112,3 +112,17 @@ def test_every_rule_names_what_it_is_made_from(tmp_path):
     for name, (path, body) in RULES.items():
         listed = re.search(r"made_from\(([^)]*)\)", body)
         assert set(re.findall(r"\w+", listed[1]) if listed else []) == needed.get(name, set()), f"{path.name}: {name}"
+
+
+def test_every_rule_that_reads_files_of_the_user_knows_their_state():
+    """See above: what a killed job was to be made with includes the content of the user's files."""
+    common = (ROOT / "workflow/rules/common.smk").read_text()
+    readers = set(
+        re.findall(r"^def (\w+)\((?:wildcards|extension)\):(?:(?!^def ).)*?\blocal\(", common, flags=re.M | re.S)
+    )
+    assert {"sample_table", "fold_file", "score_file"} < readers
+    for name, (path, body) in RULES.items():
+        inputs, _, params = body.partition("    params:\n")
+        for reader in readers:
+            if re.search(rf"={reader}\b", inputs):
+                assert re.search(rf"state_of\([^=]*\b{reader}\b", params), f"{path.name}: {name}: {reader}"

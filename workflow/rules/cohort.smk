@@ -34,6 +34,12 @@ rule index_cohort:
             "cohort/sample_table.py",
             "cohort/text_table.py",
         ),
+        given=state_of(
+            genotype_files(".bed"),
+            genotype_files(".bim"),
+            genotype_files(".fam"),
+            sample_table,
+        ),
         behind=made_from("simulate_genotypes", "simulate_phenotypes"),
     script:
         "../scripts/index_cohort.py"

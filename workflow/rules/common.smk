@@ -479,9 +479,39 @@ def rows_of_status(wildcards):
 
 
 # --- what lies behind a job -------------------------------------------------
-# Snakemake deletes the outputs of a job that it starts, and forgets with which parameters they were made. When settings change and the job that
-# they concern is killed, the next run sees nothing but a missing file between sources and results that are in order, and takes results of the
-# former settings for up to date. So every job has a digest of all parameters behind it among its own.
+# Snakemake deletes the outputs of a job that it starts, and where the job fails or is killed it still writes down the new parameters and checksums
+# of the inputs as if these outputs had been made with them. So when settings or a table change and the job that they concern is killed, the next
+# run sees nothing but a missing file between sources and results that are in order, and takes results of the former settings for up to date.
+# Therefore every job has a digest of all parameters behind it among its own, and these parameters stand for the user's files too.
+
+
+def state_of(*named):
+    """Give the parameter that stands for the content of the user's own files, from the functions that name them."""
+
+    def state(wildcards):
+        files = [name(wildcards) for name in named]
+        paths = [[f] if isinstance(f, str) else list(f) for f in files]
+        # simulated ones have settings of their own
+        return [
+            state_of_file(str(path))
+            for path in sum(paths, [])
+            if not path.startswith("<results>/")
+            and Path(RESULTS) not in Path(path).parents
+        ]
+
+    return state
+
+
+@functools.cache
+def state_of_file(path):
+    """Describe a file: its checksum, or when it was changed if it has more than a megabyte (as Snakemake does); nothing if it is not there."""
+    file = Path(path)
+    if not file.is_file():
+        return None
+    about = file.stat()
+    if about.st_size > 1_000_000:
+        return [about.st_size, about.st_mtime_ns]
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
 
 
 def made_from(*producers):

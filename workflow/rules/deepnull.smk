@@ -33,6 +33,7 @@ rule train_folds:
         settings=deepnull_settings,
         seed=PLAN.seed,
         code=code_of("cohort/families.py", "cohort/text_table.py", "deepnull"),
+        given=state_of(fold_file),
         behind=made_from("estimate_kinship", "assemble_study"),
     script:
         "../scripts/train_folds.py"

@@ -49,6 +49,7 @@ rule predict_phenotype:
             "deepnull/smooth.py",
             "deepnull/steps.py",
         ),
+        given=state_of(score_file),
         behind=made_from(
             "index_cohort",
             "filter_cohort",

@@ -68,6 +68,7 @@ rule estimate_kinship:
             "cohort/kinship.py",
             "cohort/text_table.py",
         ),
+        given=state_of(pairs_found_elsewhere),
         behind=made_from("index_cohort", "filter_cohort", "prune_variants"),
     script:
         "../scripts/estimate_kinship.py"
@@ -107,6 +108,7 @@ rule compute_pcs:
             "cohort/losses.py",
             "cohort/text_table.py",
         ),
+        given=state_of(loadings_of_others),
         behind=made_from(
             "index_cohort", "filter_cohort", "estimate_kinship", "prune_variants"
         ),
