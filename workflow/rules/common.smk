@@ -3,6 +3,7 @@
 
 import functools
 import hashlib
+import inspect
 import json
 import math
 import sys
@@ -537,10 +538,10 @@ def lineage(producers, wanted):
             if not concerns(job, dict(wanted)):
                 continue
             for name, value in sorted(getattr(rules, producer).params.items()):
-                # what depends on more than the wildcards is not among the reasons to run a job again either
-                if value is to_screen:
-                    continue
                 if callable(value):
+                    # what depends on more than the wildcards is not among Snakemake's reasons to run a job again either
+                    if len(inspect.signature(value).parameters) > 1:
+                        continue
                     value = value(SimpleNamespace(**job))
                 parts.append((producer, job, name, value))
     text = json.dumps(parts, sort_keys=True, default=str)
