@@ -72,8 +72,8 @@ bench-deepnull: $(READY) ## measure the DeepNull models on simulated architectur
 	$(BIN)/python benchmarks/deepnull_architectures.py
 	$(BIN)/python benchmarks/deepnull_architectures.py --ablation --cases published_4k,entangled_20k,linear_4k
 
-validity: $(READY) ## measure calibration and power through the whole workflow, and write docs/validity.md (minutes)
-	$(BIN)/python benchmarks/validity.py --cores $(CORES)
+validity: $(READY) ## measure calibration and power on a simulated cohort, into results/validity (ten minutes)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/validity/config.yaml -- validity
 
 clean: ## remove what the demo and the tests made (the virtual environment stays)
 	rm -rf results logs benchmarks/output .snakemake .pytest_cache .hypothesis

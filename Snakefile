@@ -30,6 +30,7 @@ include: "workflow/rules/association.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/verify.smk"
+include: "workflow/rules/validity.smk"
 include: "workflow/rules/provenance.smk"
 
 
@@ -67,6 +68,12 @@ rule verify:
     """Check what was published: a second implementation, double precision, recorded checksums. Runs each time that it is asked for."""
     input:
         all_verified,
+
+
+rule validity:
+    """Calibration and power on simulated cohorts, beside an oracle that knows the covariate effects (--configfile config/validity/config.yaml)."""
+    input:
+        validity_pages,
 
 
 rule phenotype_prediction:

@@ -357,6 +357,12 @@ def _verify_batch(job: Job) -> Estimate:
     return Estimate(scan.mb + 100 + _mega(400 * m + 60 * n * (p + 3)), 6 + tested * n * p * 4e-10 + 4e-7 * m * job.arms)
 
 
+def _measure_validity(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    analyses = sum(len(s.arms) for s in job.studies)
+    return Estimate(300 + _mega(8000 * n + 30 * m * analyses), 5 + 2e-6 * m * analyses + 6e-7 * n * m)
+
+
 def _record_run(job: Job) -> Estimate:
     jobs = sum(times for rule in STEPS for _, times in jobs_of(rule, job.config))
     # genotypes are read once for their checksums, at some hundred MB a second
@@ -396,6 +402,7 @@ STEPS: dict[str, Step] = {
     "summarise_run": Step("run", _summarise_run),
     "record_run": Step("run", _record_run),
     "check_status": Step("run", _small),
+    "measure_validity": Step("simulated cohort", _measure_validity, optional=True),
     "verify_batch": Step("batch", _verify_batch, optional=True),
 }
 

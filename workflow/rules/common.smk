@@ -267,6 +267,38 @@ def per_arm(name):
     return files
 
 
+def sumstats_of_cohort(wildcards):
+    """Name the summary statistics of all studies of a cohort."""
+    return [
+        f"<results>/{wildcards.cohort}/{s.name}/{arm}/sumstats.tsv.gz"
+        for s in PLAN.studies_of(wildcards.cohort)
+        for arm in s.arms
+    ]
+
+
+def metrics_of_cohort(wildcards):
+    """Name the metrics of a cohort's predictions."""
+    return [
+        f"<results>/{wildcards.cohort}/{s.name}/deepnull/metrics.json"
+        for s in PLAN.studies_of(wildcards.cohort)
+        if "deepnull" in s.arms
+    ]
+
+
+def validity_pages(wildcards):
+    """Name the measured calibration and power of every cohort; refuse a config that is not made for it before anything runs."""
+    # what it imports would slow the start of every run
+    from deepnull_gwas.results.validity import simulated_phenotypes
+
+    try:
+        for name, cohort in PLAN.cohorts.items():
+            studies = studies_and_arms(SimpleNamespace(cohort=name))
+            simulated_phenotypes(name, cohort.simulate, studies)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    return [f"<results>/{name}/validity.md" for name in PLAN.cohorts]
+
+
 sumstats_of_arms = per_arm("sumstats.tsv.gz")
 leads_of_arms = per_arm("leads.tsv")
 STUDIES = [study for cohort in PLAN.cohorts for study in PLAN.studies_of(cohort)]
@@ -440,6 +472,14 @@ def settings_of_study(wildcards):
 def settings_of_studies(wildcards):
     """Give the settings of all studies of a cohort."""
     return [study.settings() for study in PLAN.studies_of(wildcards.cohort)]
+
+
+def studies_and_arms(wildcards):
+    """Give the settings of all studies of a cohort, and their arms."""
+    return [
+        study.settings() | {"arms": list(study.arms)}
+        for study in PLAN.studies_of(wildcards.cohort)
+    ]
 
 
 def to_screen(wildcards, input):

@@ -1,0 +1,340 @@
+"""Calibration and power on a simulated cohort, where the truth is known: does DeepNull keep the type I error, and what does it find?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes import kernels
+from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.logs import Progress
+from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
+from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.tables import atomic_path, read_json, read_parquet, write_json, write_npz
+
+logger = logging.getLogger(__name__)
+
+ARMS = ("baseline", "deepnull", "oracle")
+#: Levels at which the type I error is measured.
+LEVELS = (1e-2, 1e-3, 1e-4, 5e-8)
+#: Bounds of the minor allele frequency within which lambda is measured.
+BINS = ((0.01, 0.05), (0.05, 0.2), (0.2, 0.5))
+_BLOCK = 500
+
+
+@dataclass(frozen=True)
+class SimulatedPhenotype:
+    """A simulated phenotype and the studies that analyse it.
+
+    Attributes
+    ----------
+    name
+        The phenotype.
+    kind
+        Trait and covariate effects, such as ``quantitative, nonlinear``: phenotypes of one kind are measured together.
+    trait
+        ``quantitative`` or ``binary``.
+    study
+        The study with the arms baseline and deepnull.
+    oracle
+        The study that has the true covariate effect as a covariate: what a perfect prediction would give.
+    """
+
+    name: str
+    kind: str
+    trait: str
+    study: str
+    oracle: str
+
+
+def simulated_phenotypes(
+    cohort: str, simulate: Mapping[str, Any] | None, studies: Sequence[Mapping[str, Any]]
+) -> list[SimulatedPhenotype]:
+    """Pair the studies of a simulated cohort: for each phenotype one with both arms, and one that is given the truth.
+
+    Parameters
+    ----------
+    cohort
+        Its name.
+    simulate
+        Its ``simulate`` settings; None for a cohort that is not simulated.
+    studies
+        study, phenotype, covariates and arms of each study of the cohort.
+
+    Raises
+    ------
+    InputError
+        When the cohort is not simulated, or a phenotype lacks one of its studies; the message says which.
+    """
+    if simulate is None:
+        raise InputError(
+            f"cohort {cohort}: validity is measured on simulated cohorts only; see config/validity/config.yaml"
+        )
+    if not simulate.get("truth_columns"):
+        raise InputError(
+            f"cohort {cohort}: validity needs simulate.truth_columns: true, so that there is an oracle to compare with"
+        )
+    found = []
+    for name, settings in simulate["phenotypes"].items():
+        truth = f"{name}_covariates"
+        own = [s for s in studies if s["phenotype"] == name]
+        both = [s["study"] for s in own if truth not in s["covariates"] and len(s["arms"]) == 2]
+        oracle = [s["study"] for s in own if truth in s["covariates"] and "baseline" in s["arms"]]
+        if len(both) != 1 or len(oracle) != 1:
+            raise InputError(
+                f"cohort {cohort}: phenotype {name}: validity needs one study with the arms baseline and deepnull (found {len(both)}), and one "
+                f"with the arm baseline and the covariate {truth} (found {len(oracle)})"
+            )
+        kind = f"{settings['trait']}, {settings.get('covariate_effects', 'nonlinear')}"
+        found.append(SimulatedPhenotype(name, kind, settings["trait"], both[0], oracle[0]))
+    return found
+
+
+def effective_tests(filesets: Sequence[str | Path], tested: np.ndarray) -> float:
+    """Give the effective number of independent tests among variants: m² / sum of r² in each block of 500, less what chance adds to r².
+
+    Parameters
+    ----------
+    filesets
+        Prefixes of the PLINK filesets.
+    tested
+        bool[variants]: which variants count.
+    """
+    fileset = Fileset([str(p) for p in filesets])
+    total = 0.0
+    progress = Progress(fileset.n_variants, "variants")
+    for start in range(0, fileset.n_variants, _BLOCK):
+        stop = min(start + _BLOCK, fileset.n_variants)
+        packed = fileset.packed(start, stop)[tested[start:stop]]
+        progress.add(stop - start)
+        if not len(packed):
+            continue
+        g = kernels.decode(packed, fileset.n_samples).astype(np.float64)
+        g = np.where(np.isnan(g), np.nanmean(g, axis=1, keepdims=True), g)
+        r2 = np.atleast_2d(np.corrcoef(g)) ** 2
+        excess = np.maximum(r2 - 1 / fileset.n_samples, 0)
+        np.fill_diagonal(excess, 1)
+        total += len(packed) ** 2 / excess.sum()
+    return total
+
+
+def wilson(rate: float, n: float) -> tuple[float, float]:
+    """Give Wilson's 95 % interval of a rate among ``n`` (effective) trials (Wilson 1927)."""
+    z = 1.959963984540054
+    middle = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def measure_validity(
+    results: str | Path,
+    phenotypes: Sequence[SimulatedPhenotype],
+    out: str | Path,
+    out_points: str | Path,
+    genome_wide: float,
+) -> None:
+    """Measure type I error and lambda on phenotypes without causal variants, and power on those that have some.
+
+    Parameters
+    ----------
+    results
+        Folder of the cohort's results.
+    phenotypes
+        See :func:`simulated_phenotypes`.
+    out
+        validity.json: ``null``, one row a kind and arm: for each level the rate, its Wilson interval with the effective number of tests; lambda
+        of all and by frequency with twice its standard error between phenotypes. ``power``: mean chi-square at causal variants, its ratio to the
+        baseline's with a bootstrap interval over phenotypes, what theory expects of it, share found at the genome-wide level, found and lost.
+    out_points
+        .npz with what the figure draws.
+    genome_wide
+        The p-value below which a variant counts as found.
+    """
+    results = Path(results)
+    truth = pd.read_csv(results / "simulated" / "truth.tsv", sep="\t")
+    shares = read_json(results / "simulated" / "truth.json")["phenotypes"]
+    causal = {name: set(rows["id"]) for name, rows in truth.groupby("phenotype")}
+    null = [p for p in phenotypes if not causal.get(p.name)]
+    other = [p for p in phenotypes if causal.get(p.name)]
+    tables: dict[tuple[str, str], pd.DataFrame] = {}
+    progress = Progress(len(phenotypes) * len(ARMS), "summary statistics")
+    for phenotype in phenotypes:
+        for arm in ARMS:
+            folder = (phenotype.oracle, "baseline") if arm == "oracle" else (phenotype.study, arm)
+            columns = ["variant_id", "effect_allele_frequency", "neg_log_10_p_value"]
+            table = read_sumstats(results.joinpath(*folder, "sumstats.tsv.gz"), columns).to_pandas()
+            if causal.get(phenotype.name):
+                table = table[table["variant_id"].isin(causal[phenotype.name])].sort_values("variant_id")
+            tables[phenotype.name, arm] = table
+            progress.add(1)
+    measured: dict[str, Any] = {"phenotypes": [asdict(p) for p in phenotypes], "genome_wide": genome_wide}
+    points: dict[str, np.ndarray] = {}
+    if null:
+        tested = read_parquet(results / "variants.parquet", columns=["id"])["id"].isin(
+            tables[null[0].name, "baseline"]["variant_id"]
+        )
+        measured["variants"] = int(tested.sum())
+        filesets = read_json(results / "genotypes.json")["filesets"]
+        measured["effective_tests"] = effective_tests(filesets, tested.to_numpy())
+    measured["null"] = []
+    for kind in dict.fromkeys(p.kind for p in null):
+        for arm in ARMS:
+            parts = [tables[p.name, arm] for p in null if p.kind == kind]
+            measured["null"].append({"kind": kind, "arm": arm} | _type_one_error(parts, measured["effective_tests"]))
+            points[f"null/{kind}/{arm}"] = np.concatenate([t["neg_log_10_p_value"] for t in parts])
+    measured["power"] = []
+    for kind in dict.fromkeys(p.kind for p in other):
+        own = [p for p in other if p.kind == kind]
+        chi2 = {
+            arm: [chi2_of_neg_log10_p(tables[p.name, arm]["neg_log_10_p_value"].to_numpy()) for p in own]
+            for arm in ARMS
+        }
+        metrics = [read_json(results / p.study / "deepnull" / "metrics.json") for p in own]
+        key = "r2" if own[0].trait == "quantitative" else "auc"
+        explained = {
+            "baseline": np.mean([m["linear"][key] for m in metrics]),
+            "deepnull": np.mean([m["deepnull"][key] for m in metrics]),
+            "oracle": np.mean([shares[p.name][f"best_covariate_{key}"] for p in own]),
+        }
+        expected = None
+        if key == "r2":
+            expected = np.mean([(1 - m["linear"]["r2"]) / (1 - m["deepnull"]["r2"]) for m in metrics])
+        cut = chi2_of_neg_log10_p(-np.log10([genome_wide]))[0]
+        for arm in ARMS:
+            row = {"kind": kind, "arm": arm} | _power(chi2[arm], chi2["baseline"], cut)
+            row |= {
+                "measure": key,
+                "explained": explained[arm],
+                "expected_ratio": expected if arm == "deepnull" else None,
+            }
+            measured["power"].append(row)
+            points[f"power/{kind}/{arm}"] = np.concatenate(chi2[arm])
+    write_npz(out_points, **points)
+    write_json(measured, out)
+
+
+def _type_one_error(parts: Sequence[pd.DataFrame], tests: float) -> dict[str, Any]:
+    """Measure what phenotypes without genetic effects come to in one arm; ``tests``: effective number of tests of each."""
+    p = np.concatenate([t["neg_log_10_p_value"] for t in parts])
+    rates = []
+    for level in LEVELS:
+        rate = float(np.mean(p >= -np.log10(level)))
+        low, high = wilson(rate, tests * len(parts))
+        rates.append({"level": level, "rate": rate, "low": low, "high": high})
+
+    def inflation(low: float, high: float) -> dict[str, Any]:
+        each = []
+        for table in parts:
+            frequency = table["effect_allele_frequency"].to_numpy()
+            maf = np.minimum(frequency, 1 - frequency)
+            each.append(table["neg_log_10_p_value"].to_numpy()[(maf >= low) & (maf < high + 1e-9)])
+        values = [lambda_gc(values) for values in each]
+        error = 2 * float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 2 else None
+        return {"maf": [low, high], "lambda_gc": lambda_gc(np.concatenate(each)), "twice_standard_error": error}
+
+    return {"phenotypes": len(parts), "rates": rates, "lambda": [inflation(0.0, 0.5), *(inflation(*b) for b in BINS)]}
+
+
+def _power(chi2: Sequence[np.ndarray], base: Sequence[np.ndarray], cut: float) -> dict[str, Any]:
+    """Measure what an arm makes of causal variants, beside the baseline; one array a phenotype, the same variants in both."""
+    sums, base_sums = np.array([c.sum() for c in chi2]), np.array([c.sum() for c in base])
+    drawn = np.random.default_rng(1).integers(0, len(sums), (2000, len(sums)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / base_sums[drawn].sum(axis=1), [0.025, 0.975])
+    values, base_values = np.concatenate(chi2), np.concatenate(base)
+    hit, base_hit = values >= cut, base_values >= cut
+    return {
+        "phenotypes": len(chi2),
+        "variants": len(values),
+        "mean_chi2": values.mean(),
+        "ratio": sums.sum() / base_sums.sum(),
+        "low": low,
+        "high": high,
+        "power": hit.mean(),
+        "found": int((hit & ~base_hit).sum()),
+        "lost": int((base_hit & ~hit).sum()),
+    }
+
+
+def write_validity(measured: str | Path, figure: str, out: str | Path) -> None:
+    """Write the tables of :func:`measure_validity` for people, as Markdown.
+
+    Parameters
+    ----------
+    measured
+        validity.json.
+    figure
+        Address of the figure, as the page is to have it.
+    out
+        The page.
+    """
+    found = read_json(measured)
+    lines = [
+        *_null_lines(found),
+        *_power_lines(found),
+        "",
+        f"![QQ plots and chi-squares of causal variants]({figure})",
+        "",
+    ]
+    with atomic_path(out) as temporary:
+        temporary.write_text("\n".join(lines), encoding="utf-8")
+
+
+def _null_lines(found: Mapping[str, Any]) -> list[str]:
+    if not found["null"]:
+        return []
+    lines = [
+        "## Type I error",
+        "",
+        f"Phenotypes without genetic effects; {found['variants']:,} variants tested in each, effectively {found['effective_tests']:,.0f} independent "
+        "tests. In brackets 95 % intervals: of rates Wilson's with the effective number of tests, of lambda (of all tests of all phenotypes together) "
+        "twice its standard error to either side, from how it varies between phenotypes (with three phenotypes or more).",
+        "",
+        "| covariate effects | arm | phenotypes | "
+        + " | ".join(f"{level:g}" for level in LEVELS)
+        + " | lambda |"
+        + "".join(f" MAF {low:g}-{high:g} |" for low, high in BINS),
+        "| --- " * (4 + len(LEVELS) + len(BINS)) + "|",
+    ]
+    for row in found["null"]:
+        cells = [f"{r['rate']:.2g} ({r['low']:.2g}-{r['high']:.2g})" for r in row["rates"]]
+        for part in row["lambda"]:
+            value, error = part["lambda_gc"], part["twice_standard_error"]
+            if value is None:
+                cells.append("NA")
+            else:
+                cells.append(f"{value:.3f}" + (f" ({value - error:.3f}-{value + error:.3f})" if error else ""))
+        lines.append(f"| {row['kind']} | {row['arm']} | {row['phenotypes']} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _power_lines(found: Mapping[str, Any]) -> list[str]:
+    if not found["power"]:
+        return []
+    lines = [
+        "## Power",
+        "",
+        f"Causal variants, found at p < {found['genome_wide']:g}. The ratio of mean chi-squares is to the baseline; in brackets its 95 % interval by "
+        "resampling phenotypes; expected: (1 - R² linear) / (1 - R² prediction), from the out-of-fold R² (quantitative traits). Found, lost: variants "
+        "that this arm finds and the baseline does not, and the other way round.",
+        "",
+        "| covariate effects | arm | variants | mean χ² | ratio | expected | power | found, lost | explained, out of fold |",
+        "| --- " * 9 + "|",
+    ]
+    for row in found["power"]:
+        baseline = row["arm"] == "baseline"
+        ratio = "1" if baseline else f"{row['ratio']:.3f} ({row['low']:.3f}-{row['high']:.3f})"
+        expected = "" if row["expected_ratio"] is None else f"{row['expected_ratio']:.3f}"
+        moved = "" if baseline else f"+{row['found']}, -{row['lost']}"
+        best = " (best possible)" if row["arm"] == "oracle" else ""
+        lines.append(
+            f"| {row['kind']} | {row['arm']} | {row['variants']} | {row['mean_chi2']:.2f} | {ratio} | {expected} | {row['power']:.3f} | {moved} | "
+            f"{row['measure']} {row['explained']:.3f}{best} |"
+        )
+    return lines

@@ -1,0 +1,149 @@
+"""The target `validity`: its numbers against scipy, statsmodels and counting by hand, and configs that are not made for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import chi2
+from statsmodels.stats.proportion import proportion_confint
+
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.results.validity import effective_tests, simulated_phenotypes, wilson
+from deepnull_gwas.tables import read_json
+from workflow_runs import CONFIG, SHEET, Run, small_cohort
+
+pytestmark = pytest.mark.workflow
+
+KINDS = {
+    "curved": {"trait": "quantitative", "covariate_effects": "nonlinear", "covariate_variance": 0.5},
+    "ill": {"trait": "binary", "covariate_effects": "nonlinear", "covariate_variance": 0.4, "prevalence": 0.4},
+}
+PHENOTYPES = {f"{k}_null": v | {"heritability": 0.0, "causal_variants": 0} for k, v in KINDS.items()} | {
+    f"{k}_power": v | {"heritability": 0.4, "causal_variants": 8} for k, v in KINDS.items()
+}
+SIMULATE = {
+    "people": 700,
+    "variants": 1500,
+    "chromosomes": [1],
+    "sibling_pairs": 0,
+    "parent_child_pairs": 0,
+    "truth_columns": True,
+    "phenotypes": PHENOTYPES,
+}
+
+
+def sheet_of(phenotypes: dict) -> list[dict]:
+    """Give the two studies of each phenotype."""
+    rows = []
+    for name, settings in phenotypes.items():
+        row = {"cohort": "sim", "phenotype": name, "trait": settings["trait"]}
+        rows.append(row | {"study": name, "covariates": "age,sex,bmi", "arms": "baseline,deepnull"})
+        rows.append(row | {"study": f"{name}_o", "covariates": f"age,sex,bmi,{name}_covariates", "arms": "baseline"})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Run:
+    """Run the target on a small cohort."""
+    run = Run(tmp_path_factory.mktemp("validity"))
+    deepnull = {"folds": 3, "model": "splines", "compare": False}
+    cohorts = {"sim": {"genome_build": "GRCh38", "simulate": SIMULATE}}
+    run.configure(
+        {"cohorts": cohorts, "deepnull": deepnull, "structure": {"pcs": 0, "relatives": "keep"}}, sheet_of(PHENOTYPES)
+    )
+    run.snakemake("--cores", "2", "validity")
+    return run
+
+
+def statistics(run: Run, phenotype: str, arm: str) -> pd.DataFrame:
+    """Read what an arm of a phenotype published."""
+    folder = f"{phenotype}_o/baseline" if arm == "oracle" else f"{phenotype}/{arm}"
+    return read_sumstats(run.results / "sim" / folder / "sumstats.tsv.gz").to_pandas()
+
+
+def test_the_tables_are_what_was_published(finished):
+    measured = read_json(finished.results / "sim/validity.json")
+    truth = pd.read_csv(finished.results / "sim/simulated/truth.tsv", sep="\t")
+    kinds = {"curved": "quantitative, nonlinear", "ill": "binary, nonlinear"}
+    null = {(r["kind"], r["arm"]): r for r in measured["null"]}
+    power = {(r["kind"], r["arm"]): r for r in measured["power"]}
+    assert set(null) == set(power) == {(k, a) for k in kinds.values() for a in ("baseline", "deepnull", "oracle")}
+    for short, kind in kinds.items():
+        causal = truth.loc[truth["phenotype"] == f"{short}_power", "id"]
+        base = statistics(finished, f"{short}_power", "baseline").set_index("variant_id")
+        causal = [v for v in causal if v in base.index]
+        assert len(causal) >= 6
+        for arm in ("baseline", "deepnull", "oracle"):
+            p = 10 ** -statistics(finished, f"{short}_null", arm)["neg_log_10_p_value"]
+            row = null[kind, arm]
+            for cell in row["rates"]:
+                assert cell["rate"] == pytest.approx(np.mean(p <= cell["level"] * (1 + 1e-12)))
+            # the middle of chi-square with one degree of freedom
+            assert row["lambda"][0]["lambda_gc"] == pytest.approx(chi2.isf(np.median(p), 1) / chi2.median(1), rel=1e-6)
+            own = statistics(finished, f"{short}_power", arm).set_index("variant_id").loc[causal]
+            row = power[kind, arm]
+            assert row["variants"] == len(causal)
+            assert row["power"] == pytest.approx(np.mean(own["neg_log_10_p_value"] >= -np.log10(5e-8)))
+            values = chi2.isf(10 ** -own["neg_log_10_p_value"], 1)
+            base_values = chi2.isf(10 ** -base.loc[causal, "neg_log_10_p_value"], 1)
+            assert row["mean_chi2"] == pytest.approx(values.mean(), rel=1e-6)
+            assert row["ratio"] == pytest.approx(values.sum() / base_values.sum(), rel=1e-6)
+            hit, hit_base = values >= chi2.isf(5e-8, 1), base_values >= chi2.isf(5e-8, 1)
+            assert (row["found"], row["lost"]) == ((hit & ~hit_base).sum(), (hit_base & ~hit).sum())
+    # half of the variance is in curves: the theory's ratio is well above 1, and DeepNull comes near what the truth gives
+    gained = power[kinds["curved"], "deepnull"]
+    assert gained["expected_ratio"] > 1.1
+    assert 1.0 < gained["ratio"] < 1.1 * power[kinds["curved"], "oracle"]["ratio"]
+    tested = statistics(finished, "curved_null", "baseline")
+    assert measured["variants"] == len(tested)
+    assert 10 < measured["effective_tests"] < measured["variants"]
+
+
+def test_the_page_shows_the_tables_and_the_figure(finished):
+    page = (finished.results / "sim/validity.md").read_text()
+    for words in ("## Type I error", "## Power", "| quantitative, nonlinear | oracle |", "(validity.svg)"):
+        assert words in page
+    assert (finished.results / "sim/validity.svg").read_text().count("<image") >= 4
+
+
+def test_intervals_against_statsmodels():
+    for hits, n in ((0, 50), (3, 200), (40, 40)):
+        assert wilson(hits / n, n) == pytest.approx(proportion_confint(hits, n, method="wilson"), abs=1e-12)
+
+
+def test_independent_and_doubled_variants_are_counted_as_such(tmp_path):
+    small_cohort(tmp_path, n=2000, m=400)
+    tested = np.ones(400, dtype=bool)
+    # chance adds 1/n to each r2, which is taken off where it is above: what is left makes a few tests less
+    assert effective_tests([tmp_path / "g"], tested) == pytest.approx(400, rel=0.15)
+    bed, bim = (tmp_path / "g.bed").read_bytes(), (tmp_path / "g.bim").read_text().splitlines(keepends=True)
+    width = 2000 // 4
+    rows = [bed[3 + i * width : 3 + (i + 1) * width] for i in range(400)]
+    (tmp_path / "d.bed").write_bytes(bed[:3] + b"".join(rows[i // 2] for i in range(400)))
+    (tmp_path / "d.bim").write_text("".join(bim))
+    (tmp_path / "d.fam").write_text((tmp_path / "g.fam").read_text())
+    assert effective_tests([tmp_path / "d"], tested) == pytest.approx(200, rel=0.15)
+
+
+def test_a_config_that_is_not_made_for_it_is_refused_before_anything_runs(tmp_path):
+    small_cohort(tmp_path)
+    run = Run(tmp_path)
+    run.configure(CONFIG, SHEET)
+    done = run.snakemake("--cores", "1", "validity", check=False)
+    assert done.returncode != 0
+    assert "cohort c: validity is measured on simulated cohorts only" in done.stdout + done.stderr
+    assert not run.results.exists()
+
+
+def test_what_a_simulated_cohort_lacks_is_named():
+    studies = [
+        row | {"arms": row["arms"].split(","), "covariates": row["covariates"].split(",")}
+        for row in sheet_of(PHENOTYPES)
+    ]
+    assert [p.oracle for p in simulated_phenotypes("sim", SIMULATE, studies)] == [f"{p}_o" for p in PHENOTYPES]
+    with pytest.raises(InputError, match="truth_columns: true"):
+        simulated_phenotypes("sim", SIMULATE | {"truth_columns": False}, studies)
+    with pytest.raises(InputError, match=r"phenotype ill_power: .* covariate ill_power_covariates \(found 0\)"):
+        simulated_phenotypes("sim", SIMULATE, studies[:-1])
