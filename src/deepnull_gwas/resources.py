@@ -360,7 +360,7 @@ def _verify_batch(job: Job) -> Estimate:
 def _measure_validity(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     analyses = sum(len(s.arms) for s in job.studies)
-    return Estimate(300 + _mega(8000 * n + 30 * m * analyses), 5 + 2e-6 * m * analyses + 6e-7 * n * m)
+    return Estimate(350 + _mega(8000 * n + 40 * m * analyses + 500 * m), 5 + 2e-6 * m * analyses + 6e-7 * n * m)
 
 
 def _record_run(job: Job) -> Estimate:

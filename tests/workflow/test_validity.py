@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import gzip
+import shutil
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pysam
 import pytest
 from scipy.stats import chi2
 from statsmodels.stats.proportion import proportion_confint
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.results.sumstats import read_sumstats
-from deepnull_gwas.results.validity import effective_tests, simulated_phenotypes, wilson
+from deepnull_gwas.results.validity import (
+    effective_tests,
+    measure_validity,
+    simulated_phenotypes,
+    wilson,
+    write_validity,
+)
 from deepnull_gwas.tables import read_json
 from workflow_runs import CONFIG, SHEET, Run, small_cohort
 
@@ -147,3 +160,39 @@ def test_what_a_simulated_cohort_lacks_is_named():
         simulated_phenotypes("sim", SIMULATE | {"truth_columns": False}, studies)
     with pytest.raises(InputError, match=r"phenotype ill_power: .* covariate ill_power_covariates \(found 0\)"):
         simulated_phenotypes("sim", SIMULATE, studies[:-1])
+
+
+def rewrite(path: Path, keep: Callable[[str], bool]) -> None:
+    """Leave lines of published statistics out."""
+    with gzip.open(path, "rt") as file:
+        head, *lines = file.readlines()
+    with pysam.BGZFile(str(path), "wb") as file:
+        file.write("".join([head, *filter(keep, lines)]).encode())
+
+
+def test_what_an_arm_lacks_is_left_out_of_all_arms(finished, tmp_path):
+    results = tmp_path / "sim"
+    shutil.copytree(finished.results / "sim", results)
+    truth = pd.read_csv(results / "simulated/truth.tsv", sep="\t").set_index("phenotype")["id"]
+    before = {(r["kind"], r["arm"]): r for r in read_json(results / "validity.json")["power"]}
+    # a variant that one arm could not test, and studies that failed
+    tested = set(statistics(finished, "curved_power", "baseline")["variant_id"])
+    lost = next(v for v in truth["curved_power"] if v in tested)
+    rewrite(results / "curved_power/deepnull/sumstats.tsv.gz", lambda line: f"\t{lost}\t" not in line)
+    rewrite(results / "ill_power/baseline/sumstats.tsv.gz", lambda line: False)
+    rewrite(results / "curved_null_o/baseline/sumstats.tsv.gz", lambda line: False)
+    studies = [
+        row | {"arms": row["arms"].split(","), "covariates": row["covariates"].split(",")}
+        for row in sheet_of(PHENOTYPES)
+    ]
+    phenotypes = simulated_phenotypes("sim", SIMULATE, studies)
+    with chdir(finished.folder):
+        measure_validity(results, phenotypes, tmp_path / "v.json", tmp_path / "v.npz", 5e-8)
+    after = read_json(tmp_path / "v.json")
+    assert after["left_out"] == ["curved_null", "ill_power"]
+    assert {r["kind"] for r in after["null"]} == {"binary, nonlinear"}
+    assert len(after["power"]) == 3
+    for row in after["power"]:
+        assert row["variants"] == before[row["kind"], row["arm"]]["variants"] - 1
+    write_validity(tmp_path / "v.json", "v.svg", tmp_path / "v.md")
+    assert "a study of theirs failed: curved_null, ill_power." in (tmp_path / "v.md").read_text()

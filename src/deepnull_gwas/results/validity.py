@@ -27,6 +27,7 @@ LEVELS = (1e-2, 1e-3, 1e-4, 5e-8)
 #: Bounds of the minor allele frequency within which lambda is measured.
 BINS = ((0.01, 0.05), (0.05, 0.2), (0.2, 0.5))
 _BLOCK = 500
+_COLUMNS = ["variant_id", "effect_allele_frequency", "neg_log_10_p_value"]
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def wilson(rate: float, n: float) -> tuple[float, float]:
     z = 1.959963984540054
     middle = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # at the ends exactly, not up to rounding
+    return (middle - half if rate > 0 else 0.0), (middle + half if rate < 1 else 1.0)
 
 
 def measure_validity(
@@ -151,7 +153,8 @@ def measure_validity(
     out
         validity.json: ``null``, one row a kind and arm: for each level the rate, its Wilson interval with the effective number of tests; lambda
         of all and by frequency with twice its standard error between phenotypes. ``power``: mean chi-square at causal variants, its ratio to the
-        baseline's with a bootstrap interval over phenotypes, what theory expects of it, share found at the genome-wide level, found and lost.
+        baseline's with a bootstrap interval over phenotypes, what theory expects of it, share found at the genome-wide level, found and lost; of
+        the causal variants that all three arms tested. ``left_out``: phenotypes of which a study failed.
     out_points
         .npz with what the figure draws.
     genome_wide
@@ -161,47 +164,61 @@ def measure_validity(
     truth = pd.read_csv(results / "simulated" / "truth.tsv", sep="\t")
     shares = read_json(results / "simulated" / "truth.json")["phenotypes"]
     causal = {name: set(rows["id"]) for name, rows in truth.groupby("phenotype")}
-    null = [p for p in phenotypes if not causal.get(p.name)]
-    other = [p for p in phenotypes if causal.get(p.name)]
     tables: dict[tuple[str, str], pd.DataFrame] = {}
+    tested: pd.Series | None = None
+    left_out = []
     progress = Progress(len(phenotypes) * len(ARMS), "summary statistics")
     for phenotype in phenotypes:
+        own = {}
         for arm in ARMS:
             folder = (phenotype.oracle, "baseline") if arm == "oracle" else (phenotype.study, arm)
-            columns = ["variant_id", "effect_allele_frequency", "neg_log_10_p_value"]
-            table = read_sumstats(results.joinpath(*folder, "sumstats.tsv.gz"), columns).to_pandas()
-            if causal.get(phenotype.name):
-                table = table[table["variant_id"].isin(causal[phenotype.name])].sort_values("variant_id")
-            tables[phenotype.name, arm] = table
+            own[arm] = read_sumstats(results.joinpath(*folder, "sumstats.tsv.gz"), _COLUMNS).to_pandas()
             progress.add(1)
-    measured: dict[str, Any] = {"phenotypes": [asdict(p) for p in phenotypes], "genome_wide": genome_wide}
+        variants = causal.get(phenotype.name)
+        # a variant that one arm could not test says nothing of the others
+        common = set.intersection(*(set(t["variant_id"]) for t in own.values())) if variants else set()
+        if not all(map(len, own.values())) or (variants and not common & variants):
+            left_out.append(phenotype.name)
+            logger.warning("%s: left out, an arm has no result; see status of its studies", phenotype.name)
+            continue
+        for arm, table in own.items():
+            if variants:
+                table = table[table["variant_id"].isin(common & variants)].sort_values("variant_id")
+            elif tested is None:
+                tested = table["variant_id"]
+            # names take more memory than all else
+            tables[phenotype.name, arm] = table.drop(columns="variant_id")
+    null = [p for p in phenotypes if not causal.get(p.name) and p.name not in left_out]
+    other = [p for p in phenotypes if causal.get(p.name) and p.name not in left_out]
+    measured: dict[str, Any] = {
+        "phenotypes": [asdict(p) for p in phenotypes],
+        "left_out": left_out,
+        "genome_wide": genome_wide,
+        "null": [],
+        "power": [],
+    }
     points: dict[str, np.ndarray] = {}
-    if null:
-        tested = read_parquet(results / "variants.parquet", columns=["id"])["id"].isin(
-            tables[null[0].name, "baseline"]["variant_id"]
-        )
-        measured["variants"] = int(tested.sum())
-        filesets = read_json(results / "genotypes.json")["filesets"]
-        measured["effective_tests"] = effective_tests(filesets, tested.to_numpy())
-    measured["null"] = []
+    if tested is not None:
+        counted = read_parquet(results / "variants.parquet", columns=["id"])["id"].isin(tested).to_numpy()
+        measured["variants"] = int(counted.sum())
+        measured["effective_tests"] = effective_tests(read_json(results / "genotypes.json")["filesets"], counted)
     for kind in dict.fromkeys(p.kind for p in null):
         for arm in ARMS:
             parts = [tables[p.name, arm] for p in null if p.kind == kind]
             measured["null"].append({"kind": kind, "arm": arm} | _type_one_error(parts, measured["effective_tests"]))
             points[f"null/{kind}/{arm}"] = np.concatenate([t["neg_log_10_p_value"] for t in parts])
-    measured["power"] = []
     for kind in dict.fromkeys(p.kind for p in other):
-        own = [p for p in other if p.kind == kind]
+        own_kind = [p for p in other if p.kind == kind]
         chi2 = {
-            arm: [chi2_of_neg_log10_p(tables[p.name, arm]["neg_log_10_p_value"].to_numpy()) for p in own]
+            arm: [chi2_of_neg_log10_p(tables[p.name, arm]["neg_log_10_p_value"].to_numpy()) for p in own_kind]
             for arm in ARMS
         }
-        metrics = [read_json(results / p.study / "deepnull" / "metrics.json") for p in own]
-        key = "r2" if own[0].trait == "quantitative" else "auc"
+        metrics = [read_json(results / p.study / "deepnull" / "metrics.json") for p in own_kind]
+        key = "r2" if own_kind[0].trait == "quantitative" else "auc"
         explained = {
             "baseline": np.mean([m["linear"][key] for m in metrics]),
             "deepnull": np.mean([m["deepnull"][key] for m in metrics]),
-            "oracle": np.mean([shares[p.name][f"best_covariate_{key}"] for p in own]),
+            "oracle": np.mean([shares[p.name][f"best_covariate_{key}"] for p in own_kind]),
         }
         expected = None
         if key == "r2":
@@ -209,12 +226,8 @@ def measure_validity(
         cut = chi2_of_neg_log10_p(-np.log10([genome_wide]))[0]
         for arm in ARMS:
             row = {"kind": kind, "arm": arm} | _power(chi2[arm], chi2["baseline"], cut)
-            row |= {
-                "measure": key,
-                "explained": explained[arm],
-                "expected_ratio": expected if arm == "deepnull" else None,
-            }
-            measured["power"].append(row)
+            row |= {"measure": key, "explained": explained[arm]}
+            measured["power"].append(row | {"expected_ratio": expected if arm == "deepnull" else None})
             points[f"power/{kind}/{arm}"] = np.concatenate(chi2[arm])
     write_npz(out_points, **points)
     write_json(measured, out)
@@ -275,13 +288,10 @@ def write_validity(measured: str | Path, figure: str, out: str | Path) -> None:
         The page.
     """
     found = read_json(measured)
-    lines = [
-        *_null_lines(found),
-        *_power_lines(found),
-        "",
-        f"![QQ plots and chi-squares of causal variants]({figure})",
-        "",
-    ]
+    lines = [*_null_lines(found), *_power_lines(found), ""]
+    if found["left_out"]:
+        lines += [f"Left out, because a study of theirs failed: {', '.join(found['left_out'])}.", ""]
+    lines += [f"![QQ plots and chi-squares of causal variants]({figure})", ""]
     with atomic_path(out) as temporary:
         temporary.write_text("\n".join(lines), encoding="utf-8")
 
