@@ -72,7 +72,7 @@ bench-deepnull: $(READY) ## measure the DeepNull models on simulated architectur
 	$(BIN)/python benchmarks/deepnull_architectures.py
 	$(BIN)/python benchmarks/deepnull_architectures.py --ablation --cases published_4k,entangled_20k,linear_4k
 
-validity: $(READY) ## measure calibration and power on a simulated cohort, into results/validity (ten minutes)
+validity: $(READY) ## measure calibration and power on a simulated cohort, into results/validity (some minutes)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/validity/config.yaml -- validity
 
 clean: ## remove what the demo and the tests made (the virtual environment stays)
