@@ -559,24 +559,18 @@ def made_from(*producers):
     """Give the parameter that stands for all settings and code behind a rule's inputs, from the rules that make them."""
 
     def digest(wildcards):
-        wanted = {
-            key: getattr(wildcards, key)
-            for key in ("batch", "cohort", "study")
-            if hasattr(wildcards, key)
-        }
-        return lineage(producers, tuple(wanted.items()))
+        wanted = [getattr(wildcards, key, None) for key in ("cohort", "study", "batch")]
+        return lineage(producers, *wanted)
 
     return digest
 
 
 @functools.cache
-def lineage(producers, wanted):
-    """Digest the parameters of the jobs of some rules that have to do with these wildcards; those jobs have lineages of their own."""
+def lineage(producers, cohort, study, batch):
+    """Digest the parameters of the jobs of some rules that are about a cohort, study or batch (None: of all); those jobs have lineages of their own."""
     parts = []
     for producer in producers:
-        for job, _ in resources.jobs_of(producer, PLAN):
-            if not concerns(job, dict(wanted)):
-                continue
+        for job in jobs_about(producer).get((cohort, study, batch), ()):
             for name, value in sorted(getattr(rules, producer).params.items()):
                 if callable(value):
                     # what depends on more than the wildcards is not among Snakemake's reasons to run a job again either
@@ -588,18 +582,24 @@ def lineage(producers, wanted):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def concerns(job, wanted):
-    """Say whether a job makes something for wildcards: the same cohort and study, or a study of the batch, or the batch of the study."""
-    if any(
-        job[key] != wanted[key]
-        for key in ("cohort", "study")
-        if key in job.keys() & wanted.keys()
-    ):
-        return False
-    one, other = (job, wanted) if "study" in job else (wanted, job)
-    if "study" in one and "batch" in other:
-        return PLAN.study(one["cohort"], one["study"]).batch == other["batch"]
-    return True
+@functools.cache
+def jobs_about(rule):
+    """Sort the jobs of a rule by what they are about: everything, their cohort, each of their studies and its batch."""
+    about = {}
+    for job, _ in resources.jobs_of(rule, PLAN):
+        places = {(None, None, None)}
+        if cohort := job.get("cohort"):
+            studies = PLAN.studies_of(cohort)
+            if "study" in job:
+                studies = [PLAN.study(cohort, job["study"])]
+            elif "batch" in job:
+                studies = PLAN.batches(cohort)[job["batch"]]
+            places.add((cohort, None, None))
+            places.update((cohort, study.name, None) for study in studies)
+            places.update((cohort, None, study.batch) for study in studies)
+        for place in places:
+            about.setdefault(place, []).append(job)
+    return about
 
 
 # --- resources: what the library expects of a rule, and attempt --------------
