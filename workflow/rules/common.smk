@@ -584,7 +584,7 @@ def lineage(producers, cohort, study, batch):
 
 @functools.cache
 def jobs_about(rule):
-    """Sort the jobs of a rule by what they are about: everything, their cohort, each of their studies and its batch."""
+    """Sort jobs by what they are about (everything, their cohort, each of their studies and its batch)."""
     about = {}
     for job, _ in resources.jobs_of(rule, PLAN):
         places = {(None, None, None)}
