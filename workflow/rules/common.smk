@@ -40,6 +40,10 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+SCRIPTS = {
+    step: Path(workflow.source_path(f"../scripts/{step}.py"))
+    for step in resources.STEPS
+}
 LONG_RANGE_LD = workflow.source_path("../../resources/long_range_ld.tsv")
 # Read here and not in the functions below: those run when everything is parsed, and then, in a module, the folders are those of the workflow
 # that uses it.
@@ -568,7 +572,7 @@ def made_from(*producers):
 @functools.cache
 def lineage(producers, cohort, study, batch):
     """Digest the parameters of the jobs of some rules that are about a cohort, study or batch (None: of all); those jobs have lineages of their own."""
-    parts = []
+    parts = [SCRIPTS[producer].read_text() for producer in producers]
     for producer in producers:
         for job in jobs_about(producer).get((cohort, study, batch), ()):
             for name, value in sorted(getattr(rules, producer).params.items()):
