@@ -277,7 +277,7 @@ def _by_firth(arm, packed, count, mean, rows, incomplete, form, values, method, 
     for v in rows:
         found = arm.carriers(packed[v], count[v], mean[v], bool(incomplete[v]))
         if found is not None and arm.firth_null[2]:
-            rare = Carriers(arm.penalised, *found)
+            rare = Carriers.of(arm.penalised, *found)
             fit = firth_approximate_of_carriers(rare, _on_covariates(arm, rare)) if approximate else firth_of_carriers(rare)
             if fit is not None:
                 fits[v] = fit
@@ -326,7 +326,7 @@ def _by_saddle_point(arm, packed, count, mean, rows, products, score, informatio
     for v in rows:
         rare = arm.carriers(packed[v], count[v], mean[v], False)
         if rare is not None:
-            result = _saddle_of_carriers(Carriers(arm.plain, *rare), arm, score[v], information[v])
+            result = _saddle_of_carriers(Carriers.of(arm.plain, *rare), arm, score[v], information[v])
             if result is not None:
                 found[v] = result
     for part in _parts(np.array([v for v in rows if v not in found], dtype=np.int64), arm):
@@ -345,12 +345,15 @@ def _by_saddle_point(arm, packed, count, mean, rows, products, score, informatio
 def _saddle_of_carriers(rare: Carriers, arm: BinaryArm, score: float, information: float) -> tuple[float, bool] | None:
     """Do as :func:`spa` for a rare variant, from its carriers; None where that is not good enough."""
     a = _on_covariates(arm, rare)
-    on, g, (_, second, third) = rare.line(a)
-    mu = arm.null.mu[rare.rows[on]]
-    for closely in (False, True):
-        result = spa(score, information, g, mu, (second, third), rare.expansion.fourth(a, closely))
-        if result is not None:
-            return result
+    result = None
+    for people in (rare, None):
+        people = people or rare.widened(a)
+        on, g, (_, second, third) = people.line(a)
+        mu = arm.null.mu[people.rows[on]]
+        for closely in (False, True):
+            result = spa(score, information, g, mu, (second, third), people.fourth(a, closely))
+            if result is not None:
+                return result
     return None
 
 

@@ -14,14 +14,17 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from deepnull_gwas.association.kernels import FAST
 from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
 
 #: People with the largest leverages, who are always computed one by one
 CORE = 512
 #: The series is good enough when it moves beta by less than this many standard errors, and a statistic by less than this
-ACCURACY = 1e-5
+ACCURACY = 2e-5
 #: From so many times that many people on there is an expansion, for variants that fewer than one in `SPARSE` people carries
 PEOPLE, SPARSE = 4 * CORE, 16
+#: Where the series is not good enough, one in so many people more is computed one by one: those whom the shift moves most
+WIDER = 64
 _ROWS = 4096
 #: Copies of A1 that a genotype code stands for (1 is a missing call)
 _COPIES = np.array([2.0, 0.0, 1.0, 0.0])
@@ -49,6 +52,8 @@ class Expansion:
         float64[n], q = x'(X'WX)^-1 x over all people (without the weight).
     core
         int64, rows that are always computed one by one.
+    moments
+        k -> sum w q^k of the others: by Cauchy and Schwarz they bound sums of powers of x'd.
     """
 
     def __init__(self, x: np.ndarray, eta: np.ndarray, y: np.ndarray):
@@ -84,33 +89,7 @@ class Expansion:
         self.third[first, second] = flat
         self.third[second, first] = flat
         q = self.leverage
-        # moments of the leverages: by Cauchy and Schwarz they bound sums over people of powers of x'd
-        self._moments = {k: float((w * q**k).sum()) for k in (2.0, 2.5, 3.0, 4.0)}
-
-    def left_out(self, shift: np.ndarray) -> tuple[float, float]:
-        """Bound what the series leaves out of Firth's likelihood at a shift of the coefficients.
-
-        Returns
-        -------
-        How far the covariates' coefficients may be off, in standard errors, and the logarithm of the likelihood.
-        """
-        d2 = float(shift @ self.information @ shift)
-        m = self._moments
-        bound = _bounds(d2**3 * m[3.0], d2**2 * m[4.0], d2**2 * m[2.0], d2**1.5 * m[2.5])
-        if bound[0] < ACCURACY and bound[1] < ACCURACY / 8:
-            return bound
-        return _bounds(*self._sums(shift))
-
-    def fourth(self, shift: np.ndarray, closely: bool = False) -> float:
-        """Bound the fourth-order term of the log-likelihood at a shift: by the leverages, or ``closely`` by a pass over all people."""
-        if closely:
-            return float(self._sums(shift)[2]) / 24.0
-        return float(shift @ self.information @ shift) ** 2 * self._moments[2.0] / 24.0
-
-    def _sums(self, shift: np.ndarray) -> np.ndarray:
-        sums = np.zeros(4)
-        _powers(self.x, self.eta, self.leverage, self.place, np.ascontiguousarray(shift), sums)
-        return sums
+        self.moments = {k: float((w * q**k).sum()) for k in (2.0, 2.5, 3.0, 4.0)}
 
 
 def _blocks(n: int) -> list[slice]:
@@ -119,21 +98,26 @@ def _blocks(n: int) -> list[slice]:
 
 
 def _bounds(sixth: float, fourth: float, value: float, cubic: float) -> tuple[float, float]:
-    """Turn sums of w u^6, w q^2 u^4, w u^4 and w q |u|^3 into bounds of the terms that follow those of the series."""
+    """Turn sums of w u^6, w q^2 u^4, w u^4 and w q |u|^3 into bounds of the terms that follow those of the series.
+
+    The derivatives of w are no larger than w. What is left out is sum w x u^3 / 6 of the score, sum w q x u^2 / 4 of the penalty's
+    derivative, sum w u^4 / 24 and sum w q u^3 / 12 of their integrals; those of the penalty are doubled for what the inverse adds.
+    """
     return float(np.sqrt(sixth) / 6.0 + np.sqrt(fourth) / 2.0), float(value / 24.0 + cubic / 6.0)
 
 
-@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-def _powers(x, eta, leverage, place, shift, out):
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _powers(x, eta, leverage, used, shift, sign, out):
+    """Add ``sign`` times the sums of w u^6, w q^2 u^4, w u^4 and w q |u|^3, u = x'shift, over the people of ``used``."""
     n, p = x.shape
     for i in range(n):
-        if place[i] >= 0:
+        if not used[i]:
             continue
         u = 0.0
         for j in range(p):
             u += x[i, j] * shift[j]
         e = np.exp(-abs(eta[i]))
-        w = e / ((1.0 + e) * (1.0 + e))
+        w = sign * e / ((1.0 + e) * (1.0 + e))
         q, u2 = leverage[i], u * u
         out[0] += w * u2 * u2 * u2
         out[1] += w * q * q * u2 * u2
@@ -153,22 +137,70 @@ class Carriers:
     present
         bool[k], whether the person is analysed (False: the call is missing, and left out).
     tracked
-        bool[k], whether the tensors hold the person, so that his terms of the series must be taken out.
+        bool[k], whether the tensors hold the person, so that what they say of him must be taken out.
     """
 
     def __init__(self, expansion: Expansion, rows: np.ndarray, g: np.ndarray, present: np.ndarray):
-        e = self.expansion = expansion
-        place = e.place[rows]
+        self.expansion, self.rows, self.g, self.present = expansion, rows, g, present
+        self.tracked = expansion.place[rows] < 0
+        self.x, self.eta, self.y = expansion.x[rows], expansion.eta[rows], expansion.y[rows]
+        self.leverage = expansion.leverage[rows]
+
+    @classmethod
+    def of(cls, expansion: Expansion, rows: np.ndarray, g: np.ndarray, present: np.ndarray) -> Carriers:
+        """Add the core to the people that :func:`carriers` lists."""
+        place = expansion.place[rows]
         outside = place < 0
-        k = len(e.core)
-        self.rows = np.concatenate([e.core, rows[outside]])
-        self.g = np.concatenate([np.zeros(k), g[outside]])
-        self.present = np.concatenate([np.ones(k, dtype=bool), present[outside]])
-        self.g[place[~outside]] = g[~outside]
-        self.present[place[~outside]] = present[~outside]
-        self.tracked = np.arange(len(self.rows)) >= k
-        self.x, self.eta, self.y = e.x[self.rows], e.eta[self.rows], e.y[self.rows]
-        self.leverage = e.leverage[self.rows]
+        k = len(expansion.core)
+        all_g = np.concatenate([np.zeros(k), g[outside]])
+        all_present = np.concatenate([np.ones(k, dtype=bool), present[outside]])
+        all_g[place[~outside]] = g[~outside]
+        all_present[place[~outside]] = present[~outside]
+        return cls(expansion, np.concatenate([expansion.core, rows[outside]]), all_g, all_present)
+
+    def widened(self, shift: np.ndarray) -> Carriers:
+        """Add the people whom a shift of the coefficients moves most."""
+        moved = np.abs(self.expansion.x @ shift)
+        moved[self.rows] = -1.0
+        more = len(moved) // WIDER
+        rows = np.sort(np.argpartition(-moved, more)[:more])
+        return Carriers(
+            self.expansion,
+            np.concatenate([self.rows, rows]),
+            np.concatenate([self.g, np.zeros(more)]),
+            np.concatenate([self.present, np.ones(more, dtype=bool)]),
+        )
+
+    def _sums(self, shift: np.ndarray) -> np.ndarray:
+        e, out, shift = self.expansion, np.zeros(4), np.ascontiguousarray(shift)
+        _powers(e.x, e.eta, e.leverage, e.place < 0, shift, 1.0, out)
+        _powers(self.x, self.eta, self.leverage, self.tracked, shift, -1.0, out)
+        return np.maximum(out, 0.0)
+
+    def left_out(self, shift: np.ndarray) -> tuple[float, float]:
+        """Bound what the series leaves out of Firth's likelihood at a shift of the coefficients.
+
+        Returns
+        -------
+        How far the covariates' coefficients may be off, in standard errors, and the logarithm of the likelihood.
+        """
+        e = self.expansion
+        d2 = self.distance(shift) ** 2
+        bound = _bounds(d2**3 * e.moments[3.0], d2**2 * e.moments[4.0], d2**2 * e.moments[2.0], d2**1.5 * e.moments[2.5])
+        if bound[0] < ACCURACY and bound[1] < ACCURACY / 8:
+            return bound
+        return _bounds(*self._sums(shift))
+
+    def distance(self, shift: np.ndarray) -> float:
+        """Return the length of a shift of the coefficients in standard errors."""
+        return float(np.sqrt(shift @ self.expansion.information @ shift))
+
+    def fourth(self, shift: np.ndarray, closely: bool = False) -> float:
+        """Bound the fourth-order term of the log-likelihood at a shift: by the leverages, or ``closely`` by a pass over all people."""
+        if closely:
+            return float(self._sums(shift)[2]) / 24.0
+        e = self.expansion
+        return self.distance(shift) ** 4 * e.moments[2.0] / 24.0
 
     def line(self, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float]]:
         """Restrict the model to g~ = g - X a times one coefficient.

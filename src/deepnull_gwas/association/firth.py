@@ -381,13 +381,29 @@ def firth_null(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> tuple[np.ndar
     return beta, converged
 
 
-def _test(likelihood: Likelihood, start: np.ndarray) -> tuple[FirthFit, np.ndarray, np.ndarray, np.ndarray]:
-    """Fit without and with the variant; give the fit, both coefficients, and the inverse information."""
-    p = len(start)
-    null, null_value, _, null_ok = _climb(likelihood, np.append(start, 0.0), p)
-    full, value, inverse, ok = _climb(likelihood, null, p + 1)
+@dataclass
+class _Path:
+    """The coefficients of a fit without and with the variant, and the inverse information of the latter."""
+
+    null: np.ndarray
+    full: np.ndarray | None = None
+    inverse: np.ndarray | None = None
+
+    @property
+    def shared(self) -> float:
+        """Correlation of the variant with the covariates, under the weights of the fit: so much of their error reaches the variant."""
+        cross = self.inverse[-1, :-1]
+        return float(np.sqrt(max(cross @ np.linalg.solve(self.inverse[:-1, :-1], cross) / self.inverse[-1, -1], 0.0)))
+
+
+def _test(likelihood: Likelihood, null: np.ndarray, full: np.ndarray | None = None) -> tuple[FirthFit, _Path]:
+    """Fit without and with the variant, from coefficients to start from."""
+    p = len(null) - 1
+    null, null_value, _, null_ok = _climb(likelihood, null, p)
+    full, value, inverse, ok = _climb(likelihood, null if full is None else full, p + 1)
     p_value = float(neg_log10_p_chi2(np.array([2.0 * (value - null_value)]))[0])
-    return FirthFit(float(full[-1]), float(np.sqrt(inverse[-1, -1])), p_value, ok and null_ok), null, full, inverse
+    fit = FirthFit(float(full[-1]), float(np.sqrt(inverse[-1, -1])), p_value, ok and null_ok)
+    return fit, _Path(null, full, inverse)
 
 
 def firth(x: np.ndarray, y: np.ndarray, g: np.ndarray, start: np.ndarray) -> FirthFit:
@@ -410,7 +426,7 @@ def firth(x: np.ndarray, y: np.ndarray, g: np.ndarray, start: np.ndarray) -> Fir
     the null of that test keeps ``g`` in the penalty, as R's logistf and PLINK do.
     """
     try:
-        return _test(Everybody(x, y, g), start)[0]
+        return _test(Everybody(x, y, g), np.append(start, 0.0))[0]
     except np.linalg.LinAlgError:
         return FAILED
 
@@ -427,19 +443,22 @@ def firth_of_carriers(carriers: Carriers) -> FirthFit | None:
     -------
     The fit; None where it may be off by more than ``ACCURACY`` standard errors (or as much in the statistic), or did not converge.
     """
-    p = carriers.x.shape[1]
-    try:
-        fit, null, full, inverse = _test(OfCarriers(carriers), np.zeros(p))
-    except np.linalg.LinAlgError:
-        return None
-    if not fit.converged:
-        return None
-    # how strongly the variant goes with the covariates: so much of an error of theirs reaches it
-    cross = inverse[p, :p]
-    shared = np.sqrt(max(float(cross @ np.linalg.solve(inverse[:p, :p], cross)) / inverse[p, p], 0.0))
-    (_, low), (moved, high) = (carriers.expansion.left_out(t[:p]) for t in (null, full))
-    good = moved * shared < ACCURACY and 2.0 * (low + high) < ACCURACY
-    return fit if good else None
+    path = _Path(np.zeros(carriers.x.shape[1] + 1))
+    for _ in range(2):
+        try:
+            fit, path = _test(OfCarriers(carriers), path.null, path.full)
+        except np.linalg.LinAlgError:
+            return None
+        if not fit.converged:
+            return None
+        (moved_null, low), (moved, high) = (carriers.left_out(t[:-1]) for t in (path.null, path.full))
+        moved = max(moved, moved_null)
+        # the statistic's error is that of two values, or of the score on the way from the one to the other
+        off = 2.0 * min(low + high, moved * carriers.distance(path.full[:-1] - path.null[:-1]))
+        if moved * path.shared < ACCURACY and off < ACCURACY:
+            return fit
+        carriers = carriers.widened(path.full[:-1])
+    return None
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -519,5 +538,5 @@ def firth_approximate_of_carriers(carriers: Carriers, a: np.ndarray) -> FirthFit
     if not fit.converged:
         return None
     # the statistic is twice the likelihood's logarithm
-    good = any(4.0 * carriers.expansion.fourth(fit.beta * a, closely) < ACCURACY for closely in (False, True))
+    good = any(4.0 * carriers.fourth(fit.beta * a, closely) < ACCURACY for closely in (False, True))
     return fit if good else None
