@@ -278,7 +278,11 @@ def _by_firth(arm, packed, count, mean, rows, incomplete, form, values, method, 
         found = arm.carriers(packed[v], count[v], mean[v], bool(incomplete[v]))
         if found is not None and arm.firth_null[2]:
             rare = Carriers.of(arm.penalised, *found)
-            fit = firth_approximate_of_carriers(rare, _on_covariates(arm, rare)) if approximate else firth_of_carriers(rare)
+            fit = (
+                firth_approximate_of_carriers(rare, _on_covariates(arm, rare))
+                if approximate
+                else firth_of_carriers(rare)
+            )
             if fit is not None:
                 fits[v] = fit
     for part in _parts(np.array([v for v in rows if v not in fits], dtype=np.int64), arm):

@@ -186,7 +186,9 @@ class Carriers:
         """
         e = self.expansion
         d2 = self.distance(shift) ** 2
-        bound = _bounds(d2**3 * e.moments[3.0], d2**2 * e.moments[4.0], d2**2 * e.moments[2.0], d2**1.5 * e.moments[2.5])
+        bound = _bounds(
+            d2**3 * e.moments[3.0], d2**2 * e.moments[4.0], d2**2 * e.moments[2.0], d2**1.5 * e.moments[2.5]
+        )
         if bound[0] < ACCURACY and bound[1] < ACCURACY / 8:
             return bound
         return _bounds(*self._sums(shift))

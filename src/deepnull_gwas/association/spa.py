@@ -13,6 +13,8 @@ from deepnull_gwas.association.tails import LOG10_E, neg_log10_p_normal
 
 #: Scores within so many standard deviations of zero keep the normal approximation, as in SAIGE
 CUTOFF = 2.0
+#: The mirrored tail does not count when it is smaller than the other by so many powers of ten
+NEGLIGIBLE = 8.0
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
@@ -117,7 +119,7 @@ def spa(
             continue
         t, w, v = _saddle(s, g, mu, *others)
         if fourth > 0.0 and not fourth * t**4 < ACCURACY:
-            if tails and _chernoff(s, g, mu, others, fourth) > tails[0] + 12.0:
+            if tails and _chernoff(s, g, mu, others, fourth) > tails[0] + NEGLIGIBLE:
                 tails.append(np.inf)
                 continue
             return None
@@ -131,6 +133,6 @@ def spa(
 
 
 def _chernoff(s: float, g: np.ndarray, mu: np.ndarray, others: tuple[float, float], fourth: float) -> float:
-    """Bound -log10 of a one-sided tail from below, at a t where the cumulants of the others are good."""
-    t = np.sign(s) * (0.5 * ACCURACY / fourth) ** 0.25
-    return float(t * s - _cumulants(t, g, mu, *others)[0]) * LOG10_E
+    """Bound -log10 of a one-sided tail from below (Chernoff), as far out as what the cumulants of the others lack is below 1."""
+    t = np.sign(s) * (0.5 / fourth) ** 0.25
+    return float(t * s - _cumulants(t, g, mu, *others)[0] - 1.0) * LOG10_E
