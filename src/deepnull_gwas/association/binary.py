@@ -7,7 +7,8 @@ is kept.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numba
@@ -69,27 +70,39 @@ class BinaryArm:
         self.null, self.y, self.index = null, y, index
         self.basis, self.residual, self.square = basis, residual, square
         self.n_people, self.dtype = n_people, dtype
+        self._lock, self._made = threading.RLock(), {}
 
     @functools.cached_property
     def refine_input(self) -> RefineInput:
         """The null model laid out for maximum likelihood; made when first asked for."""
         return RefineInput.of(self.n_people, self.index, self.null, self.y, self.dtype)
 
-    @functools.cached_property
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Make something when it is first asked for, whichever thread asks."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
+
+    @property
     def firth_null(self) -> tuple[np.ndarray, np.ndarray, bool]:
         """Coefficients and linear predictors of the covariates' own penalised model, and whether its fit converged."""
-        coefficients, converged = firth_null(self.null.x, self.y, self.null.coefficients)
-        return coefficients, self.null.x @ coefficients, converged
 
-    @functools.cached_property
+        def make() -> tuple[np.ndarray, np.ndarray, bool]:
+            coefficients, converged = firth_null(self.null.x, self.y, self.null.coefficients)
+            return coefficients, self.null.x @ coefficients, converged
+
+        return self._once("firth_null", make)
+
+    @property
     def penalised(self) -> Expansion:
         """The expansion around the covariates' own penalised model, for Firth's likelihood."""
-        return Expansion(self.null.x, self.firth_null[1], self.y)
+        return self._once("penalised", lambda: Expansion(self.null.x, self.firth_null[1], self.y))
 
-    @functools.cached_property
+    @property
     def plain(self) -> Expansion:
         """The expansion around the null model, for the saddle-point approximation."""
-        return Expansion(self.null.x, self.null.eta, self.y)
+        return self._once("plain", lambda: Expansion(self.null.x, self.null.eta, self.y))
 
     @functools.cached_property
     def row_of(self) -> np.ndarray:

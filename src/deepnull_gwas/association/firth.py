@@ -21,8 +21,8 @@ from deepnull_gwas.association.tails import neg_log10_p_chi2
 MAX_ITERATIONS = 200
 #: The longest step of a coefficient (of columns of length sqrt(n), and of the log odds ratio): as R's logistf
 MAX_STEP = 5.0
-#: Converged when the penalised score, in standard errors, is below this
-TOLERANCE = 1e-9
+#: Converged when the penalised score, in standard errors, is below this: over all people, and from carriers, where the series has its own error
+TOLERANCE, TOLERANCE_OF_SERIES = 1e-9, 1e-7
 _TILE = 256
 
 
@@ -40,7 +40,9 @@ FAILED = FirthFit(np.nan, np.nan, np.nan, False)
 
 
 class Likelihood(Protocol):
-    """The penalised likelihood of the covariates' coefficients and the variant's."""
+    """The penalised likelihood of the covariates' coefficients and the variant's, and how near to its maximum is near enough."""
+
+    tolerance: float
 
     def evaluate(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the logarithm, without log|I|/2 (or but for a constant), and the information I."""
@@ -61,6 +63,8 @@ class Everybody:
     g
         float64[n], the genotype; None: the covariates alone.
     """
+
+    tolerance = TOLERANCE
 
     def __init__(self, x: np.ndarray, y: np.ndarray, g: np.ndarray | None = None):
         self.x, self.y = np.ascontiguousarray(x), np.ascontiguousarray(y)
@@ -175,6 +179,8 @@ class OfCarriers:
     carriers
         The variant; its expansion is that of the covariates' own penalised model. Coefficients of covariates are counted from there.
     """
+
+    tolerance = TOLERANCE_OF_SERIES
 
     def __init__(self, carriers: Carriers):
         self.carriers = carriers
@@ -326,7 +332,7 @@ def _climb(likelihood: Likelihood, beta: np.ndarray, free: int) -> tuple[np.ndar
         scaled = own @ score
         step = own.T @ scaled
         length = float(np.sqrt(scaled @ scaled))
-        if length < TOLERANCE:
+        if length < likelihood.tolerance:
             return beta, value, inverse, True
         # The information is that of the likelihood without its penalty: with few carriers such steps are too long (or short) by a
         # constant factor, found from how the last one turned out (the secant rule of Barzilai & Borwein 1988).
