@@ -401,13 +401,14 @@ class Scan:
         results: dict[tuple[int, str], Estimates] = {}
         group, designs = g.group, c.design.studies
         rows = np.flatnonzero((count[:, 3] > 0) & (gg > 0)) if self.drop else []
-        dens: dict[int, np.ndarray] = {}
+        # by both ends: a basis without columns begins where the next one does
+        dens: dict[tuple[int, int], np.ndarray] = {}
         for i, basis in group.basis_of.items():
-            d, u = designs[i], group.u_of[i]
-            if basis.start not in dens:
-                dens[basis.start] = left_over(products, basis.start, basis.stop, gg)
+            d, u, columns = designs[i], group.u_of[i], (basis.start, basis.stop)
+            if columns not in dens:
+                dens[columns] = left_over(products, *columns, gg)
             df = d.n - (basis.stop - basis.start) - 2
-            estimates = linear_imputed(products, dens[basis.start], group.y_of[i], u, gg, d.yy, d.uy, df, reasons[i])
+            estimates = linear_imputed(products, dens[columns], group.y_of[i], u, gg, d.yy, d.uy, df, reasons[i])
             results |= {(i, arm): e for arm, e in estimates.items()}
         if len(rows):
             observed = count[:, :3].sum(axis=1)
