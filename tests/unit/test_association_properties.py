@@ -131,7 +131,13 @@ class Related(Case):
 
     def on(self, kind: str, studies, **options) -> dict[str, np.ndarray]:
         """Scan all variants as if on one class of chromosomes."""
-        settings = {"min_mac": 1, "refine_below": 0.3, "firth": "fallback", "hwe_p": 1e-4, "missingness_p": 1e-3} | options
+        settings = {
+            "min_mac": 1,
+            "refine_below": 0.3,
+            "firth": "fallback",
+            "hwe_p": 1e-4,
+            "missingness_p": 1e-3,
+        } | options
         return Scan(studies, self.sex, settings).block(pack(self.g), kind)
 
 

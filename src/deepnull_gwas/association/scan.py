@@ -191,8 +191,18 @@ class Scan:
                 d.notes.append("sex was added as a covariate on X")
             if name == "X" and d.n < len(d.study.sample_index):
                 d.notes.append(f"{len(d.study.sample_index) - d.n} people without a recorded sex are left out on X")
+            if name == "X" and d.arms:
+                d.notes.append(
+                    "on X men's genotypes are 0/1: beta is per copy of the effect allele in men and women"
+                    if int(self.settings.get("x_male_copies", 2)) == 1
+                    else "on X men's genotypes are 0/2: beta is per copy of the effect allele in women, and half of what a man's copy does"
+                )
             if name == "Y":
-                d.notes.append(f"on Y the {d.n} recorded males are analysed")
+                d.notes.append(
+                    f"on Y the {d.n} recorded males are analysed, genotypes 0/1: beta is per copy of the effect allele"
+                )
+            if name == "MT" and d.arms:
+                d.notes.append("on MT genotypes are 0/1: beta is per copy of the effect allele")
             for arm, failure in d.failures.items():
                 logger.warning("%s (%s), %s arm: not tested: %s", d.study.name, name, arm, failure.reason)
             if d.dropped:
@@ -274,8 +284,8 @@ class Scan:
         if c.haploid is not None:
             hets = [int(count_genotypes(packed, g.lanes & c.haploid)[:, 1].sum()) for g in c.groups]
             packed = without_het_calls(packed, c.haploid)
-        # alleles are counted as the file has them; the tests see men's copies as configured
-        tested = one_copy(packed, c.haploid) if self._halved(c) else packed
+        # alleles are counted as the file has them; the tests see copies: one where one is there, men's on X as configured
+        tested = one_copy(packed, c.haploid) if self._single(c) else packed
         out: dict[str, np.ndarray] = {}
         for j, g in enumerate(c.groups):
             count = count_genotypes(packed, g.lanes)
@@ -288,7 +298,7 @@ class Scan:
             smaller: dict[int, np.ndarray | None] = {}
             like = None
             for i in g.group.members:
-                name = self.studies[i].name
+                study = self.studies[i].name
                 if self.studies[i].trait == "binary" or like is None:
                     reasons[i], smaller[i] = self._head(c, g, i, packed, count, gg, out)
                     like = i if self.studies[i].trait != "binary" else like
@@ -296,7 +306,7 @@ class Scan:
                     # the same people: what is counted is the same for all quantitative traits
                     reasons[i] = reasons[like]
                     for column in ("n", "eaf"):
-                        out[f"{name}.{column}"] = out[f"{self.studies[like].name}.{column}"]
+                        out[f"{study}.{column}"] = out[f"{self.studies[like].name}.{column}"]
             results = self._linear(c, g, tested, count, gg, products, reasons)
             for (i, arm), binary in g.arms.items():
                 results[i, arm] = associate_binary(
@@ -329,8 +339,9 @@ class Scan:
             out.append(products)
         return out[0], out[1]
 
-    def _halved(self, c: _Class) -> bool:
-        return c.name == "X" and int(self.settings.get("x_male_copies", 2)) == 1
+    def _single(self, c: _Class) -> bool:
+        """Return whether a haploid genotype is tested as the one copy that it is: always but on X, by default."""
+        return c.name in ("Y", "MT") or (c.name == "X" and int(self.settings.get("x_male_copies", 2)) == 1)
 
     def _head(
         self, c: _Class, g: _Group, i: int, packed: np.ndarray, count: np.ndarray, gg: np.ndarray, out: dict
