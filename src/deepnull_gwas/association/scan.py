@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.association import codes
 from deepnull_gwas.association.binary import DECODED, BinaryArm, associate_binary
+from deepnull_gwas.association.check import Sample, check
 from deepnull_gwas.association.codes import CONSTANT, HWE, LOW_MAC, MISSINGNESS, NO_CALLS, STUDY_FAILED, TESTED
 from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
 from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rare, rows_of_tiles
 from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
+from deepnull_gwas.association.second import read_study_files
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import StudyFailure
@@ -510,6 +513,8 @@ def associate_chunk(
 ) -> None:
     """Test the variants of a chunk that passed quality control for all studies of a batch and write one row each.
 
+    A few results of each study and arm are tested again by a second implementation before the file gets its name.
+
     Parameters
     ----------
     genotypes, variants, samples
@@ -576,13 +581,16 @@ def associate_chunk(
         return part
 
     types = column_types(inputs)
+    sample = Sample([(s.name, s.trait, arm) for s in inputs for arm in s.arms], classes, chunk)
     head = table.replace_schema_metadata(None)
     schema = pa.schema([*head.schema, *(pa.field(name, kind) for name, kind in types.items())])
 
     def rows_of(parts: Sequence[dict[str, np.ndarray]], at: np.ndarray) -> pa.Table:
         arrays = list(head.take(to_arrow(at)).columns)
+        columns = {name: np.concatenate([p[name] for p in parts]) for name in types}
+        sample.add(columns, at)
         for name, kind in types.items():
-            values = np.concatenate([p[name] for p in parts])
+            values = columns[name]
             if pa.types.is_dictionary(kind):
                 arrays.append(to_words(values, codes.REASONS if name.endswith(".reason") else codes.METHODS))
             else:
@@ -608,3 +616,6 @@ def associate_chunk(
         for futures, at in waiting:
             parts_file.write(rows_of([f.result() for f in futures], at))
         parts_file.metadata = scan.metadata()
+        again, start = [read_study_files(*s) for s in studies], time.perf_counter()
+        checked = check(sample, again, sex, files, head, settings, pool)
+        logger.info("%d results agree with a second implementation (%.1f s)", checked, time.perf_counter() - start)

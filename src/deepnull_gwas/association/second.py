@@ -382,6 +382,14 @@ class Second:
         self._shared = basis.shape[1]
         return basis if self.prediction is None else _with_prediction(basis, self.prediction)
 
+    def ready(self) -> Second:
+        """Compute what all variants share, so that several can then be tested at a time."""
+        for arm in self.study.arms:
+            self.basis(arm)
+            if self.study.trait == "binary":
+                self.null(arm)
+        return self
+
     def basis(self, arm: str) -> np.ndarray:
         """Return the basis of an arm for all people; a variant without missing calls needs no other."""
         columns = self._columns
