@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepnull_gwas.tables import read_json, read_parquet
+from deepnull_gwas.tables import read_json, read_table, to_numpy
 
 #: How far a number of the scan may be from the recomputed one. The scan multiplies in single precision, whose rounding moves an estimate by a
 #: few millionths of its standard error (seen: up to 1e-5), and 7 digits are published: the bounds are twenty times that, and still far below
@@ -60,18 +60,19 @@ def read_study_files(
     study: str | Path, people: str | Path, prediction: str | Path | None, arms: Sequence[str]
 ) -> Study:
     """Read a study from study.json, samples.parquet and prediction.parquet (with metrics.json beside it)."""
-    about, table = read_json(study), read_parquet(people)
-    columns = [c for c in table.columns if c.startswith("cov_")]
+    about, table = read_json(study), read_table(people)
+    columns = [c for c in table.column_names if c.startswith("cov_")]
     failed, d = set(arms) if about["status"] != "ok" else set(), None
     if "deepnull" in arms and not failed and prediction is not None:
         metrics = Path(prediction).with_name("metrics.json")
         if metrics.exists() and read_json(metrics).get("status", "ok") != "ok":
             failed.add("deepnull")
         else:
-            d = read_parquet(prediction)["prediction"].to_numpy(dtype=float)
+            d = to_numpy(read_table(prediction, columns=["prediction"])["prediction"]).astype(float)
+    covariates = [np.empty((len(table), 0)), *(to_numpy(table[c]) for c in columns)]
     return Study(
-        about["study"], about["trait"], tuple(arms), tuple(failed), table["sample_index"].to_numpy(),
-        table["phenotype"].to_numpy(dtype=float), table[columns].to_numpy(dtype=float), d, Path(study).parent,
+        about["study"], about["trait"], tuple(arms), tuple(failed), to_numpy(table["sample_index"]),
+        to_numpy(table["phenotype"]).astype(float), np.column_stack(covariates).astype(float), d, Path(study).parent,
     )  # fmt: skip
 
 
@@ -144,13 +145,17 @@ def _basis(columns: np.ndarray) -> np.ndarray:
     n = len(columns)
     x = columns / np.array([_power_of_two(c) for c in columns.T])
     largest = np.abs(x).max(axis=0, initial=0.0)
-    x = x - x.mean(axis=0)
-    length = np.sqrt((x**2).sum(axis=0))
+    # in place from here on: these are the largest arrays of the check
+    x -= x.mean(axis=0)
+    length = np.sqrt(np.einsum("ij,ij->j", x, x))
     keep = np.flatnonzero(length > 1e-12 * largest * np.sqrt(n))
     one = np.full((n, 1), 1 / np.sqrt(n))
     if not len(keep):
         return one
-    q, r = np.linalg.qr(x[:, keep] / length[keep])
+    x = x[:, keep] if len(keep) < x.shape[1] else x
+    x /= length[keep]
+    q, r = np.linalg.qr(x)
+    del x
     kept = list(range(len(keep)))
     while True:
         small = np.linalg.qr(r[:, kept])
@@ -159,7 +164,10 @@ def _basis(columns: np.ndarray) -> np.ndarray:
             break
         # what comes after a collinear column is judged without it
         del kept[int(np.argmax(left))]
-    return np.hstack([one, q @ small.Q])
+    basis = np.empty((n, 1 + len(kept)))
+    basis[:, :1] = one
+    np.matmul(q, small.Q, out=basis[:, 1:])
+    return basis
 
 
 def _with_prediction(basis: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -297,24 +305,35 @@ def logistic(basis: np.ndarray, y: np.ndarray, g: np.ndarray, method: str, null:
 def saddle_point(score: float, g: np.ndarray, mu: np.ndarray) -> float:
     """Return -log10 of the two-sided p of a score by the saddle point (Barndorff-Nielsen's form); see association.spa."""
 
-    def cumulants(t: float) -> tuple[float, float, float]:
-        tilted = 1 / (1 + (1 - mu) / mu * np.exp(-g * t))
-        k = np.logaddexp(np.log1p(-mu), np.log(mu) + g * t) - t * g * mu
-        return float(k.sum()), float((g * (tilted - mu)).sum()), float((g * g * tilted * (1 - tilted)).sum())
+    none, all_ = np.log1p(-mu), np.log(mu)
 
+    def cumulants(t: float) -> tuple[float, float, float]:
+        whole = np.logaddexp(none, all_ + g * t)
+        tilted = np.exp(all_ + g * t - whole)
+        return (
+            float(whole.sum() - t * (g @ mu)), float(g @ (tilted - mu)), float((g * g * tilted * (1 - tilted)).sum())
+        )  # fmt: skip
+
+    # the score that all cases with one sign of g, and all controls with the other, would make
+    edge = [float(np.where(g > 0, g * (1 - mu), -g * mu).sum()), float(np.where(g > 0, -g * mu, g * (1 - mu)).sum())]
     total = 0.0
     for s in (score, -score):
-        low, high = 0.0, math.copysign(1.0, s)
-        while (cumulants(high)[1] - s) * high < 0 and abs(high) < 2**60:
-            low, high = high, 2 * high
-        if abs(high) >= 2**60:
-            # a score that large on the other side cannot be
+        # a score that large on the other side cannot be
+        if not edge[1] < s < edge[0]:
             continue
-        # the interval is halved to the last digit
-        for _ in range(70):
-            middle = (low + high) / 2
-            low, high = (middle, high) if (cumulants(middle)[1] - s) * high < 0 else (low, middle)
+        low, high = 0.0, math.copysign(1.0, s)
+        while (cumulants(high)[1] - s) * high < 0:
+            low, high = high, 2 * high
         t = (low + high) / 2
+        for _ in range(200):
+            _, k1, k2 = cumulants(t)
+            low, high = (t, high) if (k1 - s) * high < 0 else (low, t)
+            new = t - (k1 - s) / k2 if k2 > 0 else high
+            # outside of the bracket, or at its end: halve it
+            new = new if min(low, high) < new < max(low, high) else (low + high) / 2
+            t, moved = new, abs(new - t)
+            if moved <= 1e-9 * abs(t):
+                break
         k, _, k2 = cumulants(t)
         w, v = math.copysign(math.sqrt(2 * (t * s - k)), t), t * math.sqrt(k2)
         total += 0.5 * 10 ** -normal_tail(w + math.log(v / w) / w)
@@ -366,7 +385,7 @@ class Second:
         self.weight = np.ones(len(self.people))
         if kind == "X":
             self.weight[men] = int(settings.get("x_male_copies", 2))
-        covariates = study.covariates[inside]
+        covariates = study.covariates if inside.all() else study.covariates[inside]
         if kind == "X":
             covariates = np.column_stack([covariates, sex[self.people].astype(float)])
         self.covariates = covariates
