@@ -73,6 +73,23 @@ def test_right_results_of_every_kind_pass(cohort, caplog, missing, more, monkeyp
     assert {method for _, method in seen} >= {"linear", *expected}
 
 
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+@pytest.mark.parametrize("power", [-150, -100, -40, 40, 100, 150])
+def test_right_results_pass_whatever_the_units(tmp_path, power, missing):
+    rng = np.random.default_rng(9)
+    n, unit = 300, 10.0**power
+    g = make_genotypes(rng, n, 20, missing=0.02)
+    scaled = make_cohort(tmp_path, g)
+    age, d = rng.normal(50, 9, n), rng.normal(size=n)
+    y = d + 0.4 * np.maximum(g[1], 0) + rng.normal(size=n)
+    studies = [scaled.study("y", y * unit, {"age": age}, d * unit), scaled.study("x", y, {"age": age * unit}, d / unit)]
+    found = scaled.run(studies, missing_genotypes=missing)
+    for arm in ("baseline", "deepnull"):
+        np.testing.assert_allclose(found[f"y.{arm}.neg_log10_p"], found[f"x.{arm}.neg_log10_p"], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found[f"y.{arm}.se"] / unit, found[f"x.{arm}.se"], rtol=1e-5)
+        assert (found[f"y.{arm}.method"] == "linear").all()
+
+
 def wrong(monkeypatch, study: int, what: int, factor: float) -> None:
     """Multiply a number (0 beta, 1 se, 2 -log10 p) of both arms of one study."""
     put = scan.Scan._put

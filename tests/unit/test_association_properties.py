@@ -227,6 +227,50 @@ def test_scale_and_shift_of_a_covariate_do_not_matter(case, missing, power, shif
     same(plain, case.run(other, missing_genotypes=missing, exact=True), case.studies, tolerance=1e-5)
 
 
+POWERS = [-150, -100, -75, -45, -20, 20, 38, 40, 75, 100, 150]
+
+
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+@pytest.mark.parametrize("power", POWERS)
+def test_the_unit_of_the_phenotype_scales_beta_and_its_error_and_nothing_else(missing, power):
+    """From far below to far above what single precision can hold (1e-45 to 3e38), squares included."""
+    case = Related(7, [(False, 0, False), (False, 5, False), (True, 1, False), (True, 1, False)], 0.03)
+    case.studies[1].y[3] *= 50
+    plain = case.on("autosome", case.studies, missing_genotypes=missing)
+    unit = 10.0**power
+    scaled = [
+        StudyInput(s.name, s.trait, s.arms, s.sample_index, s.y * unit, s.covariates, s.covariate_names, s.prediction)
+        for s in case.studies
+    ]
+    other = case.on("autosome", scaled, missing_genotypes=missing)
+    for s in scaled:
+        for arm in s.arms:
+            key = f"{s.name}.{arm}"
+            assert (plain[f"{key}.reason"] == other[f"{key}.reason"]).all()
+            assert (plain[f"{key}.reason"] == "").sum() > 10
+            se = plain[f"{key}.se"]
+            # a decimal power is no power of two: the last digit of each phenotype differs, and its rounding to single precision
+            assert np.nanmax(np.abs(other[f"{key}.beta"] / unit - plain[f"{key}.beta"]) / se) < 2e-6
+            np.testing.assert_allclose(other[f"{key}.se"] / unit, se, rtol=2e-6)
+            np.testing.assert_allclose(other[f"{key}.neg_log10_p"], plain[f"{key}.neg_log10_p"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("trait", ["quantitative", "binary"])
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+@pytest.mark.parametrize("power", POWERS)
+def test_the_unit_of_covariates_and_prediction_changes_nothing(missing, power, trait):
+    case = Related(8, [(False, 5, trait == "binary"), (True, 1, trait == "binary")], 0.03)
+    plain = case.on("autosome", case.studies, missing_genotypes=missing)
+    unit = 10.0**power
+    other = [
+        StudyInput(
+            s.name, s.trait, s.arms, s.sample_index, s.y, s.covariates * unit, s.covariate_names, s.prediction * unit
+        )
+        for s in case.studies
+    ]  # fmt: skip
+    same(plain, case.on("autosome", other, missing_genotypes=missing), case.studies, tolerance=2e-6)
+
+
 @ALL
 @given(cases)
 def test_every_row_has_a_method_or_a_reason(case):

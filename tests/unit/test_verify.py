@@ -96,6 +96,9 @@ def test_a_collinear_covariate_adds_nothing_to_the_second_basis():
     twice = np.column_stack(
         [x, x[:, 1] * 7 - 3, np.full(200, 5.0), x[:, 0] / 1e-150 + x[:, 2] / 1e150, rng.normal(size=200)]
     )
-    basis = _basis(twice)
-    assert basis.shape[1] == 5
-    np.testing.assert_allclose(basis.T @ basis, np.eye(5), atol=1e-12)
+    for columns, rank in ((twice, 5), (x, 4)):
+        basis = _basis(columns)
+        assert basis.shape[1] == rank
+        np.testing.assert_allclose(basis.T @ basis, np.eye(rank), atol=1e-12)
+        unit = columns / np.abs(columns).max(axis=0)
+        np.testing.assert_allclose(basis @ (basis.T @ unit), unit, atol=1e-12)

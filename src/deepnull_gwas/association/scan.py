@@ -453,6 +453,9 @@ class Scan:
             else:
                 e, method = results[i, arm]
                 values, why = e.values, e.reason
+                if d.unit != 1.0:
+                    # both arms may be one object: not in place
+                    values = values * np.array([d.unit, d.unit, 1.0])
                 if why.any():
                     values[why != TESTED] = np.nan
             out[f"{key}.beta"], out[f"{key}.se"], out[f"{key}.neg_log10_p"] = values.T

@@ -154,19 +154,26 @@ def _basis(columns: np.ndarray) -> np.ndarray:
         return one
     x = x[:, keep] if len(keep) < x.shape[1] else x
     x /= length[keep]
-    q, r = np.linalg.qr(x)
-    del x
-    kept = list(range(len(keep)))
-    while True:
-        small = np.linalg.qr(r[:, kept])
-        left = np.abs(np.diagonal(small.R)) <= COLLINEAR
-        if not left.any():
-            break
-        # what comes after a collinear column is judged without it
-        del kept[int(np.argmax(left))]
-    basis = np.empty((n, 1 + len(kept)))
+    basis = np.empty((n, 1 + len(keep)))
+    size, direction = np.linalg.eigh(x.T @ x)
+    if size[0] > 1e-6:
+        # far from collinear: orthogonal at once to 1e-10, by the second time to rounding, in a fraction of the time of Householder's method
+        x = x @ (direction / np.sqrt(size))
+        size, direction = np.linalg.eigh(x.T @ x)
+        np.matmul(x, direction / np.sqrt(size), out=basis[:, 1:])
+    else:
+        q, r = np.linalg.qr(x)
+        kept = list(range(len(keep)))
+        while True:
+            small = np.linalg.qr(r[:, kept])
+            left = np.abs(np.diagonal(small.R)) <= COLLINEAR
+            if not left.any():
+                break
+            # what comes after a collinear column is judged without it
+            del kept[int(np.argmax(left))]
+        basis = basis[:, : 1 + len(kept)]
+        np.matmul(q, small.Q, out=basis[:, 1:])
     basis[:, :1] = one
-    np.matmul(q, small.Q, out=basis[:, 1:])
     return basis
 
 
