@@ -382,11 +382,14 @@ def _associate(job: Job) -> Estimate:
     # of binary studies the expansion around the null model, and what is made of one variant
     held = 24 * n * job.covariates + (5 + 4 * double * drop) * n * job.width + (300 + 40 * arms + 60 * bool(arms)) * n
     waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (n / 2 + 8 * job.width)
+    # once all blocks are written, the check by the second implementation: the covariates of one study and a few arrays of their size
+    check = 8 * n * (5 * max((columns_of(s) for s in job.studies), default=0) + 10)
     rate = 2.5e-11 * n * job.width + 2e-9 * n * arms + 1e-6 * job.arms
     rate += sum(k * _refined(job, p) for p, k in binary)
     # penalised null models and expansions
     setup = sum(k * n * p * p * (1e-9 + 3e-10 * p) for p, k in binary)
-    return Estimate(400 + _mega(held + waiting + 150 * job.size.variants), 6 + setup + m * rate / job.threads)
+    held += max(waiting, check) + 150 * job.size.variants
+    return Estimate(400 + _mega(held), 6 + setup + m * rate / job.threads)
 
 
 def _merge_sumstats(job: Job) -> Estimate:
