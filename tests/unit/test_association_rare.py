@@ -120,9 +120,9 @@ def test_haploid_rare_variants_from_carriers_equal_those_over_everybody(cohort, 
     settings = settings | {"x_male_copies": copies}
     mine = run(studies, g, kind=kind, **settings)
     assert settings.get("firth_form") == "approximate" or any(r is not None for r in results)
-    # beside the saddle point the se is that of products in single precision
-    tolerance = 2e-5 if "refine_by" in settings else 5e-6
-    same(mine, run(studies, g, kind=kind, exact=True, **settings), studies, tolerance=tolerance)
+    # over everybody in the same precision: where all carriers are of one kind the saddle point magnifies the rounding of the score
+    monkeypatch.setattr(binary, "PEOPLE", N + 1)
+    same(mine, run(studies, g, kind=kind, **settings), studies, tolerance=5e-6)
 
 
 def test_what_the_series_leaves_out_is_bounded(cohort):
