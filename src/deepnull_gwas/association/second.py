@@ -230,7 +230,8 @@ class _Model:
         value, score, information, seen = 0.0, np.zeros(len(b)), np.zeros((len(b), len(b))), []
         for x, y in self.parts():
             eta = x @ b
-            mu = 1 / (1 + np.exp(-eta))
+            # a step that goes much too far must not overflow
+            mu = np.exp(-np.logaddexp(0, -eta))
             w = mu * (1 - mu)
             information += (x.T * w) @ x
             value += float(y @ eta - np.logaddexp(0, eta).sum())
@@ -238,6 +239,9 @@ class _Model:
             seen.append((mu, w))
         if firth:
             value += 0.5 * float(np.linalg.slogdet(information)[1])
+            if not value > -np.inf:
+                # nothing is left to invert: the step is halved
+                return -np.inf, score, information
             inverse = np.linalg.inv(information)
             for (x, _), (mu, w) in zip(self.parts(), seen, strict=True):
                 score += x.T @ (w * ((x @ inverse) * x).sum(axis=1) * (0.5 - mu))
@@ -336,7 +340,7 @@ def approximate(basis: np.ndarray, y: np.ndarray, g: np.ndarray, null: np.ndarra
 
     def at(b: float) -> tuple[float, float, float]:
         t = offset + b * g
-        mu = 1 / (1 + np.exp(-t))
+        mu = np.exp(-np.logaddexp(0, -t))
         w = mu * (1 - mu)
         information = float(w @ (g * g))
         slope = float(g @ (y - mu)) + 0.5 * float((w * (1 - 2 * mu)) @ g**3) / information
