@@ -35,8 +35,8 @@ def count_header_rows(path: str | Path) -> int:
 _PLACES = {
     "fam": {"fid": 0, "iid": 1, "pat": 2, "father": 2, "mat": 3, "mother": 3, "sex": 4, "gender": 4},
     "bim": {
-        **{"chr": 0, "chrom": 0, "chromosome": 0, "snp": 1, "id": 1, "rsid": 1, "cm": 2, "pos": 3, "bp": 3, "position": 3},
-        **{"a1": 4, "alt": 4, "allele1": 4, "a2": 5, "ref": 5, "allele2": 5},
+        "chr": 0, "chrom": 0, "chromosome": 0, "snp": 1, "id": 1, "rsid": 1, "cm": 2, "pos": 3, "bp": 3, "position": 3,
+        "a1": 4, "alt": 4, "allele1": 4, "a2": 5, "ref": 5, "allele2": 5,
     },
 }  # fmt: skip
 _ORDER = {
