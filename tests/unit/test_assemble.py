@@ -23,6 +23,7 @@ def assemble(small):
         qc = pd.DataFrame(
             {"sample_index": np.arange(small.people), "passed": ~np.isin(np.arange(small.people), list(fails))}
         )
+        qc["sex"] = pd.read_parquet(small.out / "samples.parquet", columns=["recorded_sex"])["recorded_sex"]
         qc["filter"] = np.where(qc["passed"], "", "sample_call_rate")
         write_parquet(qc, small.out / "qc.parquet")
         path = None

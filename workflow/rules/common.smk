@@ -427,6 +427,12 @@ def structure_settings(wildcards):
     return cohort.structure | {"genome_build": cohort.genome_build}
 
 
+def sex_settings(wildcards):
+    """Give where a cohort's recorded sex comes from beside the .fam, and whether X tells it where none is recorded."""
+    cohort = PLAN.cohorts[wildcards.cohort]
+    return {"column": cohort.sex, "infer_sex": cohort.qc["infer_sex"]}
+
+
 def colour_by(wildcards):
     """Give the columns of the sample table that colour the figure of components."""
     return PLAN.cohorts[wildcards.cohort].structure["colour_by"]
@@ -487,8 +493,12 @@ def studies_and_arms(wildcards):
 
 
 def to_screen(wildcards, input):
-    """Give the studies of a cohort, and the columns that colour its figure. As `input` is named, a change of them does not run the rule again."""
-    return settings_of_studies(wildcards), colour_by(wildcards)
+    """Give the studies of a cohort, the columns that colour its figure, and where sex comes from. As `input` is named, a change of them does not run the rule again."""
+    return (
+        settings_of_studies(wildcards),
+        colour_by(wildcards),
+        sex_settings(wildcards),
+    )
 
 
 def studies_of_batch(wildcards):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from deepnull_gwas.cohort.covariates import (
 from deepnull_gwas.cohort.families import unrelated_set
 from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.errors import InputError, StudyFailure
-from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_json, write_parquet
+from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_json, write_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def assemble_study(
     out_study: str | Path,
     relatives: str | Path | None = None,
     families: str | Path | None = None,
+    genotypes: str | Path | None = None,
 ) -> dict[str, Any]:
     """Settle who is analysed in a study and write their phenotype and covariates, with an account of everybody left out.
 
@@ -65,6 +67,8 @@ def assemble_study(
     relatives, families
         structure/relatives.tsv and families.parquet. With ``relatives: exclude`` in the study's settings, of the people of this study a
         maximal unrelated set stays (of a binary trait cases first, with ``cases_first``); with ``keep``, only copies of a person go.
+    genotypes
+        genotypes.json of the cohort, which says how many variants need people's sex.
 
     Returns
     -------
@@ -93,9 +97,12 @@ def assemble_study(
         "covariates": [],
         "deepnull_covariates": [],
         "dropped_covariates": [],
+        "notes": [],
     }
     try:
         people = _assemble(frame, qc_samples, pcs, relatives, families, study, report)
+        if genotypes:
+            report["notes"] += _notes_on_sex(frame, people, read_json(genotypes), binary=study["trait"] == "binary")
     except StudyFailure as failure:
         logger.warning("study %s fails: %s", study["study"], failure.reason)
         report |= {"status": "failed", "stage": failure.stage, "reason": failure.reason}
@@ -111,6 +118,8 @@ def assemble_study(
         logger.info("%s: %s people (-%s)", step["step"], f"{step['people']:,}", f"{step['removed']:,}")
     for dropped in report["dropped_covariates"]:
         logger.warning("covariate %s is dropped: %s", dropped["name"], dropped["reason"])
+    for note in report["notes"]:
+        logger.warning("study %s: %s", study["study"], note)
     numeric = [Column(c, "float64", "covariate") for c in people.columns[len(SAMPLES) :]]
     write_parquet(people, out_samples, [*SAMPLES, *numeric])
     write_json(report, out_study)
@@ -128,6 +137,9 @@ def _assemble(
 ) -> pd.DataFrame:
     """Fill the report and give the people analysed; the report holds what is known when a StudyFailure is raised."""
     binary = study["trait"] == "binary"
+    known = read_parquet(qc_samples, columns=["sample_index", "sex"]).set_index("sample_index")["sex"]
+    # with what X tells of it, where so configured
+    frame["recorded_sex"] = known.reindex(frame["sample_index"]).to_numpy(dtype=np.int8)
     phenotype = code_phenotype(_in_table(frame, study["phenotype"]), study)
     qc = read_parquet(qc_samples, columns=["sample_index", "passed", "filter"])
     passed = _by_sample(qc["sample_index"].to_numpy()[qc["passed"].to_numpy(dtype=bool)], frame)
@@ -216,6 +228,28 @@ def _leave_out_relatives(
     unrelated = np.ones(len(frame), dtype=bool)
     unrelated[here] = unrelated_set(len(here), first, second, priority)
     selection.step(f"unrelated (kinship at most {threshold:.4g})", unrelated)
+
+
+def _notes_on_sex(
+    frame: pd.DataFrame, people: pd.DataFrame, genotypes: Mapping[str, Any], binary: bool
+) -> Iterator[str]:
+    """Yield what an unknown sex of people analysed does to the tests on X and Y (see ``StudyDesign.fails_for_want_of_sex``)."""
+    where = " and ".join(
+        f"{c} ({count:,} variants)" for c in "XY" if (count := genotypes.get(f"variants_on_{c.lower()}", 0))
+    )
+    sex = frame.set_index("sample_index")["recorded_sex"].loc[people["sample_index"]].to_numpy()
+    unknown = int((sex == 0).sum())
+    if not where or not unknown:
+        return
+    need = people.shape[1] - len(SAMPLES) + 1 + 3
+    groups = len(np.unique(people["phenotype"][sex > 0])) if binary else 2
+    if (sex > 0).sum() <= need or groups < 2:
+        yield (
+            f"{where} not tested: the sex of {unknown:,} of {len(sex):,} people is not known (reason sex_unknown); name the column of the sample "
+            "table that has it as `sex` of the cohort, or set qc.infer_sex"
+        )
+    else:
+        yield f"{unknown:,} of {len(sex):,} people are left out on {where}: their sex is not known"
 
 
 def _in_table(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from deepnull_gwas.cohort.sample_table import join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
-from deepnull_gwas.genotypes.chromosomes import normalise
+from deepnull_gwas.genotypes.chromosomes import in_par, normalise
 from deepnull_gwas.genotypes.fileset import check_bed, check_padding, count_lines
 from deepnull_gwas.genotypes.headers import check_header
 from deepnull_gwas.tables import Column, write_json, write_parquet
@@ -125,6 +125,7 @@ def index_cohort(
     variants["file_row"] = np.concatenate([np.arange(n, dtype=np.int64) for n in sizes])
     variants["chunk"] = np.repeat(np.arange(chunks, dtype=np.int32), np.diff(boundaries))
     duplicates = _report_variants(variants)
+    by_sex = _report_sex(variants, samples, settings["genome_build"])
     logger.info("%s variants, %s people, %d chunks", f"{len(variants):,}", f"{len(samples):,}", chunks)
 
     write_parquet(variants, out_variants, VARIANTS)
@@ -137,6 +138,7 @@ def index_cohort(
             "genome_build": settings["genome_build"],
             "chunk_boundaries": boundaries,
             **duplicates,
+            **by_sex,
         },
         out_genotypes,
     )
@@ -369,6 +371,22 @@ def _same_people(first: pd.DataFrame, other: pd.DataFrame, first_path: str, path
             f"{path}: row {i + 1} is '{other['fid'][i]} {other['iid'][i]}', but '{first['fid'][i]} {first['iid'][i]}' in {first_path} "
             f"({int(differs.sum())} rows differ); the filesets of a cohort must hold the same people in the same order"
         )
+
+
+def _report_sex(variants: pd.DataFrame, samples: pd.DataFrame, build: str) -> dict[str, int]:
+    """Count the variants whose tests need people's sex, and say who has none."""
+    chromosome = variants["chromosome"].to_numpy(dtype=object)
+    outside = ~in_par(chromosome, variants["position"].to_numpy(), build)
+    on = {name: int((outside & (chromosome == name)).sum()) for name in ("X", "Y")}
+    inside = samples[samples["in_sample_table"].to_numpy(dtype=bool)]
+    unknown = inside.loc[inside["recorded_sex"] == 0, "iid"]
+    if len(unknown) and sum(on.values()):
+        logger.warning(
+            "%s of %s people in the sample table have no recorded sex (%s): without it they are left out on X and Y (%s variants); name the column "
+            "of the sample table that has it as `sex` of the cohort, or see qc.infer_sex",
+            f"{len(unknown):,}", f"{len(inside):,}", some(unknown, 3), f"{sum(on.values()):,}",
+        )  # fmt: skip
+    return {"variants_on_x": on["X"], "variants_on_y": on["Y"]}
 
 
 def _report_variants(variants: pd.DataFrame) -> dict[str, int]:
