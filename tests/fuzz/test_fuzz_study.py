@@ -111,6 +111,7 @@ def test_the_people_analysed(folder, planted):
             "family_id": None,
             "sex": None,
             "missing_values": list(MARKERS),
+            "minimum_overlap": 0,
         }
         index_cohort(
             [folder / "g"], folder / "t.tsv", settings, 1, out / "g.json", out / "v.parquet", out / "s.parquet"

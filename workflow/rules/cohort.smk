@@ -31,6 +31,7 @@ rule index_cohort:
         code=code_of(
             "genotypes",
             "cohort/index.py",
+            "cohort/matching.py",
             "cohort/sample_table.py",
             "cohort/text_table.py",
         ),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.cohort.sample_table import join_samples, read_sample_table
+from deepnull_gwas.cohort.sample_table import LEAST_OVERLAP, join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
 from deepnull_gwas.genotypes.chromosomes import in_par, normalise
 from deepnull_gwas.genotypes.fileset import check_bed, check_padding, count_lines
@@ -81,7 +81,7 @@ def index_cohort(
     table
         The sample table.
     settings
-        ``cohort, genome_build, sample_id, family_id, sex, missing_values`` (``Cohort.settings()``).
+        ``cohort, genome_build, sample_id, family_id, sex, missing_values``, and ``minimum_overlap`` (``Cohort.settings()``).
     chunks
         Number of chunks.
     out_genotypes, out_variants, out_samples
@@ -110,10 +110,11 @@ def index_cohort(
             fams.append(fam)
     samples = None
     people = f"{prefixes[0]}.fam"
+    least = float(settings.get("minimum_overlap", LEAST_OVERLAP))
     known = ("sample_id", "family_id", "sex", "missing_values")
     read = _collect(problems, lambda: read_sample_table(table, **{k: settings[k] for k in known}))
     if read is not None and fams:
-        samples = _collect(problems, lambda: join_samples(fams[0], read, people))
+        samples = _collect(problems, lambda: join_samples(fams[0], read, people, least))
     if problems or samples is None:
         raise InputErrors(problems)
 
