@@ -133,7 +133,7 @@ def pcs_of_study(wildcards):
 
 
 def has_structure(cohort):
-    """Say whether anything of a cohort needs its relatives or principal components."""
+    """Say whether anything of a cohort needs its relatives."""
     return resources.has_structure(PLAN, cohort)
 
 

@@ -36,6 +36,12 @@ SAMPLES = [
 ]
 #: People beyond the number of covariate columns that a study needs: fewer leave no degrees of freedom worth the name.
 SPARE_PEOPLE = 10
+#: What relatives among the people analysed do where no mixed model takes their likeness into account.
+INFLATED = (
+    "{pairs} pairs of relatives (kinship above {kinship}) are analysed together (relatives: keep), and there is no mixed model: standard errors are "
+    "too small and tests inflated (measured: lambda 1.16 to 1.27 with 1,450 pairs of siblings); take relatives: exclude, or an engine with a mixed "
+    "model (snakemake exports)"
+)
 
 
 def assemble_study(
@@ -159,7 +165,7 @@ def _assemble(
         components = table[names].reindex(frame["sample_index"])
         selection.step("principal components present", components.notna().all(axis=1).to_numpy())
     if families:
-        _leave_out_relatives(selection, frame, relatives, families, study, phenotype)
+        report["notes"] += _leave_out_relatives(selection, frame, relatives, families, study, phenotype)
     keep = selection.keep
     y = phenotype[keep]
     report |= {"accounting": selection.accounting, "n": len(y)}
@@ -211,23 +217,27 @@ def _leave_out_relatives(
     families: str | Path,
     study: dict[str, Any],
     phenotype: np.ndarray,
-) -> None:
-    """Add the steps that leave out copies of a person and, where so configured, relatives of people who stay."""
+) -> list[str]:
+    """Add the steps that leave out copies of a person and, where so configured, relatives of people who stay; else note how many stay."""
     table = read_parquet(families, columns=["sample_index", "duplicate_of"])
     copies = table["sample_index"].to_numpy()[(table["duplicate_of"] != "").to_numpy()]
     selection.step("no copy of a person's sample", ~_by_sample(copies, frame))
-    if study.get("relatives", "keep") != "exclude" or not relatives:
-        return
+    if not relatives:
+        return []
     threshold = (read_metadata(families) or {}).get("kinship", float("nan"))
     here = np.flatnonzero(selection.keep)
     place = pd.Series(np.arange(len(here)), index=frame["sample_index"].to_numpy()[here])
     pairs = pd.read_csv(relatives, sep="\t", usecols=["sample_index_1", "sample_index_2"])
     pairs = pairs[pairs["sample_index_1"].isin(place.index) & pairs["sample_index_2"].isin(place.index)]
     first, second = (place.loc[pairs[f"sample_index_{side}"]].to_numpy() for side in (1, 2))
+    if study.get("relatives", "keep") != "exclude":
+        logger.info("%s pairs of relatives stay (relatives: keep)", f"{len(pairs):,}")
+        return [INFLATED.format(pairs=f"{len(pairs):,}", kinship=f"{threshold:.4g}")] if len(pairs) else []
     priority = phenotype[here] if study["trait"] == "binary" and study.get("cases_first", True) else None
     unrelated = np.ones(len(frame), dtype=bool)
     unrelated[here] = unrelated_set(len(here), first, second, priority)
     selection.step(f"unrelated (kinship at most {threshold:.4g})", unrelated)
+    return []
 
 
 def _notes_on_sex(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from deepnull_gwas.errors import some
 from deepnull_gwas.text import is_number, shorten
 
 #: So many IDs of each side are looked at to find a common prefix or suffix, so long at most; it has to explain that share of them, or
@@ -33,7 +32,9 @@ class Difference:
     pairs: Sequence[tuple[str, str]]
 
     def __str__(self) -> str:
-        shown = some([f"{shorten(a, 30)} for {shorten(b, 30)}" for a, b in self.pairs], 3)
+        shown = ", ".join(f"{shorten(a, 30)} for {shorten(b, 30)}" for a, b in self.pairs[:3])
+        if len(self.pairs) > 3:
+            shown += f" and {len(self.pairs) - 3:,} more"
         return f"{len(self.pairs):,} would match but that {self.text} ({shown})".replace("\t", " ")
 
 
@@ -68,7 +69,8 @@ def systematic_differences(fam: pd.DataFrame, table: Iterable[str], by_family: b
                 pairs.append((key, _spelled(*people[place[name]], by_family)))
         if pairs:
             found.append(Difference(text, pairs))
-            left = dict.fromkeys(k for k in left if k not in {a for a, _ in pairs})
+            explained = {key for key, _ in pairs}
+            left = dict.fromkeys(k for k in left if k not in explained)
             people = [p for index, p in enumerate(people) if index not in taken]
     found += _affixes([_spelled(*p, by_family) for p in people], list(left))
     return sorted(found, key=lambda d: -len(d.pairs))
