@@ -191,6 +191,13 @@ def score_file(wildcards):
     return local(weights) if weights else []
 
 
+def score_files_of_cohort(wildcards):
+    """Name the files of weights of a cohort's studies that have one."""
+    weights = [s.score_file for s in PLAN.studies_of(wildcards.cohort)]
+    files = list(dict.fromkeys(w for w in weights if w))
+    return local(files) if files else []
+
+
 def accuracies_of_cohort(wildcards):
     """Name the accuracies of a cohort's predicted studies, in the order of the sheet."""
     return [
@@ -446,6 +453,18 @@ def long_range_ld_content(wildcards):
     return hashlib.sha256(LONG_RANGE_LD.read_bytes()).hexdigest()[:16]
 
 
+def tables_of_cohort(wildcards, input):
+    """Return the tables beside the sample table that a cohort's steps will read, and what they have to fit. As `input` is named, another path does not run a rule again."""
+    return {
+        "build": PLAN.cohorts[wildcards.cohort].genome_build,
+        "folds": PLAN.deepnull["folds"],
+        "pairs": str(pairs_found_elsewhere(wildcards) or "") or None,
+        "loadings": str(loadings_of_others(wildcards) or "") or None,
+        "fold_file": str(fold_file(wildcards) or "") or None,
+        "scores": [str(path) for path in score_files_of_cohort(wildcards)],
+    }
+
+
 def colour_by(wildcards):
     """Give the columns of the sample table that colour the figure of components."""
     return PLAN.cohorts[wildcards.cohort].structure["colour_by"]
@@ -506,11 +525,12 @@ def studies_and_arms(wildcards):
 
 
 def to_screen(wildcards, input):
-    """Give the studies of a cohort, the columns that colour its figure, and where sex comes from. As `input` is named, a change of them does not run the rule again."""
+    """Give the studies of a cohort, the columns that colour its figure, where sex comes from, and other tables. As `input` is named, a change of them does not run the rule again."""
     return (
         settings_of_studies(wildcards),
         colour_by(wildcards),
         sex_settings(wildcards),
+        tables_of_cohort(wildcards, input),
     )
 
 
