@@ -15,19 +15,25 @@ from deepnull_gwas.errors import InputError
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.compare import compare_arms, loci_of_both
 from deepnull_gwas.results.loci import find_leads, lead_variants, read_leads
+from deepnull_gwas.results.ssf import COLUMNS, significant
 from deepnull_gwas.results.status import check_status, summarise_run
-from deepnull_gwas.results.sumstats import COLUMNS, merge_sumstats, read_sumstats, significant
+from deepnull_gwas.results.sumstats import merge_sumstats, read_sumstats
 from deepnull_gwas.tables import read_json, write_json
 from result_tables import write_results
 
 INFO = {"cohort": "c", "genome_build": "GRCh38"}
 
 
-def publish(folder, study_json, chunks, arm="baseline", name="sumstats.tsv.gz"):
+def publish_and_count(folder, study_json, chunks, arm="baseline"):
     folder.mkdir(exist_ok=True)
-    out = folder / name
-    merge_sumstats(chunks, "s", arm, study_json, out, folder / f"{name}-meta.yaml", folder / "untested.tsv.gz", INFO)
-    return out
+    out = folder / "sumstats.tsv.gz"
+    return out, merge_sumstats(
+        chunks, "s", arm, study_json, out, folder / f"{out.name}-meta.yaml", folder / "untested.tsv.gz", INFO
+    )
+
+
+def publish(folder, study_json, chunks, arm="baseline"):
+    return publish_and_count(folder, study_json, chunks, arm)[0]
 
 
 @pytest.mark.parametrize("trait", ["quantitative", "binary"])
@@ -79,9 +85,10 @@ def test_rows_are_sorted_where_the_input_is_not(tmp_path):
 def test_same_input_same_bytes(tmp_path):
     study, chunks, _ = write_results(tmp_path, ["1", "2"], 100)
     one, two = publish(tmp_path / "a", study, chunks), publish(tmp_path / "b", study, chunks)
-    for name in ("sumstats.tsv.gz", "sumstats.tsv.gz.tbi", "sumstats.tsv.gz-meta.yaml", "untested.tsv.gz"):
+    for name in ("sumstats.tsv.gz", "sumstats.tsv.gz.tbi", "sumstats.tsv.gz-meta.yaml", "other_alleles.tsv.gz", "untested.tsv.gz"):
         assert (one.parent / name).read_bytes() == (two.parent / name).read_bytes(), name
     assert sorted(p.name for p in one.parent.iterdir()) == [
+        "other_alleles.tsv.gz",
         "sumstats.tsv.gz",
         "sumstats.tsv.gz-meta.yaml",
         "sumstats.tsv.gz.tbi",
@@ -137,7 +144,8 @@ def hits(rows):
     }
     return pl.DataFrame(
         [
-            {"chromosome": c, "base_pair_location": p, "variant_id": f"{c}:{p}", "neg_log_10_p_value": s, **base}
+            {"chromosome": c, "base_pair_location": p, "neg_log_10_p_value": s, **base}
+            | {"variant_id": f"{c}_{p}", "original_id": f"{c}:{p}"}
             for c, p, s in rows
         ]
     )
@@ -145,7 +153,7 @@ def hits(rows):
 
 def test_lead_variants():
     leads = lead_variants(hits([(1, 100, 9.0), (1, 150, 12.0), (1, 240, 10.0), (1, 700, 8.0), (2, 150, 9.0)]), 100)
-    assert list(leads["variant_id"]) == ["1:150", "1:700", "2:150"]
+    assert list(leads["original_id"]) == ["1:150", "1:700", "2:150"]
     assert leads.row(0, named=True)["locus_start"] == 100
     assert leads.row(0, named=True)["locus_end"] == 240
     assert list(leads["hits"]) == [3, 1, 1]
@@ -167,8 +175,9 @@ def prepare(folder, **more):
     study, chunks, columns = write_results(chunk_folder, ["1", "2"], 100, **more)
     study.rename(study_folder / "study.json")
     for arm in ("baseline", "deepnull"):
-        out = publish(study_folder / arm, study_folder / "study.json", chunks, arm)
-        find_leads(out, 5e-8, 500, study_folder / arm / "leads.tsv")
+        out, counts = publish_and_count(study_folder / arm, study_folder / "study.json", chunks, arm)
+        tests = find_leads(out, 5e-8, 500, study_folder / arm / "leads.tsv")
+        write_json(counts | tests, study_folder / arm / "tests.json")
     return results, study_folder, columns
 
 

@@ -41,7 +41,7 @@ def plot_batch(table: str | Path, out: str | Path) -> None:
             size.legend(fontsize=7)
         start = np.zeros(len(rows))
         for name in ("shared", "gained", "lost"):
-            loci.barh(at, rows[name], left=start, height=0.6, color=COLOURS[name], label=name)
-            start += rows[name].to_numpy()
+            loci.barh(at, rows[f"loci_{name}"], left=start, height=0.6, color=COLOURS[name], label=name)
+            start += rows[f"loci_{name}"].to_numpy()
         loci.set(xlabel="loci", title="loci")
         loci.legend(fontsize=7)
