@@ -85,7 +85,13 @@ def test_rows_are_sorted_where_the_input_is_not(tmp_path):
 def test_same_input_same_bytes(tmp_path):
     study, chunks, _ = write_results(tmp_path, ["1", "2"], 100)
     one, two = publish(tmp_path / "a", study, chunks), publish(tmp_path / "b", study, chunks)
-    for name in ("sumstats.tsv.gz", "sumstats.tsv.gz.tbi", "sumstats.tsv.gz-meta.yaml", "other_alleles.tsv.gz", "untested.tsv.gz"):
+    for name in (
+        "sumstats.tsv.gz",
+        "sumstats.tsv.gz.tbi",
+        "sumstats.tsv.gz-meta.yaml",
+        "other_alleles.tsv.gz",
+        "untested.tsv.gz",
+    ):
         assert (one.parent / name).read_bytes() == (two.parent / name).read_bytes(), name
     assert sorted(p.name for p in one.parent.iterdir()) == [
         "other_alleles.tsv.gz",
