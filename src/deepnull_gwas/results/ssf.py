@@ -142,8 +142,8 @@ def untested_rows(frame: pl.DataFrame) -> pl.DataFrame:
 _QUOTE = "\ufdd0"
 
 
-def as_text(frame: pl.DataFrame, header: bool) -> bytes:
-    """Write rows as tab-separated text, missing values as the standard's ``#NA``."""
+def as_text(frame: pl.DataFrame, header: bool, missing: str = "#NA") -> bytes:
+    """Write rows as tab-separated text, missing values as the standard's ``#NA`` unless told otherwise."""
     head = "\t".join(frame.columns) + "\n" if header else ""
     texts = [c for c, kind in frame.schema.items() if kind == pl.String]
     quotes = any(frame[c].str.contains('"', literal=True).any() for c in texts)
@@ -157,6 +157,7 @@ def as_text(frame: pl.DataFrame, header: bool) -> bytes:
     text = sink.getvalue().to_pybytes()
     if quotes:
         text = text.replace(_QUOTE.encode(), b'"')
+    gap = missing.encode()
     while b"\t\t" in text:
-        text = text.replace(b"\t\t", b"\t#NA\t")
-    return head.encode() + text.replace(b"\t\n", b"\t#NA\n")
+        text = text.replace(b"\t\t", b"\t%b\t" % gap)
+    return head.encode() + text.replace(b"\t\n", b"\t%b\n" % gap)

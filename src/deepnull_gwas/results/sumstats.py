@@ -47,7 +47,7 @@ ALLELES_NAMED = 8
 #: Rows that are turned into text at a time.
 ROWS_AT_A_TIME = 1 << 17
 #: Bytes of text that are read at a time.
-BYTES_AT_A_TIME = 1 << 24
+BYTES_AT_A_TIME = 1 << 22
 #: The empty block that ends a file compressed by blocks (SAM/BAM specification, 4.1.2), and how such a file starts.
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 BGZF_START = BGZF_END[:4]
@@ -199,8 +199,8 @@ def merge_sumstats(
     with atomic_path(out) as temporary:
         with (
             pysam.BGZFile(str(temporary), "wb") as file,
-            _gzipped(out_untested) as left,
-            _gzipped(out.with_name(OTHER_ALLELES)) as strange,
+            gzipped(out_untested) as left,
+            gzipped(out.with_name(OTHER_ALLELES)) as strange,
         ):
             for number, frame in enumerate(parts()):
                 tested, untested = tested_rows(frame, binary), untested_rows(frame)
@@ -228,7 +228,7 @@ def merge_sumstats(
 
 
 @contextlib.contextmanager
-def _gzipped(path: str | Path) -> Iterator[gzip.GzipFile]:
+def gzipped(path: str | Path) -> Iterator[gzip.GzipFile]:
     """Open a file to be written gzipped, atomically, the same bytes for the same content."""
     with atomic_path(path) as temporary, open(temporary, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
         yield file
@@ -299,15 +299,17 @@ def _write_metadata(
 # --- reading -----------------------------------------------------------------
 
 
-def text_blocks(path: str | Path, size: int = BYTES_AT_A_TIME) -> Iterator[bytes]:
+def text_blocks(path: str | Path) -> Iterator[bytes]:
     """Go through a compressed table, block by block of whole lines; the file is read once and never lies in memory as a whole.
 
     Parameters
     ----------
     path
         Gzipped text, by blocks (BGZF) or not.
-    size
-        About so many bytes of text a block.
+
+    Yields
+    ------
+    About :data:`BYTES_AT_A_TIME` of text.
 
     Raises
     ------
@@ -323,7 +325,7 @@ def text_blocks(path: str | Path, size: int = BYTES_AT_A_TIME) -> Iterator[bytes
         raw.seek(0)
         rest = b""
         with gzip.GzipFile(fileobj=raw) as file:
-            while block := file.read(size):
+            while block := file.read(BYTES_AT_A_TIME):
                 cut = block.rfind(b"\n") + 1
                 if cut:
                     yield rest + block[:cut]
@@ -334,7 +336,7 @@ def text_blocks(path: str | Path, size: int = BYTES_AT_A_TIME) -> Iterator[bytes
             yield rest
 
 
-def read_blocks(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+def read_blocks(path: str | Path, columns: Sequence[str] | None = None, own: bool = True) -> Iterator[pl.DataFrame]:
     """Go through summary statistics, some ten thousand rows at a time; the first part is there also where there are no rows.
 
     Parameters
@@ -343,13 +345,15 @@ def read_blocks(path: str | Path, columns: Sequence[str] | None = None) -> Itera
         sumstats.tsv.gz, or what lies beside it with the same columns.
     columns
         Which; None, all.
+    own
+        Whether the workflow will make the file again: a damaged one is then set aside, see :func:`deepnull_gwas.tables.own_file`.
 
     Raises
     ------
     InputError
-        When the file is damaged: it is set aside, see :func:`deepnull_gwas.tables.own_file`.
+        When the file is damaged.
     """
-    with own_file(path, *DAMAGE):
+    with own_file(path, *DAMAGE) if own else _readable(path):
         schema: dict[str, Any] = {}
         for block in text_blocks(path):
             if not schema:
@@ -371,6 +375,16 @@ def read_blocks(path: str | Path, columns: Sequence[str] | None = None) -> Itera
                 quote_char=None,
             )
             yield part.select(wanted)
+
+
+@contextlib.contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError, pl.exceptions.PolarsError, *DAMAGE) as error:
+        raise InputError(
+            f"{path}: not readable as gzipped summary statistics ({str(error).splitlines()[0]})"
+        ) from error
 
 
 def read_sumstats(path: str | Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
