@@ -21,7 +21,7 @@ in units of the target, or the logit for binary ones; NA where a covariate is mi
 
 
 CONVERT = """\
-Write published summary statistics in the form that another program reads (docs/other_programs.md has the recipes). Alleles in capitals.
+Write published summary statistics in the form that another program reads (docs/summary_statistics.md has the recipes). Alleles in capitals.
 
   deepnull-gwas convert --to ldsc results/ukb/bmd/deepnull/sumstats.tsv.gz --output bmd.ldsc.tsv
   munge_sumstats.py --sumstats bmd.ldsc.tsv --merge-alleles w_hm3.snplist --out bmd
