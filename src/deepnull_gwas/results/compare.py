@@ -159,7 +159,7 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
                 **{f"mean_chi2_at_loci_{arm}": one["mean_chi2_at_loci"][arm] for arm in ARMS},
                 "chi2_ratio": one["chi2_ratio"],
                 "chi2_ratio_expected": one.get("chi2_ratio_expected"),
-                "effective_sample_size_gained": one["effective_sample_size_gained"],
+                "effective_sample_size_gained_fraction": one["effective_sample_size_gained"],
                 **{f"lambda_gc_{arm}": one["lambda_gc"][arm] for arm in ("baseline", "deepnull")},
                 **{f"loci_{verdict}": count for verdict, count in one["loci"].items()},
             }
@@ -178,7 +178,7 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
         "mean_chi2_at_loci_deepnull",
         "chi2_ratio",
         "chi2_ratio_expected",
-        "effective_sample_size_gained",
+        "effective_sample_size_gained_fraction",
     ]
     names += ["lambda_gc_baseline", "lambda_gc_deepnull", "loci_shared", "loci_gained", "loci_lost"]
     write_tsv(pd.DataFrame(rows, columns=names), out)

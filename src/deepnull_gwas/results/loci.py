@@ -90,7 +90,7 @@ def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: st
 
     Returns
     -------
-    ``variants`` (tested), ``lambda_gc``, ``loci``.
+    ``tested`` (number of variants), ``lambda_gc``, ``loci``.
     """
     columns = [c for c in LEADS if c not in ("locus_start", "locus_end", "hits")]
     hits, p = [], []
@@ -101,7 +101,7 @@ def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: st
     logger.info("%d loci at p <= %g among %d variants", len(leads), threshold, len(tested))
     with atomic_path(out) as temporary:
         leads.write_csv(temporary, separator="\t", null_value="NA", quote_style="never")
-    return {"variants": len(tested), "lambda_gc": lambda_gc(tested), "loci": len(leads)}
+    return {"tested": len(tested), "lambda_gc": lambda_gc(tested), "loci": len(leads)}
 
 
 def read_leads(path: str | Path) -> pl.DataFrame:

@@ -56,7 +56,7 @@ def summarise_run(
                     "reason": state["reason"],
                     "n": about["n"],
                     "cases": about.get("cases"),
-                    "variants": tests["variants"],
+                    "variants": tests["tested"],
                     "variants_with_other_alleles": tests["other_alleles"],
                     "lambda_gc": tests["lambda_gc"],
                     "loci": tests["loci"],
