@@ -38,6 +38,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 missing(f"oracle tool '{tool}' is not installed (scripts/install-test-tools.sh installs it)")
 
 
+# before xdist, which writes the groups into the names of the tests
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deal the tests out for several workers: a file stays together, and so do all tests that look at the demo; long runs start first.
 
