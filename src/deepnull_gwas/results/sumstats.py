@@ -192,7 +192,8 @@ def merge_sumstats(
                 for start in range(0, max(len(table), 1), ROWS_AT_A_TIME):
                     yield _frame(table.slice(start, ROWS_AT_A_TIME))
         else:
-            yield pl.concat([_frame(table) for table in tables]).sort(["code", "position"], maintain_order=True)
+            whole = pl.concat([_frame(table) for table in tables]).sort(["code", "position"], maintain_order=True)
+            yield from whole.iter_slices(ROWS_AT_A_TIME)
 
     counts, out = _Counts(), Path(out)
     progress = Progress(sum(rows_of(path) for path in paths), "variants")
