@@ -588,7 +588,7 @@ def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
             binary = study.trait == "binary"
             studies += n * (8 * (columns_of(study) + 3) + (80 if "deepnull" in study.arms else 0)) + 2.5e6
             associations += m * ((40 if binary else 12) + 27 * len(study.arms))
-            published += m * len(study.arms) * (42 if binary else 33)
+            published += m * len(study.arms) * (46 if binary else 37)
         associations += m * 20 * len(config.batches(name))
     kinds = {
         "simulated genotypes and tables": simulated,
