@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from deepnull_gwas.errors import InputError
+from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.results.sumstats import OTHER_ALLELES
 from deepnull_gwas.tables import atomic_path, read_json, read_metadata, write_tsv
 
 logger = logging.getLogger(__name__)
 
-#: So many analyses are shown one by one on the screen at the end of a run; of more, counts; so many failed ones; so many with most loci.
-ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN = 20, 10, 6
+#: So many analyses are shown one by one on the screen at the end of a run; of more, counts; so many failed ones; so many with most loci; so many notes.
+ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN, NOTES_SHOWN = 20, 10, 6, 10
 #: So many pairs of alleles that the standard does not know are named there.
 ALLELES_SHOWN = 5
 
@@ -60,6 +60,7 @@ def summarise_run(
                     "variants_with_other_alleles": tests["other_alleles"],
                     "lambda_gc": tests["lambda_gc"],
                     "loci": tests["loci"],
+                    "notes": "; ".join(about.get("notes", [])),
                 }
             )
             if tests["other_alleles"]:
@@ -81,7 +82,7 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
         lines.append(f"FAILED and {len(failed) - FAILED_SHOWN} more: see {results}/status.tsv")
     lines += [""] if lines else []
     if len(frame) <= ROWS_SHOWN:
-        shown = frame.drop(columns=["stage", "reason", "variants_with_other_alleles"], errors="ignore").copy()
+        shown = frame.drop(columns=["stage", "reason", "variants_with_other_alleles", "notes"], errors="ignore").copy()
         shown["lambda_gc"] = shown["lambda_gc"].map(lambda v: "NA" if pd.isna(v) else f"{v:.3f}")
         shown["cases"] = shown["cases"].astype(str).replace("<NA>", "")
         lines += [shown.to_string(index=False), ""]
@@ -104,6 +105,7 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
             f"they are in {OTHER_ALLELES} beside sumstats.tsv.gz, with the same columns.",
             "",
         ]
+    lines += _notes(frame)
     lines += [
         f"{len(frame) - len(failed)} of {len(frame)} analyses done.",
         f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz (GWAS-SSF; effect allele = A1 of the .bim)",
@@ -111,6 +113,18 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
         f"State of all studies: {results}/status.tsv; where they came from: {results}/provenance.html",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    """Return what has to be known of studies that are done: each note once, with the studies that it is about, and an empty line."""
+    noted = frame[frame["notes"] != ""].drop_duplicates(["cohort", "study"])
+    lines = []
+    for note, part in noted.groupby("notes", sort=False):
+        names = [f"{row.cohort}/{row.study}" for row in part.itertuples()]
+        lines.append(f"NOTE {some(names, 3)}: {note}")
+    if len(lines) > NOTES_SHOWN:
+        lines = [*lines[:NOTES_SHOWN], f"NOTE and {len(lines) - NOTES_SHOWN} more: column notes of status.tsv"]
+    return [*lines, ""] if lines else []
 
 
 def check_status(status: str | Path, out: str | Path) -> None:
