@@ -20,6 +20,14 @@ in units of the target, or the logit for binary ones; NA where a covariate is mi
 """
 
 
+CONVERT = """\
+Write published summary statistics in the form that another program reads (docs/summary_statistics.md has the recipes). Alleles in capitals.
+
+  deepnull-gwas convert --to ldsc results/ukb/bmd/deepnull/sumstats.tsv.gz --output bmd.ldsc.tsv
+  munge_sumstats.py --sumstats bmd.ldsc.tsv --merge-alleles w_hm3.snplist --out bmd
+"""
+
+
 def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -89,6 +97,15 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--configfile", default="config/config.yaml", metavar="YAML", help="the run's configuration")
     plan.add_argument("--directory", default=".", metavar="FOLDER", help="where it runs: relative paths start there")
+    convert = commands.add_parser(
+        "convert",
+        help="write published summary statistics in the form that another program reads",
+        description=CONVERT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    convert.add_argument("sumstats", metavar="SUMSTATS", help="sumstats.tsv.gz of a study and arm")
+    convert.add_argument("--to", required=True, choices=["ldsc", "pheweb", "mungesumstats", "gwaslab"], help="which")
+    convert.add_argument("--output", required=True, metavar="TABLE", help="where it goes (.gz: compressed)")
     repeat = commands.add_parser(
         "repeat",
         help="set up a finished run anew, from its provenance.json",
@@ -116,6 +133,23 @@ def _repeat(given: argparse.Namespace) -> int:
         else:
             for line in repeat_run(given.provenance, given.directory, given.inputs):
                 print(line)
+    except (InputError, OSError) as error:
+        print(f"deepnull-gwas: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _convert(given: argparse.Namespace) -> int:
+    """Run `deepnull-gwas convert`."""
+    import logging
+
+    from deepnull_gwas.errors import InputError
+    from deepnull_gwas.results.conversions import convert_sumstats
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        rows = convert_sumstats(given.sumstats, given.to, given.output)
+        print(f"{given.output}: {rows:,} variants")
     except (InputError, OSError) as error:
         print(f"deepnull-gwas: {error}", file=sys.stderr)
         return 1
@@ -152,6 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = top.parse_args(arguments)
     if given.command == "plan":
         return _plan(given)
+    if given.command == "convert":
+        return _convert(given)
     if given.command == "repeat":
         return _repeat(given)
 

@@ -393,17 +393,18 @@ def _associate(job: Job) -> Estimate:
 
 
 def _merge_sumstats(job: Job) -> Estimate:
-    # a chunk as it is written; then the whole file, for its leads
-    held = max(1350 * job.chunk, 450 * job.size.variants)
+    # rows as they are turned into text, at most 131,072 at a time (results.sumstats); a chunk; p of all variants, for lambda
+    held = 900 * min(job.chunk, 1 << 17) + 160 * job.chunk + 32 * job.size.variants
     return Estimate(240 + _mega(held), 2 + 1.2e-5 * job.size.variants)
 
 
 def _plot_sumstats(job: Job) -> Estimate:
-    return Estimate(210 + _mega(230 * job.size.variants), 3 + 5e-6 * job.size.variants)
+    # place and p of both arms, and what thins the points that are drawn
+    return Estimate(210 + _mega(105 * job.size.variants), 3 + 3e-6 * job.size.variants)
 
 
 def _compare_arms(job: Job) -> Estimate:
-    return Estimate(280 + _mega(830 * job.size.variants), 3 + 1e-5 * job.size.variants)
+    return Estimate(280 + _mega(100 * job.size.variants), 3 + 4e-6 * job.size.variants)
 
 
 def _small(job: Job) -> Estimate:
@@ -411,7 +412,8 @@ def _small(job: Job) -> Estimate:
 
 
 def _summarise_run(job: Job) -> Estimate:
-    return Estimate(210 + _mega(260 * job.size.variants), 2 + 2e-6 * job.size.variants * job.arms)
+    # what each publication has summed up
+    return Estimate(220 + 0.02 * job.arms, 2 + 0.01 * job.arms)
 
 
 def _verify_batch(job: Job) -> Estimate:
@@ -651,7 +653,7 @@ def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
             binary = study.trait == "binary"
             studies += n * (8 * (columns_of(study) + 3) + (80 if "deepnull" in study.arms else 0)) + 2.5e6
             associations += m * ((40 if binary else 12) + 27 * len(study.arms))
-            published += m * len(study.arms) * (42 if binary else 33)
+            published += m * len(study.arms) * (46 if binary else 37)
         associations += m * 20 * len(config.batches(name))
     kinds = {
         "simulated genotypes and tables": simulated,
