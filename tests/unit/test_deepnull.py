@@ -14,8 +14,10 @@ from deepnull_gwas.deepnull.crossfit import crossfit, parts_of
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed, roles
 from deepnull_gwas.deepnull.metrics import auc, measure
 from deepnull_gwas.deepnull.models import FoldModel, fit_fold
+from deepnull_gwas.deepnull.parts import Parts
+from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import MODELS, Recipe
-from deepnull_gwas.deepnull.smooth import Curve, fit_smooth, logistic, natural_spline
+from deepnull_gwas.deepnull.smooth import Curve, logistic, natural_spline
 from deepnull_gwas.deepnull.stacking import stack
 from deepnull_gwas.deepnull.steps import (
     _join,
@@ -195,22 +197,29 @@ def test_curves_are_uncorrelated_with_each_other_and_with_the_straight_line():
 def test_linear_models_against_numpy_and_sklearn():
     x, y, _ = simulate(800)
     part = np.arange(800) % 4
-    model, without, _ = fit_smooth("linear", x, y, part, "quantitative")
+    parts = Parts.of(part)
+    fit = fit_smooth("linear", x, y, parts, "quantitative")
+    model, inner = fit.model, fit.inner
     design = np.column_stack([np.ones(800), x])
     expected = design @ np.linalg.lstsq(design, y, rcond=None)[0]
     # the ridge of 1e-6 moves them by about as much
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-4, atol=1e-4)
     train = part != 2
     expected = design @ np.linalg.lstsq(design[train], y[train], rcond=None)[0]
-    np.testing.assert_allclose(without[:, 2], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(inner[~train], expected[~train], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(fit.without[2].predict(x), expected, rtol=1e-4, atol=1e-4)
+    # and without the piece that stops what starts from there
+    train &= ~parts.stops[:, 2]
+    expected = design @ np.linalg.lstsq(design[train], y[train], rcond=None)[0]
+    np.testing.assert_allclose(fit.start[:, 2], expected, rtol=1e-4, atol=1e-4)
     x, y, _ = simulate(800, binary=True)
     z = (x - x.mean(0)) / x.std(0)
-    model, without, _ = fit_smooth("linear", x, y, part, "binary")
+    fit = fit_smooth("linear", x, y, Parts.of(part, y), "binary")
     other = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(z, y)
-    np.testing.assert_allclose(model.predict(x), other.decision_function(z), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(fit.model.predict(x), other.decision_function(z), rtol=1e-3, atol=1e-3)
+    train = part != 2
     other = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(z[train], y[train])
-    # these share the expansion point of the model of everybody: one Newton step from their own
-    np.testing.assert_allclose(without[:, 2], other.decision_function(z), atol=0.02)
+    np.testing.assert_allclose(fit.without[2].predict(x), other.decision_function(z), rtol=1e-3, atol=1e-3)
     # a covariate that separates cases from controls stays finite
     design = np.column_stack([np.ones(800), z, y * 2 - 1])
     assert np.isfinite(logistic(design, y, np.full(6, 1e-6))).all()
@@ -223,19 +232,20 @@ def test_arrays_of_trees_predict_as_scikit_learn_does(binary, monkeypatch):
     from deepnull_gwas.deepnull import trees
 
     x, y, _ = simulate(600, binary=binary)
-    part = np.arange(600) % 2
+    parts = Parts.of(np.arange(600) % 2, y if binary else None)
     # no early stopping to speak of, so that the library and the arrays have the same trees
     monkeypatch.setitem(trees.SETTINGS, "max_iter", 7)
     monkeypatch.setitem(trees.SETTINGS, "max_leaf_nodes", 4)
-    model, inner, about = fit_trees(x, y, part, "binary" if binary else "quantitative", 1)
+    model, inner, about = fit_trees(x, y, parts, "binary" if binary else "quantitative", 1)
     kind = HistGradientBoostingClassifier if binary else HistGradientBoostingRegressor
     for j in range(2):
         other = kind(**trees.SETTINGS, early_stopping=True, random_state=1)
-        other.fit(x[part != j], y[part != j], X_val=x[part == j], y_val=y[part == j])
+        trains, stops, own = parts.trains[:, j], parts.stops[:, j], parts.part == j
+        other.fit(x[trains], y[trains], X_val=x[stops], y_val=y[stops])
         assert about["trees"][j] == 7
         expected = other.decision_function(x) if binary else other.predict(x)
         np.testing.assert_allclose(model.predict(x, j), expected, rtol=1e-12)
-        np.testing.assert_array_equal(inner[part == j], model.predict(x[part == j], j))
+        np.testing.assert_array_equal(inner[own], model.predict(x[own], j))
 
 
 def test_stack_takes_what_helps_and_nothing_else():
@@ -253,6 +263,66 @@ def test_stack_takes_what_helps_and_nothing_else():
     assert not stack(y, truth, (truth + 0.3 * rng.normal(size=4000))[:, None], "quantitative").any()
     case = (truth + rng.logistic(size=4000) > 0).astype(float)
     assert stack(case, 0.3 * truth, truth[:, None], "binary")[0] > 0.9
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("k", [3, 5])
+def test_inner_predictions_have_seen_neither_the_fold_nor_the_persons_part(binary, k):
+    """Whatever happens to the phenotypes of a part, what each model says of its people stays bit for bit: early stopping and penalties, too."""
+    x, y, _ = simulate(400, binary=binary)
+    trait, part = ("binary", "quantitative")[not binary], np.arange(400) % (k - 1)
+    changed, own = y.copy(), part == 1
+    changed[own] = 1 - y[own] if binary else np.random.default_rng(9).permutation(y[own]) + 10
+    before, after = (inner_of(x, values, part, trait) for values in (y, changed))
+    assert set(before) == set(MODELS)
+    for name in MODELS:
+        np.testing.assert_array_equal(before[name][own], after[name][own], err_msg=name)
+        assert (before[name][~own] != after[name][~own]).any(), name
+
+
+def inner_of(x, y, part, trait) -> dict[str, np.ndarray]:
+    """Return the inner predictions of each model."""
+    fit = fit_fold(x, y, part, list("abcde"), trait, QUICK, 1)
+    task = next(fit)
+    with pytest.raises(StopIteration) as end:
+        fit.send(training.fit_networks([task], trait, QUICK)[0])
+    return end.value.value[1]["inner_each"]
+
+
+def test_parts_hold_out_what_a_model_must_not_have_seen():
+    case = (np.random.default_rng(1).random(403) < 0.1).astype(float)
+    for count in (2, 3, 4, 5):
+        parts = Parts.of(np.arange(403) % count, case)
+        assert parts.count == count
+        for j in range(count):
+            assert not (parts.trains[:, j] & parts.stops[:, j]).any()
+            assert not (parts.trains | parts.stops)[parts.part == j, j].any()
+            # all others but the few who stop it
+            assert parts.stops[:, j].sum() <= 0.25 * (parts.part != j).sum() + 1
+            for who in (parts.trains, parts.stops):
+                assert 0 < case[who[:, j]].sum() < who[:, j].sum()
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_noise_gets_no_weight_and_linear_effects_lose_nothing(linear):
+    """Where covariates explain nothing, or act linearly, in 300 people: the models weigh little, and the arms are as good as equal."""
+    weights, gains, ratios = [], [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(300, 5))
+        y = rng.normal(size=300) + linear * x @ [0.3, 0.2, 0.2, 0.1, 0.0]
+        prediction, each, results = crossfit(x, y, folds_of(300), QUICK, seed)
+        weights += [sum(r.history["weights"].values()) for r in results]
+        gains.append(np.subtract(*(measure(y, v, "quantitative")["r2"] for v in (prediction, each["linear"]))))
+        # what the covariate costs or brings the test of a variant that has nothing to do with it
+        q = np.linalg.qr(np.column_stack([np.ones(300), x]))[0]
+        rest, d = (v - q @ (q.T @ v) for v in (y, prediction - each["linear"]))
+        if d.any():
+            ratios.append(rest @ rest / (rest @ rest - (d @ rest) ** 2 / (d @ d)) * 292 / 293 * 299 / 300)
+    assert np.mean(weights) < 0.1
+    # two standard errors of R2 between such predictions
+    assert abs(np.mean(gains)) < 0.004
+    assert np.mean(ratios or [1.0]) == pytest.approx(1, abs=0.01)
 
 
 def test_standardised_without_the_predicted_people():

@@ -11,8 +11,9 @@ import numpy as np
 from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.models import FoldModel, NetworkFit, NetworkTask, fit_fold
+from deepnull_gwas.deepnull.parts import Parts
+from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
-from deepnull_gwas.deepnull.smooth import fit_smooth
 
 #: Parts that the people outside a fold are taken in, at most.
 MAX_PARTS = 5
@@ -153,6 +154,7 @@ def _fit(
     part = parts_of(fold, evaluated, k)
     fitted, history = yield from fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, model, compare)
     inner, inner_linear = history.pop("inner"), history.pop("inner_linear")
+    history.pop("inner_each")
     rows = np.flatnonzero(~outside)
     each = fitted.predict_all(x[rows])
     if len(only):
@@ -172,7 +174,7 @@ def _result(
     inner: np.ndarray | None = None,
 ) -> FoldResult:
     """Measure what a fold's models predict."""
-    prediction = fitted.combine(each)
+    prediction = fitted.combine(each, x[rows])
     history["people"] = {"outside": len(x) - len(rows), "evaluation": len(rows)}
     history["metrics"] = measure(y[rows], prediction, trait)
     history["metrics_of"] = {name: measure(y[rows], values, trait) for name, values in each.items()}
@@ -184,8 +186,8 @@ def _linear(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give a linear model's predictions of new people, and of these by the models without their part."""
     if x.shape[1]:
-        model, without, _ = fit_smooth("linear", x, y, part, trait)
-        return model.predict(new), without[np.arange(len(x)), part]
+        fit = fit_smooth("linear", x, y, Parts.of(part, y if trait == "binary" else None), trait)
+        return fit.model.predict(new), fit.inner
     # no covariates in the association: everybody's is the mean
     total, size = np.bincount(part, y), np.bincount(part)
     means = np.append((total.sum() - total) / (size.sum() - size), total.sum() / size.sum())

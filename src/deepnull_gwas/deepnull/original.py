@@ -61,7 +61,7 @@ class OriginalModel:
         out = h @ self.weights[-2] + self.biases[-2] + x @ self.weights[-1] + self.biases[-1]
         return {"original": out[:, 0].astype(np.float64)}
 
-    def combine(self, each: dict[str, np.ndarray]) -> np.ndarray:
+    def combine(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
         """Give the one prediction."""
         return each["original"]
 
