@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +14,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from deepnull_gwas.deepnull import training
 from deepnull_gwas.deepnull.crossfit import crossfit, parts_of
-from deepnull_gwas.deepnull.folds import assign_folds, derive_seed, roles
+from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds, roles
 from deepnull_gwas.deepnull.metrics import auc, measure
 from deepnull_gwas.deepnull.models import FoldModel, fit_fold
 from deepnull_gwas.deepnull.parts import Parts
@@ -466,8 +469,9 @@ def study_files(folder, n=300, status="ok", binary=False, cases=None):
 
 def all_steps(folder, settings):
     samples, study, folds = folder / "samples.parquet", folder / "study.json", folder / "folds.parquet"
-    assign_study_folds(samples, study, settings["folds"], 1, folds)
-    parts = [[folder / f"fold_{f}.{s}" for f in range(settings["folds"])] for s in ("parquet", "json", "npz")]
+    original = settings["recipe"] == "original"
+    assign_study_folds(samples, study, settings["folds"], 1, folds, original=original)
+    parts = [folder / name for name in ("by_model.parquet", "by_fold.json", "models.npz")]
     train_folds(samples, study, folds, settings, 1, *parts, folder / "inner.parquet")
     merge_folds(
         samples,
@@ -490,9 +494,7 @@ def test_steps_from_files_to_files(tmp_path):
     assert metrics["status"] == "ok"
     np.testing.assert_array_equal(prediction["sample_index"], frame["sample_index"])
     assert prediction["prediction"].notna().all()
-    linear = pd.concat([read_parquet(tmp_path / f"fold_{f}.parquet") for f in range(3)]).set_index("sample_index")[
-        "by_linear"
-    ]
+    linear = read_parquet(tmp_path / "by_model.parquet").set_index("sample_index")["by_linear"]
     # the covariate is what the prediction adds to the linear model
     np.testing.assert_allclose(
         prediction["prediction"] + linear.loc[prediction["sample_index"]].to_numpy(), prediction["phenotype_prediction"]
@@ -502,7 +504,7 @@ def test_steps_from_files_to_files(tmp_path):
     assert sum(b["people"] for b in metrics["calibration"]) == len(frame)
     assert metrics["constant_covariates"] == metrics["warnings"] == []
     # a saved fold gives the published predictions of its people
-    model = load_model(tmp_path / "fold_1.npz")
+    model = load_model(tmp_path / "models.npz", 1)
     rows = prediction["fold"] == 1
     np.testing.assert_array_equal(
         model.predict(frame.loc[rows.to_numpy(), [f"cov_{c}" for c in "abcde"]].to_numpy()),
@@ -609,7 +611,7 @@ def test_a_level_that_only_one_fold_has_is_named_and_predicted_as_the_first(tmp_
     metrics, prediction = all_steps(tmp_path, SETTINGS)
     assert metrics["constant_covariates"] == ["site[D]"]
     assert prediction["prediction"].notna().all()
-    model = load_model(tmp_path / "fold_1.npz")
+    model = load_model(tmp_path / "models.npz", 1)
     x = frame[[c for c in frame if c.startswith("cov_")]].to_numpy()
     as_first = x.copy()
     as_first[:, -1] = 0
@@ -646,7 +648,7 @@ def test_the_original_recipe(tmp_path, monkeypatch):
         assert metrics["status"] == "ok"
         assert metrics["model"] == "original"
         rows = prediction["fold"] == 1
-        logits = load_model(folder / "fold_1.npz").predict(
+        logits = load_model(folder / "models.npz", 1).predict(
             frame.loc[rows.to_numpy(), [f"cov_{c}" for c in "abcde"]].to_numpy()
         )
         # its covariate is the probability
@@ -669,6 +671,98 @@ def test_the_original_recipe_raises_where_the_original_goes_wrong():
     x = rng.normal(size=(3075, 2))
     with pytest.raises(StudyFailure, match="leave one in the last batch"):
         fit_original(x, x[:, 0], np.repeat([0, 1, 2], 1025), 1, 3, ["a", "b"], "quantitative", 1, epochs=1)
+
+
+def test_folds_of_the_original():
+    """IDs sorted, shuffled by Python's generator, dealt out; whole numbers sort as numbers, as pandas reads them."""
+    import random
+
+    for ids, key in ((["b", "a10", "a9", "c", "10", "9"], str), (["12", "3", "100", "21", "7"], int)):
+        order = sorted(ids, key=key)
+        random.seed(318753108)
+        random.shuffle(order)
+        dealt = {name: i % 3 for i, name in enumerate(order)}
+        assert original_folds(ids, 3, 318753108).tolist() == [dealt[name] for name in ids]
+
+
+def test_steps_of_the_original_recipe_deal_its_folds(tmp_path):
+    frame = study_files(tmp_path, n=60)
+    assign_study_folds(
+        *(tmp_path / f for f in ("samples.parquet", "study.json")), None, 5, tmp_path / "f", original=True
+    )
+    np.testing.assert_array_equal(read_parquet(tmp_path / "f")["fold"], original_folds(list(frame["iid"]), 5, 5))
+
+
+def test_batches_of_the_original():
+    from deepnull_gwas.deepnull.original import batches, buffered_order
+
+    class Draws:
+        """A generator whose draws are known."""
+
+        def integers(self, low, high, size):
+            return np.array([1, 1, 0, 2])[:size]
+
+        def permutation(self, values):
+            return np.asarray(values)[::-1]
+
+    # a buffer of 3: person 1 is drawn and 3 takes the place, 3 is drawn (4), 0 (5), 2 (6); 5, 4, 6 are left
+    assert buffered_order(7, Draws(), 3).tolist() == [1, 3, 0, 2, 6, 4, 5]
+    rng = np.random.default_rng(1)
+    for n in (5, 1024, 12_000):
+        assert sorted(buffered_order(n, rng)) == list(range(n))
+    # nobody is drawn before they are in the buffer
+    assert (buffered_order(30_000, rng)[:15_000] < 25_000).all()
+    few = list(itertools.islice(batches(300, rng), 3))
+    assert [len(b) for b in few] == [1024] * 3
+    together = np.concatenate(few)
+    for i in range(10):
+        # passes one after the other, everybody once in each, in new orders
+        assert sorted(together[i * 300 : (i + 1) * 300]) == list(range(300))
+    assert (together[:300] != together[300:600]).any()
+
+
+def test_number_of_folds_where_none_is_set(tmp_path):
+    y = np.zeros(1999)
+    assert default_folds(y, "quantitative") == 10
+    assert default_folds(np.zeros(2000), "quantitative") == default_folds(np.zeros(90), "quantitative") == 5
+    assert default_folds(y, "quantitative", original=True) == 5
+    y[:49] = 1
+    assert default_folds(y, "binary") == 5
+    y[:50] = 1
+    assert default_folds(y, "binary") == 10
+    study_files(tmp_path, n=120)
+    files = [tmp_path / f for f in ("samples.parquet", "study.json")]
+    assign_study_folds(*files, None, 1, tmp_path / "f")
+    assert read_parquet(tmp_path / "f")["fold"].max() == 9
+    # a table of the user's own says it itself
+    (tmp_path / "own").write_text("IID\tfold\n" + "".join(f"p{i}\t{i % 4}\n" for i in range(120)))
+    assign_study_folds(*files, None, 1, tmp_path / "f", fold_file=tmp_path / "own")
+    assert read_parquet(tmp_path / "f")["fold"].max() == 3
+    (tmp_path / "own").write_text("IID\tfold\n" + "".join(f"p{i}\t{i % 2}\n" for i in range(120)))
+    with pytest.raises(InputError, match="folds 0, 1, expected three or more"):
+        assign_study_folds(*files, None, 1, tmp_path / "f", fold_file=tmp_path / "own")
+
+
+def test_the_log_says_fold_by_fold_what_was_reached(tmp_path, caplog):
+    import logging
+
+    study_files(tmp_path)
+    with caplog.at_level(logging.INFO, logger="deepnull_gwas"):
+        all_steps(tmp_path, SETTINGS)
+    lines = [r.getMessage() for r in caplog.records]
+    assert not [line for line in lines if "{" in line or "[" in line]
+    assert "300 people, 0 families of more than one; 3 folds of 100 to 100 people" in lines
+    for f in (1, 2, 3):
+        assert f"fold {f} of 3: models of 200 people for 100" in lines
+        (said,) = [line for line in lines if line.startswith(f"fold {f} of 3: R2 ")]
+        assert re.search(
+            r"correlation .* out of fold \(linear: R2 .*; weights beside the linear model: |the linear model alone",
+            said,
+        )
+        assert (" left" in said) == (f < 3)
+    for name in ("linear", "second order", "splines", "trees", "network"):
+        assert sum(line.startswith(f"{name}: R2 ") for line in lines) == 3
+        assert sum(line.startswith(f"  {name}") for line in lines) == 1
 
 
 def test_where_only_the_linear_model_helps_the_covariate_is_nothing(tmp_path):

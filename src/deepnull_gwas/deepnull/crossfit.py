@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from deepnull_gwas.deepnull.models import FoldModel, NetworkFit, NetworkTask, fi
 from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
+
+logger = logging.getLogger(__name__)
 
 #: Parts that the people outside a fold are taken in, at most.
 MAX_PARTS = 5
@@ -101,6 +104,7 @@ def crossfit_folds(
         from deepnull_gwas.deepnull.original import fit_original
 
         for evaluated, seed in enumerate(seeds):
+            logger.info("fold %d of %d: the original's network", evaluated + 1, k)
             fitted, history = fit_original(x, y, fold, evaluated, k, columns, trait, seed, device)
             rows = np.flatnonzero(fold == evaluated)
             yield _result(x, y, rows, trait, fitted, history, fitted.predict_all(x[rows]))
@@ -151,6 +155,8 @@ def _fit(
 ) -> FoldFit:
     """Fit the models that predict one fold, and predict it; nothing of its people enters. Hands out what its networks are to be trained on."""
     outside = fold != evaluated
+    count = int(outside.sum())
+    logger.info("fold %d of %d: models of %s people for %s", evaluated + 1, k, f"{count:,}", f"{len(fold) - count:,}")
     part = parts_of(fold, evaluated, k)
     fitted, history = yield from fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, model, compare)
     inner, inner_linear = history.pop("inner"), history.pop("inner_linear")

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepnull_gwas.deepnull.metrics import in_words, measure
 from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.penalised import fit_smooth
-from deepnull_gwas.deepnull.recipe import MODELS, Recipe
+from deepnull_gwas.deepnull.recipe import MODELS, Recipe, weights_in_words
 from deepnull_gwas.deepnull.smooth import FAR, Basis, Curve, SmoothModel
 from deepnull_gwas.deepnull.stacking import line_of, weigh
 from deepnull_gwas.deepnull.trees import TreeModel, fit_trees
 from deepnull_gwas.errors import InputError, StudyFailure
+from deepnull_gwas.logs import duration
 from deepnull_gwas.tables import read_npz, write_npz
 
 if TYPE_CHECKING:
@@ -357,11 +359,12 @@ def fit_fold(
             lines[name] = _Lines(lines[recipe.start].model + added.model, lines[recipe.start].without + added.without)
             history |= {k: trained.history[k] for k in ("epochs", "taken")}
             about[name] = {k: trained.history[k] for k in ("taken", "batch_size")}
-        logger.info("%s: %s, %.1f s", name, about[name], time.monotonic() - began)
         if not np.isfinite(inner[name]).all():
             raise StudyFailure(
                 STAGE, f"the predictions of the model {name} are not finite; look for extreme covariate values"
             )
+        measures, took = measure(y, inner[name], trait), duration(time.monotonic() - began)
+        logger.info("%s: %s in people that it has not seen, %s", name.replace("_", " "), in_words(measures), took)
     others = [m for m in MODELS if m != "linear"] if model == "auto" else [model]
     if model == "linear" or (model != "auto" and not recipe.calibrate):
         fitted.weights, total = {model: 1.0}, inner[model]
@@ -375,6 +378,6 @@ def fit_fold(
             # a person's own part has no say in the weights of their inner prediction either
             rows, own = part != j, part == j
             total[own] += extra[own] @ weigh(z[rows], y[rows], extra[rows], trait)
-    logger.info("weights: %s, the rest linear", {m: round(w, 3) for m, w in fitted.weights.items()})
+    logger.info("%s", weights_in_words(fitted.weights))
     history |= {"inner": total, "inner_linear": inner["linear"], "inner_each": inner}
     return fitted, history | {"weights": fitted.weights, "models": about, "kept": [fitted.columns[i] for i in keep]}

@@ -204,7 +204,7 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
         kept = {name: value.detach().clone() for name, value in network.named_parameters()}
         epochs = [[{"epoch": 0, "train": None, "validation": float(v)}] for v in of_folds(best).mean(dim=1)]
         began = best
-        progress = Progress(recipe.max_epochs, "epochs")
+        progress = Progress(recipe.max_epochs, "epochs at most of the networks")
         since = torch.zeros(networks, dtype=torch.long)
         for epoch in range(1, recipe.max_epochs + 1):
             order = torch.stack(
@@ -255,9 +255,9 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
             parameters[name] = (parameters[name] * data.scales[own, None, None]).astype(np.float32)
         model = NetworkModel(parameters)
         logger.info(
-            "networks stopped after %d epochs, taken from epochs %s; validation loss %.5f, at the start %.5f",
+            "networks stopped after %d epochs, taken from epochs %s; loss in those who stop them %.5f, at the start %.5f",
             len(epochs[fold]) - 1,
-            taken[own].tolist(),
+            ", ".join(map(str, taken[own].tolist())),
             float(best[own].mean()),
             float(began[own].mean()),
         )
