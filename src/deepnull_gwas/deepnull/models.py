@@ -161,6 +161,8 @@ class FoldModel:
             basis = Basis(name, *own, curves, data[at + "pairs"], data[at + "twos"])
             model.smooth[name] = SmoothModel(basis, data[at + "used"], data[at + "beta"], about["intercept"])
         model.line = data.get("line")
+        if model.line is not None and model.line.shape != (len(model.keep) + 1,):
+            raise ValueError("the straight part is not of the covariates")
         if "trees.roots" in data:
             model.trees = TreeModel(**{f.name: data[f"trees.{f.name}"] for f in dataclasses.fields(TreeModel)})
         parameters = {k.removeprefix("network."): v for k, v in data.items() if k.startswith("network.")}
