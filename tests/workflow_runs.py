@@ -21,13 +21,19 @@ OF_ONE_RUN = ("provenance.json", "provenance.html", ".checksums.json")
 
 @dataclass
 class Run:
-    """A folder in which the workflow runs with a config of its own."""
+    """A folder in which the workflow runs with a config of its own, and the checkout that is run."""
 
     folder: Path
+    checkout: Path = ROOT
 
     @property
     def results(self) -> Path:
         return self.folder / "results"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What snakemake is started with: nothing of pytest, nor of a snakemake around it."""
+        return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
 
     def configure(self, config: dict, sheet: list[dict]) -> None:
         """Write config and studies sheet."""
@@ -38,16 +44,23 @@ class Run:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start snakemake and do not wait for it."""
-        command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(self.checkout / "Snakefile"),
+            "--directory",
+            str(self.folder),
+        ]
         if (self.folder / "config.yaml").exists():
             command += ["--configfile", str(self.folder / "config.yaml")]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
         return subprocess.Popen(
             [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=self.environment,
             cwd=self.folder,
         )
 
