@@ -17,8 +17,10 @@ from deepnull_gwas.deepnull.smooth import FAR, TINY, Basis, SmoothModel, chunks,
 
 #: Interactions taken at most; with more candidates the strongest in the training people are taken.
 MAX_INTERACTIONS = 200
-#: Newton steps at most for everybody, and for the people without a part.
-_STEPS, _STEPS_WITHOUT = 6, 3
+#: Newton steps at most, and in how many of them penalties are searched: for everybody, and for the people without a part. At the first point the
+#: expansion is coarse, so they are searched again at the second where the published prediction rests on them.
+_STEPS, _SEARCHES = 6, 2
+_STEPS_WITHOUT, _SEARCHES_WITHOUT = 2, 1
 
 #: Pieces whose people a fit leaves out, in order.
 Without = tuple[int, ...]
@@ -170,10 +172,10 @@ class _Problem:
         linear[: len(start)] = start
         betas, eta = [linear] * len(wanted), start[0] + z @ start[1:]
         at = self.place[top]
-        for step in range(_STEPS_WITHOUT if top else _STEPS):
+        steps, searches = (_STEPS_WITHOUT, _SEARCHES_WITHOUT) if top else (_STEPS, _SEARCHES)
+        for step in range(steps):
             sums = _Moments.of(self, rows, eta)
-            if step < 2:
-                # again at the second point: at the first the expansion is coarse
+            if step < searches:
                 factors, point = self._search(sums, top, trials, {})
             penalty = self._penalty(at, factors[top], point) * float(sums.mass.sum())
 
@@ -205,13 +207,11 @@ class _Problem:
         """Solve for the people outside some pieces, with the columns that the set ``like`` uses."""
         place = self.place[like]
         at = np.r_[0, place + 1]
-        keep = np.ones(len(sums.mass), dtype=bool)
-        keep[list(without)] = False
-        g = sums.gram[keep].sum(axis=0)[np.ix_(at, at)]
-        penalty = self._penalty(place, factor, point)
-        g[np.diag_indices_from(g)] += np.r_[0.0, penalty * sums.mass[keep].sum()]
+        gram, cross, mass = sums.outside(without, like, at)
+        g = gram.copy()
+        g[np.diag_indices_from(g)] += np.r_[0.0, self._penalty(place, factor, point) * mass]
         beta = np.zeros(sums.cross.shape[1])
-        beta[at] = np.linalg.solve(g, sums.cross[keep].sum(axis=0)[at])
+        beta[at] = np.linalg.solve(g, cross)
         return beta
 
     def _search(
@@ -238,9 +238,9 @@ class _Problem:
             if point not in seen:
                 value = 0.0
                 for look, without in trials:
-                    beta, at = solution(without, point), list(look)
-                    gram, cross = sums.gram[at].sum(axis=0), sums.cross[at].sum(axis=0)
-                    value += float(sums.square[at].sum() - 2 * beta @ cross + beta @ gram @ beta)
+                    beta = solution(without, point)
+                    gram, cross, square = sums.inside(look)
+                    value += float(square - 2 * beta @ cross + beta @ gram @ beta)
                 seen[point] = value
             return seen[point]
 
@@ -279,6 +279,23 @@ class _Moments:
     cross: np.ndarray
     square: np.ndarray
     mass: np.ndarray
+    added: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
+
+    def outside(self, without: Without, like: Without, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return cross-products and mass of the people outside some pieces, for the columns ``at`` that the set ``like`` uses."""
+        if (without, like) not in self.added:
+            keep = np.ones(len(self.mass), dtype=bool)
+            keep[list(without)] = False
+            gram, cross = self.gram[keep].sum(axis=0), self.cross[keep].sum(axis=0)
+            self.added[without, like] = gram[np.ix_(at, at)], cross[at], float(self.mass[keep].sum())
+        return self.added[without, like]
+
+    def inside(self, look: Without) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return cross-products of the people of some pieces."""
+        if look not in self.added:
+            at = list(look)
+            self.added[look] = self.gram[at].sum(axis=0), self.cross[at].sum(axis=0), float(self.square[at].sum())
+        return self.added[look]
 
     @classmethod
     def of(cls, problem: _Problem, people: np.ndarray, eta: np.ndarray | None) -> _Moments:
