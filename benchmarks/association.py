@@ -166,7 +166,7 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
         out / "variants.parquet",
     )  # fmt: skip
     write_json({"filesets": [str(prefix)]}, out / "genotypes.json")
-    write_parquet(pd.DataFrame({"recorded_sex": np.ones(n, np.int8)}), out / "samples.parquet")
+    write_parquet(pd.DataFrame({"sex": np.ones(n, np.int8)}), out / "samples.parquet")
     c = pd.read_csv(f"{prefix}.cov", sep="\t").iloc[:, 2:]
     binary = kind.startswith("binary")
     y = pd.read_csv(f"{prefix}.bin", sep="\t")["B"] - 1.0 if binary else pd.read_csv(f"{prefix}.phe", sep="\t")["Y0"]

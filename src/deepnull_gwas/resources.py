@@ -465,9 +465,8 @@ def limit_minutes(need: Estimate, attempt: int = 1) -> int:
 
 
 def has_structure(config: Config, cohort: str) -> bool:
-    """Say whether anything of a cohort needs its relatives or principal components."""
-    relatives = config.cohorts[cohort].structure["relatives"]
-    return relatives != "keep" or any(s.pcs for s in config.studies_of(cohort))
+    """Say whether anything of a cohort needs its relatives: every study does, if only to leave out copies of a person."""
+    return bool(config.studies_of(cohort))
 
 
 def _is_predicted(config: Config, study: Study) -> bool:

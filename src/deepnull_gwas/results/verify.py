@@ -210,7 +210,7 @@ def verify_batch(
     index = read_json(cohort / "genotypes.json")
     variants = read_parquet(cohort / "variants.parquet", columns=[*VARIANT_COLUMNS])
     passed = read_parquet(cohort / "qc" / "variants.parquet", columns=["index", "passed"])
-    sex = read_parquet(cohort / "samples.parquet", columns=["recorded_sex"])["recorded_sex"].to_numpy()
+    sex = read_parquet(cohort / "qc" / "samples.parquet", columns=["sex"])["sex"].to_numpy()
     fileset = Fileset.from_index(cohort / "genotypes.json")
     variants = variants[variants["index"].isin(passed.loc[passed["passed"], "index"])].reset_index(drop=True)
     variants["code"] = variants["chromosome"].map(SSF_CODE).astype(int)
