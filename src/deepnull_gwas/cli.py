@@ -64,7 +64,10 @@ def parser() -> argparse.ArgumentParser:
         help="quantitative or binary (0/1, or 1/2 with 2 the case): one for all targets, or one each",
     )
     predict.add_argument(
-        "--folds", type=int, default=5, metavar="N", help="folds of the cross-fitting, at least 3 (default 5)"
+        "--folds",
+        type=int,
+        metavar="N",
+        help="folds of the cross-fitting, at least 3 (default: 10 below 2,000 people, else 5)",
     )
     predict.add_argument("--seed", type=int, default=1, metavar="N", help="root of all randomness (default 1)")
     predict.add_argument(
@@ -205,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         if wrong := [t for t in given.trait if t not in ("quantitative", "binary")]:
             top.error(f"predict: --trait: found '{wrong[0]}', expected quantitative or binary")
-        if given.folds < 3:
+        if given.folds is not None and given.folds < 3:
             top.error(
                 f"predict: --folds: found {given.folds}, expected at least 3 (one is predicted, one validates, the others train)"
             )

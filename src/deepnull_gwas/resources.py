@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepnull_gwas.config import Cohort, Config, Study
+from deepnull_gwas.deepnull.recipe import FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MANY
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.headers import HEADER_BYTES, count_lines
 from deepnull_gwas.logs import SNAKEMAKE_MB
@@ -325,9 +326,10 @@ def _train_folds(job: Job) -> Estimate:
     if _is_light(job):
         return Estimate(190 + _mega(60 * p * n), 2 + 2e-7 * n * p)
     # on a GPU the other models of all folds wait for the networks
-    waiting = job.config.deepnull["folds"] * 16 * n * (p + 10) if job.config.deepnull["device"] == "cuda" else 0
+    folds = job.config.deepnull["folds"] or (FOLDS_OF_FEW if n < FEW_PEOPLE else FOLDS_OF_MANY)
+    waiting = folds * 16 * n * (p + 10) if job.config.deepnull["device"] == "cuda" else 0
     # curves of each covariate and up to 200 products, twice over
-    return Estimate(580 + _mega(18 * n * (12 * p + 210) + waiting), 12 + 6e-3 * n)
+    return Estimate(580 + _mega(18 * n * (12 * p + 210) + waiting), 12 + 1.2e-3 * folds * n)
 
 
 def _plot_deepnull(job: Job) -> Estimate:

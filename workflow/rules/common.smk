@@ -171,14 +171,6 @@ def people_of_studies(wildcards):
     ]
 
 
-def of_folds(suffix):
-    """Name one file a fold of a study."""
-    return [
-        f"<results>/{{cohort}}/{{study}}/deepnull/fold_{fold}.{suffix}"
-        for fold in range(PLAN.deepnull["folds"])
-    ]
-
-
 def fold_file(wildcards):
     """Name the user's own table of folds, if there is one."""
     table = PLAN.deepnull["fold_file"]
