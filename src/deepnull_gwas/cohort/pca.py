@@ -439,15 +439,48 @@ def unshrink(
     return (projected - (1 - shrunk) * pulled) / shrunk
 
 
-def _spread_of_the_rest(
-    operator: Callable[[np.ndarray], np.ndarray], mask: np.ndarray, vectors: np.ndarray, mean: float, seed: int
+def _noise(eigenvalues: np.ndarray, people: int, trace: float, squared: float) -> tuple[float, float]:
+    """Compute mean and variance of the eigenvalues that are noise: of all but those of the components that stand out.
+
+    Parameters
+    ----------
+    eigenvalues
+        Of the components, descending.
+    people
+        Number of all eigenvalues.
+    trace, squared
+        Sum of all eigenvalues, and of their squares.
+    """
+    out = len(eigenvalues)
+    while True:
+        mean = (trace - eigenvalues[:out].sum()) / (people - out)
+        spread = max((squared - np.square(eigenvalues[:out]).sum()) / (people - out) - mean**2, 0.0)
+        above = int((eigenvalues > (np.sqrt(mean) + np.sqrt(spread / mean)) ** 2).sum())
+        # what is counted as noise raises its edge, so that this ends
+        if above >= out:
+            return mean, spread
+        out = above
+
+
+def _sum_of_squares(
+    operator: Callable[[np.ndarray], np.ndarray],
+    mask: np.ndarray,
+    vectors: np.ndarray,
+    values: np.ndarray,
+    trace: float,
+    seed: int,
 ) -> float:
-    """Estimate the variance of the eigenvalues that belong to none of some eigenvectors, by one application to random vectors (Hutchinson)."""
+    """Estimate the sum of the squares of all eigenvalues from the leading ones and one application to random vectors (Hutchinson).
+
+    The random vectors see the others less their mean: most of them lie near it, so little is left to chance.
+    """
+    others = int(mask.sum()) - len(values)
+    mean = (trace - values.sum()) / others
     x = np.random.default_rng([seed, 1]).standard_normal((len(mask), 8)) * mask[:, None]
     x -= vectors @ (vectors.T @ x)
     image = operator(x) - mean * x
     image -= vectors @ (vectors.T @ image)
-    return float((image**2).sum() / (x**2).sum())
+    return float(np.square(values).sum() + others * (mean**2 + (image**2).sum() / (x**2).sum()))
 
 
 def principal_components(
@@ -541,12 +574,9 @@ def principal_components(
         pcs, shrunk = vectors[genotypes.order], np.ones(k)
         if not fit.all():
             projected = apply_transposed(genotypes, loadings, threads)[genotypes.order] / singular
-            mean = (trace - values.sum()) / (people - k)
-            if people <= exact_people:
-                spread = (squared - np.square(values).sum()) / (people - k) - mean**2
-            else:
-                spread = _spread_of_the_rest(operator, mask, vectors, mean, seed)
-            shrunk = shrinkage(values, mean, max(spread, 0.0))
+            if people > exact_people:
+                squared = _sum_of_squares(operator, mask, vectors, values, trace, seed)
+            shrunk = shrinkage(values, *_noise(values, people, trace, squared))
             pcs[~fit] = unshrink(projected, pcs, fit, shrunk, related)[~fit]
     return {
         "pcs": pcs, "eigenvalues": values, "variance_explained": values / trace, "loadings": loadings,
