@@ -282,11 +282,16 @@ def person_measures(
 
 def duplicated_variants(table: pd.DataFrame, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
     """Mark the variants that repeat another's chromosome, position and alleles (in either order); the one with most calls stays."""
-    alleles = np.sort(table[["effect_allele", "other_allele"]].to_numpy(dtype=str), axis=1)
-    keys = pd.DataFrame(
-        {"c": table["chromosome"].to_numpy(), "p": table["position"].to_numpy(), "a": alleles[:, 0], "b": alleles[:, 1]}
-    )
-    return _all_but_best(keys, call_rate, np.flatnonzero(passed))
+    # only variants that share their place with another have alleles to compare
+    shared = np.flatnonzero(passed)
+    shared = shared[table[["chromosome", "position"]].iloc[shared].duplicated(keep=False).to_numpy()]
+    keys = table[["chromosome", "position"]].iloc[shared].reset_index(drop=True)
+    a, b = (table[c].to_numpy(dtype=object)[shared] for c in ("effect_allele", "other_allele"))
+    turned = np.array([x > y for x, y in zip(a, b)], dtype=bool)
+    keys["a"], keys["b"] = np.where(turned, b, a), np.where(turned, a, b)
+    out = np.zeros(len(table), dtype=bool)
+    out[shared] = _all_but_best(keys, call_rate[shared], np.arange(len(shared)))
+    return out
 
 
 def duplicated_ids(ids: np.ndarray, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
