@@ -1,0 +1,166 @@
+"""Run the whole workflow on cohorts that are extreme in one way each, and compare memory and time of every step with its estimate.
+
+    python benchmarks/stress.py --cores 2 --json docs/stress.json
+
+``long``: 60 people x 5 million variants, every tenth of them an insertion or deletion of 300 bases, and some IDs with quotes. ``wide``: 300,000 people x
+1,000 variants. ``--share .1`` makes them a tenth as large; ``--light`` fits linear models only (the networks of 300,000 people take hours).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from resources import FILES, ROOT, expected, measure
+
+from deepnull_gwas import resources
+from deepnull_gwas.genotypes.headers import MAGIC
+from deepnull_gwas.logs import SNAKEMAKE_MB
+from deepnull_gwas.tables import write_json
+
+#: name: people, variants, share of variants that are 300 bases long, chunks, components, what is made smaller by --share
+CASES: dict[str, tuple[int, int, float, int, int, str]] = {
+    "long": (60, 5_000_000, 0.1, 10, 2, "variants"),
+    "wide": (300_000, 1_000, 0.0, 1, 10, "people"),
+}
+#: Variants in a row that are copies of one with some noise, so that pruning leaves one of them.
+BLOCK = 5
+STUDIES = {"q": "quantitative", "b": "binary"}
+
+
+def write_genotypes(folder: Path, people: int, variants: int, long_share: float) -> None:
+    """Write a fileset: blocks of variants in linkage disequilibrium, frequencies from .05 to .5, one in a hundred calls missing."""
+    rng = np.random.default_rng(1)
+    code = np.array([3, 2, 0], dtype=np.uint8)
+    width = (people + 3) // 4
+    with open(folder / "g.bed", "wb") as bed:
+        bed.write(MAGIC + b"\x01")
+        step = max(BLOCK, min(100_000, 40_000_000 // people) // BLOCK * BLOCK)
+        for first in range(0, variants, step):
+            m = min(step, variants - first)
+            blocks = -(-m // BLOCK)
+            p = rng.uniform(0.05, 0.5, (blocks, 1)).astype(np.float32)
+            lead = (rng.random((blocks, people), dtype=np.float32) < p).astype(np.int8)
+            lead += rng.random((blocks, people), dtype=np.float32) < p
+            lanes = np.zeros((m, width * 4), dtype=np.uint8)
+            for k in range(BLOCK):
+                rows = slice(k, m, BLOCK)
+                g = code[lead[: len(range(k, m, BLOCK))]]
+                g[rng.random(g.shape, dtype=np.float32) < 0.01] = 1
+                lanes[rows, :people] = g
+            lanes = lanes.reshape(m, width, 4)
+            bed.write((lanes[..., 0] | lanes[..., 1] << 2 | lanes[..., 2] << 4 | lanes[..., 3] << 6).tobytes())
+    sequence = "".join(np.array(list("ACGT"))[rng.integers(0, 4, 1_000_000)])
+    start = rng.integers(0, len(sequence) - 300, variants)
+    is_long = rng.random(variants) < long_share
+    per = -(-variants // 22)
+    with open(folder / "g.bim", "w", encoding="ascii") as bim:
+        for i in range(variants):
+            chromosome, at = i // per + 1, (i % per + 1) * (200_000_000 // per)
+            first = sequence[start[i] : start[i] + 300] if is_long[i] else "A"
+            # a quote is a letter
+            mark = '"' if long_share and i % 100_000 == 0 else ""
+            bim.write(f"{chromosome}\tv{i}{mark}\t0\t{at}\t{first}\t{'G' if first == 'A' else first[0]}\n")
+
+
+def write_people(folder: Path, people: int) -> None:
+    """Write the .fam and a sample table with two phenotypes that depend on age."""
+    rng = np.random.default_rng(2)
+    ids = [f"p{i:07d}" for i in range(people)]
+    sex = rng.integers(1, 3, people)
+    fam = pd.DataFrame({"f": ids, "i": ids, "pa": 0, "ma": 0, "s": sex, "p": -9})
+    fam.to_csv(folder / "g.fam", sep="\t", header=False, index=False)
+    age, bmi = rng.uniform(40, 70, people).round(1), rng.normal(27, 4, people).round(2)
+    noise = rng.normal(size=people)
+    curve = (age - 55) ** 2 / 100
+    table = pd.DataFrame({"IID": ids, "sex": sex, "age": age, "bmi": bmi, "q": (curve + noise).round(4)})
+    table["b"] = (curve + noise > np.quantile(curve + noise, 0.7)).astype(int)
+    table.to_csv(folder / "samples.tsv", sep="\t", index=False)
+
+
+def prepare(folder: Path, case: str, share: float, light: bool) -> None:
+    """Write the files of a case."""
+    people, variants, long_share, chunks, pcs, scaled = CASES[case]
+    people, variants = (
+        round(x * share) if name == scaled else x for name, x in (("people", people), ("variants", variants))
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_genotypes(folder, people, variants, long_share)
+    write_people(folder, people)
+    config: dict[str, Any] = {
+        "studies": "studies.tsv",
+        "cohorts": {"c": {"genotypes": "g", "samples": "samples.tsv", "genome_build": "GRCh38"}},
+        "qc": {"preset": "array", "heterozygosity_f": 0, "heterozygosity_sd": 0, "duplicate_variants": "exclude"},
+        "structure": {"pcs": pcs},
+        "association": {"chunks": chunks},
+    }
+    if light:
+        config["deepnull"] = {"model": "linear", "compare": False}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    rows = [
+        "study\tcohort\tphenotype\ttrait\tcovariates",
+        *(f"{s}\tc\t{s}\t{t}\tage,sex,bmi" for s, t in STUDIES.items()),
+    ]
+    (folder / "studies.tsv").write_text("\n".join(rows) + "\n")
+
+
+def table(given: Path, measured: dict[str, list[dict[str, Any]]]) -> str:
+    """Write the measurements as a table for people."""
+    lines = ["| cohort | step | jobs | peak, MB | estimate, MB | ratio | time, s | estimate, s | ratio |"]
+    lines += ["|---|---|--:|--:|--:|--:|--:|--:|--:|"]
+    for case, rows in measured.items():
+        for row in rows:
+            need = expected(given / case, row["rule"])
+            asked = resources.memory_mb(need) - SNAKEMAKE_MB
+            lines.append(
+                f"| {case} | {row['rule']} | {row['jobs']} | {row['peak_mb']:,} | {asked:,} | {asked / row['peak_mb']:.2f} "
+                f"| {row['seconds']:.0f} | {need.seconds:.0f} | {need.seconds / max(row['seconds'], 1):.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", default=",".join(CASES), help="which, separated by commas")
+    parser.add_argument("--share", type=float, default=1.0, help="of the variants (long) or people (wide)")
+    parser.add_argument("--light", action="store_true", help="linear models only")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=Path("benchmarks/output/stress"), help="where the runs go")
+    parser.add_argument("--json", type=Path, help="write the measurements")
+    parser.add_argument("--read", action="store_true", help="run nothing: read the logs of the last runs")
+    given = parser.parse_args()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    measured = {}
+    for case in given.cases.split(","):
+        folder = (given.folder / case).absolute()
+        if not given.read:
+            if not (folder / "studies.tsv").exists():
+                prepare(folder, case, given.share, given.light)
+            command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
+            command += ["--configfile", str(folder / "config.yaml"), "--cores", str(given.cores), "--quiet", "all"]
+            subprocess.run(command, check=True, env=environment, cwd=folder)
+        measured[case] = measure(folder)
+    print(table(given.folder, measured))
+    if given.json:
+        write_json(
+            {
+                case: {
+                    **{name: (given.folder / case / file).read_text() for name, file in FILES.items()},
+                    "rules": rows,
+                }
+                for case, rows in measured.items()
+            },
+            given.json,
+        )
+
+
+if __name__ == "__main__":
+    main()
