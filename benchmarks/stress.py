@@ -113,15 +113,17 @@ def prepare(folder: Path, case: str, share: float, light: bool) -> None:
 
 def table(given: Path, measured: dict[str, list[dict[str, Any]]]) -> str:
     """Write the measurements as a table for people."""
-    lines = ["| cohort | step | jobs | peak, MB | estimate, MB | ratio | time, s | estimate, s | ratio |"]
-    lines += ["|---|---|--:|--:|--:|--:|--:|--:|--:|"]
+    lines = [
+        "| cohort | step | jobs | peak, MB | estimate, MB | ratio | time, s | processor, s | estimate, s | ratio |"
+    ]
+    lines += ["|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
     for case, rows in measured.items():
         for row in rows:
             need = expected(given / case, row["rule"])
             asked = resources.memory_mb(need) - SNAKEMAKE_MB
             lines.append(
                 f"| {case} | {row['rule']} | {row['jobs']} | {row['peak_mb']:,} | {asked:,} | {asked / row['peak_mb']:.2f} "
-                f"| {row['seconds']:.0f} | {need.seconds:.0f} | {need.seconds / max(row['seconds'], 1):.2f} |"
+                f"| {row['seconds']:.0f} | {row['cpu_seconds']:.0f} | {need.seconds:.0f} | {need.seconds / max(row['cpu_seconds'], 1):.2f} |"
             )
     return "\n".join(lines)
 
