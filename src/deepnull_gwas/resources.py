@@ -25,6 +25,8 @@ EXACT_PEOPLE = 5_000
 PRUNED_SHARE, PRUNED_MOST = 0.2, 250_000
 #: What may be held of genotypes that are read through a memory map: a little over what `genotypes.fileset` gives back.
 MAPPED_MB = 80.0
+#: Bytes of a line of a .bim with short alleles; what is beyond counts for itself.
+USUAL_LINE = 32
 #: Columns that a categorical covariate counts for: its groups are not known before the sample table is read.
 COLUMNS_OF_CATEGORICAL = 4
 #: The limit of time is so many times the estimate, and minutes more: machines differ, and a job that is killed is lost.
@@ -43,12 +45,15 @@ class Size:
         Size of the sample table on disk.
     largest_chromosome
         Most variants on one chromosome (simulated cohorts), or in one fileset.
+    text_bytes
+        Bytes of the .bim beyond :data:`USUAL_LINE` a variant: long alleles and IDs.
     """
 
     people: int
     variants: int
     table_bytes: int = 0
     largest_chromosome: int = 0
+    text_bytes: int = 0
 
 
 @functools.cache
@@ -60,7 +65,7 @@ def _of_files(filesets: tuple[str, ...], samples: str | None, base: str) -> Size
         return path
 
     people = count_lines(place(f"{filesets[0]}.fam"))
-    counts = []
+    counts, text = [], 0
     for prefix in filesets:
         bed = Path(base, f"{prefix}.bed")
         width = (people + 3) // 4
@@ -69,8 +74,10 @@ def _of_files(filesets: tuple[str, ...], samples: str | None, base: str) -> Size
             counts.append((bed.stat().st_size - HEADER_BYTES) // width)
         else:
             counts.append(count_lines(place(f"{prefix}.bim")))
+        bim = Path(base, f"{prefix}.bim")
+        text += max(bim.stat().st_size - USUAL_LINE * counts[-1], 0) if bim.is_file() else 0
     table = Path(base, samples).stat().st_size if samples and Path(base, samples).is_file() else 0
-    return Size(people, sum(counts), table, max(counts))
+    return Size(people, sum(counts), table, max(counts), text)
 
 
 def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:

@@ -349,7 +349,10 @@ def filter_cohort(
     """
     index = read_json(genotypes)
     limit = {key: float(settings.get(key) or 0) for key in SETTINGS}
-    table = read_parquet(variants, columns=["index", "chromosome", "position", "id", "effect_allele", "other_allele"])
+    # IDs and alleles, which may be long, only where they are compared
+    texts = ["effect_allele", "other_allele"] if settings.get("duplicate_variants") == "exclude" else []
+    texts += ["id"] if settings.get("duplicate_ids") == "exclude" else []
+    table = read_parquet(variants, columns=["index", "chromosome", "position", *texts])
     classes = chromosome_class(table["chromosome"].to_numpy(), table["position"].to_numpy(), index["genome_build"])
     people = read_parquet(samples, columns=["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"])
     counts = pd.concat([read_parquet(f, VARIANT_COUNTS) for f in variant_counts], ignore_index=True)
