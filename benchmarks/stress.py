@@ -21,6 +21,7 @@ import yaml
 from resources import FILES, ROOT, expected, measure
 
 from deepnull_gwas import resources
+from deepnull_gwas.config import read_config
 from deepnull_gwas.genotypes.headers import MAGIC
 from deepnull_gwas.logs import SNAKEMAKE_MB
 from deepnull_gwas.tables import write_json
@@ -92,8 +93,13 @@ def prepare(folder: Path, case: str, share: float, light: bool) -> None:
         round(x * share) if name == scaled else x for name, x in (("people", people), ("variants", variants))
     )
     folder.mkdir(parents=True, exist_ok=True)
+    write_config(folder, chunks, pcs, light)
     write_genotypes(folder, people, variants, long_share)
     write_people(folder, people)
+
+
+def write_config(folder: Path, chunks: int, pcs: int, light: bool) -> None:
+    """Write the configuration and the studies: a quantitative and a binary one."""
     config: dict[str, Any] = {
         "studies": "studies.tsv",
         "cohorts": {"c": {"genotypes": "g", "samples": "samples.tsv", "genome_build": "GRCh38"}},
@@ -128,6 +134,29 @@ def table(given: Path, measured: dict[str, list[dict[str, Any]]]) -> str:
     return "\n".join(lines)
 
 
+def plan(folder: Path, people: int, variants: int) -> str:
+    """Write what a run is expected to need as a table for people, from headers alone: a .bed of holes, as long as it would be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "g.bed", "wb") as bed:
+        bed.truncate(3 + (people + 3) // 4 * variants)
+    (folder / "g.bim").write_text("1\tv\t0\t1\tA\tG\n")
+    (folder / "g.fam").write_text("".join(f"p{i} p{i} 0 0 1 -9\n" for i in range(people)))
+    with open(folder / "samples.tsv", "wb") as table:
+        table.truncate(40 * people)
+    write_config(folder, 100, 10, False)
+    config = read_config("config.yaml", folder)
+    lines = ["| rule | jobs | memory of a job, GB | time of a job, h | core-hours |", "|---|--:|--:|--:|--:|"]
+    rows = resources.plan_run(config, folder)
+    lines += [
+        f"| {r.rule} | {r.jobs} | {r.mb / 1e3:.1f} | {r.seconds / 3600:.2f} | {r.core_seconds / 3600:.1f} |"
+        for r in rows
+    ]
+    lines.append(
+        f"| all | {sum(r.jobs for r in rows)} | {max(r.mb for r in rows) / 1e3:.1f} | | {sum(r.core_seconds for r in rows) / 3600:.0f} |"
+    )
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -138,13 +167,19 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("benchmarks/output/stress"), help="where the runs go")
     parser.add_argument("--json", type=Path, help="write the measurements")
     parser.add_argument("--read", action="store_true", help="run nothing: read the logs of the last runs")
+    parser.add_argument(
+        "--plan", metavar="PEOPLExVARIANTS", help="run nothing: print what a cohort of this size is expected to need"
+    )
     given = parser.parse_args()
+    if given.plan:
+        print(plan(given.folder / "plan", *(int(n) for n in given.plan.split("x"))))
+        return
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     measured = {}
     for case in given.cases.split(","):
         folder = (given.folder / case).absolute()
         if not given.read:
-            if not (folder / "studies.tsv").exists():
+            if not (folder / "samples.tsv").exists():
                 prepare(folder, case, given.share, given.light)
             command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
             command += ["--configfile", str(folder / "config.yaml"), "--cores", str(given.cores), "--quiet", "all"]
