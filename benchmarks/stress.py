@@ -10,6 +10,8 @@ the related pairs from a table (the networks and the kinship of 300,000 people t
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -166,6 +168,9 @@ def main() -> None:
     parser.add_argument("--cases", default=",".join(CASES), help="which, separated by commas")
     parser.add_argument("--share", type=float, default=1.0, help="of the variants (long) or people (wide)")
     parser.add_argument("--light", action="store_true", help="linear models only, no kinship")
+    parser.add_argument(
+        "--targets", default="all", help="what is made, separated by commas: rules, or files under results/c"
+    )
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("benchmarks/output/stress"), help="where the runs go")
     parser.add_argument("--json", type=Path, help="write the measurements")
@@ -185,21 +190,28 @@ def main() -> None:
             if not (folder / "samples.tsv").exists():
                 prepare(folder, case, given.share, given.light)
             command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
-            command += ["--configfile", str(folder / "config.yaml"), "--cores", str(given.cores), "--quiet", "all"]
+            command += [
+                "--configfile",
+                str(folder / "config.yaml"),
+                "--cores",
+                str(given.cores),
+                "--quiet",
+                "all",
+                "--",
+                *given.targets.split(","),
+            ]
             subprocess.run(command, check=True, env=environment, cwd=folder)
         measured[case] = measure(folder)
     print(table(given.folder, measured))
     if given.json:
-        write_json(
-            {
-                case: {
-                    **{name: (given.folder / case / file).read_text() for name, file in FILES.items()},
-                    "rules": rows,
-                }
-                for case, rows in measured.items()
-            },
-            given.json,
-        )
+        # runs of other sizes stay
+        kept = json.loads(given.json.read_text()) if given.json.exists() else {}
+        for case, rows in measured.items():
+            folder = given.folder / case
+            size = resources.cohort_size(read_config("config.yaml", folder).cohorts["c"], folder)
+            texts = {name: (folder / file).read_text() for name, file in FILES.items()}
+            kept[f"{size.people}x{size.variants}"] = {**texts, "size": dataclasses.asdict(size), "rules": rows}
+        write_json(kept, given.json)
 
 
 if __name__ == "__main__":

@@ -211,7 +211,8 @@ def _simulate_phenotypes(job: Job) -> Estimate:
 
 def _index_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    return Estimate(220 + _mega(350 * m + 1000 * n + 8 * job.size.table_bytes), 2 + 4e-6 * m + 1e-5 * n)
+    held = 350 * m + 8 * job.size.text_bytes + 1000 * n + 8 * job.size.table_bytes
+    return Estimate(220 + _mega(held), 2 + 4e-6 * m + 1e-5 * n)
 
 
 def _screen_cohort(job: Job) -> Estimate:
@@ -233,17 +234,19 @@ def _filter_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # blocks of genotypes that are counted again, beside those that are mapped
     blocks = 2 * _mapped(job)
-    return Estimate(350 + blocks + _mega(970 * m + 2300 * n), 2 + 1e-5 * m + 1e-9 * n * m)
+    held = 900 * m + 2 * job.size.text_bytes + 2300 * n
+    return Estimate(350 + blocks + _mega(held), 2 + 5e-6 * m + 1e-9 * n * m)
 
 
 def _plot_qc(job: Job) -> Estimate:
-    return Estimate(215 + _mega(310 * job.size.variants + 600 * job.size.people), 3 + 4e-6 * job.size.variants)
+    return Estimate(215 + _mega(310 * job.size.variants + 600 * job.size.people), 3 + 2e-6 * job.size.variants)
 
 
 def _prune_variants(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # bit planes of a window of dense variants, beside a block of them
-    return Estimate(340 + 100 + _mega(940 * n + 620 * m), 3 + 3e-9 * n * m + 5e-6 * m)
+    held = 940 * n + 400 * m + job.size.text_bytes
+    return Estimate(340 + 100 + _mega(held), 3 + 3e-9 * n * m + 3e-6 * m)
 
 
 def _work(job: Job) -> float:
@@ -268,7 +271,7 @@ def _compute_pcs(job: Job) -> Estimate:
     else:
         # the basis of 60 passes at most, and its images
         width = -(-(k + 4) // 8) * 8
-        held, seconds = 100 + min(_work(job), _mega(60 * width * 16 * n)) * 1.05, 12 * n * m * 3e-9
+        held, seconds = 100 + min(_work(job), _mega(60 * width * 16 * n)) * 1.05, 13 * n * m * 3e-9
     return Estimate(
         400 + held + _mapped(job) + _mega(45 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads
     )
@@ -308,7 +311,7 @@ def _plot_deepnull(job: Job) -> Estimate:
 def _predict_phenotype(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # not measured: room for the variants that may enter, and the blocks in which they are read
-    held = (1000 + 100 * job.covariates) * n + 500 * m
+    held = (1000 + 100 * job.covariates) * n + 500 * m + 3 * job.size.text_bytes
     return Estimate(2000 + _mapped(job) + _mega(held), 20 + 1e-8 * n * m / job.threads)
 
 
@@ -330,21 +333,25 @@ def _associate(job: Job) -> Estimate:
     waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (n / 2 + 8 * job.width)
     binary = sum(len(s.arms) for s in job.studies if s.trait == "binary")
     rate = 2.5e-11 * n * job.width + 3e-9 * n * binary + 1e-6 * job.arms
-    return Estimate(400 + _mega(held + waiting + 150 * job.size.variants), 8 + m * rate / job.threads)
+    return Estimate(
+        400 + _mega(held + waiting + 150 * job.size.variants + 2 * job.size.text_bytes), 8 + m * rate / job.threads
+    )
 
 
 def _merge_sumstats(job: Job) -> Estimate:
     # a chunk as it is written; then the whole file, for its leads
-    held = max(1350 * job.chunk, 450 * job.size.variants)
+    held = max(1350 * job.chunk, 450 * job.size.variants) + 4 * job.size.text_bytes
     return Estimate(240 + _mega(held), 2 + 1.2e-5 * job.size.variants)
 
 
 def _plot_sumstats(job: Job) -> Estimate:
-    return Estimate(210 + _mega(230 * job.size.variants), 3 + 5e-6 * job.size.variants)
+    held = 230 * job.size.variants + 2 * job.size.text_bytes
+    return Estimate(210 + _mega(held), 3 + 5e-6 * job.size.variants)
 
 
 def _compare_arms(job: Job) -> Estimate:
-    return Estimate(280 + _mega(830 * job.size.variants), 3 + 1e-5 * job.size.variants)
+    held = 830 * job.size.variants + 6 * job.size.text_bytes
+    return Estimate(280 + _mega(held), 3 + 1e-5 * job.size.variants)
 
 
 def _small(job: Job) -> Estimate:
@@ -352,7 +359,8 @@ def _small(job: Job) -> Estimate:
 
 
 def _summarise_run(job: Job) -> Estimate:
-    return Estimate(210 + _mega(260 * job.size.variants), 2 + 2e-6 * job.size.variants * job.arms)
+    held = 260 * job.size.variants + 2 * job.size.text_bytes
+    return Estimate(210 + _mega(held), 2 + 2e-6 * job.size.variants * job.arms)
 
 
 def _verify_batch(job: Job) -> Estimate:
@@ -361,7 +369,10 @@ def _verify_batch(job: Job) -> Estimate:
         len(s.arms) * (1 if s.trait == "quantitative" else 8 * p) for s in job.studies
     )
     scan = _associate(job)
-    return Estimate(scan.mb + 100 + _mega(400 * m + 60 * n * (p + 3)), 6 + tested * n * p * 4e-10 + 4e-7 * m * job.arms)
+    return Estimate(
+        scan.mb + 100 + _mega(400 * m + 4 * job.size.text_bytes + 60 * n * (p + 3)),
+        6 + tested * n * p * 4e-10 + 4e-7 * m * job.arms,
+    )
 
 
 def _measure_validity(job: Job) -> Estimate:
