@@ -211,8 +211,8 @@ def _simulate_phenotypes(job: Job) -> Estimate:
 
 def _index_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    held = 350 * m + 8 * job.size.text_bytes + 1000 * n + 8 * job.size.table_bytes
-    return Estimate(220 + _mega(held), 2 + 4e-6 * m + 1e-5 * n)
+    held = 230 * m + 4 * job.size.text_bytes + 1000 * n + 8 * job.size.table_bytes
+    return Estimate(280 + _mega(held), 2 + 4e-6 * m + 1e-5 * n)
 
 
 def _screen_cohort(job: Job) -> Estimate:
@@ -227,19 +227,19 @@ def _assemble_study(job: Job) -> Estimate:
 
 def _count_genotypes(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    return Estimate(310 + _mapped(job) + _mega(150 * n + 100 * m), 2 + 1e-9 * n * job.chunk)
+    return Estimate(310 + _mapped(job) + _mega(150 * n + 100 * m), 2 + 4e-6 * job.chunk + 1e-9 * n * job.chunk)
 
 
 def _filter_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # blocks of genotypes that are counted again, beside those that are mapped
     blocks = 2 * _mapped(job)
-    held = 900 * m + 2 * job.size.text_bytes + 2300 * n
+    held = 900 * m + 2 * job.size.text_bytes + 1200 * n
     return Estimate(350 + blocks + _mega(held), 2 + 5e-6 * m + 1e-9 * n * m)
 
 
 def _plot_qc(job: Job) -> Estimate:
-    return Estimate(215 + _mega(310 * job.size.variants + 600 * job.size.people), 3 + 2e-6 * job.size.variants)
+    return Estimate(215 + _mega(310 * job.size.variants + 700 * job.size.people), 3 + 2e-6 * job.size.variants)
 
 
 def _prune_variants(job: Job) -> Estimate:
@@ -256,6 +256,8 @@ def _work(job: Job) -> float:
 
 def _estimate_kinship(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
+    if job.cohort.structure["relatives"] not in ("exclude", "keep"):
+        return Estimate(330 + _mega(2500 * n), 3 + 1e-5 * n)  # pairs are read from a table
     rows = min(_work(job), _mega(16 * n * math.ceil(m / 64)))
     # strangers are out after the first 16,384 variants
     return Estimate(
