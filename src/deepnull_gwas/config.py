@@ -51,6 +51,8 @@ class Cohort:
         Path of the sample table; None for a simulated cohort.
     missing_values
         What stands for a missing value in the sample table.
+    minimum_overlap
+        Share of the people of the smaller side who have to be in both the genotypes and the sample table.
     qc, structure
         The global settings with the cohort's own put over them.
     chunks
@@ -70,6 +72,7 @@ class Cohort:
     family_id: str | None = None
     sex: str | None = None
     missing_values: tuple[str, ...] = ()
+    minimum_overlap: float = 0.8
     simulate: dict[str, Any] | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -81,6 +84,7 @@ class Cohort:
             "family_id": self.family_id,
             "sex": self.sex,
             "missing_values": list(self.missing_values),
+            "minimum_overlap": self.minimum_overlap,
         }
 
 
@@ -657,6 +661,7 @@ def _build_cohort(
         missing_values=tuple(str(v) for v in settings["missing_values"])
         if isinstance(settings["missing_values"], list)
         else (),
+        minimum_overlap=settings["minimum_overlap"],
         simulate=settings.get("simulate"),
     )
     return cohort, problems

@@ -269,7 +269,7 @@ def test_parsing_is_fast_and_light(tmp_path):
 @pytest.mark.parametrize(
     ("config", "part"),
     [
-        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: preset, variant_call_rate_first, sample_call_rate, variant_call_rate, maf, mac, hwe_p, sex_check, sex_f_female, sex_f_male, heterozygosity_f, heterozygosity_sd, duplicate_variants, duplicate_ids; did you mean 'maf'?"),
+        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: preset, variant_call_rate_first, sample_call_rate, variant_call_rate, maf, mac, hwe_p, sex_check, sex_f_female, sex_f_male, infer_sex, heterozygosity_f, heterozygosity_sd, duplicate_variants, duplicate_ids; did you mean 'maf'?"),
         ({"deepnul": {}}, "config: deepnul: unknown key; allowed: seed, studies"),
         ({"qc": {"maf": 0.7}}, "config: qc.maf: found 0.7, expected at most 0.5"),
         ({"qc": {"maf": "small"}}, 'config: qc.maf: found "small", expected a number'),

@@ -136,7 +136,7 @@ def pcs_of_study(wildcards):
 
 
 def has_structure(cohort):
-    """Say whether anything of a cohort needs its relatives or principal components."""
+    """Say whether anything of a cohort needs its relatives."""
     return resources.has_structure(PLAN, cohort)
 
 
@@ -430,6 +430,12 @@ def structure_settings(wildcards):
     return cohort.structure | {"genome_build": cohort.genome_build}
 
 
+def sex_settings(wildcards):
+    """Give where a cohort's recorded sex comes from beside the .fam, and whether X tells it where none is recorded."""
+    cohort = PLAN.cohorts[wildcards.cohort]
+    return {"column": cohort.sex, "infer_sex": cohort.qc["infer_sex"]}
+
+
 def long_range_ld(wildcards, input):
     """Return the path of the table of regions. As `input` is named, another place of it does not run the rule again: its content does."""
     return str(LONG_RANGE_LD)
@@ -500,8 +506,12 @@ def studies_and_arms(wildcards):
 
 
 def to_screen(wildcards, input):
-    """Give the studies of a cohort, and the columns that colour its figure. As `input` is named, a change of them does not run the rule again."""
-    return settings_of_studies(wildcards), colour_by(wildcards)
+    """Give the studies of a cohort, the columns that colour its figure, and where sex comes from. As `input` is named, a change of them does not run the rule again."""
+    return (
+        settings_of_studies(wildcards),
+        colour_by(wildcards),
+        sex_settings(wildcards),
+    )
 
 
 def studies_of_batch(wildcards):

@@ -6,5 +6,10 @@ with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.cohort.preflight import preflight_cohort
 
     preflight_cohort(
-        snakemake.input.samples, snakemake.params.studies, snakemake.output.preflight, snakemake.params.colour_by
+        snakemake.input.samples,
+        snakemake.params.studies,
+        snakemake.output.preflight,
+        snakemake.params.colour_by,
+        snakemake.input.genotypes,
+        snakemake.params.sex,
     )

@@ -5,5 +5,5 @@ from deepnull_gwas.logs import log_to
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.cohort.preflight import preflight_cohort
 
-    studies, colour_by = snakemake.params.to_screen
-    preflight_cohort(snakemake.input.samples, studies, snakemake.output[0], colour_by)
+    studies, colour_by, sex = snakemake.params.to_screen
+    preflight_cohort(snakemake.input.samples, studies, snakemake.output[0], colour_by, snakemake.input.genotypes, sex)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from deepnull_gwas.cohort.families import names_of_families
 from deepnull_gwas.cohort.text_table import UNPACKED_BYTES, UNPACKED_TIMES, read_text
 from deepnull_gwas.deepnull.crossfit import crossfit
 from deepnull_gwas.deepnull.explain import calibration
@@ -280,8 +281,8 @@ def predict_table(
         for c in covariates
     }
     fid = [r[0] for r in table.rows] if table.family else ["0"] * len(table.rows)
-    alone = len(set(fid)) == 1
-    groups = [p if alone or f in ("0", "") else f"family {f}" for f, p in zip(fid, table.people)]
+    families = names_of_families(fid, table.people, kinship=False)
+    groups = [p if f.startswith("\x1e") else f"family {f}" for f, p in zip(families, table.people)]
     original = recipe == ORIGINAL
     how = ORIGINAL if original else Recipe.from_dict(recipe or {})
     added: dict[str, np.ndarray] = {}

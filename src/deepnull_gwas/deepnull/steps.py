@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from deepnull_gwas.cohort.covariates import ONLY_DEEPNULL
-from deepnull_gwas.cohort.families import family_clusters
+from deepnull_gwas.cohort.families import family_clusters, names_of_families
 from deepnull_gwas.cohort.text_table import column_of_numbers, read_text_table, refuse_doubled
 from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
@@ -65,7 +65,7 @@ def assign_study_folds(
 ) -> None:
     """Part the people of a study into folds; families stay together, binary traits are stratified.
 
-    A family are the people with the same FID (where it is not the IID), joined with those whom kinship joins.
+    A family are the people with the same FID (where it is not the IID, nor that of too many people for one family), joined with those whom kinship joins.
 
     Parameters
     ----------
@@ -118,10 +118,7 @@ def family_groups(people: pd.DataFrame, families: str | Path | None = None) -> n
     families
         structure/families.parquet, where kinship was estimated.
     """
-    fid, iid = people["fid"].astype(str), people["iid"].astype(str)
-    # PLINK's ways to say "no family": FID 0, or the same FID for everybody
-    alone = fid.isin(["0", ""]) | (fid.nunique() == 1)
-    groups = np.where(alone, "\x1e" + iid, fid)
+    groups = names_of_families(people["fid"], people["iid"], kinship=families is not None)
     if families is None:
         return groups
     return _join(groups, read_parquet(families, columns=["sample_index", "family"]), people["sample_index"])

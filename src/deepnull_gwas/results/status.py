@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepnull_gwas.errors import InputError
+from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.results.calibration import lambda_gc
 from deepnull_gwas.results.loci import read_leads
 from deepnull_gwas.results.sumstats import read_sumstats
@@ -17,8 +17,8 @@ from deepnull_gwas.tables import atomic_path, read_json, read_metadata, write_ts
 
 logger = logging.getLogger(__name__)
 
-#: So many analyses are shown one by one on the screen at the end of a run; of more, counts; so many failed ones; so many with most loci.
-ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN = 20, 10, 6
+#: So many analyses are shown one by one on the screen at the end of a run; of more, counts; so many failed ones; so many with most loci; so many notes.
+ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN, NOTES_SHOWN = 20, 10, 6, 10
 
 
 def summarise_run(
@@ -59,6 +59,7 @@ def summarise_run(
                     "variants": len(p),
                     "lambda_gc": lambda_gc(p),
                     "loci": len(read_leads(folder / arm / "leads.tsv")),
+                    "notes": "; ".join(about.get("notes", [])),
                 }
             )
     frame = pd.DataFrame(rows)
@@ -79,7 +80,7 @@ def _text(frame: pd.DataFrame, results: Path) -> str:
         lines.append(f"FAILED and {len(failed) - FAILED_SHOWN} more: see {results}/status.tsv")
     lines += [""] if lines else []
     if len(frame) <= ROWS_SHOWN:
-        shown = frame.drop(columns=["stage", "reason"]).copy()
+        shown = frame.drop(columns=["stage", "reason", "notes"]).copy()
         shown["lambda_gc"] = shown["lambda_gc"].map(lambda v: "NA" if pd.isna(v) else f"{v:.3f}")
         shown["cases"] = shown["cases"].astype(str).replace("<NA>", "")
         lines += [shown.to_string(index=False), ""]
@@ -95,6 +96,7 @@ def _text(frame: pd.DataFrame, results: Path) -> str:
             MOST_SHOWN
         )
         lines += ["Most loci: " + ", ".join(f"{r.study} ({r.arm}) {r.loci}" for r in most.itertuples()), ""]
+    lines += _notes(frame)
     lines += [
         f"{len(frame) - len(failed)} of {len(frame)} analyses done.",
         f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz (GWAS-SSF; effect allele = A1 of the .bim)",
@@ -102,6 +104,18 @@ def _text(frame: pd.DataFrame, results: Path) -> str:
         f"State of all studies: {results}/status.tsv; where they came from: {results}/provenance.html",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    """Return what has to be known of studies that are done: each note once, with the studies that it is about, and an empty line."""
+    noted = frame[frame["notes"] != ""].drop_duplicates(["cohort", "study"])
+    lines = []
+    for note, part in noted.groupby("notes", sort=False):
+        names = [f"{row.cohort}/{row.study}" for row in part.itertuples()]
+        lines.append(f"NOTE {some(names, 3)}: {note}")
+    if len(lines) > NOTES_SHOWN:
+        lines = [*lines[:NOTES_SHOWN], f"NOTE and {len(lines) - NOTES_SHOWN} more: column notes of status.tsv"]
+    return [*lines, ""] if lines else []
 
 
 def check_status(status: str | Path, out: str | Path) -> None:
