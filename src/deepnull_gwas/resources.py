@@ -234,7 +234,7 @@ def _filter_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # blocks of genotypes that are counted again, beside those that are mapped
     blocks = 2 * _mapped(job)
-    held = 900 * m + 2 * job.size.text_bytes + 1200 * n
+    held = 850 * m + 2 * job.size.text_bytes + 1200 * n
     return Estimate(350 + blocks + _mega(held), 2 + 5e-6 * m + 1e-9 * n * m)
 
 
