@@ -324,7 +324,8 @@ def _check_stratification(job: Job) -> Estimate:
 
 def _plot_structure(job: Job) -> Estimate:
     n = job.size.people
-    return Estimate(230 + _mega(600 * n + 60 * n * len(job.studies) + 300 * job.pruned), 4 + 5e-5 * n)
+    # 200 MB for the points of ten components at 300 dpi, whose pictures a PDF holds until it is finished
+    return Estimate(430 + _mega(600 * n + 60 * n * len(job.studies) + 300 * job.pruned), 6 + 5e-5 * n)
 
 
 def _is_light(job: Job) -> bool:
@@ -415,7 +416,7 @@ def _merge_sumstats(job: Job) -> Estimate:
 
 def _plot_sumstats(job: Job) -> Estimate:
     # place and p of both arms, and what thins the points that are drawn
-    return Estimate(210 + _mega(105 * job.size.variants), 3 + 3e-6 * job.size.variants)
+    return Estimate(255 + _mega(105 * job.size.variants), 4 + 3e-6 * job.size.variants)
 
 
 def _compare_arms(job: Job) -> Estimate:
@@ -423,7 +424,7 @@ def _compare_arms(job: Job) -> Estimate:
 
 
 def _small(job: Job) -> Estimate:
-    return Estimate(220, 2)
+    return Estimate(255, 3)
 
 
 def _summarise_run(job: Job) -> Estimate:

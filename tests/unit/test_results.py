@@ -377,6 +377,8 @@ def test_variants_with_other_alleles_count_like_all_others(tmp_path):
     summarise_run(whole, entry, whole / "status.tsv", whole / "summary.txt")
     text = (whole / "summary.txt").read_text()
     assert f"Up to {counts['other_alleles']} tested variants" in text and "I/" in text and OTHER_ALLELES in text
+
+
 @pytest.mark.parametrize(
     ("linear", "deepnull", "expected", "gained"),
     # less lost is no gain; what is explained counts from 0

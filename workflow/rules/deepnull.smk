@@ -103,13 +103,16 @@ rule plot_deepnull:
     input:
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
         by_fold="<results>/{cohort}/{study}/deepnull/by_fold.json",
+        study="<results>/{cohort}/{study}/study.json",
     output:
         report(
             "<results>/{cohort}/{study}/deepnull/deepnull.svg",
             caption="../report/deepnull.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "DeepNull prediction"},
         ),
+        pdf="<results>/{cohort}/{study}/deepnull/deepnull.pdf",
     log:
         "<logs>/plot_deepnull/{cohort}/{study}.log",
     benchmark:
@@ -123,6 +126,6 @@ rule plot_deepnull:
         estimated_s=seconds_for("plot_deepnull"),
     params:
         code=code_of("plot_deepnull"),
-        behind=made_from("train_folds"),
+        behind=made_from("assemble_study", "train_folds"),
     script:
         "../scripts/plot_deepnull.py"
