@@ -2,6 +2,7 @@
 
     make bench                                    # everything, about half an hour on 2 cores
     python benchmarks/association.py --cases A1 --kinds linear --repeats 1
+    python benchmarks/association.py --vectors    # the product alone, compiled for vectors of 256 and of 512 bits
 
 Simulates a cohort of 10,000 people x 100,000 variants (A) and one of 50,000 x 40,000 (B), each without (0) and with (1) 1 % missing
 calls, 22 covariates, 20 quantitative traits and one binary. For every case our scan and ``plink2 --glm`` run in turns, on 1 and on 2
@@ -290,6 +291,55 @@ def residualise(folder: Path, name: str) -> None:
     y[["#FID", "IID"]].assign(R=left).to_csv(f"{prefix}.res", sep="\t", index=False)
 
 
+PRODUCT = """
+import sys, time
+import numpy as np
+from deepnull_gwas.association.kernels import make_tiles, multiply
+n, m, out = 50_000, 600, []
+rng = np.random.default_rng(0)
+packed, centre = rng.integers(0, 256, (m, n // 4), dtype=np.uint8), np.full(m, 0.7)
+for k in (4, 24, 48):
+    tiles = make_tiles(n, np.arange(n), rng.normal(size=(n, k)))
+    multiply(packed[:6], centre[:6], tiles)
+    times = []
+    for _ in range(int(sys.argv[1])):
+        start = time.perf_counter()
+        multiply(packed, centre, tiles)
+        times.append(time.perf_counter() - start)
+    out.append(n * m / min(times) / 1e6)
+print(*out)
+"""
+
+
+def vectors(repeats: int) -> None:
+    """Time the product on one thread with vectors of 256 and of 512 bits, in turns, and with what the library chooses."""
+    import llvmlite.binding
+
+    from deepnull_gwas.jit import vendor, wide_features
+
+    features = dict(llvmlite.binding.get_host_cpu_features())
+    if not features.get("avx512f"):
+        raise SystemExit("this processor has no vectors of 512 bits")
+    wide = wide_features(features, "GenuineIntel")
+    ways = {
+        "256 bits": {"NUMBA_CPU_FEATURES": wide.replace("-prefer-256-bit", "+prefer-256-bit")},
+        "512 bits": {"NUMBA_CPU_FEATURES": wide},
+        "the library's choice": {},
+    }
+    print(f"{llvmlite.binding.get_host_cpu_name()}, {vendor()}; million genotypes/s on one thread, best of {repeats}\n")
+    print("| vectors | 4 columns | 24 columns | 48 columns |\n| --- | ---: | ---: | ---: |")
+    best: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        for way, environment in ways.items():
+            done = subprocess.run(
+                [sys.executable, "-c", PRODUCT, "12"], env=os.environ | environment, check=True, capture_output=True, text=True
+            )  # fmt: skip
+            rates = [float(x) for x in done.stdout.split()]
+            best[way] = [max(pair) for pair in zip(rates, best.get(way, rates), strict=True)]
+    for way, rates in best.items():
+        print(f"| {way} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "output")
@@ -300,8 +350,12 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--vectors", action="store_true", help="only: the product with vectors of 256 and of 512 bits")
     parser.add_argument("--scan", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.vectors:
+        vectors(options.repeats)
+        return
     if options.scan:
         name, kind, threads = options.scan
         print(json.dumps(scan(options.data, name, kind, int(threads), OWN_SHARE.get(kind, 1.0))))

@@ -10,7 +10,6 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import numba
 import numpy as np
 
 from deepnull_gwas.association import codes
@@ -23,6 +22,7 @@ from deepnull_gwas.association.refine import RefineInput, refine
 from deepnull_gwas.association.spa import spa
 from deepnull_gwas.association.tails import LOG10_E, look_up, neg_log10_p_normal, tail_table
 from deepnull_gwas.genotypes.kernels import decode
+from deepnull_gwas.jit import numba
 
 #: Bytes of decoded genotypes held at once by the methods that need them
 DECODED = 32 << 20

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numba
 import numpy as np
 from scipy.special import chdtri
 from threadpoolctl import threadpool_limits
@@ -21,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from deepnull_gwas.cohort.pruning import _above, _planes
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 
 logger = logging.getLogger(__name__)
