@@ -49,6 +49,8 @@ class FoldModel:
         The model that the networks add to.
     smooth, trees, network
         The models.
+    unit
+        What their predictions are to be multiplied by: a phenotype of extreme scale is divided by it before the training.
     """
 
     columns: list[str]
@@ -60,6 +62,7 @@ class FoldModel:
     smooth: dict[str, SmoothModel] = field(default_factory=dict)
     trees: TreeModel | None = None
     network: Any = None
+    unit: float = 1.0
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
         """Standardise the used covariates as the training people were; values are held where nothing was learned beyond."""
@@ -108,11 +111,11 @@ class FoldModel:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict the phenotype (binary: its logit): float64[n]."""
-        return self.combine(self.predict_all(x, ["linear", *[m for m, w in self.weights.items() if w]]))
+        return self.unit * self.combine(self.predict_all(x, ["linear", *[m for m, w in self.weights.items() if w]]))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Give everything as arrays by name, as :func:`numpy.savez` takes them."""
-        head = {"format": 2} | {k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights")}
+        head = {"format": 2} | {k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights", "unit")}
         out = {"keep": self.keep}
         head["smooth"] = {}
         for name, model in self.smooth.items():
@@ -138,6 +141,7 @@ class FoldModel:
         if head.get("format") != 2:
             raise InputError(f"a saved model of format {head.get('format')}, expected 2: train it again")
         model = cls(head["columns"], data["keep"], head["trait"], head["model"], head["start"], head["weights"])
+        model.unit = head.get("unit", 1.0)
         for name, about in head["smooth"].items():
             at = f"smooth.{name}."
             curves = [
@@ -276,7 +280,7 @@ def fit_fold(
     mean, scale = x.mean(axis=0), x.std(axis=0)
     # a covariate must vary whichever part is left out
     varies = [x[part != j].std(axis=0) > 1e-9 * scale for j in range(parts)]
-    keep = np.flatnonzero((scale > 1e-12 * np.maximum(1.0, np.abs(mean))) & np.all(varies, axis=0))
+    keep = np.flatnonzero((scale > 1e-12 * np.abs(mean)) & np.all(varies, axis=0))
     if not len(keep):
         raise StudyFailure(STAGE, "all covariates are constant in a training part")
     x = x[:, keep]
