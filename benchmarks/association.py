@@ -151,7 +151,7 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
     from deepnull_gwas.tables import write_json, write_parquet
 
     out = folder / f"{name}.{kind}"
-    if (out / "study.json").exists():
+    if (out / "samples.parquet").exists():
         return
     prefix = folder / name
     n, m = SHAPES[name[0]]
@@ -167,17 +167,22 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
         out / "variants.parquet",
     )  # fmt: skip
     write_json({"filesets": [str(prefix)]}, out / "genotypes.json")
-    write_parquet(pd.DataFrame({"recorded_sex": np.ones(n, np.int8)}), out / "samples.parquet")
     c = pd.read_csv(f"{prefix}.cov", sep="\t").iloc[:, 2:]
     binary = kind.startswith("binary")
-    y = pd.read_csv(f"{prefix}.bin", sep="\t")["B"] - 1.0 if binary else pd.read_csv(f"{prefix}.phe", sep="\t")["Y0"]
-    people = pd.DataFrame({"sample_index": np.arange(n), "phenotype": y.astype(float)})
-    people = pd.concat([people, c.add_prefix("cov_")], axis=1)
-    write_parquet(people, out / "people.parquet")
-    d = np.random.default_rng(0).normal(size=n) + c["C0"] ** 2
-    write_parquet(pd.DataFrame({"sample_index": np.arange(n), "prediction": d}), out / "prediction.parquet")
-    trait = "binary" if binary else "quantitative"
-    write_json({"study": "s", "trait": trait, "status": "ok", "reason": "", "n": n}, out / "study.json")
+    y = pd.read_csv(f"{prefix}.bin", sep="\t") if binary else pd.read_csv(f"{prefix}.phe", sep="\t")
+    rng = np.random.default_rng(0)
+    for i in range(TRAITS if kind == "linear20" else 1):
+        values = y.iloc[:, 2 + i] - 1.0 if binary else y.iloc[:, 2 + i]
+        people = pd.DataFrame({"sample_index": np.arange(n), "phenotype": values.astype(float)})
+        people = pd.concat([people, c.add_prefix("cov_")], axis=1)
+        study = out / f"s{i:02d}"
+        write_parquet(people, study / "people.parquet")
+        d = rng.normal(size=n) + c["C0"] ** 2
+        write_parquet(pd.DataFrame({"sample_index": np.arange(n), "prediction": d}), study / "prediction.parquet")
+        trait = "binary" if binary else "quantitative"
+        about = {"study": f"s{i}", "trait": trait, "status": "ok", "reason": "", "n": n}
+        write_json(about, study / "study.json")
+    write_parquet(pd.DataFrame({"recorded_sex": np.ones(n, np.int8)}), out / "samples.parquet")
 
 
 WHOLE = """
@@ -185,7 +190,8 @@ import json, sys, time
 from pathlib import Path
 from deepnull_gwas.association import scan
 out, threads, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
-study = (out / "study.json", out / "people.parquet", out / "prediction.parquet", ("baseline", "deepnull"))
+studies = [(path, path.with_name("people.parquet"), path.with_name("prediction.parquet"), ("baseline", "deepnull"))
+           for path in sorted(out.glob("*/study.json"))]
 spent = {"cpu": 0.0, "wall": 0.0}
 
 def clocked(function, clock):
@@ -201,7 +207,7 @@ def clocked(function, clock):
 scan.Sample.add = clocked(scan.Sample.add, time.thread_time)
 scan.read_study_files = clocked(scan.read_study_files, time.process_time)
 scan.check = clocked(scan.check, time.process_time)
-scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, [study], 0, settings,
+scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, studies, 0, settings,
                      out / "result.parquet", threads)
 (out / "check.json").write_text(json.dumps(spent))
 """
@@ -368,7 +374,7 @@ def main() -> None:
             if (kind == "residualised" and name[1] == "1") or (kind == "drop" and name[1] == "0"):
                 continue
             for threads in options.threads:
-                with_whole = kind in ("linear", "drop", "binary")
+                with_whole = kind in ("linear", "drop", "linear20", "binary")
                 # once for the caches: compiled code, pages of the genotypes
                 own(options.data, name, kind, threads)
                 runs = {"scan": [], "plink": [], "whole": []}
