@@ -2,6 +2,7 @@
 
     make bench                                    # everything, about half an hour on 2 cores
     python benchmarks/association.py --cases A1 --kinds linear --repeats 1
+    python benchmarks/association.py --vectors    # the product alone, compiled for vectors of 256 and of 512 bits
 
 Simulates a cohort of 10,000 people x 100,000 variants (A) and one of 50,000 x 40,000 (B), each without (0) and with (1) 1 % missing
 calls, 22 covariates, 20 quantitative traits and one binary; and 300,000 people with 400 variants that 50 of them carry, a trait that
@@ -176,7 +177,7 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
     from deepnull_gwas.tables import write_json, write_parquet
 
     out = folder / f"{name}.{kind}"
-    if (out / "study.json").exists():
+    if (out / "samples.parquet").exists():
         return
     prefix = folder / name
     n, m = SHAPES[name[0]]
@@ -192,17 +193,22 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
         out / "variants.parquet",
     )  # fmt: skip
     write_json({"filesets": [str(prefix)]}, out / "genotypes.json")
-    write_parquet(pd.DataFrame({"sex": np.ones(n, np.int8)}), out / "samples.parquet")
     c = pd.read_csv(f"{prefix}.cov", sep="\t").iloc[:, 2:]
     binary = is_binary(kind)
-    y = pd.read_csv(f"{prefix}.bin", sep="\t")["B"] - 1.0 if binary else pd.read_csv(f"{prefix}.phe", sep="\t")["Y0"]
-    people = pd.DataFrame({"sample_index": np.arange(n), "phenotype": y.astype(float)})
-    people = pd.concat([people, c.add_prefix("cov_")], axis=1)
-    write_parquet(people, out / "people.parquet")
-    d = np.random.default_rng(0).normal(size=n) + c["C0"] ** 2
-    write_parquet(pd.DataFrame({"sample_index": np.arange(n), "prediction": d}), out / "prediction.parquet")
-    trait = "binary" if binary else "quantitative"
-    write_json({"study": "s", "trait": trait, "status": "ok", "reason": "", "n": n}, out / "study.json")
+    y = pd.read_csv(f"{prefix}.bin", sep="\t") if binary else pd.read_csv(f"{prefix}.phe", sep="\t")
+    rng = np.random.default_rng(0)
+    for i in range(TRAITS if kind == "linear20" else 1):
+        values = y.iloc[:, 2 + i] - 1.0 if binary else y.iloc[:, 2 + i]
+        people = pd.DataFrame({"sample_index": np.arange(n), "phenotype": values.astype(float)})
+        people = pd.concat([people, c.add_prefix("cov_")], axis=1)
+        study = out / f"s{i:02d}"
+        write_parquet(people, study / "people.parquet")
+        d = rng.normal(size=n) + c["C0"] ** 2
+        write_parquet(pd.DataFrame({"sample_index": np.arange(n), "prediction": d}), study / "prediction.parquet")
+        trait = "binary" if binary else "quantitative"
+        about = {"study": f"s{i}", "trait": trait, "status": "ok", "reason": "", "n": n}
+        write_json(about, study / "study.json")
+    write_parquet(pd.DataFrame({"sex": np.ones(n, np.int8)}), out / "samples.parquet")
 
 
 WHOLE = """
@@ -210,7 +216,8 @@ import json, sys, time
 from pathlib import Path
 from deepnull_gwas.association import scan
 out, threads, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
-study = (out / "study.json", out / "people.parquet", out / "prediction.parquet", ("baseline", "deepnull"))
+studies = [(path, path.with_name("people.parquet"), path.with_name("prediction.parquet"), ("baseline", "deepnull"))
+           for path in sorted(out.glob("*/study.json"))]
 spent = {"cpu": 0.0, "wall": 0.0}
 
 def clocked(function, clock):
@@ -226,7 +233,7 @@ def clocked(function, clock):
 scan.Sample.add = clocked(scan.Sample.add, time.thread_time)
 scan.read_study_files = clocked(scan.read_study_files, time.process_time)
 scan.check = clocked(scan.check, time.process_time)
-scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, [study], 0, settings,
+scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, studies, 0, settings,
                      out / "result.parquet", threads)
 (out / "check.json").write_text(json.dumps(spent))
 """
@@ -316,6 +323,55 @@ def residualise(folder: Path, name: str) -> None:
     y[["#FID", "IID"]].assign(R=left).to_csv(f"{prefix}.res", sep="\t", index=False)
 
 
+PRODUCT = """
+import sys, time
+import numpy as np
+from deepnull_gwas.association.kernels import make_tiles, multiply
+n, m, out = 50_000, 600, []
+rng = np.random.default_rng(0)
+packed, centre = rng.integers(0, 256, (m, n // 4), dtype=np.uint8), np.full(m, 0.7)
+for k in (4, 24, 48):
+    tiles = make_tiles(n, np.arange(n), rng.normal(size=(n, k)))
+    multiply(packed[:6], centre[:6], tiles)
+    times = []
+    for _ in range(int(sys.argv[1])):
+        start = time.perf_counter()
+        multiply(packed, centre, tiles)
+        times.append(time.perf_counter() - start)
+    out.append(n * m / min(times) / 1e6)
+print(*out)
+"""
+
+
+def vectors(repeats: int) -> None:
+    """Time the product on one thread with vectors of 256 and of 512 bits, in turns, and with what the library chooses."""
+    import llvmlite.binding
+
+    from deepnull_gwas.jit import vendor, wide_features
+
+    features = dict(llvmlite.binding.get_host_cpu_features())
+    if not features.get("avx512f"):
+        raise SystemExit("this processor has no vectors of 512 bits")
+    wide = wide_features(features, "GenuineIntel")
+    ways = {
+        "256 bits": {"NUMBA_CPU_FEATURES": wide.replace("-prefer-256-bit", "+prefer-256-bit")},
+        "512 bits": {"NUMBA_CPU_FEATURES": wide},
+        "the library's choice": {},
+    }
+    print(f"{llvmlite.binding.get_host_cpu_name()}, {vendor()}; million genotypes/s on one thread, best of {repeats}\n")
+    print("| vectors | 4 columns | 24 columns | 48 columns |\n| --- | ---: | ---: | ---: |")
+    best: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        for way, environment in ways.items():
+            done = subprocess.run(
+                [sys.executable, "-c", PRODUCT, "12"], env=os.environ | environment, check=True, capture_output=True, text=True
+            )  # fmt: skip
+            rates = [float(x) for x in done.stdout.split()]
+            best[way] = [max(pair) for pair in zip(rates, best.get(way, rates), strict=True)]
+    for way, rates in best.items():
+        print(f"| {way} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "output")
@@ -326,8 +382,12 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--vectors", action="store_true", help="only: the product with vectors of 256 and of 512 bits")
     parser.add_argument("--scan", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.vectors:
+        vectors(options.repeats)
+        return
     if options.scan:
         name, kind, threads = options.scan
         print(json.dumps(scan(options.data, name, kind, int(threads), OWN_SHARE.get(kind, 1.0))))
@@ -342,7 +402,7 @@ def main() -> None:
             if (kind == "residualised" and name[1] == "1") or (kind == "drop" and name[1] == "0"):
                 continue
             for threads in options.threads:
-                with_whole = kind in ("linear", "drop", "binary")
+                with_whole = kind in ("linear", "drop", "linear20", "binary")
                 # once for the caches: compiled code, pages of the genotypes
                 own(options.data, name, kind, threads)
                 runs = {"scan": [], "plink": [], "whole": []}

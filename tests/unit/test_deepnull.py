@@ -62,6 +62,24 @@ def folds_of(n: int, k: int = 5) -> np.ndarray:
     return assign_folds([f"p{i}" for i in range(n)], k, 1)
 
 
+@pytest.mark.parametrize("model", ["linear", "second_order", "splines", "trees"])
+@pytest.mark.parametrize("power", [-150, -100, -40, 40, 150])
+def test_the_unit_of_the_phenotype_scales_the_prediction(tmp_path, model, power):
+    """Squared losses, and trees in single precision, would not hold 1e-100 or 1e100."""
+    x, y, _ = simulate(200, 3)
+    fold, unit = folds_of(200, 3), 10.0**power
+    plain, _, _ = crossfit(x, y, fold, Recipe(), 1, model=model, compare=False)
+    other, each, results = crossfit(x, y * unit, fold, Recipe(), 1, model=model, compare=False)
+    # a decimal power is no power of two: phenotypes differ in their last digit
+    np.testing.assert_allclose(other / unit, plain, rtol=1e-6)
+    np.testing.assert_array_equal(each[model], other)
+    for result in results:
+        assert result.history["metrics"]["r2"] > -1
+        result.model.save(tmp_path / "m.npz")
+        saved = FoldModel.load(tmp_path / "m.npz").predict(x[result.rows])
+        np.testing.assert_array_equal(saved, result.prediction)
+
+
 def test_folds_are_even_and_depend_on_names_only():
     names = [f"p{i}" for i in range(1003)]
     fold = assign_folds(names, 5, 7)

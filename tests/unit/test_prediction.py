@@ -76,7 +76,7 @@ def test_marginal_effects_equal_statsmodels(tmp_path):
             for v in (0, 3, 7):
                 fit = sm.OLS(y[inside], np.column_stack([full[v], x])[inside]).fit()
                 # genotypes and sums in single precision
-                assert beta[v, arm, t] == pytest.approx(fit.params[0], rel=2e-4, abs=1e-4 * fit.bse[0])
+                assert beta[v, arm, t] * moments.unit == pytest.approx(fit.params[0], rel=2e-4, abs=1e-4 * fit.bse[0])
                 assert chi2[v, arm, t] == pytest.approx(fit.tvalues[0] ** 2, rel=4e-4, abs=1e-5)
 
 
@@ -162,6 +162,17 @@ def test_nobodys_phenotype_moves_what_is_said_of_their_fold(tmp_path):
     # and nested scores of the person's own fold never hold them
     for other in range(K):
         np.testing.assert_array_equal(after.scores[:, other][:, :, fold == f], before.scores[:, other][:, :, fold == f])
+
+
+@pytest.mark.parametrize("power", [-150, -60, 60, 150])
+def test_the_unit_of_the_phenotype_scales_the_scores(tmp_path, power):
+    dosages, x, extra, y, fold = simulated(300)
+    unit = 10.0**power
+    plain = scored(tmp_path / "a", dosages, x, extra, y, fold)
+    other = scored(tmp_path / "b", dosages, x, extra, y * unit, fold)
+    assert plain.variants.any()
+    assert (plain.variants == other.variants).all()
+    np.testing.assert_allclose(other.scores / unit, plain.scores, rtol=1e-4, atol=1e-6)
 
 
 def test_threads_change_nothing(tmp_path):

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numba
 import numpy as np
 
 from deepnull_gwas.association import codes
@@ -32,6 +31,7 @@ from deepnull_gwas.association.refine import RefineInput, refine
 from deepnull_gwas.association.spa import spa
 from deepnull_gwas.association.tails import LOG10_E, look_up, neg_log10_p_normal, tail_table
 from deepnull_gwas.genotypes.kernels import decode
+from deepnull_gwas.jit import numba
 
 #: Bytes of decoded genotypes held at once by the methods that need them
 DECODED = 32 << 20

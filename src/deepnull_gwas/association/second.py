@@ -454,14 +454,29 @@ class Second:
         self._penalised: dict[str, np.ndarray] = {}
 
     @functools.cached_property
-    def _columns(self) -> np.ndarray:
-        """Basis of the deepnull arm for all people; without its last column, where the prediction adds one, that of the baseline."""
-        basis = _basis(self.covariates)
-        self._shared = basis.shape[1]
-        return basis if self.prediction is None else _with_prediction(basis, self.prediction)
+    def shared(self) -> np.ndarray:
+        """Basis of the covariates for all people: that of the baseline."""
+        return _basis(self.covariates)
 
-    def ready(self) -> Second:
-        """Compute what all variants share, so that several can then be tested at a time."""
+    @functools.cached_property
+    def _columns(self) -> np.ndarray:
+        """Basis of the deepnull arm for all people: the shared one and, where the prediction adds one, a last column."""
+        return self.shared if self.prediction is None else _with_prediction(self.shared, self.prediction)
+
+    def ready(self, before: Second | None = None) -> Second:
+        """Compute what all variants share, so that several can then be tested at a time.
+
+        Parameters
+        ----------
+        before
+            The same of another study: where people and covariates are the same, number by number, so is the basis.
+        """
+        if (
+            before is not None
+            and np.array_equal(before.people, self.people)
+            and np.array_equal(before.covariates, self.covariates)
+        ):
+            self.shared = before.shared
         for arm in self.study.arms:
             self.basis(arm)
             if self.study.trait == "binary":
@@ -472,8 +487,7 @@ class Second:
 
     def basis(self, arm: str) -> np.ndarray:
         """Return the basis of an arm for all people; a variant without missing calls needs no other."""
-        columns = self._columns
-        return columns[:, : self._shared] if arm == "baseline" else columns
+        return self.shared if arm == "baseline" else self._columns
 
     def null(self, arm: str) -> np.ndarray:
         """Return the coefficients of an arm's null model of all people (binary)."""

@@ -5,11 +5,11 @@ Dey et al. 2017, AJHG 101:37 (the score of a logistic model); Lugannani & Rice 1
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from deepnull_gwas.association.expansion import ACCURACY
 from deepnull_gwas.association.tails import LOG10_E, neg_log10_p_normal
+from deepnull_gwas.jit import numba
 
 #: Scores within so many standard deviations of zero keep the normal approximation, as in SAIGE
 CUTOFF = 2.0

@@ -9,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 from scipy import special
@@ -20,6 +19,7 @@ from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_tex
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import _popcount
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import read_parquet, write_parquet, write_tsv
 

@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -22,6 +21,7 @@ from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_tex
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_parquet, write_tsv
 

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Parts that the people outside a fold are taken in, at most.
 MAX_PARTS = 5
+#: Phenotypes whose largest value is within this power of two, and its inverse, are trained on as they are.
+ORDINARY = 48
 
 
 @dataclass
@@ -98,7 +100,43 @@ def crossfit_folds(
     Yields
     ------
     The result of each fold, in order.
+
+    Notes
+    -----
+    A phenotype of extreme scale is trained on in a unit of its own, a power of two: squares of losses, and single precision, would not hold it.
     """
+    unit = unit_of(y) if trait == "quantitative" and recipe != ORIGINAL else 1.0
+    for result in _crossfit_folds(x, y / unit, fold, seeds, columns, trait, recipe, device, model, compare, only):
+        if unit != 1.0:
+            result.prediction = result.prediction * unit
+            result.each = {name: values * unit for name, values in result.each.items()}
+            result.inner = None if result.inner is None else result.inner * unit
+            result.model.unit = unit
+        yield result
+
+
+def unit_of(y: np.ndarray) -> float:
+    """Return 1 for phenotypes of ordinary scale, and otherwise a power of two near the largest value."""
+    largest = float(np.abs(y).max(initial=0.0))
+    if not np.isfinite(float(y @ y)) or largest == 0.0:
+        return 1.0
+    exponent = int(np.frexp(largest)[1])
+    return 1.0 if abs(exponent) <= ORDINARY else float(np.ldexp(1.0, exponent))
+
+
+def _crossfit_folds(
+    x: np.ndarray,
+    y: np.ndarray,
+    fold: np.ndarray,
+    seeds: Sequence[int],
+    columns: Sequence[str],
+    trait: str,
+    recipe: Recipe | str,
+    device: str,
+    model: str,
+    compare: bool,
+    only: Sequence[int],
+) -> Iterator[FoldResult]:
     k = len(seeds)
     if recipe == ORIGINAL:
         from deepnull_gwas.deepnull.original import fit_original

@@ -58,6 +58,8 @@ class FoldModel:
         The model that the networks add to.
     smooth, trees, network
         The models.
+    unit
+        What their predictions are to be multiplied by: a phenotype of extreme scale is divided by it before the training.
     """
 
     columns: list[str]
@@ -70,6 +72,7 @@ class FoldModel:
     trees: TreeModel | None = None
     network: Any = None
     line: np.ndarray | None = None
+    unit: float = 1.0
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
         """Standardise the used covariates as the training people were; values are held where nothing was learned beyond."""
@@ -120,11 +123,12 @@ class FoldModel:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict the phenotype (binary: its logit): float64[n]."""
-        return self.combine(self.predict_all(x, ["linear", *[m for m, w in self.weights.items() if w]]), x)
+        each = self.predict_all(x, ["linear", *[m for m, w in self.weights.items() if w]])
+        return self.unit * self.combine(each, x)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Give everything as arrays by name, as :func:`numpy.savez` takes them."""
-        head = {"format": 3} | {k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights")}
+        head = {"format": 3} | {k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights", "unit")}
         out = {"keep": self.keep}
         head["smooth"] = {}
         for name, model in self.smooth.items():
@@ -151,6 +155,7 @@ class FoldModel:
         if head.get("format") != 3:
             raise InputError(f"a saved model of format {head.get('format')}, expected 3: train it again")
         model = cls(head["columns"], data["keep"], head["trait"], head["model"], head["start"], head["weights"])
+        model.unit = head.get("unit", 1.0)
         for name, about in head["smooth"].items():
             at = f"smooth.{name}."
             curves = [
@@ -318,7 +323,7 @@ def fit_fold(
     mean, scale = x.mean(axis=0), x.std(axis=0)
     # a covariate must vary whichever part is left out
     varies = [x[part != j].std(axis=0) > 1e-9 * scale for j in range(count)]
-    keep = np.flatnonzero((scale > 1e-12 * np.maximum(1.0, np.abs(mean))) & np.all(varies, axis=0))
+    keep = np.flatnonzero((scale > 1e-12 * np.abs(mean)) & np.all(varies, axis=0))
     if not len(keep):
         raise StudyFailure(STAGE, "all covariates are constant in a training part")
     x = x[:, keep]

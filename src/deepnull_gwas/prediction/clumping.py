@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numba
 import numpy as np
 from scipy.special import chdtri
 from threadpoolctl import threadpool_limits
@@ -21,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from deepnull_gwas.cohort.pruning import _above, _planes
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 
 logger = logging.getLogger(__name__)
@@ -113,6 +113,8 @@ class Moments:
         People by fold, in which the blocks of genotypes come; ``rows`` is where each fold lies in it.
     prepared
         For each arm (without ``extra``, and with it where it is given) its trainings.
+    unit
+        What coefficients are to be multiplied by: the phenotype is divided by it.
     """
 
     def __init__(self, covariates: np.ndarray, extra: np.ndarray | None, y: np.ndarray, fold: np.ndarray):
@@ -125,6 +127,10 @@ class Moments:
         self.order = np.argsort(fold, kind="stable")
         ends = np.cumsum([0, *np.bincount(fold, minlength=self.k)])
         self.rows = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+        # a power of two: whatever the phenotype's scale, single precision holds its products
+        exponent = int(np.frexp(np.abs(y).max(initial=0.0))[1])
+        self.unit = float(np.ldexp(1.0, exponent))
+        y = np.ldexp(y, -exponent)
         parts = [basis, y[:, None]] + ([np.nan_to_num(extra)] if extra is not None else [])
         columns = np.concatenate(parts, axis=1)[self.order]
         self.gram = np.stack([columns[r].T @ columns[r] for r in self.rows])
@@ -169,7 +175,7 @@ def marginal(moments: Moments, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    beta and chi-square (the squared t statistic), float32[variants, arms, trainings]; 0 where there is nothing to test.
+    beta (in units of ``moments.unit``) and chi-square (the squared t statistic), float32[variants, arms, trainings]; 0 where there is nothing to test.
     """
     products = np.stack([g[:, r] @ moments.columns[r] for r in moments.rows]).astype(np.float64)
     products[:, :, moments.width] += np.einsum("hvc,hc->hv", products[:, :, : moments.width], moments.own_fit)
@@ -403,7 +409,7 @@ def cross_scores(
 
         list(pool.map(clump_one, sorted(set(chromosome.tolist()))))
     used = np.flatnonzero(lead.any(axis=(1, 2)))
-    weights = np.where(lead[used], beta[used], 0)
+    weights = np.where(lead[used], beta[used], 0).astype(np.float64)
     k, n = moments.k, len(people)
     # each lead counts from the strictest threshold on that it passes
     first = np.searchsorted(-bounds, -chi2[used], side="left")
@@ -414,7 +420,7 @@ def cross_scores(
                 for t, training in enumerate(todo):
                     r = moments.rows[training.scored]
                     own = scores[arm, training.evaluated, :, r]
-                    _add(g[:, r], weights[part, arm, t].astype(np.float64), first[part, arm, t], own)
+                    _add(g[:, r], weights[part, arm, t] * moments.unit, first[part, arm, t], own)
     scores = np.cumsum(scores, axis=2)
     # from the order of the folds back to that of the people
     scores = scores[..., np.argsort(moments.order)]
