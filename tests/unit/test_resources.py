@@ -95,6 +95,41 @@ def test_memory_and_time_double_at_each_attempt():
     assert resources.limit_minutes(need) >= 10
 
 
+def test_long_alleles_count(tmp_path):
+    """What a .bim has beyond short alleles is budgeted by its bytes: an allele may be as long as a chromosome arm."""
+    given = headers(tmp_path, 100, 1000, bed=False)
+    short = {r.rule: r for r in resources.plan_run(load_config(given, tmp_path), tmp_path)}
+    rows = (tmp_path / "g.bim").read_text().splitlines()
+    (tmp_path / "g.bim").write_text("\n".join([*rows[:-1], rows[-1].replace("A", "A" * 200_000_000)]) + "\n")
+    resources._of_files.cache_clear()
+    config = load_config(given, tmp_path)
+    assert resources.cohort_size(config.cohorts["ukb"], tmp_path).text_bytes == pytest.approx(200e6, rel=1e-3)
+    long = {r.rule: r for r in resources.plan_run(config, tmp_path)}
+    for rule in ("index_cohort", "filter_cohort", "prune_variants", "associate", "merge_sumstats", "compare_arms"):
+        assert long[rule].mb >= short[rule].mb + 100
+    assert long["train_folds"].mb == short["train_folds"].mb
+
+
+def test_stress_cohorts_lie_within_the_estimates(tmp_path, monkeypatch):
+    """The committed runs of cohorts that are extreme in one way (benchmarks/stress.py)."""
+    measured = json.loads((ROOT / "docs/stress.json").read_text())
+    assert sum(len(case["rules"]) for case in measured.values()) > 25
+    for name, case in measured.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "studies.tsv").write_text(case["studies"])
+        config = load_config(yaml.safe_load(case["config"]), folder)
+        size = resources.Size(**case["size"])
+        monkeypatch.setattr(resources, "cohort_size", lambda *_, size=size: size)
+        for row in case["rules"]:
+            rule = row["rule"]
+            needs = [resources.estimate(rule, config, w, folder) for w, _ in resources.jobs_of(rule, config)]
+            asked = max(resources.memory_mb(need) for need in needs) - SNAKEMAKE_MB
+            assert row["peak_mb"] <= asked, (name, row, asked)
+            if row["peak_mb"] > 1000:
+                assert asked <= 1.5 * row["peak_mb"], (name, row, asked)
+
+
 def test_measured_peaks_lie_below_the_estimates(tmp_path):
     """The committed measurements: never above what is asked for, and not far below it once a step takes more than 1 GB."""
     measured = json.loads((ROOT / "docs/resources.json").read_text())
