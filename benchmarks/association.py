@@ -107,7 +107,7 @@ def simulate(folder: Path, name: str) -> None:
 
 
 def is_binary(kind: str) -> bool:
-    """Say whether a kind of analysis is of the binary trait."""
+    """Return whether a kind of analysis is of the binary trait."""
     return kind.startswith("binary") or kind in RARE
 
 

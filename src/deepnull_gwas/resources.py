@@ -365,7 +365,7 @@ def _export_study(job: Job) -> Estimate:
 
 
 def _refined(job: Job, p: int) -> float:
-    """Give the seconds that one variant of a binary study with ``p`` columns takes beyond its score test, on average over variants."""
+    """Return the seconds that one variant of a binary study with ``p`` columns takes beyond its score test, on average over variants."""
     n, a = job.size.people, job.config.association
     rare, exact = rare_share(job.cohort, job.base), bool(a["exact"])
     # all people, or the carriers of a rare variant; without single precision always all people

@@ -43,7 +43,7 @@ def make_rare(rng, y: np.ndarray, missing: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def cohort():
-    """Give two studies, one of a part of the people, and rare variants without and with missing calls."""
+    """Return two studies, one of a part of the people, and rare variants without and with missing calls."""
     rng = np.random.default_rng(5)
     whole, y = make_study(rng, "whole", np.ones(N, dtype=bool))
     part, _ = make_study(rng, "part", rng.random(N) < 0.8)

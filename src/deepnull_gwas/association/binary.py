@@ -327,7 +327,7 @@ def _firth_of_everybody(arm: BinaryArm, g: np.ndarray, present: np.ndarray | Non
 
 
 def _on_covariates(arm: BinaryArm, rare: Carriers) -> np.ndarray:
-    """Give the coefficients of a rare genotype on the covariates, under the null weights of the people who have a call."""
+    """Return the coefficients of a rare genotype on the covariates, under the null weights of the people who have a call."""
     w = arm.null.weights[rare.rows]
     cross = rare.x.T @ (w * rare.g)
     if rare.present.all():

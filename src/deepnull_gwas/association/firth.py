@@ -403,7 +403,7 @@ class _Path:
 
 
 def _test(likelihood: Likelihood, null: np.ndarray, full: np.ndarray | None = None) -> tuple[FirthFit, _Path]:
-    """Fit without and with the variant, from coefficients to start from."""
+    """Fit without and with the variant, from coefficients to start from; the fit, and where it went."""
     p = len(null) - 1
     null, null_value, _, null_ok = _climb(likelihood, null, p)
     full, value, inverse, ok = _climb(likelihood, null if full is None else full, p + 1)
@@ -438,7 +438,7 @@ def firth(x: np.ndarray, y: np.ndarray, g: np.ndarray, start: np.ndarray) -> Fir
 
 
 def firth_of_carriers(carriers: Carriers) -> FirthFit | None:
-    """Do as :func:`firth` for a rare variant, from its carriers.
+    """Fit and test as :func:`firth` does, for a rare variant, from its carriers.
 
     Parameters
     ----------
@@ -469,7 +469,7 @@ def firth_of_carriers(carriers: Carriers) -> FirthFit | None:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _along(b, eta, y, g, score, information, third):
-    """Give penalised log-likelihood, its derivative and the information of one coefficient; the series is that of everybody else."""
+    """Compute penalised log-likelihood, its derivative and the information of one coefficient; the series is that of everybody else."""
     value = b * (score - 0.5 * b * information - b * b * third / 6.0)
     slope = score - b * information - 0.5 * b * b * third
     info = information + b * third
