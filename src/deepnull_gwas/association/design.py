@@ -92,8 +92,8 @@ def orthonormal_basis(covariates: np.ndarray, names: Sequence[str]) -> tuple[np.
     covariates that goes.
     """
     n = len(covariates)
-    if not n:
-        return np.empty((0, 0)), [], []
+    if not n:  # nobody's sex is known, on X
+        return np.empty(covariates.shape), list(names), []
     basis = np.empty((n, covariates.shape[1]))
     kept, dropped = [], []
     for j, name in enumerate(names):
