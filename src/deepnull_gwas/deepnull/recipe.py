@@ -41,7 +41,7 @@ class Recipe:
         Networks trained side by side from different seeds and with different validation parts, averaged; rounded up so that each part
         validates as many.
     calibrate
-        Weigh the network against the linear model on people it has not seen, down to none of it where it does not help there.
+        Weigh a single model by what it has beyond the linear model in people it has not seen, down to none of it where it does not help there.
     """
 
     hidden: tuple[int, ...] = (64, 64, 32, 16)
