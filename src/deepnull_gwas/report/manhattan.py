@@ -135,7 +135,7 @@ def plot_manhattan(
                     ax,
                     fx,
                     found["neg_log_10_p_value"].to_numpy(),
-                    [n if len(n) <= 18 else f"{n[:17]}…" for n in found["variant_id"]],
+                    [n if len(n) <= 18 else f"{n[:17]}…" for n in found["original_id"]],
                     width,
                     top,
                 )

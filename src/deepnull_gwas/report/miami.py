@@ -14,6 +14,9 @@ from deepnull_gwas.report.style import ALTERNATE, COLOURS, LABELS, figure, say_i
 from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
 
+#: Columns of comparison.tsv that are text, whatever stands in its first rows.
+TEXTS = ("variant_id", "original_id", "effect_allele", "other_allele", "verdict")
+
 
 def plot_miami(
     baseline: str | Path | pl.DataFrame,
@@ -68,7 +71,7 @@ def plot_miami(
                 transform=ax.transAxes,
                 va="top" if sign > 0 else "bottom",
             )
-        found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides={"variant_id": pl.String})
+        found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides=dict.fromkeys(TEXTS, pl.String))
         for verdict, arm, sign in (("gained", "deepnull", 1), ("lost", "baseline", -1)):
             rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"neg_log_10_p_value_{arm}")
             if len(rows):
