@@ -139,7 +139,7 @@ def plot_manhattan(
                 .sort("neg_log_10_p_value", descending=True, maintain_order=True)
                 .head(settings["top_loci_labelled"])
             )
-            names = [n if len(n) <= 18 else f"{n[:17]}…" for n in found["variant_id"]]
+            names = [n if len(n) <= 18 else f"{n[:17]}…" for n in found["original_id"]]
             if len(found):
                 fx = found["base_pair_location"].to_numpy() + np.array([offset[c] for c in found["chromosome"]])
                 _label(

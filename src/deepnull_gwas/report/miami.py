@@ -24,6 +24,9 @@ from deepnull_gwas.report.style import (
 from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
 
+#: Columns of comparison.tsv that are text, whatever stands in its first rows.
+TEXTS = ("variant_id", "original_id", "effect_allele", "other_allele", "verdict")
+
 
 def plot_miami(
     baseline: str | Path | pl.DataFrame,
@@ -76,7 +79,7 @@ def plot_miami(
                 1.005, 0.5 + 0.25 * sign, LABELS[arm], transform=ax.transAxes, rotation=270, ha="left", va="center",
                 color=ALTERNATE[arm][0],
             )  # fmt: skip
-        found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides={"variant_id": pl.String})
+        found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides=dict.fromkeys(TEXTS, pl.String))
         for verdict, arm, sign in (("gained", "deepnull", 1), ("lost", "baseline", -1)):
             rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"neg_log_10_p_value_{arm}")
             if len(rows):
