@@ -118,6 +118,8 @@ def test_stress_cohorts_lie_within_the_estimates(tmp_path, monkeypatch):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "studies.tsv").write_text(case["studies"])
+        for file in ("g.bed", "g.bim", "g.fam", "samples.tsv", "pairs.tsv"):
+            (folder / file).touch()
         config = load_config(yaml.safe_load(case["config"]), folder)
         size = resources.Size(**case["size"])
         monkeypatch.setattr(resources, "cohort_size", lambda *_, size=size: size)
