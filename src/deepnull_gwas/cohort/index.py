@@ -414,7 +414,8 @@ def _report_sex(variants: pd.DataFrame, samples: pd.DataFrame, build: str) -> di
             "of the sample table that has it as `sex` of the cohort, or see qc.infer_sex",
             f"{len(unknown):,}", f"{len(inside):,}", some(unknown, 3), f"{sum(on.values()):,}",
         )  # fmt: skip
-    return {"variants_on_x": on["X"], "variants_on_y": on["Y"]}
+    autosomal = int((~np.isin(chromosome, ["X", "Y", "XY", "MT"])).sum())
+    return {"autosomal_variants": autosomal, "variants_on_x": on["X"], "variants_on_y": on["Y"]}
 
 
 def _report_variants(variants: pd.DataFrame) -> dict[str, int]:

@@ -43,6 +43,7 @@ def preflight_cohort(
     colour_by: Sequence[str] = (),
     genotypes: str | Path | None = None,
     sex: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Check the studies of a cohort: who would be analysed, who is out and why, and what is wrong or odd.
 
@@ -60,6 +61,8 @@ def preflight_cohort(
         genotypes.json of the cohort, which says how many variants need people's sex.
     sex
         ``column``, the cohort's key ``sex`` (or None), and ``infer_sex``, whether X tells the sex where none is recorded.
+    problems
+        What was found wrong before, to be said in the same message.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def preflight_cohort(
         constant or text where numbers are expected, covariates without a value or with text that are not declared categorical, a
         logarithm of values that are not positive, and inclusion expressions that do not fit.
     """
-    others = []
+    others = list(problems)
     try:
         read_columns(samples, colour_by)
     except InputError as error:
@@ -109,6 +112,7 @@ class _Checks:
         self.needing_sex = [
             f"{c} ({count:,} variants)" for c in "XY" if (count := genotypes.get(f"variants_on_{c.lower()}", 0))
         ]
+        self.autosomal = genotypes.get("autosomal_variants", np.inf)
         self.sex = sex
         # a covariate that is not in the table: known only once X has been looked at
         self.later = {"sex"} if sex.get("infer_sex") and self.needing_sex and "sex" not in names else set()
@@ -129,6 +133,11 @@ class _Checks:
         except InputError as error:
             problems.append(str(error))
         problems += self.expression(study)
+        if study["pcs"] > self.autosomal:
+            problems.append(
+                f"{study['pcs']} principal components need as many autosomal variants, and the genotypes have {self.autosomal:,}; set pcs to 0 (and "
+                "structure.pcs to at most that), or name components of your own among the covariates"
+            )
         if problems or phenotype is None:
             return problems, {}
         selection = select_people(self.frame, study, phenotype)
