@@ -276,14 +276,14 @@ def _filter_cohort(job: Job) -> Estimate:
 
 
 def _plot_qc(job: Job) -> Estimate:
-    return Estimate(215 + _mega(310 * job.size.variants + 700 * job.size.people), 3 + 2e-6 * job.size.variants)
+    return Estimate(215 + _mega(310 * job.size.variants + 700 * job.size.people), 3 + 1e-6 * job.size.variants)
 
 
 def _prune_variants(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # bit planes of a window of dense variants, beside a block of them
-    held = 940 * n + 400 * m + job.size.text_bytes
-    return Estimate(340 + 100 + _mega(held), 3 + 3e-9 * n * m + 3e-6 * m)
+    held = min(940, 0.375 * m) * n + 200 * m + 0.5 * job.size.text_bytes
+    return Estimate(340 + 220 + _mega(held), 3 + 3e-9 * n * m + 3e-6 * m)
 
 
 def _work(job: Job) -> float:
@@ -294,7 +294,7 @@ def _work(job: Job) -> float:
 def _estimate_kinship(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
     if job.cohort.structure["relatives"] not in ("exclude", "keep"):
-        return Estimate(330 + _mega(2500 * n), 3 + 1e-5 * n)  # pairs are read from a table
+        return Estimate(330 + _mega(700 * n), 3 + 1e-5 * n)  # pairs are read from a table
     rows = min(_work(job), _mega(16 * n * math.ceil(m / 64)))
     # strangers are out after the first 16,384 variants
     return Estimate(
