@@ -290,7 +290,45 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
         raise InputError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(given, dict):
         raise InputError(f"{path}: found {_show(given)}, expected a mapping of keys to values (see config/config.yaml)")
-    return load_config(given, base, schemas)
+    return load_config(given, base, schemas, [place])
+
+
+def check_recorded(text: str, sheet: str, sheet_path: str, schemas: str | Path = SCHEMAS) -> dict[str, Any]:
+    """Read a configuration and a studies sheet that came in somebody else's file, looking at nothing but their texts.
+
+    Snakemake evaluates Python in a configuration with the key ``__use_yte__``, so that nothing may be copied that is not in the schema.
+
+    Parameters
+    ----------
+    text, sheet
+        The configuration as YAML, and the sheet.
+    sheet_path
+        Path of the sheet where it was recorded; its ending says what parts the columns.
+    schemas
+        As :func:`load_config`.
+
+    Returns
+    -------
+    The configuration, as plain dicts and lists.
+
+    Raises
+    ------
+    InputErrors
+        Naming every key, value and column that the schemas do not know.
+    """
+    schema = _read_schema(Path(schemas) / "config.schema.yaml")
+    try:
+        given = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"the recorded configuration is not readable as YAML: {shorten(error, 300)}") from None
+    plain = _plain(given)
+    problems = [*_check(_coerce(plain, schema, schema), schema, _place_in_config), *_check_values(plain)]
+    _, wrong = _parse_sheet(
+        sheet.encode("utf-8", errors="replace"), sheet_path, _read_schema(Path(schemas) / "studies.schema.yaml")
+    )
+    if problems := [*problems, *wrong]:
+        raise InputErrors(list(dict.fromkeys(problems)))
+    return plain
 
 
 def input_files(config: Config) -> list[str]:
@@ -405,8 +443,8 @@ def _check_values(value: Any, keys: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def check_config_text(path: str | Path) -> Iterator[str]:
-    """Yield what cannot be seen in a configuration once it is read: keys given twice, of which the last would win, and texts that YAML
-    takes for octal numbers (``010`` is 8) or sums of sixties (``1:30`` is 90).
+    """Yield what cannot be seen in a configuration once it is read: keys given twice, of which the last would win, texts that YAML
+    takes for octal numbers (``010`` is 8) or sums of sixties (``1:30`` is 90), and the key that makes Snakemake run code.
 
     Parameters
     ----------
@@ -440,6 +478,11 @@ def check_config_text(path: str | Path) -> Iterator[str]:
                         f"{path}: line {line}: the key '{shorten(event.value)}' is there already (line {first}); the last would win: keep one"
                     )
                 here["keys"].setdefault(event.value, line)
+                if event.value == "__use_yte__":
+                    problems.append(
+                        f"{path}: line {line}: the key __use_yte__ makes Snakemake run Python code that is in this file (it has done so before this "
+                        "workflow could see it); a configuration holds values only: remove it"
+                    )
                 if len(stack) == 1:
                     top.add(event.value)
             if event.implicit[0] and event.style not in ("'", '"', "|", ">"):
@@ -790,12 +833,17 @@ def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tup
     file = base / path
     if not _is_file(file):
         return [], [f"config: studies: no such file: {shorten(path, 300)}{_nearest_file(file)}"]
+    return _parse_sheet(file.read_bytes(), path, schema)
+
+
+def _parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[tuple[int, dict[str, Any]]], list[str]]:
+    """Read the bytes of a sheet; see :func:`_read_sheet`."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        row = file.read_bytes()[: error.start].count(b"\n") + 1
+        row = data[: error.start].count(b"\n") + 1
         return [], [f"{path}: row {row}: not UTF-8 text; save the sheet as UTF-8 (TSV or CSV)"]
-    delimiter = "," if file.suffix.lower() == ".csv" else "\t"
+    delimiter = "," if Path(path).suffix.lower() == ".csv" else "\t"
     allowed = list(schema["properties"])
     if "\0" in text:
         return [], [f"{path}: row {text[: text.index(chr(0))].count(chr(10)) + 1}: is not text (a zero byte)"]

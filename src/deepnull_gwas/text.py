@@ -19,3 +19,8 @@ def shorten(value: object, longest: int = LONGEST) -> str:
     """Give a text of at most so many characters; what is cut from its end is marked by ``...``."""
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def plain(value: object, longest: int = LONGEST) -> str:
+    """Return a text from a file of somebody else's for a terminal: shortened, its control characters (colours, line breaks) shown as ``?``."""
+    return "".join(c if c.isprintable() else "?" for c in shorten(value, longest))

@@ -132,6 +132,7 @@ def test_anchors_that_stand_for_one_another_end_soon(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
+        ("__use_yte__: true\n", ("line 4", "the key __use_yte__ makes Snakemake run Python code")),
         ("seed: 1\nseed: 2\n", ("line 5", "'seed' is there already (line 4)")),
         ("qc: {maf: 0.01, maf: 0.05}\n", ("line 4", "'maf' is there already")),
         ("seed: 010\n", ("line 4", "010 for an octal number")),
