@@ -9,7 +9,6 @@ import copy
 import csv
 import functools
 import glob
-import io
 import json
 import math
 import re
@@ -20,9 +19,9 @@ from typing import Any
 
 import yaml
 
-from deepnull_gwas.cohort import include
+from deepnull_gwas.cohort import include, layout
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
-from deepnull_gwas.text import is_number, shorten
+from deepnull_gwas.text import is_number, shorten, split_names, unquoted
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 #: Folders that the workflow itself makes in results/{cohort}.
@@ -839,48 +838,23 @@ def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tup
 def _parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[tuple[int, dict[str, Any]]], list[str]]:
     """Read the bytes of a sheet; see :func:`_read_sheet`."""
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data[: error.start].count(b"\n") + 1
-        return [], [f"{path}: row {row}: not UTF-8 text; save the sheet as UTF-8 (TSV or CSV)"]
-    delimiter = "," if Path(path).suffix.lower() == ".csv" else "\t"
-    allowed = list(schema["properties"])
-    if "\0" in text:
-        return [], [f"{path}: row {text[: text.index(chr(0))].count(chr(10)) + 1}: is not text (a zero byte)"]
-    # strict: a quote that is never closed would swallow the rows behind it
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    problems: list[str] = []
+        found = layout.read_layout(path, f"one row a study, with {', '.join(schema['required'])}", False, data)
+    except InputError as error:
+        return [], [str(error)]
+    if found.parted_by not in ("commas", "tabs"):
+        return [], [
+            f"{path}: its columns are separated by {found.parted_by}; save the sheet with tabs (.tsv) or commas (.csv) between them (lists within a cell "
+            "are separated by commas)"
+        ]
+    header = list(found.header)
+    while header and not header[-1]:
+        header.pop()
+    if problems := list(_check_header(header, path, schema)):
+        return [], problems
     rows: list[tuple[int, dict[str, Any]]] = []
-    for cells in _cells(reader, path, problems):
-        cells = [c.strip() for c in cells]
+    for row, cells in _cells(found, path, problems):
         if not any(cells) or cells[0].startswith("#"):
             continue
-        if header is None:
-            header = cells
-            while header and not header[-1]:
-                header.pop()
-            for name in dict.fromkeys(header):
-                if name not in allowed:
-                    hint = (
-                        "; the file's columns must be separated by tabs"
-                        if delimiter == "\t" and len(header) == 1
-                        else ""
-                    )
-                    problems.append(
-                        f"{path}: unknown column '{shorten(name)}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}"
-                    )
-                if header.count(name) > 1:
-                    problems.append(f"{path}: column '{name}' is there {header.count(name)} times")
-            for name in schema["required"]:
-                if name not in header:
-                    problems.append(
-                        f"{path}: column '{name}' is missing ({schema['properties'][name]['description'].strip()})"
-                    )
-            if problems:
-                return [], problems
-            continue
-        row = reader.line_num
         if len(cells) > len(header) and any(cells[len(header) :]):
             problems.append(f"{path}: row {row}: {len(cells)} cells, but the header has {len(header)}")
             continue
@@ -888,32 +862,42 @@ def _parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[t
         for name, cell in zip(header, cells, strict=False):
             if cell:
                 values[name] = _read_cell(cell, schema["properties"][name])
+        if "phenotype" in values:
+            values["phenotype"] = unquoted(values["phenotype"])
         rows.append((row, values))
         problems += _check(values, schema, functools.partial(_place_in_sheet, path, row))
-    if header is None:
-        problems.append(f"{path}: is empty; expected a header with {', '.join(schema['required'])} and one row a study")
-    elif not rows and not problems:
+    if not rows and not problems:
         problems.append(f"{path}: has a header but no study")
     return rows, problems
 
 
-def _cells(reader: Any, path: str, problems: list[str]) -> Iterator[list[str]]:
-    """Yield the rows of a sheet; what ends or spoils them is added to the problems."""
-    while True:
-        row = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            problems.append(f"{path}: row {row}: cannot be read ({error}); check its quotes and its length")
-            return
-        if cells is None:
-            return
-        if odd := [c for c in cells if _CONTROL.search(c.strip())]:
-            problems.append(
-                f'{path}: row {row}: a line break or another control character in {_show(odd[0])}; is a quote (") not closed?'
-            )
-            return
-        yield cells
+def _check_header(header: list[str], path: str, schema: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the names of a sheet's columns."""
+    allowed = list(schema["properties"])
+    for name in dict.fromkeys(header):
+        if name not in allowed:
+            hint = "; the file's columns must be separated by tabs or commas" if len(header) == 1 else ""
+            yield f"{path}: unknown column '{shorten(name)}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}"
+        if header.count(name) > 1:
+            yield f"{path}: column '{name}' is there {header.count(name)} times"
+    for name in schema["required"]:
+        if name not in header:
+            yield f"{path}: column '{name}' is missing ({schema['properties'][name]['description'].strip()})"
+
+
+def _cells(sheet: layout.Layout, path: str, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a sheet with their lines; what ends or spoils them is added to the problems."""
+    row = sheet.line
+    try:
+        for row, cells in layout.cells(sheet):
+            if odd := [c for c in cells if _CONTROL.search(c)]:
+                problems.append(
+                    f'{path}: row {row}: a line break or another control character in {_show(odd[0])}; is a quote (") not closed?'
+                )
+                return
+            yield row, cells
+    except csv.Error as error:
+        problems.append(f"{path}: row {row + 1}: cannot be read ({error}); check its quotes and its length")
 
 
 def _place_in_sheet(path: str, row: int, keys: list[str]) -> str:
@@ -924,7 +908,7 @@ def _read_cell(cell: str, schema: dict[str, Any]) -> Any:
     kinds = schema.get("type", "string")
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if "array" in kinds:
-        return [part.strip() for part in cell.split(",") if part.strip()]
+        return split_names(cell)
     if "integer" in kinds and re.fullmatch(r"-?[0-9]{1,15}(\.0*)?", cell):
         return int(float(cell))
     return cell

@@ -32,6 +32,7 @@ rule index_cohort:
             "genotypes",
             "cohort/index.py",
             "cohort/sample_table.py",
+            "cohort/layout.py",
             "cohort/text_table.py",
         ),
         given=state_of(

@@ -32,7 +32,9 @@ rule train_folds:
     params:
         settings=deepnull_settings,
         seed=PLAN.seed,
-        code=code_of("cohort/families.py", "cohort/text_table.py", "deepnull"),
+        code=code_of(
+            "cohort/families.py", "cohort/layout.py", "cohort/text_table.py", "deepnull"
+        ),
         given=state_of(fold_file),
         behind=made_from("estimate_kinship", "assemble_study"),
     script:

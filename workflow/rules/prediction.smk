@@ -44,6 +44,8 @@ rule predict_phenotype:
             "genotypes",
             "cohort/pruning.py",
             "cohort/families.py",
+            "cohort/layout.py",
+            "cohort/text_table.py",
             "deepnull/folds.py",
             "deepnull/metrics.py",
             "deepnull/smooth.py",

@@ -12,7 +12,8 @@ import pandas as pd
 
 from deepnull_gwas.cohort.covariates import ONLY_DEEPNULL
 from deepnull_gwas.cohort.families import family_clusters
-from deepnull_gwas.cohort.text_table import column_of_numbers, read_text_table, refuse_doubled
+from deepnull_gwas.cohort.layout import refuse_doubled
+from deepnull_gwas.cohort.text_table import column_of_numbers, line_of, read_text_table, refuse_rounded
 from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
 from deepnull_gwas.deepnull.metrics import measure
@@ -172,6 +173,8 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
     both = "fid" in names
     texts = texts.rename_columns(names)
     ids = [pd.Series([v.strip() for v in texts.column(n).to_pylist()]) for n in (("fid", "iid") if both else ("iid",))]
+    for name, values in zip(("fid", "iid") if both else ("iid",), ids):
+        refuse_rounded(values, texts, name, path)
     key = ids[0] if not both else ids[0] + " " + ids[1]
     if key.duplicated().any():
         hint = "" if both else "; add a column FID if IIDs are not unique"
@@ -181,7 +184,7 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(
-            f"{path}: row {row + 2}: fold '{values[row]:g}', expected a whole number from 0 to {k - 1} (deepnull.folds is {k})"
+            f"{path}: row {line_of(texts, row)}: fold '{values[row]:g}', expected a whole number from 0 to {k - 1} (deepnull.folds is {k})"
         )
     own = people["iid"].astype(str) if not both else people["fid"].astype(str) + " " + people["iid"].astype(str)
     found = own.map(dict(zip(key, values.astype(int))))
