@@ -26,7 +26,7 @@ demo: $(READY) ## simulate a cohort and run three studies on it, with and withou
 	$(BIN)/snakemake --cores $(CORES) --report results/report.html --quiet all
 
 test: $(READY) validator s3 ## run all tests (unit, oracle, workflow)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n $(CORES) --dist loadgroup --no-loadscope-reorder
 
 test-long: $(READY) validator s3 ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow

@@ -21,9 +21,10 @@ OF_ONE_RUN = ("provenance.json", "provenance.html", ".checksums.json")
 
 @dataclass
 class Run:
-    """A folder in which the workflow runs with a config of its own."""
+    """A folder in which the workflow runs with a config of its own, and the checkout that is run."""
 
     folder: Path
+    checkout: Path = ROOT
 
     @property
     def results(self) -> Path:
@@ -38,7 +39,15 @@ class Run:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start snakemake and do not wait for it."""
-        command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "-s",
+            str(self.checkout / "Snakefile"),
+            "--directory",
+            str(self.folder),
+        ]
         if (self.folder / "config.yaml").exists():
             command += ["--configfile", str(self.folder / "config.yaml")]
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}

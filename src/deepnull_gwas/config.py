@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -253,15 +253,46 @@ def load_config(
     studies = [_build_study(row, built[row["cohort"]], row_schema, of_all) for _, row in rows]
     return Config(
         seed=filled["seed"],
-        cohorts={name: cohort for name, cohort in built.items() if name in used},
-        studies=studies,
-        deepnull=filled["deepnull"],
+        cohorts={name: _paths_from(cohort, base) for name, cohort in built.items() if name in used},
+        studies=[replace(study, score_file=path_from(study.score_file, base)) for study in studies],
+        deepnull=filled["deepnull"] | {"fold_file": path_from(filled["deepnull"]["fold_file"], base)},
         association=filled["association"],
         report=filled["report"],
         scores=filled["scores"],
         qc=_with_preset(filled["qc"], schema),
         structure=filled["structure"],
         verify=filled["verify"],
+    )
+
+
+def path_from(path: str | None, base: str | Path) -> str | None:
+    """Return a path relative to a folder where it lies inside, else as it is: a project that moves as a whole keeps the names of its files.
+
+    Names of files are among what Snakemake compares to tell whether a job is up to date.
+    """
+    if not path or not Path(path).is_absolute():
+        return path
+    file = Path(path)
+    # the folder may be reached, or named, through links; what is linked from inside it keeps its name there
+    for inside, folder in ((file, Path(base).absolute()), (file.parent.resolve() / file.name, Path(base).resolve())):
+        if inside.is_relative_to(folder):
+            return str(inside.relative_to(folder))
+    return path
+
+
+def _paths_from(cohort: Cohort, base: Path) -> Cohort:
+    """Return a cohort whose paths inside the folder are relative to it."""
+    words = ("exclude", "keep")
+    relatives = cohort.structure["relatives"]
+    return replace(
+        cohort,
+        filesets=tuple(str(path_from(prefix, base)) for prefix in cohort.filesets),
+        samples=path_from(cohort.samples, base),
+        structure=cohort.structure
+        | {
+            "relatives": relatives if relatives in words else path_from(relatives, base),
+            "loadings": path_from(cohort.structure["loadings"], base),
+        },
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepnull_gwas.config import SCHEMAS, _chromosome, load_config
+from deepnull_gwas.config import SCHEMAS, _chromosome, load_config, path_from
 from deepnull_gwas.errors import InputErrors
 from deepnull_gwas.genotypes.chromosomes import normalise
 
@@ -471,3 +471,20 @@ def test_files_of_weights(load, tmp_path):
     assert "no row of studies.tsv has a score_file" in found
     (found,) = problems(load, scores={"method": "ridge"})
     assert found == 'config: scores.method: found "ridge", allowed: none, clump, file'
+
+
+def test_paths_inside_the_working_folder_are_relative(tmp_path):
+    """A project that moves keeps the names of its files, so that nothing is computed again."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    outside = tmp_path.parent / "elsewhere"
+    assert path_from(str(tmp_path / "data/g"), tmp_path) == "data/g"
+    assert path_from(str(tmp_path / "link/g"), tmp_path) == "link/g"
+    assert path_from(str(outside / "g"), tmp_path) == str(outside / "g")
+    assert path_from("data/g", tmp_path) == "data/g"
+    assert path_from(None, tmp_path) is None
+    # the folder itself may be named through a link
+    other = tmp_path.parent / f"{tmp_path.name}-link"
+    other.symlink_to(tmp_path)
+    assert path_from(str(other / "data/g"), tmp_path) == "data/g"
+    assert path_from(str(tmp_path / "data/g"), other) == "data/g"

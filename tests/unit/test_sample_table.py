@@ -52,8 +52,8 @@ TAB = "FID\tIID\tage\tsite\nF1\t01\t4.5\tA\nF2\t2\tNA\tnew town\n"
         ("t.csv", TAB.replace("\t", ";")),
         ("t.csv", TAB.replace("\t", ",").replace("new town", '"new town"')),
         ("t.txt", TAB.replace("\t", ",")),
-        ("t.tsv.gz", gzip.compress(TAB.encode())),
-        ("t.csv.gz", gzip.compress(TAB.replace("\t", ",").encode())),
+        ("t.tsv.gz", gzip.compress(TAB.encode(), mtime=0)),
+        ("t.csv.gz", gzip.compress(TAB.replace("\t", ",").encode(), mtime=0)),
     ],
 )
 def test_forms(tmp_path, name, data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import subprocess
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json, read_parquet
+from workflow_runs import ROOT, Run
 
 pytestmark = pytest.mark.workflow
 STUDIES = ("lung_function", "height", "asthma")
@@ -38,6 +40,25 @@ def test_every_study_is_done_and_nothing_is_left_to_do(demo):
     assert list(status["status"]) == ["ok"] * 6
     assert (status["loci"] > 3).all()
     assert "Nothing to be done" in demo.snakemake("-n").stdout + demo.snakemake("-n").stderr
+
+
+@pytest.mark.parametrize("checkout", ["as it is", "a link", "a copy with new dates"])
+def test_a_finished_project_can_move(demo, tmp_path, checkout):
+    """Where a project lies, and where the workflow lies, is no reason to compute anything again."""
+    moved = tmp_path / "moved"
+    shutil.copytree(demo.folder, moved, symlinks=True)
+    home = tmp_path / "checkout"
+    if checkout == "as it is":
+        home = ROOT
+    elif checkout == "a link":
+        home.symlink_to(ROOT)
+    else:
+        # copyfile does not keep dates
+        for name in ("workflow", "src", "resources", "envs", "profiles"):
+            shutil.copytree(ROOT / name, home / name, copy_function=shutil.copyfile)
+        shutil.copyfile(ROOT / "Snakefile", home / "Snakefile")
+    dry = Run(moved, home).snakemake("-n")
+    assert "Nothing to be done" in dry.stdout + dry.stderr
 
 
 @pytest.mark.parametrize("study", STUDIES)

@@ -29,9 +29,7 @@ rule associate:
     params:
         studies=studies_of_batch,
         settings=association_settings,
-        code=code_of(
-            "genotypes", "association", "cohort/hwe.py", "cohort/missingness.py"
-        ),
+        code=code_of("associate"),
         behind=made_from(
             "index_cohort", "filter_cohort", "assemble_study", "train_folds"
         ),

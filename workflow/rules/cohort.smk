@@ -28,13 +28,7 @@ rule index_cohort:
     params:
         settings=cohort_settings,
         chunks=number_of_chunks,
-        code=code_of(
-            "genotypes",
-            "cohort/index.py",
-            "cohort/sample_table.py",
-            "cohort/layout.py",
-            "cohort/text_table.py",
-        ),
+        code=code_of("index_cohort"),
         given=state_of(
             genotype_files(".bed"),
             genotype_files(".bim"),
@@ -92,7 +86,7 @@ rule preflight_cohort:
     params:
         studies=settings_of_studies,
         colour_by=colour_by,
-        code=code_of("cohort/preflight.py", "cohort/include.py", "cohort/covariates.py"),
+        code=code_of("preflight_cohort"),
         behind=made_from("index_cohort", "screen_cohort"),
     script:
         "../scripts/preflight_cohort.py"
@@ -122,13 +116,7 @@ rule assemble_study:
         estimated_s=seconds_for("assemble_study"),
     params:
         settings=settings_of_study,
-        code=code_of(
-            "cohort/assemble.py",
-            "cohort/include.py",
-            "cohort/covariates.py",
-            "cohort/families.py",
-            "cohort/losses.py",
-        ),
+        code=code_of("assemble_study"),
         behind=made_from(
             "index_cohort", "filter_cohort", "estimate_kinship", "compute_pcs"
         ),

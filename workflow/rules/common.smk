@@ -30,6 +30,7 @@ from snakemake import __version__ as snakemake_version
 from deepnull_gwas import resources
 from deepnull_gwas.config import load_config, subject_of
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.imports import files_behind
 
 try:
     PLAN = load_config(
@@ -44,7 +45,7 @@ SCRIPTS = {
     step: Path(workflow.source_path(f"../scripts/{step}.py"))
     for step in resources.STEPS
 }
-LONG_RANGE_LD = workflow.source_path("../../resources/long_range_ld.tsv")
+LONG_RANGE_LD = Path(workflow.source_path("../../resources/long_range_ld.tsv"))
 # Read here and not in the functions below: those run when everything is parsed, and then, in a module, the folders are those of the workflow
 # that uses it.
 RESULTS, BENCHMARKS = map(workflow.pathvars.apply, ("<results>", "<benchmarks>"))
@@ -67,18 +68,20 @@ wildcard_constraints:
     chunk=r"\d+",
 
 
-def code_of(*parts):
-    """Give a digest of library modules (files, or folders whole), so that a job reruns when what it computes with has changed."""
-    names = [
-        n
-        for n in sorted(LIBRARY)
-        if any(n == p or n.startswith(f"{p}/") for p in parts)
-    ]
-    if not names:
-        raise WorkflowError(f"no library module under {parts}")
-    digest = hashlib.sha256()
-    for name in names:
-        digest.update(LIBRARY[name].read_bytes())
+@functools.cache
+def library_sources():
+    """Return the source of every file of the library, by name."""
+    return {name: path.read_text() for name, path in LIBRARY.items()}
+
+
+@functools.cache
+def code_of(rule):
+    """Return a digest of a rule's script and of every library file behind it, so that a job reruns when what it computes with has changed."""
+    sources = library_sources()
+    script = SCRIPTS[rule].read_text()
+    digest = hashlib.sha256(script.encode())
+    for name in files_behind(script, sources):
+        digest.update(f"{name}\n{sources[name]}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -427,6 +430,16 @@ def structure_settings(wildcards):
     return cohort.structure | {"genome_build": cohort.genome_build}
 
 
+def long_range_ld(wildcards, input):
+    """Return the path of the table of regions. As `input` is named, another place of it does not run the rule again: its content does."""
+    return str(LONG_RANGE_LD)
+
+
+def long_range_ld_content(wildcards):
+    """Return a digest of the table of regions."""
+    return hashlib.sha256(LONG_RANGE_LD.read_bytes()).hexdigest()[:16]
+
+
 def colour_by(wildcards):
     """Give the columns of the sample table that colour the figure of components."""
     return PLAN.cohorts[wildcards.cohort].structure["colour_by"]
@@ -499,8 +512,8 @@ def studies_of_batch(wildcards):
     ]
 
 
-def run_folders(wildcards):
-    """Name the folders of benchmarks and of the workflow."""
+def run_folders(wildcards, input):
+    """Name the folders of benchmarks and of the workflow. As `input` is named, another place of them does not run the rule again."""
     return {"benchmarks": BENCHMARKS, "workflow": HOME}
 
 

@@ -32,9 +32,7 @@ rule train_folds:
     params:
         settings=deepnull_settings,
         seed=PLAN.seed,
-        code=code_of(
-            "cohort/families.py", "cohort/layout.py", "cohort/text_table.py", "deepnull"
-        ),
+        code=code_of("train_folds"),
         given=state_of(fold_file),
         behind=made_from("estimate_kinship", "assemble_study"),
     script:
@@ -60,7 +58,7 @@ rule list_passed:
         runtime=minutes_for("list_passed"),
         estimated_s=seconds_for("list_passed"),
     params:
-        code=code_of("deepnull/exports.py"),
+        code=code_of("list_passed"),
         behind=made_from("index_cohort", "filter_cohort"),
     script:
         "../scripts/list_passed.py"
@@ -94,7 +92,7 @@ rule export_study:
         runtime=minutes_for("export_study"),
         estimated_s=seconds_for("export_study"),
     params:
-        code=code_of("deepnull/exports.py"),
+        code=code_of("export_study"),
         behind=made_from("index_cohort", "assemble_study", "train_folds", "list_passed"),
     script:
         "../scripts/export_study.py"
@@ -124,7 +122,7 @@ rule plot_deepnull:
         runtime=minutes_for("plot_deepnull"),
         estimated_s=seconds_for("plot_deepnull"),
     params:
-        code=code_of("report"),
+        code=code_of("plot_deepnull"),
         behind=made_from("train_folds"),
     script:
         "../scripts/plot_deepnull.py"

@@ -39,18 +39,7 @@ rule predict_phenotype:
     params:
         settings=score_settings,
         seed=PLAN.seed,
-        code=code_of(
-            "prediction",
-            "genotypes",
-            "cohort/pruning.py",
-            "cohort/families.py",
-            "cohort/layout.py",
-            "cohort/text_table.py",
-            "deepnull/folds.py",
-            "deepnull/metrics.py",
-            "deepnull/smooth.py",
-            "deepnull/steps.py",
-        ),
+        code=code_of("predict_phenotype"),
         given=state_of(score_file),
         behind=made_from(
             "index_cohort",
@@ -92,7 +81,7 @@ rule plot_prediction:
         runtime=minutes_for("plot_prediction"),
         estimated_s=seconds_for("plot_prediction"),
     params:
-        code=code_of("prediction/steps.py", "report/prediction.py", "report/style.py"),
+        code=code_of("plot_prediction"),
         behind=made_from("predict_phenotype"),
     script:
         "../scripts/plot_prediction.py"

@@ -38,7 +38,7 @@ rule record_run:
         subject=subject_of(PLAN),
         folders=run_folders,
         snakemake=snakemake_version,
-        code=code_of("provenance.py"),
+        code=code_of("record_run"),
         behind=made_from(
             "preflight_cohort",
             "plot_structure",

@@ -25,7 +25,7 @@ rule count_genotypes:
         runtime=minutes_for("count_genotypes"),
         estimated_s=seconds_for("count_genotypes"),
     params:
-        code=code_of("genotypes", "cohort/counts.py"),
+        code=code_of("count_genotypes"),
         behind=made_from("index_cohort", "screen_cohort"),
     script:
         "../scripts/count_genotypes.py"
@@ -61,7 +61,7 @@ rule filter_cohort:
         estimated_s=seconds_for("filter_cohort"),
     params:
         settings=qc_settings,
-        code=code_of("genotypes", "cohort/counts.py", "cohort/hwe.py", "cohort/qc.py"),
+        code=code_of("filter_cohort"),
         behind=made_from("index_cohort", "count_genotypes"),
     script:
         "../scripts/filter_cohort.py"
@@ -93,7 +93,7 @@ rule plot_qc:
         estimated_s=seconds_for("plot_qc"),
     params:
         settings=qc_settings,
-        code=code_of("report"),
+        code=code_of("plot_qc"),
         behind=made_from("filter_cohort"),
     script:
         "../scripts/plot_qc.py"

@@ -37,7 +37,7 @@ rule summarise_run:
         estimated_s=seconds_for("summarise_run"),
     params:
         studies=rows_of_status,
-        code=code_of("results"),
+        code=code_of("summarise_run"),
         behind=made_from(
             "assemble_study", "merge_sumstats", "associate", "compare_arms"
         ),
@@ -63,7 +63,7 @@ rule check_status:
         runtime=minutes_for("check_status"),
         estimated_s=seconds_for("check_status"),
     params:
-        code=code_of("results/status.py"),
+        code=code_of("check_status"),
         behind=made_from("summarise_run"),
     script:
         "../scripts/check_status.py"

@@ -33,7 +33,7 @@ rule merge_sumstats:
     params:
         info=publication_info,
         settings=lead_settings,
-        code=code_of("results/sumstats.py", "results/loci.py"),
+        code=code_of("merge_sumstats"),
         behind=made_from("assemble_study", "associate"),
     script:
         "../scripts/merge_sumstats.py"
@@ -71,7 +71,7 @@ rule plot_sumstats:
         estimated_s=seconds_for("plot_sumstats"),
     params:
         settings=PLAN.report,
-        code=code_of("report", "results"),
+        code=code_of("plot_sumstats"),
         behind=made_from("assemble_study", "merge_sumstats"),
     script:
         "../scripts/plot_sumstats.py"
@@ -117,7 +117,7 @@ rule compare_arms:
         estimated_s=seconds_for("compare_arms"),
     params:
         settings=PLAN.report,
-        code=code_of("results", "report"),
+        code=code_of("compare_arms"),
         behind=made_from("assemble_study", "train_folds", "merge_sumstats"),
     script:
         "../scripts/compare_arms.py"
@@ -152,7 +152,7 @@ rule compare_batch:
         runtime=minutes_for("compare_batch"),
         estimated_s=seconds_for("compare_batch"),
     params:
-        code=code_of("results/compare.py", "report/batch.py", "report/style.py"),
+        code=code_of("compare_batch"),
         behind=made_from("compare_arms"),
     script:
         "../scripts/compare_batch.py"

@@ -26,7 +26,7 @@ rule simulate_genotypes:
     params:
         settings=simulation_settings,
         seed=PLAN.seed,
-        code=code_of("simulate", "genotypes"),
+        code=code_of("simulate_genotypes"),
     script:
         "../scripts/simulate_genotypes.py"
 
@@ -57,7 +57,7 @@ rule simulate_phenotypes:
     params:
         settings=simulation_settings,
         seed=PLAN.seed,
-        code=code_of("simulate", "genotypes"),
+        code=code_of("simulate_phenotypes"),
         behind=made_from("simulate_genotypes"),
     script:
         "../scripts/simulate_phenotypes.py"

@@ -11,7 +11,6 @@ rule prune_variants:
         variants="<results>/{cohort}/variants.parquet",
         qc_variants="<results>/{cohort}/qc/variants.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
-        long_range_ld=LONG_RANGE_LD,
     output:
         pruned="<results>/{cohort}/structure/pruned.parquet",
     log:
@@ -27,7 +26,9 @@ rule prune_variants:
         estimated_s=seconds_for("prune_variants"),
     params:
         settings=structure_settings,
-        code=code_of("genotypes", "cohort/pruning.py"),
+        long_range_ld=long_range_ld,
+        regions=long_range_ld_content,
+        code=code_of("prune_variants"),
         behind=made_from("index_cohort", "filter_cohort"),
     script:
         "../scripts/prune_variants.py"
@@ -61,14 +62,7 @@ rule estimate_kinship:
         estimated_s=seconds_for("estimate_kinship"),
     params:
         settings=structure_settings,
-        code=code_of(
-            "genotypes",
-            "cohort/counts.py",
-            "cohort/families.py",
-            "cohort/kinship.py",
-            "cohort/layout.py",
-            "cohort/text_table.py",
-        ),
+        code=code_of("estimate_kinship"),
         given=state_of(pairs_found_elsewhere),
         behind=made_from("index_cohort", "filter_cohort", "prune_variants"),
     script:
@@ -102,14 +96,7 @@ rule compute_pcs:
     params:
         settings=structure_settings,
         seed=PLAN.seed,
-        code=code_of(
-            "genotypes",
-            "cohort/pca.py",
-            "cohort/counts.py",
-            "cohort/losses.py",
-            "cohort/layout.py",
-            "cohort/text_table.py",
-        ),
+        code=code_of("compute_pcs"),
         given=state_of(loadings_of_others),
         behind=made_from(
             "index_cohort", "filter_cohort", "estimate_kinship", "prune_variants"
@@ -144,12 +131,7 @@ rule check_stratification:
         runtime=minutes_for("check_stratification"),
         estimated_s=seconds_for("check_stratification"),
     params:
-        code=code_of(
-            "genotypes",
-            "cohort/counts.py",
-            "cohort/pca.py",
-            "cohort/stratification.py",
-        ),
+        code=code_of("check_stratification"),
         behind=made_from(
             "index_cohort", "prune_variants", "compute_pcs", "assemble_study"
         ),
@@ -204,7 +186,7 @@ rule plot_structure:
         estimated_s=seconds_for("plot_structure"),
     params:
         settings=structure_settings,
-        code=code_of("report"),
+        code=code_of("plot_structure"),
         behind=made_from(
             "index_cohort", "compute_pcs", "check_stratification", "assemble_study"
         ),

@@ -44,7 +44,7 @@ rule measure_validity:
         simulate=simulation_settings,
         studies=studies_and_arms,
         settings=lead_settings,
-        code=code_of("results", "report/validity.py", "report/style.py", "genotypes"),
+        code=code_of("measure_validity"),
         behind=made_from(
             "simulate_phenotypes", "index_cohort", "train_folds", "merge_sumstats"
         ),

@@ -33,7 +33,7 @@ rule verify_batch:
         settings=PLAN.verify,
         seed=PLAN.seed,
         asked=VERIFY_ASKED,
-        code=code_of("genotypes", "association", "results/verify.py"),
+        code=code_of("verify_batch"),
         behind=made_from(
             "index_cohort",
             "filter_cohort",

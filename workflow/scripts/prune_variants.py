@@ -10,7 +10,7 @@ with log_to(snakemake.log[0], snakemake.resources):
         snakemake.input.variants,
         snakemake.input.qc_variants,
         snakemake.input.qc_samples,
-        snakemake.input.long_range_ld,
+        snakemake.params.long_range_ld,
         snakemake.params.settings,
         snakemake.output.pruned,
         snakemake.threads,

@@ -15,6 +15,7 @@ import pandas as pd
 
 from deepnull_gwas.cohort.sample_table import join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import check_bed, count_lines
 from deepnull_gwas.tables import Column, write_json, write_parquet
@@ -263,7 +264,7 @@ def read_bim(path: str) -> pd.DataFrame:
             f"{path}: {negative.size} variants have a negative position (rows {some(negative + 1)}); PLINK leaves such variants out, so do the "
             "same: plink2 --bfile … --make-bed --out …"
         )
-    if (same := np.flatnonzero((a1 == a2) & (a1 != "0"))).size:
+    if (same := np.flatnonzero((in_capitals(a1) == in_capitals(a2)) & (a1 != "0"))).size:
         shown = some([f"row {i + 1}: {a1[i]} {a2[i]}" for i in same], 3)
         problems.append(
             f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an unknown one"

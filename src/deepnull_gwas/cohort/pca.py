@@ -21,6 +21,7 @@ from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, line_of, read_text_table
 from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.logs import Progress
@@ -670,12 +671,13 @@ def project_pcs(
         on=place,
         suffixes=("", "_of"),
     )
-    same = (merged["effect_allele"] == merged["effect_allele_of"]) & (
-        merged["other_allele"] == merged["other_allele_of"]
+    effect, other, effect_of, other_of = (
+        in_capitals(merged[f"{name}{of}"].to_numpy(dtype=object))
+        for of in ("", "_of")
+        for name in ("effect_allele", "other_allele")
     )
-    turned = (merged["effect_allele"] == merged["other_allele_of"]) & (
-        merged["other_allele"] == merged["effect_allele_of"]
-    )
+    same = pd.Series((effect == effect_of) & (other == other_of))
+    turned = pd.Series((effect == other_of) & (other == effect_of))
     merged, turned = merged[same | turned], turned[same | turned].to_numpy()
     first = ~merged["index"].duplicated().to_numpy()
     merged, turned = merged[first], turned[first]

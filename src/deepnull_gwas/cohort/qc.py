@@ -22,6 +22,7 @@ from deepnull_gwas.cohort.counts import (
 )
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_parquet, write_tsv
 
@@ -282,7 +283,8 @@ def person_measures(
 
 def duplicated_variants(table: pd.DataFrame, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
     """Mark the variants that repeat another's chromosome, position and alleles (in either order); the one with most calls stays."""
-    alleles = np.sort(table[["effect_allele", "other_allele"]].to_numpy(dtype=str), axis=1)
+    pair = [in_capitals(table[name].to_numpy(dtype=object)) for name in ("effect_allele", "other_allele")]
+    alleles = np.sort(np.column_stack(pair).astype(str), axis=1)
     keys = pd.DataFrame(
         {"c": table["chromosome"].to_numpy(), "p": table["position"].to_numpy(), "a": alleles[:, 0], "b": alleles[:, 1]}
     )

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.text_table import comments_of, line_of, lines_of, read_text_table
 from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES, normalise
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.prediction.clumping import centred
@@ -136,7 +137,7 @@ def read_weights(path: str | Path, build: str) -> Weights:
         raise InputError(
             f"{path}: no row has an rsID or a position of {build}; found {some(names, 8)}, expected {expected}"
         )
-    effect, other = (_upper(_first_of(table, name)) for name in ("effect_allele", "other_allele"))
+    effect, other = (in_capitals(_first_of(table, name).to_numpy(object)) for name in ("effect_allele", "other_allele"))
     if (empty := np.flatnonzero(effect == "")).size:
         raise InputError(f"{path}: row {line[empty[0]]}: no effect_allele")
     for words in warnings:
@@ -255,11 +256,6 @@ def _of_each(values: pd.Series, change: Callable[[str], Any]) -> tuple[np.ndarra
     return codes, [change(text) for text in distinct]
 
 
-def _upper(values: pd.Series) -> np.ndarray:
-    codes, capitals = _of_each(values, str.upper)
-    return np.array(capitals, dtype=object)[codes]
-
-
 def _first_of(table: pd.DataFrame, *names: str) -> pd.Series:
     """Give the first of some columns that is not empty, row by row; empty text where none is there."""
     out = pd.Series("", index=table.index, dtype=object)
@@ -324,10 +320,9 @@ def compare_alleles(effect: Sequence[str], other: Sequence[str], a1: Sequence[st
     Text, one a pair.
     """
     lists = [np.asarray(values, dtype=object) for values in (effect, other, a1, a2)]
-    codes, distinct = pd.factorize(np.concatenate(lists))
     # alleles are few: what they are is found once each, and numbers are compared
-    numbers, alleles = pd.factorize(np.array([str(allele).upper() for allele in distinct], dtype=object))
-    e, o, a1, a2 = np.split(numbers[codes], 4)
+    codes, alleles = pd.factorize(in_capitals(np.concatenate(lists)))
+    e, o, a1, a2 = np.split(codes, 4)
     place = {allele: i for i, allele in enumerate(alleles)}
     flip = np.array([place.get(_flip(allele), -1) for allele in alleles] or [0])
     no_other = o == place.get("", -2)
