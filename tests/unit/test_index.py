@@ -111,6 +111,7 @@ def test_alleles_and_chromosomes(tmp_path):
         ("1 a 0 5 A G\n1 b 0 -6 A G\n", "1 variants have a negative position (rows 2)"),
         ("0 a 0 5 A G\nGL1 b 0 6 A G\n", "2 variants on unknown chromosomes '0', 'GL1' (rows 1, 2)"),
         ("1 a 0 5 A A\n", "1 variants have the same allele twice (row 1: A A)"),
+        ("1 a 0 5 A g\n1 b 0 6 a A\n", "1 variants have the same allele twice (row 2: a A)"),
         ("", "is empty"),
     ],
 )
