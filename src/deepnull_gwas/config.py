@@ -302,7 +302,8 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
     Parameters
     ----------
     path
-        YAML, or JSON; where it is relative and not found, it is looked for in ``base`` too.
+        YAML, or JSON; where it is relative and not found, it is looked for in ``base`` too. One with ``cohorts`` stands for itself; one without is put
+        over ``config/config.yaml`` in ``base`` key by key, as the Snakefile does.
     base, schemas
         As :func:`load_config`.
 
@@ -320,7 +321,22 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
         raise InputError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(given, dict):
         raise InputError(f"{path}: found {_show(given)}, expected a mapping of keys to values (see config/config.yaml)")
-    return load_config(given, base, schemas, [place])
+    files = [place]
+    # as the Snakefile does: a config with cohorts stands for itself, a few settings are put over the project's config
+    if "cohorts" not in given and (project := Path(base, "config/config.yaml")).is_file():
+        under = yaml.safe_load(project.read_text(encoding="utf-8"))
+        if isinstance(under, dict) and project.resolve() != place.resolve():
+            given, files = _over(under, given), [project, place]
+    return load_config(given, base, schemas, files)
+
+
+def _over(under: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Put a configuration over another, key by key at every level, as Snakemake does."""
+    both = dict(under)
+    for key, value in given.items():
+        below = both.get(key)
+        both[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return both
 
 
 def check_recorded(text: str, sheet: str, sheet_path: str, schemas: str | Path = SCHEMAS) -> dict[str, Any]:
@@ -662,8 +678,8 @@ def _build_cohort(
     filesets: list[str] = []
     if simulate is not None and genotypes is not None:
         problems.append(
-            f"{where}: has both 'genotypes' and 'simulate'; give one of them (a config file given by --configfile is put over "
-            "config/config.yaml key by key: use a cohort name of your own there)"
+            f"{where}: has both 'genotypes' and 'simulate'; give one of them (several config files are put over one another key by key: "
+            "does a cohort of another file have this name?)"
         )
     elif simulate is None and genotypes is None:
         problems.append(

@@ -259,14 +259,14 @@ def _lines_from(data: bytes, start: int) -> list[str]:
 
 def _is_header(path: Path, text: str, raw: bytes, end: int, mark: str | None) -> bool:
     """Tell whether a line that begins with one # is the header: by its first name, or since the lines below it have as many fields."""
-    if text.startswith("##"):
+    if text[1:2] in ("#", "", " ", "\t"):
         return False
     if _HASHED.match(text):
         return True
     below = _lines_from(raw, end)
     if not below:
         return True
-    if below[0].startswith("#") or text[1:2] in ("", " ", "\t"):
+    if below[0].startswith("#"):
         return False
     delimiter = mark or _delimiter(path, below[0], below[1:])
     return any(_fields(line, delimiter) == _fields(text, delimiter) for line in below)

@@ -174,7 +174,7 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
     texts = texts.rename_columns(names)
     ids = [pd.Series([v.strip() for v in texts.column(n).to_pylist()]) for n in (("fid", "iid") if both else ("iid",))]
     for name, values in zip(("fid", "iid") if both else ("iid",), ids):
-        refuse_rounded(values, texts, name, path)
+        refuse_rounded(values, texts, name.upper(), path)
     key = ids[0] if not both else ids[0] + " " + ids[1]
     if key.duplicated().any():
         hint = "" if both else "; add a column FID if IIDs are not unique"
