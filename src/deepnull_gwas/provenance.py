@@ -29,6 +29,7 @@ from typing import Any
 import yaml
 
 from deepnull_gwas import __version__
+from deepnull_gwas.cohort.layout import cells, read_layout
 from deepnull_gwas.config import RESERVED_STUDIES, check_recorded
 from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.logs import Progress, duration
@@ -463,19 +464,19 @@ def _with_paths(config: dict[str, Any], place: Callable[[str], str]) -> dict[str
     return config
 
 
-def _sheet_with_paths(text: str, delimiter: str, place: Callable[[str], str]) -> str:
+def _sheet_with_paths(text: str, path: str, place: Callable[[str], str]) -> str:
     """Copy a studies sheet with the files of weights that it names put where they are now; without any, it stays as it is."""
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    head = next((row for row in rows if row and any(row) and not row[0].startswith("#")), [])
-    names = [cell.strip() for cell in head]
-    if "score_file" not in names:
+    layout = read_layout(path, hash_header=False, data=text.encode())
+    if "score_file" not in layout.header:
         return text
-    at = names.index("score_file")
-    for row in rows:
-        if row is not head and len(row) > at and row[at].strip() and not row[0].startswith("#"):
-            row[at] = place(row[at].strip())
+    at = layout.header.index("score_file")
+    rows = [layout.header, *(row for _, row in cells(layout))]
+    for row in rows[1:]:
+        if len(row) > at and row[at] and not row[0].startswith("#"):
+            row[at] = place(row[at])
     out = io.StringIO(newline="")
-    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    out.writelines(f"{comment}\n" for comment in layout.comments)
+    csv.writer(out, delimiter=layout.delimiter, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 
@@ -528,10 +529,8 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
             )
     if problems:
         raise InputErrors(problems)
-    # the ending says what parts the columns
-    delimiter, sheet = (
-        (",", "studies.csv") if analysis["studies"]["path"].lower().endswith(".csv") else ("\t", "studies.tsv")
-    )
+    # the ending has a say in what parts the columns
+    sheet = "studies.csv" if analysis["studies"]["path"].lower().endswith(".csv") else "studies.tsv"
     for name in ("config.yaml", sheet):
         if (directory / name).exists():
             raise InputError(f"{directory / name}: is there already; give a new folder by --directory")
@@ -548,7 +547,7 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
     (directory / "config.yaml").write_text(
         yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
-    (directory / sheet).write_text(_sheet_with_paths(analysis["studies"]["text"], delimiter, place), encoding="utf-8")
+    (directory / sheet).write_text(_sheet_with_paths(analysis["studies"]["text"], sheet, place), encoding="utf-8")
     software, here = analysis["software"], source_state(Path(__file__).parents[2])
     if software["deepnull-gwas"]["library_sha256"] != here["library_sha256"]:
         commit = software["deepnull-gwas"].get("commit")

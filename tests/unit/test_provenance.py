@@ -38,11 +38,11 @@ def record(tmp_path, sheet: str, name: str, config: dict) -> str:
     return str(tmp_path / "provenance.json")
 
 
-@pytest.mark.parametrize(("name", "mark"), [("s.tsv", "\t"), ("s.csv", ",")])
+@pytest.mark.parametrize(("name", "mark"), [("s.tsv", "\t"), ("s.csv", ","), ("s.tsv", ","), ("s.csv", "\t")])
 def test_paths_are_put_where_they_are_and_all_inputs_are_checked(tmp_path, name, mark):
     """Also those that only the sheet or a cohort's own section names; and a sheet keeps its form."""
     rows = [["study", "cohort", "phenotype", "trait", "score_file"], ["y", "c", "y", "quantitative", "w.txt"]]
-    sheet = "# mine\n" + "".join(mark.join(row) + "\n" for row in rows)
+    sheet = (f"sep={mark}\n" if name == "s.csv" else "") + "# mine\n" + "".join(mark.join(row) + "\n" for row in rows)
     config = {
         "studies": name,
         "pathvars": {"results": "/elsewhere"},

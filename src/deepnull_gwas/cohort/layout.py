@@ -269,10 +269,11 @@ def _is_header(path: Path, text: str, raw: bytes, end: int, mark: str | None) ->
     if below[0].startswith("#"):
         return False
     delimiter = mark or _delimiter(path, below[0], below[1:])
-    return any(_fields(line, delimiter) == _fields(text, delimiter) for line in below)
+    return any(count_fields(line, delimiter) == count_fields(text, delimiter) for line in below)
 
 
-def _fields(text: str, delimiter: str) -> int:
+def count_fields(text: str, delimiter: str) -> int:
+    """Count the values of a line; a blank as delimiter stands for any run of blanks."""
     if delimiter == " ":
         return len(re.findall(r'"[^"]*"(?=\s|$)|\S+', text))
     try:
@@ -289,15 +290,17 @@ def _delimiter(path: Path, first: str, below: Sequence[str]) -> str:
     order = [",", ";", "\t"] if is_csv else [",", ";", " "]
     if not is_csv and re.search(r"[^,;\s][ ]+[^,;\s]", first):
         order = [" ", ",", ";"]
-    there = [d for d in order if _fields(first, d) > 1]
+    there = [d for d in order if count_fields(first, d) > 1]
     if not there:
-        return " " if not is_csv or all(_fields(line, " ") == _fields(first, " ") > 1 for line in below) else ","
+        return (
+            " " if not is_csv or all(count_fields(line, " ") == count_fields(first, " ") > 1 for line in below) else ","
+        )
     if len(there) == 1:
         return there[0]
 
     def fit(delimiter: str) -> tuple[int, int]:
-        fields = _fields(first, delimiter)
-        return sum(_fields(line, delimiter) == fields for line in below), fields
+        fields = count_fields(first, delimiter)
+        return sum(count_fields(line, delimiter) == fields for line in below), fields
 
     return max(there, key=fit)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deepnull_gwas.cohort.layout import Layout, cells, read_layout, refuse_doubled
+from deepnull_gwas.cohort.layout import Layout, count_fields, read_layout, refuse_doubled
 from deepnull_gwas.cohort.text_table import line_of, refuse_rounded, rows_of
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.tables import atomic_path
@@ -172,7 +172,8 @@ def write_with(table: Table, out: str | Path, added: Mapping[str, np.ndarray]) -
             line = line.rsplit(delimiter, 1)[0]
         return line
 
-    width = _width(layout, len(table.names))
+    # all rows have as many: more than the header has names where they end in delimiters that hold nothing
+    width = len(table.names) if layout.blanks else count_fields(lines[here[0]], delimiter)
     columns = [["NA" if np.isnan(v) else repr(float(v)) for v in values] for values in added.values()]
     lines[at] = delimiter.join([ended(lines[at], len(layout.header)), *added])
     for i, values in zip(here, zip(*columns, strict=True), strict=True):
@@ -181,11 +182,6 @@ def write_with(table: Table, out: str | Path, added: Mapping[str, np.ndarray]) -
     with atomic_path(out) as temporary:
         # without a time in it, so that the same input gives the same bytes
         temporary.write_bytes(gzip.compress(content, mtime=0) if str(out).endswith(".gz") else content)
-
-
-def _width(layout: Layout, names: int) -> int:
-    """Return how many fields the rows have: more than the header has names where they end in delimiters that hold nothing."""
-    return next((len(row) for _, row in cells(layout) if row), names)
 
 
 # --- who somebody is ----------------------------------------------------------
