@@ -30,6 +30,11 @@ class Run:
     def results(self) -> Path:
         return self.folder / "results"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What snakemake is started with: nothing of pytest, nor of a snakemake around it."""
+        return {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
+
     def configure(self, config: dict, sheet: list[dict]) -> None:
         """Write config and studies sheet."""
         columns = list(dict.fromkeys(key for row in sheet for key in row))
@@ -50,13 +55,12 @@ class Run:
         ]
         if (self.folder / "config.yaml").exists():
             command += ["--configfile", str(self.folder / "config.yaml")]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
         return subprocess.Popen(
             [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=self.environment,
             cwd=self.folder,
         )
 

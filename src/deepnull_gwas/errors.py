@@ -31,6 +31,27 @@ class InputErrors(InputError):
         super().__init__("\n".join([head, *(f"  {i}. {text}" for i, text in enumerate(self.problems, 1))]))
 
 
+class SelfCheckError(Exception):
+    """Results differ from what a second implementation makes of the same data: nobody may publish them.
+
+    Parameters
+    ----------
+    problems
+        One message each: study, arm, variant, what was found and what was expected.
+    compared
+        How many results were compared.
+    """
+
+    def __init__(self, problems: Sequence[str], compared: int):
+        self.problems = list(problems)
+        lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(self.problems, 1))
+        super().__init__(
+            f"the results of this job are wrong, and were not kept. {compared} of them were tested again by a second implementation:\n{lines}\n"
+            "Neither your data nor your config are at fault, but the program, a library or the machine: run it again on another machine, and report "
+            "it with this message and the job's log."
+        )
+
+
 class StudyFailure(Exception):
     """One study cannot be done, for a reason that lies in its data; the batch goes on without it.
 

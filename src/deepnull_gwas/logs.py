@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deepnull_gwas.errors import InputError
+from deepnull_gwas.errors import InputError, SelfCheckError
 
 logger = logging.getLogger("deepnull_gwas")
 
@@ -61,8 +61,8 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
 
     Notes
     -----
-    An :class:`InputError`, a full disk and a lack of memory are matters for the user: log and the real stderr get a message without a traceback,
-    and the process ends with :class:`SystemExit`.
+    An :class:`InputError`, a :class:`SelfCheckError`, a full disk and a lack of memory are matters for the user: log and the real stderr get a
+    message without a traceback, and the process ends with :class:`SystemExit`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +119,8 @@ def _message(error: BaseException) -> str | None:
     """Give what the user needs to know of an expected failure; None for any other."""
     if isinstance(error, InputError):
         return f"Input error: {error}"
+    if isinstance(error, SelfCheckError):
+        return f"Self-check failed: {error}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" ({error.filename})" if error.filename else ""
         return f"No space left on the disk{where}: {error}. Make room and run snakemake again; nothing that was finished is lost."

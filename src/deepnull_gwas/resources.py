@@ -321,9 +321,11 @@ def _associate(job: Job) -> Estimate:
     # inputs and null models in double precision, the columns of the design laid out for the kernels, results that wait to be written
     held = 24 * n * job.covariates + (5 + 4 * double * drop) * n * job.width + 300 * n
     waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (n / 2 + 8 * job.width)
+    # once all blocks are written, the check by the second implementation: the covariates of one study and a few arrays of their size
+    check = 8 * n * (5 * max((columns_of(s) for s in job.studies), default=0) + 10)
     binary = sum(len(s.arms) for s in job.studies if s.trait == "binary")
     rate = 2.5e-11 * n * job.width + 3e-9 * n * binary + 1e-6 * job.arms
-    return Estimate(400 + _mega(held + waiting + 150 * job.size.variants), 8 + m * rate / job.threads)
+    return Estimate(400 + _mega(held + max(waiting, check) + 150 * job.size.variants), 8 + m * rate / job.threads)
 
 
 def _merge_sumstats(job: Job) -> Estimate:

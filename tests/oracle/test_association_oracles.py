@@ -9,6 +9,7 @@ import pytest
 import statsmodels.api as sm
 
 from association_cases import Cohort, impute, make_cohort, make_genotypes
+from deepnull_gwas.association.second import Second, Study, read_calls
 from deepnull_gwas.association.tails import neg_log10_p_normal
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import decode_int8
@@ -297,3 +298,43 @@ def test_random_variants_equal_statsmodels(real_data, tmp_path, name):
         assert abs(row["b.baseline.beta"] - logit.params[-1]) / logit.bse[-1] < 1e-6
         p = neg_log10_p_normal(logit.params[-1] / logit.bse[-1])
         assert row["b.baseline.neg_log10_p"] == pytest.approx(p, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.oracle("plink2")
+@pytest.mark.parametrize("x_male_copies", [1, 2])
+@pytest.mark.parametrize("trait", ["quantitative", "binary"])
+def test_haploid_effects_on_x_y_and_mt_equal_plink(tmp_path, trait, x_male_copies):
+    """Effect and standard error are per copy: genotypes 0/1 where one copy is there, men's on X as asked for; the checks agree."""
+    rng = np.random.default_rng(17)
+    n, per = 600, 4
+    sex = rng.choice([1, 2], n)
+    men = sex == 1
+    chromosome = [c for c in ("X", "Y", "MT") for _ in range(per)]
+    g = make_genotypes(rng, n, len(chromosome), missing=0.02, low=0.2)
+    for row, name in enumerate(chromosome):
+        single = np.ones(n, dtype=bool) if name == "MT" else men
+        g[row, single & (g[row] == 1)] = 2
+        if name == "Y":
+            g[row, ~men] = -1
+    cohort = make_cohort(tmp_path / "g", g, sex, chromosome)
+    age = rng.normal(size=n)
+    liability = 0.6 * (g[per] > 0) + 0.4 * (g[2 * per + 1] > 0) + 0.3 * g[1] + 0.3 * age + rng.normal(size=n)
+    y = liability if trait == "quantitative" else (liability > 0.9).astype(float)
+    settings = {"missing_genotypes": "drop", "x_male_copies": x_male_copies, "firth": "never", "exact": True}
+    mine = cohort.run([cohort.study("s", y, {"age": age}, trait=trait)], **settings)
+    assert (mine["s.baseline.reason"] == "").all()
+    ids = [f"p{i}" for i in range(n)]
+    table = pd.DataFrame({"FID": ids, "IID": ids, "y": y + (trait == "binary"), "age": age})
+    options = ["--xchr-model", str(x_male_copies)]
+    modifiers = ["no-firth"] if trait == "binary" else []
+    plink = plink_glm(tmp_path, tmp_path / "g" / "g", table, ["y"], ["age"], *options, modifiers=modifiers)["y"]
+    assert len(plink) == 3 * per
+    assert assert_agrees(mine, "s.baseline", plink) == 3 * per
+    se = plink["SE" if "SE" in plink else "LOG(OR)_SE"].reindex(mine["id"]).to_numpy()
+    # PLINK writes six digits, and stops its logistic fit a little before the maximum
+    np.testing.assert_allclose(mine["s.baseline.se"], se, rtol=2e-5 if trait == "quantitative" else 1e-3)
+    study = Study("s", trait, ("baseline",), (), np.arange(n), y, age[:, None], None, tmp_path)
+    for row, name in enumerate(chromosome):
+        second = Second(study, sex, name, settings)
+        found = second.test(read_calls(cohort.prefix, row, n), "baseline", mine["s.baseline.method"][row])
+        assert found.se == pytest.approx(se[row], rel=1e-3), name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -94,6 +96,88 @@ def test_neighbours_in_the_batch_and_in_the_block_do_not_matter(case, missing, b
     same(case.run(case.studies[::-1], missing_genotypes=missing), together, case.studies)
 
 
+class Related(Case):
+    """A cohort whose studies have one of two masks and one of a few sets of covariates, so that what can be shared in a batch is shared.
+
+    Parameters
+    ----------
+    kinds
+        (second mask, covariates, binary trait) of each study.
+    missing
+        Share of missing calls.
+    """
+
+    #: Without covariates and PCs, with one, with PCs, with PCs in another order, with a covariate that is constant, with both
+    COVARIATES = ((), (0,), (1, 2), (2, 1), (5,), (0, 1, 2), (0, 1, 2, 4))
+
+    def __init__(self, seed: int, kinds: list[tuple[bool, int, bool]], missing: float):
+        super().__init__(seed, 1, missing, False)
+        rng = np.random.default_rng(seed + 1)
+        self.columns = np.column_stack([self.columns, np.full(self.n, 3.0)])
+        self.sex = rng.choice([0, 1, 2], self.n, p=[0.05, 0.45, 0.5]).astype(np.int8)
+        masks = [np.flatnonzero(rng.random(self.n) < 0.9), np.flatnonzero(rng.random(self.n) < 0.8)]
+        self.studies = []
+        for i, (second, covariates, binary) in enumerate(kinds):
+            index, chosen = masks[second], self.COVARIATES[covariates]
+            d = np.sin(self.columns[index, 0] / self.columns[:, 0].std()) + 0.1 * rng.normal(size=len(index))
+            y = d + rng.normal(size=len(index)) + 0.2 * np.maximum(self.g[5, index], 0)
+            y = (y > np.quantile(y, 0.6)).astype(float) if binary else y
+            self.studies.append(
+                StudyInput(
+                    f"s{i}", "binary" if binary else "quantitative", ("baseline", "deepnull"), index, y,
+                    self.columns[np.ix_(index, chosen)], tuple(f"c{j}" for j in chosen), d,
+                )
+            )  # fmt: skip
+
+    def on(self, kind: str, studies, **options) -> dict[str, np.ndarray]:
+        """Scan all variants as if on one class of chromosomes."""
+        settings = {
+            "min_mac": 1,
+            "refine_below": 0.3,
+            "firth": "fallback",
+            "hwe_p": 1e-4,
+            "missingness_p": 1e-3,
+        } | options
+        return Scan(studies, self.sex, settings).block(pack(self.g), kind)
+
+
+related = st.builds(
+    Related,
+    st.integers(0, 2**32 - 1),
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, len(Related.COVARIATES) - 1), st.sampled_from([False, False, True])),
+        min_size=2,
+        max_size=3,
+    ),
+    st.sampled_from([0.0, 0.03]),
+)
+
+
+@ALL
+@given(related, handling, st.sampled_from(["autosome", "autosome", "X", "Y", "MT"]))
+def test_studies_that_share_people_or_covariates_do_not_matter_in_any_order(case, missing, kind):
+    alone = {}
+    for s in case.studies:
+        alone |= case.on(kind, [s], missing_genotypes=missing)
+    for studies in itertools.permutations(case.studies):
+        together = case.on(kind, studies, missing_genotypes=missing)
+        same(together, alone, studies)
+        for key, values in alone.items():
+            np.testing.assert_array_equal(together[key], values, err_msg=key)
+
+
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+@pytest.mark.parametrize("kind", ["autosome", "X", "Y", "MT"])
+def test_a_study_without_covariates_keeps_its_numbers_beside_one_with_them(missing, kind):
+    """A basis without columns begins where the next begins: what is kept for one must not be taken for the other."""
+    case = Related(11, [(False, 0, False), (False, 2, False), (False, 1, False), (True, 0, False)], 0.03)
+    for studies in itertools.permutations(case.studies, 2):
+        together = case.on(kind, studies, missing_genotypes=missing)
+        for s in studies:
+            for key, values in case.on(kind, [s], missing_genotypes=missing).items():
+                np.testing.assert_array_equal(together[key], values, err_msg=key)
+
+
 @ALL
 @given(cases, handling, st.integers(0, 1000))
 def test_the_order_of_variants_and_of_people_does_not_matter(case, missing, seed):
@@ -141,6 +225,50 @@ def test_scale_and_shift_of_a_covariate_do_not_matter(case, missing, power, shif
     ]  # fmt: skip
     # a shift of many standard deviations costs digits of the covariate itself: up to 1e-6 of what is left of it
     same(plain, case.run(other, missing_genotypes=missing, exact=True), case.studies, tolerance=1e-5)
+
+
+POWERS = [-150, -100, -75, -45, -20, 20, 38, 40, 75, 100, 150]
+
+
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+@pytest.mark.parametrize("power", POWERS)
+def test_the_unit_of_the_phenotype_scales_beta_and_its_error_and_nothing_else(missing, power):
+    """From far below to far above what single precision can hold (1e-45 to 3e38), squares included."""
+    case = Related(7, [(False, 0, False), (False, 5, False), (True, 1, False), (True, 1, False)], 0.03)
+    case.studies[1].y[3] *= 50
+    plain = case.on("autosome", case.studies, missing_genotypes=missing)
+    unit = 10.0**power
+    scaled = [
+        StudyInput(s.name, s.trait, s.arms, s.sample_index, s.y * unit, s.covariates, s.covariate_names, s.prediction)
+        for s in case.studies
+    ]
+    other = case.on("autosome", scaled, missing_genotypes=missing)
+    for s in scaled:
+        for arm in s.arms:
+            key = f"{s.name}.{arm}"
+            assert (plain[f"{key}.reason"] == other[f"{key}.reason"]).all()
+            assert (plain[f"{key}.reason"] == "").sum() > 10
+            se = plain[f"{key}.se"]
+            # a decimal power is no power of two: the last digit of each phenotype differs, and its rounding to single precision
+            assert np.nanmax(np.abs(other[f"{key}.beta"] / unit - plain[f"{key}.beta"]) / se) < 2e-6
+            np.testing.assert_allclose(other[f"{key}.se"] / unit, se, rtol=2e-6)
+            np.testing.assert_allclose(other[f"{key}.neg_log10_p"], plain[f"{key}.neg_log10_p"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("trait", ["quantitative", "binary"])
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+@pytest.mark.parametrize("power", POWERS)
+def test_the_unit_of_covariates_and_prediction_changes_nothing(missing, power, trait):
+    case = Related(8, [(False, 5, trait == "binary"), (True, 1, trait == "binary")], 0.03)
+    plain = case.on("autosome", case.studies, missing_genotypes=missing)
+    unit = 10.0**power
+    other = [
+        StudyInput(
+            s.name, s.trait, s.arms, s.sample_index, s.y, s.covariates * unit, s.covariate_names, s.prediction * unit
+        )
+        for s in case.studies
+    ]  # fmt: skip
+    same(plain, case.on("autosome", other, missing_genotypes=missing), case.studies, tolerance=2e-6)
 
 
 @ALL

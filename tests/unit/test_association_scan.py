@@ -104,9 +104,9 @@ def test_a_failed_study_has_empty_columns_and_a_reason(case):
 
 def test_classes_of_chromosomes():
     classes = chromosome_classes(
-        ["1", "X", "X", "X", "XY", "Y", "MT"], [5, 100_000, 3_000_000, 155_000_000, 9, 5, 5], "GRCh37"
+        ["1", "X", "X", "X", "XY", "Y", "Y", "MT"], [5, 100_000, 3_000_000, 155_000_000, 9, 5, 59_100_000, 5], "GRCh37"
     )
-    assert list(classes) == ["autosome", "autosome", "X", "autosome", "autosome", "Y", "MT"]
+    assert list(classes) == ["autosome", "autosome", "X", "autosome", "autosome", "Y", "autosome", "MT"]
 
 
 @pytest.fixture(scope="module")
@@ -172,15 +172,40 @@ def test_hardy_weinberg_on_x_is_tested_in_women(with_x):
     assert list(result["s.baseline.reason"][:4]) == ["", "", "", ""]
 
 
-def test_y_is_tested_in_men_and_mt_in_everybody_as_haploid(with_x):
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+def test_y_is_tested_in_men_and_mt_in_everybody_by_the_one_copy_that_is_there(with_x, missing):
+    """Beta is per copy: carriers against others, not half of it."""
     cohort, g, sex, age, y = with_x
-    result = cohort.run([cohort.study("s", y, {"age": age})], exact=True)
+    result = cohort.run([cohort.study("s", y, {"age": age})], exact=True, missing_genotypes=missing)
     men = sex == 1
-    beta, se, _ = least_squares(impute(g[4][men]), y[men], age[men, None])
-    assert abs(result["s.baseline.beta"][4] - beta) / se < 1e-10
-    assert result["s.n"][4] == men.sum()
-    mt = g[5].copy()
-    mt[mt == 1] = -1
-    beta, se, _ = least_squares(impute(mt), y, age[:, None])
-    assert abs(result["s.baseline.beta"][5] - beta) / se < 1e-10
-    assert result["s.eaf"][5] == pytest.approx(impute(mt).mean() / 2)
+    for row, who in ((4, men), (5, np.ones(len(sex), dtype=bool))):
+        carries = np.select([g[row] == 0, g[row] == 2], [0, 1], -1)
+        use = who & (carries >= 0) if missing == "drop" else who
+        beta, se, _ = least_squares(impute(carries[use]), y[use], age[use, None])
+        assert abs(result["s.baseline.beta"][row] - beta) / se < 1e-10
+        assert result["s.baseline.se"][row] == pytest.approx(se, rel=1e-10)
+        assert result["s.n"][row] == use.sum()
+        assert result["s.eaf"][row] == pytest.approx(carries[who & (carries >= 0)].mean())
+    notes = " ".join(result.attrs["studies"]["s"]["arms"]["baseline"]["notes"])
+    assert "on MT genotypes are 0/1" in notes
+    assert "on X men's genotypes are 0/2" in notes
+
+
+@pytest.mark.parametrize("refine_below", [0.0, 1.0])
+@pytest.mark.parametrize("firth", ["never", "always"])
+def test_binary_traits_on_y_are_per_copy(with_x, tmp_path, refine_below, firth):
+    """The same genotypes on an autosome, 0/2, have half the effect and half its error, the same p."""
+    cohort, g, sex, age, y = with_x
+    men = sex == 1
+    case = np.where(men, (y > np.median(y)).astype(float), np.nan)
+    settings = {"exact": True, "refine_below": refine_below, "firth": firth}
+    haploid = cohort.run([cohort.study("b", case, {"age": age}, trait="binary")], **settings)
+    diploid = make_cohort(tmp_path, g[4:5], sex, "1")
+    twice = diploid.run([diploid.study("b", case, {"age": age}, trait="binary")], **settings).iloc[0]
+    row = haploid.iloc[4]
+    assert row["b.baseline.reason"] == twice["b.baseline.reason"] == ""
+    assert row["b.baseline.method"] == twice["b.baseline.method"]
+    tolerance = 1e-6
+    assert row["b.baseline.beta"] == pytest.approx(2 * twice["b.baseline.beta"], rel=tolerance)
+    assert row["b.baseline.se"] == pytest.approx(2 * twice["b.baseline.se"], rel=tolerance)
+    assert row["b.baseline.neg_log10_p"] == pytest.approx(twice["b.baseline.neg_log10_p"], rel=tolerance)

@@ -162,6 +162,21 @@ def test_pseudo_autosomal_bounds():
     np.testing.assert_array_equal(in_par(chromosome, position, "GRCh38"), [True, False, True, False, True])
 
 
+@pytest.mark.parametrize(
+    ("build", "first", "second"),
+    [
+        ("GRCh37", (10_001, 2_649_520), (59_034_050, 59_363_566)),
+        ("GRCh38", (10_001, 2_781_479), (56_887_903, 57_217_415)),
+    ],
+)
+def test_pseudo_autosomal_bounds_on_y(build, first, second):
+    """On Y they lie elsewhere than on X: the tip of its long arm is where X has none, and ends where X's begins."""
+    for start, end in (first, second):
+        position = np.array([start - 1, start, end, end + 1])
+        np.testing.assert_array_equal(in_par(np.full(4, "Y"), position, build), [False, True, True, False])
+    assert not in_par(np.array(["Y", "X"]), np.array([155_800_000, 57_000_000]), build).any()
+
+
 def test_pages_of_the_map_do_not_pile_up(tmp_path):
     """A cluster that looks at a job's resident memory must not see the .bed in it, however it is read; and what is read stays right."""
     code = (

@@ -59,6 +59,15 @@ class StudyInput:
     failures: dict[str, StudyFailure] = field(default_factory=dict)
 
 
+def power_of_two(values: np.ndarray) -> float:
+    """Return the power of two next above the largest absolute value; 1 where all are 0, or one is not a number.
+
+    Numbers divided by it keep all their digits, and neither their squares nor their single-precision forms leave what can be held.
+    """
+    largest = float(np.abs(values).max(initial=0.0))
+    return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if 0.0 < largest < np.inf else 1.0
+
+
 def orthonormal_basis(covariates: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, list[str], list[str]]:
     """Give an orthonormal basis of the centred covariates.
 
@@ -83,18 +92,21 @@ def orthonormal_basis(covariates: np.ndarray, names: Sequence[str]) -> tuple[np.
     covariates that goes.
     """
     n = len(covariates)
+    if not n:
+        return np.empty((0, 0)), [], []
     basis = np.empty((n, covariates.shape[1]))
     kept, dropped = [], []
     for j, name in enumerate(names):
-        column = covariates[:, j] - covariates[:, j].mean()
+        column = covariates[:, j] / power_of_two(covariates[:, j])
+        scale = np.abs(column).max() * np.sqrt(n)
+        column = column - column.mean()
         length = np.linalg.norm(column)
-        scale = np.abs(covariates[:, j]).max(initial=0.0) * np.sqrt(n)
         rank = len(kept)
         for _ in range(2):
             column = column - basis[:, :rank] @ (basis[:, :rank].T @ column)
             column -= column.mean()
         left = np.linalg.norm(column)
-        if length <= 1e-12 * max(scale, 1e-300) or left <= RANK_TOLERANCE * length:
+        if length <= 1e-12 * scale or left <= RANK_TOLERANCE * length:
             dropped.append(name)
             continue
         basis[:, rank] = column / left
@@ -216,7 +228,10 @@ class StudyDesign:
     basis
         float64[n, r] of the shared covariates, orthogonal to the constant.
     y_residual, yy
-        y~ and its squared length (linear).
+        y~ and its squared length (linear), in units of ``unit``.
+    unit
+        A power of two near the length of y~: the products in single precision are of a vector of about unit length. Effects and their
+        standard errors are to be multiplied by it.
     u, uy
         Unit vector of the prediction with the covariates taken out, or None where nothing is left of it; u.y~.
     nulls
@@ -229,6 +244,7 @@ class StudyDesign:
     basis: np.ndarray
     dropped: list[str]
     y_residual: np.ndarray | None = None
+    unit: float = 1.0
     u: np.ndarray | None = None
     nulls: dict[str, LogisticNull] = field(default_factory=dict)
     failures: dict[str, StudyFailure] = field(default_factory=dict)
@@ -290,6 +306,7 @@ def build_study(
     residual = None
     if study.prediction is not None and "deepnull" in design.arms:
         d = study.prediction[inside]
+        d = d / power_of_two(d)
         d = d - d.mean()
         residual = d - basis @ (basis.T @ d)
         residual -= basis @ (basis.T @ residual)
@@ -302,18 +319,20 @@ def build_study(
         else:
             design.u = residual / length
     if study.trait == "quantitative":
-        yr = y - y.mean()
+        unit = power_of_two(y)
+        scaled = y / unit
+        yr = scaled - scaled.mean()
         yr = yr - basis @ (basis.T @ yr)
         yr -= basis @ (basis.T @ yr)
-        design.y_residual = yr - yr.mean()
-        whole = float(y @ y)
-        if not np.isfinite(whole):
-            return fail(
-                "the phenotype's sum of squares is too large for a floating-point number; divide it by its standard deviation"
-            )
-        # rounding leaves some 1e-32 of it, a phenotype written with ten digits 1e-20
-        if design.yy <= 1e-24 * whole:
+        yr -= yr.mean()
+        length = float(np.linalg.norm(yr))
+        if not np.isfinite(length):
+            return fail("the phenotype has values that are no numbers")
+        # rounding leaves some 1e-16 of it, a phenotype written with ten digits 1e-10
+        if length <= 1e-12 * np.linalg.norm(scaled):
             return fail("nothing of the phenotype is left beside the covariates: it is a linear combination of them")
+        own = power_of_two(np.array([length]))
+        design.y_residual, design.unit = yr / own, unit * own
         return design
     intercept = np.full((n, 1), 1.0)
     # columns of length sqrt(n), as long as the intercept: a well-scaled Hessian

@@ -171,8 +171,12 @@ class DropInput:
         rows = np.zeros((n_people, k.shape[1]), dtype=dtype)
         own_rows = np.zeros((n_people, own.shape[1]), dtype=dtype)
         rows[index], own_rows[index] = k, own
-        totals = np.array([(y * y).sum(axis=0), (u * u).sum(axis=0), (u * y).sum(axis=0)])
-        return cls(rows, own_rows, k.T @ k, k.T @ own, totals)
+        # column by column: a matrix product sums in an order that depends on how many columns, that is studies, there are
+        columns = [np.ascontiguousarray(column) for column in own.T]
+        cross = np.column_stack([k.T @ column for column in columns])
+        pairs = list(zip(columns[: y.shape[1]], columns[y.shape[1] :], strict=True))
+        totals = np.array([[a @ a for a, _ in pairs], [b @ b for _, b in pairs], [b @ a for a, b in pairs]])
+        return cls(rows, own_rows, k.T @ k, cross, totals)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,10 +17,12 @@ from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.association import codes
 from deepnull_gwas.association.binary import DECODED, BinaryArm, associate_binary
+from deepnull_gwas.association.check import Sample, check
 from deepnull_gwas.association.codes import CONSTANT, HWE, LOW_MAC, MISSINGNESS, NO_CALLS, STUDY_FAILED, TESTED
 from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
 from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rare, rows_of_tiles
 from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
+from deepnull_gwas.association.second import read_study_files
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import StudyFailure
@@ -191,8 +194,18 @@ class Scan:
                 d.notes.append("sex was added as a covariate on X")
             if name == "X" and d.n < len(d.study.sample_index):
                 d.notes.append(f"{len(d.study.sample_index) - d.n} people without a recorded sex are left out on X")
+            if name == "X" and d.arms:
+                d.notes.append(
+                    "on X men's genotypes are 0/1: beta is per copy of the effect allele in men and women"
+                    if int(self.settings.get("x_male_copies", 2)) == 1
+                    else "on X men's genotypes are 0/2: beta is per copy of the effect allele in women, and half of what a man's copy does"
+                )
             if name == "Y":
-                d.notes.append(f"on Y the {d.n} recorded males are analysed")
+                d.notes.append(
+                    f"on Y the {d.n} recorded males are analysed, genotypes 0/1: beta is per copy of the effect allele"
+                )
+            if name == "MT" and d.arms:
+                d.notes.append("on MT genotypes are 0/1: beta is per copy of the effect allele")
             for arm, failure in d.failures.items():
                 logger.warning("%s (%s), %s arm: not tested: %s", d.study.name, name, arm, failure.reason)
             if d.dropped:
@@ -274,8 +287,8 @@ class Scan:
         if c.haploid is not None:
             hets = [int(count_genotypes(packed, g.lanes & c.haploid)[:, 1].sum()) for g in c.groups]
             packed = without_het_calls(packed, c.haploid)
-        # alleles are counted as the file has them; the tests see men's copies as configured
-        tested = one_copy(packed, c.haploid) if self._halved(c) else packed
+        # alleles are counted as the file has them; the tests see copies: one where one is there, men's on X as configured
+        tested = one_copy(packed, c.haploid) if self._single(c) else packed
         out: dict[str, np.ndarray] = {}
         for j, g in enumerate(c.groups):
             count = count_genotypes(packed, g.lanes)
@@ -288,7 +301,7 @@ class Scan:
             smaller: dict[int, np.ndarray | None] = {}
             like = None
             for i in g.group.members:
-                name = self.studies[i].name
+                study = self.studies[i].name
                 if self.studies[i].trait == "binary" or like is None:
                     reasons[i], smaller[i] = self._head(c, g, i, packed, count, gg, out)
                     like = i if self.studies[i].trait != "binary" else like
@@ -296,7 +309,7 @@ class Scan:
                     # the same people: what is counted is the same for all quantitative traits
                     reasons[i] = reasons[like]
                     for column in ("n", "eaf"):
-                        out[f"{name}.{column}"] = out[f"{self.studies[like].name}.{column}"]
+                        out[f"{study}.{column}"] = out[f"{self.studies[like].name}.{column}"]
             results = self._linear(c, g, tested, count, gg, products, reasons)
             for (i, arm), binary in g.arms.items():
                 results[i, arm] = associate_binary(
@@ -329,8 +342,9 @@ class Scan:
             out.append(products)
         return out[0], out[1]
 
-    def _halved(self, c: _Class) -> bool:
-        return c.name == "X" and int(self.settings.get("x_male_copies", 2)) == 1
+    def _single(self, c: _Class) -> bool:
+        """Return whether a haploid genotype is tested as the one copy that it is: always but on X, by default."""
+        return c.name in ("Y", "MT") or (c.name == "X" and int(self.settings.get("x_male_copies", 2)) == 1)
 
     def _head(
         self, c: _Class, g: _Group, i: int, packed: np.ndarray, count: np.ndarray, gg: np.ndarray, out: dict
@@ -401,13 +415,14 @@ class Scan:
         results: dict[tuple[int, str], Estimates] = {}
         group, designs = g.group, c.design.studies
         rows = np.flatnonzero((count[:, 3] > 0) & (gg > 0)) if self.drop else []
-        dens: dict[int, np.ndarray] = {}
+        # by both ends: a basis without columns begins where the next one does
+        dens: dict[tuple[int, int], np.ndarray] = {}
         for i, basis in group.basis_of.items():
-            d, u = designs[i], group.u_of[i]
-            if basis.start not in dens:
-                dens[basis.start] = left_over(products, basis.start, basis.stop, gg)
+            d, u, columns = designs[i], group.u_of[i], (basis.start, basis.stop)
+            if columns not in dens:
+                dens[columns] = left_over(products, *columns, gg)
             df = d.n - (basis.stop - basis.start) - 2
-            estimates = linear_imputed(products, dens[basis.start], group.y_of[i], u, gg, d.yy, d.uy, df, reasons[i])
+            estimates = linear_imputed(products, dens[columns], group.y_of[i], u, gg, d.yy, d.uy, df, reasons[i])
             results |= {(i, arm): e for arm, e in estimates.items()}
         if len(rows):
             observed = count[:, :3].sum(axis=1)
@@ -438,6 +453,9 @@ class Scan:
             else:
                 e, method = results[i, arm]
                 values, why = e.values, e.reason
+                if d.unit != 1.0:
+                    # both arms may be one object: not in place
+                    values = values * np.array([d.unit, d.unit, 1.0])
                 if why.any():
                     values[why != TESTED] = np.nan
             out[f"{key}.beta"], out[f"{key}.se"], out[f"{key}.neg_log10_p"] = values.T
@@ -497,6 +515,8 @@ def associate_chunk(
     threads: int = 1,
 ) -> None:
     """Test the variants of a chunk that passed quality control for all studies of a batch and write one row each.
+
+    A few results of each study and arm are tested again by a second implementation before the file gets its name.
 
     Parameters
     ----------
@@ -564,13 +584,16 @@ def associate_chunk(
         return part
 
     types = column_types(inputs)
+    sample = Sample([(s.name, s.trait, arm) for s in inputs for arm in s.arms], classes, chunk)
     head = table.replace_schema_metadata(None)
     schema = pa.schema([*head.schema, *(pa.field(name, kind) for name, kind in types.items())])
 
     def rows_of(parts: Sequence[dict[str, np.ndarray]], at: np.ndarray) -> pa.Table:
         arrays = list(head.take(to_arrow(at)).columns)
+        columns = {name: np.concatenate([p[name] for p in parts]) for name in types}
+        sample.add(columns, at)
         for name, kind in types.items():
-            values = np.concatenate([p[name] for p in parts])
+            values = columns[name]
             if pa.types.is_dictionary(kind):
                 arrays.append(to_words(values, codes.REASONS if name.endswith(".reason") else codes.METHODS))
             else:
@@ -596,3 +619,6 @@ def associate_chunk(
         for futures, at in waiting:
             parts_file.write(rows_of([f.result() for f in futures], at))
         parts_file.metadata = scan.metadata()
+        again, start = [read_study_files(*s) for s in studies], time.perf_counter()
+        checked = check(sample, again, sex, files, head, settings, pool)
+        logger.info("%d results agree with a second implementation (%.1f s)", checked, time.perf_counter() - start)

@@ -11,10 +11,16 @@ ORDER: dict[str, int] = {**{c: int(c) for c in AUTOSOMES}, "X": 23, "Y": 24, "XY
 SSF_CODE: dict[str, int] = {**{c: int(c) for c in AUTOSOMES}, "X": 23, "Y": 24, "XY": 23, "MT": 25}
 BUILDS: tuple[str, ...] = ("GRCh37", "GRCh38")
 
-#: Pseudo-autosomal regions on X, 1-based and inclusive (Genome Reference Consortium).
-PAR: dict[str, tuple[tuple[int, int], ...]] = {
-    "GRCh37": ((60_001, 2_699_520), (154_931_044, 155_260_560)),
-    "GRCh38": ((10_001, 2_781_479), (155_701_383, 156_030_895)),
+#: Pseudo-autosomal regions by their positions on X and on Y, 1-based and inclusive (Genome Reference Consortium).
+PAR: dict[str, dict[str, tuple[tuple[int, int], ...]]] = {
+    "GRCh37": {
+        "X": ((60_001, 2_699_520), (154_931_044, 155_260_560)),
+        "Y": ((10_001, 2_649_520), (59_034_050, 59_363_566)),
+    },
+    "GRCh38": {
+        "X": ((10_001, 2_781_479), (155_701_383, 156_030_895)),
+        "Y": ((10_001, 2_781_479), (56_887_903, 57_217_415)),
+    },
 }
 
 _ALIASES: dict[str, str] = {
@@ -47,7 +53,7 @@ def normalise(code: str) -> str | None:
 
 
 def in_par(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarray:
-    """Say which variants behave like autosomal ones on X: coded ``XY``, or on ``X`` inside the pseudo-autosomal bounds.
+    """Return which variants behave like autosomal ones on the sex chromosomes: coded ``XY``, or on ``X`` or ``Y`` inside the pseudo-autosomal bounds.
 
     Parameters
     ----------
@@ -62,7 +68,8 @@ def in_par(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarr
     """
     chromosome = np.asarray(chromosome, dtype=object)
     position = np.asarray(position)
-    inside = np.zeros(len(position), dtype=bool)
-    for start, end in PAR[build]:
-        inside |= (position >= start) & (position <= end)
-    return (chromosome == "XY") | ((chromosome == "X") & inside)
+    out = chromosome == "XY"
+    for name, regions in PAR[build].items():
+        for start, end in regions:
+            out |= (chromosome == name) & (position >= start) & (position <= end)
+    return out

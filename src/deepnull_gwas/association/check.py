@@ -1,0 +1,222 @@
+"""The check that every association job makes of itself: a few of its variants are tested again by the second implementation.
+
+Of each study and arm the strongest result, and a few tested variants of each class of chromosomes, chosen at random with a fixed seed,
+are recomputed from the .bed and the files of the study before the result gets its name. Where anything differs, the job fails.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from deepnull_gwas.association.codes import METHODS, TESTED
+from deepnull_gwas.association.second import (
+    FREQUENCY,
+    METHODS_KNOWN,
+    METHODS_OF,
+    Second,
+    Study,
+    differences,
+    read_calls,
+)
+from deepnull_gwas.errors import SelfCheckError
+from deepnull_gwas.genotypes.fileset import Fileset
+
+logger = logging.getLogger(__name__)
+
+#: Random variants of each study, arm and class of chromosomes.
+RANDOM = 2
+#: Problems named in the message.
+NAMED = 8
+#: Columns that are compared with what is counted in the .bed, by the names that the second implementation has for them.
+COUNTED = {
+    "n": "n",
+    "eaf": "effect_allele_frequency",
+    "n_cases": "n_cases",
+    "eaf_cases": "effect_allele_frequency_cases",
+    "eaf_controls": "effect_allele_frequency_controls",
+}
+
+
+@dataclass
+class Row:
+    """One result to check: its place among the chunk's variants, and what the scan found.
+
+    Attributes
+    ----------
+    rank
+        The lower, the sooner it is chosen.
+    """
+
+    rank: float
+    at: int
+    values: dict[str, float]
+    method: str
+
+
+@dataclass
+class Sample:
+    """What of a job's results is to be checked; collected while they pass on their way to the disk.
+
+    Parameters
+    ----------
+    arms
+        (study, its trait, arm) of each analysis.
+    classes
+        Class of each variant of the chunk (``autosome``, ``X``, ``Y`` or ``MT``).
+    seed
+        Decides, alone, which variants: not the order of the work.
+    """
+
+    arms: Sequence[tuple[str, str, str]]
+    classes: np.ndarray
+    seed: int
+    strongest: dict[tuple[str, str], Row] = field(default_factory=dict)
+    random: dict[tuple[str, str, str], list[Row]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rank = np.random.default_rng([self.seed, len(self.classes)]).permutation(len(self.classes))
+
+    def add(self, columns: Mapping[str, np.ndarray], at: np.ndarray) -> None:
+        """Look at results.
+
+        Parameters
+        ----------
+        columns
+            Columns of the scan (methods and reasons as codes).
+        at
+            int64, which variants of the chunk they are about.
+        """
+        classes, rank = self.classes[at], self.rank[at]
+        kinds = dict.fromkeys(classes)
+        for study, trait, arm in self.arms:
+            tested = np.flatnonzero(columns[f"{study}.{arm}.reason"] == TESTED)
+            if not len(tested):
+                continue
+            p = columns[f"{study}.{arm}.neg_log10_p"][tested]
+            best, key = tested[np.argmax(p)], (study, arm)
+            if key not in self.strongest or -p.max() < self.strongest[key].rank:
+                self.strongest[key] = self._row(columns, study, trait, arm, best, at, -float(p.max()))
+            for kind in kinds:
+                mine = tested if len(kinds) == 1 else tested[classes[tested] == kind]
+                first = mine[np.argpartition(rank[mine], RANDOM - 1)[:RANDOM]] if len(mine) > RANDOM else mine
+                rows = [self._row(columns, study, trait, arm, k, at, float(rank[k])) for k in first]
+                kept = self.random.get((*key, kind), []) + rows
+                self.random[*key, kind] = sorted(kept, key=lambda row: row.rank)[:RANDOM]
+
+    def _row(self, columns, study: str, trait: str, arm: str, k: int, at: np.ndarray, rank: float) -> Row:
+        names = [f"{arm}.beta", f"{arm}.se", f"{arm}.neg_log10_p", "n", "eaf"]
+        names += ["n_cases", "eaf_cases", "eaf_controls"] if trait == "binary" else []
+        values = {name.rpartition(".")[2]: float(columns[f"{study}.{name}"][k]) for name in names}
+        return Row(rank, int(at[k]), values, METHODS[columns[f"{study}.{arm}.method"][k]])
+
+    def of(self, study: str, arm: str) -> dict[int, Row]:
+        """Return what was chosen of a study and arm, by its place."""
+        rows = [row for (s, a, _), kept in self.random.items() if (s, a) == (study, arm) for row in kept]
+        rows += [self.strongest[study, arm]] if (study, arm) in self.strongest else []
+        return {row.at: row for row in sorted(rows, key=lambda row: row.at)}
+
+
+def compare(
+    second: Second, calls: np.ndarray, arm: str, row: Row, settings: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    """Test a variant again and say what differs: column, and what was found and expected."""
+    counted = second.counts(calls)
+    for name, value in row.values.items():
+        if name in COUNTED and not _near(value, counted[COUNTED[name]], 0.0 if name.startswith("n") else FREQUENCY):
+            yield name, f"found {value:.7g}, expected {counted[COUNTED[name]]:.7g}"
+    if row.method not in METHODS_OF[second.study.trait]:
+        yield (
+            "method",
+            f"found {row.method or 'none'}, expected one of: {', '.join(sorted(METHODS_OF[second.study.trait]))}",
+        )
+    elif row.method in METHODS_KNOWN:
+        values = [row.values[c] for c in ("beta", "se", "neg_log10_p")]
+        for name, (off, bound, value) in differences(*values, second.test(calls, arm, row.method)).items():
+            # a p that was asked for by name is not that of the method
+            if name == "neg_log10_p" and settings.get("test", "wald") != "wald" and row.method != "linear":
+                continue
+            # `not <=`: what is not a number differs
+            if not off <= bound:
+                unit = {"beta": " standard errors", "se": " of it"}.get(name, "")
+                yield name, f"found {row.values[name]:.7g}, expected {value:.7g} (within {bound:.2g}{unit})"
+
+
+def _near(found: float, expected: float, bound: float) -> bool:
+    return abs(found - expected) <= bound or (np.isnan(found) and np.isnan(expected))
+
+
+def check(
+    sample: Sample,
+    studies: Sequence[Study],
+    sex: np.ndarray,
+    files: Fileset,
+    variants: pa.Table,
+    settings: Mapping[str, Any],
+    pool: Executor,
+) -> int:
+    """Test what was sampled again by the second implementation.
+
+    Parameters
+    ----------
+    sample
+        The results.
+    studies
+        The batch, read anew.
+    sex
+        int8, one a person of the .fam.
+    files
+        Where the .bed files are, and which variants lie in which.
+    variants
+        The chunk's variants: index, chromosome, position, id, effect_allele, other_allele.
+    settings
+        The ``association`` section.
+    pool
+        Where the work goes; what is compared does not depend on it.
+
+    Returns
+    -------
+    How many results were compared.
+
+    Raises
+    ------
+    SelfCheckError
+        When any differs, naming study, arm, variant, what was found and what was expected.
+    """
+    calls: dict[int, np.ndarray] = {}
+
+    def read(at: int) -> np.ndarray:
+        if at not in calls:
+            row = variants["index"][at].as_py()
+            file = int(np.searchsorted(files.starts, row, side="right") - 1)
+            calls[at] = read_calls(str(files.prefixes[file]), row - int(files.starts[file]), files.n_samples)
+        return calls[at]
+
+    problems: list[str] = []
+    compared = 0
+    for study in studies:
+        # study after study: what one needs in memory is let go before the next
+        seconds: dict[str, Second] = {}
+        work = []
+        for arm in study.arms:
+            for at, row in sample.of(study.name, arm).items():
+                kind = str(sample.classes[at])
+                if kind not in seconds:
+                    seconds[kind] = Second(study, sex, kind, settings).ready()
+                work.append((seconds[kind], read(at), arm, row))
+        for (_, _, arm, row), found in zip(work, pool.map(lambda w: list(compare(*w, settings)), work), strict=True):
+            compared += 1
+            name = "variant {id} ({chromosome}:{position}, {effect_allele}/{other_allele})".format(
+                **variants.slice(row.at, 1).to_pylist()[0]
+            )
+            problems += [f"study {study.name}, {arm} arm: {name}, {row.method}: {c}: {text}" for c, text in found]
+    if problems:
+        more = [f"... and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
+        raise SelfCheckError([*problems[:NAMED], *more], compared)
+    return compared

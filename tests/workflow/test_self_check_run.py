@@ -1,0 +1,56 @@
+"""A wrong number planted in the library is caught by the association job itself, by name, before anything is published."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from workflow_runs import CONFIG, ROOT, SHEET, Run, small_cohort
+
+pytestmark = pytest.mark.workflow
+
+RIGHT = "estimates = linear_imputed(products, dens[columns], "
+
+
+def test_a_wrong_denominator_of_one_study_stops_the_run(run: Run, tmp_path_factory):
+    small_cohort(run.folder)
+    sheet = [*SHEET, {"study": "years", "cohort": "c", "phenotype": "age", "trait": "quantitative", "pcs": 0}]
+    run.configure(CONFIG, [row | {"arms": "baseline"} for row in sheet])
+    home = tmp_path_factory.mktemp("planted")
+    for name in ("src", "workflow", "resources", "config", "profiles", "envs"):
+        shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", home)
+    scan = home / "src/deepnull_gwas/association/scan.py"
+    text = scan.read_text()
+    assert text.count(RIGHT) == 1
+
+    def start() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "snakemake", "-s", str(home / "Snakefile"), "--directory", str(run.folder)]
+        command += ["--configfile", str(run.folder / "config.yaml"), "--cores", "1", "associations"]
+        # where the library is installed, that copy would be taken
+        environment = run.environment | {"PYTHONPATH": str(home / "src")}
+        return subprocess.run(command, capture_output=True, text=True, cwd=run.folder, env=environment)
+
+    # a twentieth off, in the study without covariates
+    scan.write_text(
+        text.replace(RIGHT, RIGHT.replace("dens[columns]", 'dens[columns] * (1.05 if d.study.name == "years" else 1)'))
+    )
+    failed = start()
+    said = failed.stdout + failed.stderr
+    assert failed.returncode, said[-3000:]
+    assert "Self-check failed: the results of this job are wrong, and were not kept" in said, said[-3000:]
+    assert "study years, baseline arm: variant v" in said
+    assert "beta: found" in said
+    assert "study y," not in said
+    assert "study case," not in said
+    assert not (run.results / "c/associations/main/0.parquet").exists()
+    assert not (run.results / "c/years/baseline/sumstats.tsv.gz").exists()
+
+    scan.write_text(text)
+    done = start()
+    assert not done.returncode, (done.stdout + done.stderr)[-3000:]
+    log = next((run.folder / "logs/associate").rglob("*.log")).read_text()
+    assert "results agree with a second implementation" in log
