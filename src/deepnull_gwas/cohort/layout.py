@@ -356,7 +356,7 @@ def refuse_doubled(names: Sequence[str], path: str | Path) -> None:
 
 
 def cells(layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows below the header as lists of trimmed text, each with its line in the file: for small tables.
+    """Yield the rows below the header as lists of trimmed text, each with the line of the file in which it begins: for small tables.
 
     Raises
     ------
@@ -365,5 +365,7 @@ def cells(layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """
     reader = csv.reader(io.StringIO(layout.body.decode(), newline=""), delimiter=layout.delimiter, strict=True)
     next(reader, None)
+    line = layout.line + reader.line_num
     for row in reader:
-        yield layout.line + reader.line_num - 1, [cell.strip() for cell in row]
+        yield line, [cell.strip() for cell in row]
+        line = layout.line + reader.line_num
