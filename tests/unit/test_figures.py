@@ -173,9 +173,9 @@ def test_figure_of_the_prediction(tmp_path, status):
             },
         },
     }
-    write_json(fold, tmp_path / "f.json")
+    write_json({"folds": [fold]}, tmp_path / "f.json")
     write_json(metrics, tmp_path / "m.json")
-    twice(lambda out: plot_deepnull(tmp_path / "m.json", [tmp_path / "f.json"], out), tmp_path)
+    twice(lambda out: plot_deepnull(tmp_path / "m.json", tmp_path / "f.json", out), tmp_path)
 
 
 def test_predicted_phenotypes(tmp_path):

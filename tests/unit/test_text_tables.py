@@ -112,7 +112,7 @@ def test_ids_that_a_spreadsheet_has_rounded(tmp_path, kind):
     with pytest.raises(InputError, match=r"column I?IID1?: '1.50014E\+13' \(1 like it\) is an ID that some program"):
         read(path)
     # a study's own IDs may look like numbers
-    path.write_text(frame.to_csv(index=False).replace("b,", "1e5,"))
+    path.write_text(frame.to_csv(index=False).replace("b,", "1e+05,"))
     if kind in ("samples", "predict"):
         read(path)
 

@@ -13,6 +13,7 @@ import pytest
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json, read_parquet
+from ssf_validator import problems_of
 from workflow_runs import ROOT, Run
 
 pytestmark = pytest.mark.workflow
@@ -27,8 +28,8 @@ def causal(demo, study: str) -> pd.DataFrame:
         found = read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz").to_pandas()
         truth = truth.merge(
             found,
-            left_on="id" if "id" in truth else "variant_id",
-            right_on="variant_id",
+            left_on="id",
+            right_on="original_id",
             suffixes=("", f"_{arm}"),
             validate="1:1",
         )
@@ -81,11 +82,11 @@ def test_the_nonlinear_study_gains_and_the_linear_one_loses_nothing(demo):
     ratio = {}
     for study in STUDIES:
         both = [
-            read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz").to_pandas().set_index("variant_id")
+            read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz").to_pandas().set_index("original_id")
             for arm in ("baseline", "deepnull")
         ]
         truth = pd.read_csv(demo.results / "demo/simulated/truth.tsv", sep="\t")
-        ids = truth.loc[truth["phenotype"] == study, "id" if "id" in truth else "variant_id"]
+        ids = truth.loc[truth["phenotype"] == study, "id"]
         # quality control may remove a causal variant
         ids = [i for i in ids if i in both[0].index]
         assert len(ids) >= 10
@@ -109,6 +110,12 @@ def test_people_are_the_same_in_both_arms_and_accounted_for(demo):
 def test_predictions_are_out_of_fold_and_better_than_linear(demo):
     metrics = read_json(demo.results / "demo/lung_function/deepnull/metrics.json")
     assert metrics["deepnull"]["r2"] > metrics["linear"]["r2"] + 0.05
+
+
+def test_the_gwas_catalogs_validator_takes_files_and_metadata(demo):
+    files = [demo.results / "demo" / study / arm / "sumstats.tsv.gz" for study in STUDIES for arm in ("baseline", "deepnull")]  # fmt: skip
+    # four chromosomes and X, and fewer variants than its default
+    assert problems_of(files, minimum_rows=40_000, all_autosomes=False) == {str(f): [] for f in files}
 
 
 def test_tabix_reads_the_result(demo):

@@ -145,7 +145,7 @@ def pcs_of_study(wildcards):
 
 
 def has_structure(cohort):
-    """Say whether anything of a cohort needs its relatives or principal components."""
+    """Say whether anything of a cohort needs its relatives."""
     return resources.has_structure(PLAN, cohort)
 
 
@@ -180,14 +180,6 @@ def people_of_studies(wildcards):
     ]
 
 
-def of_folds(suffix):
-    """Name one file a fold of a study."""
-    return [
-        f"<results>/{{cohort}}/{{study}}/deepnull/fold_{fold}.{suffix}"
-        for fold in range(PLAN.deepnull["folds"])
-    ]
-
-
 def fold_file(wildcards):
     """Name the user's own table of folds, if there is one."""
     table = PLAN.deepnull["fold_file"]
@@ -198,6 +190,13 @@ def score_file(wildcards):
     """Name a study's file of weights, if it has one."""
     weights = PLAN.study(wildcards.cohort, wildcards.study).score_file
     return local(weights) if weights else []
+
+
+def score_files_of_cohort(wildcards):
+    """Name the files of weights of a cohort's studies that have one."""
+    weights = [s.score_file for s in PLAN.studies_of(wildcards.cohort)]
+    files = list(dict.fromkeys(w for w in weights if w))
+    return local(files) if files else []
 
 
 def accuracies_of_cohort(wildcards):
@@ -240,6 +239,7 @@ def published_of_batch(wildcards):
             "sumstats.tsv.gz",
             "sumstats.tsv.gz.tbi",
             "sumstats.tsv.gz-meta.yaml",
+            "other_alleles.tsv.gz",
             "untested.tsv.gz",
             "leads.tsv",
         )
@@ -269,14 +269,14 @@ def chunks_of_study(wildcards):
 
 
 def per_arm(name):
-    """Give the function that names one file for each arm of a study, under the arm's name (with a suffix for tables of leads)."""
-    key = "leads_{}" if name == "leads.tsv" else "{}"
+    """Give the function that names one file for each arm of a study, under the arm's name (with a prefix for tables of leads and of other alleles)."""
+    prefix = {"leads.tsv": "leads_", "other_alleles.tsv.gz": "other_alleles_"}.get(
+        name, ""
+    )
 
     def files(wildcards):
         return {
-            key.format(
-                arm
-            ): f"<results>/{wildcards.cohort}/{wildcards.study}/{arm}/{name}"
+            f"{prefix}{arm}": f"<results>/{wildcards.cohort}/{wildcards.study}/{arm}/{name}"
             for arm in PLAN.study(wildcards.cohort, wildcards.study).arms
         }
 
@@ -317,6 +317,7 @@ def validity_pages(wildcards):
 
 sumstats_of_arms = per_arm("sumstats.tsv.gz")
 leads_of_arms = per_arm("leads.tsv")
+other_alleles_of_arms = per_arm("other_alleles.tsv.gz")
 STUDIES = [study for cohort in PLAN.cohorts for study in PLAN.studies_of(cohort)]
 BOTH_ARMS = [study for study in STUDIES if len(study.arms) == 2]
 
@@ -353,6 +354,7 @@ def damaged_files(wildcards):
 preflight_tables = [f"<results>/{cohort}/preflight.tsv" for cohort in PLAN.cohorts]
 all_sumstats = of_arms("sumstats.tsv.gz")
 all_leads = of_arms("leads.tsv")
+all_tests = of_arms("tests.json")
 all_study_files = [f"<results>/{s.cohort}/{s.name}/study.json" for s in STUDIES]
 all_predictions = [
     f"<results>/{s.cohort}/{s.name}/deepnull/{name}"
@@ -439,6 +441,12 @@ def structure_settings(wildcards):
     return cohort.structure | {"genome_build": cohort.genome_build}
 
 
+def sex_settings(wildcards):
+    """Give where a cohort's recorded sex comes from beside the .fam, and whether X tells it where none is recorded."""
+    cohort = PLAN.cohorts[wildcards.cohort]
+    return {"column": cohort.sex, "infer_sex": cohort.qc["infer_sex"]}
+
+
 def long_range_ld(wildcards, input):
     """Return the path of the table of regions. As `input` is named, another place of it does not run the rule again: its content does."""
     return str(LONG_RANGE_LD)
@@ -447,6 +455,18 @@ def long_range_ld(wildcards, input):
 def long_range_ld_content(wildcards):
     """Return a digest of the table of regions."""
     return hashlib.sha256(LONG_RANGE_LD.read_bytes()).hexdigest()[:16]
+
+
+def tables_of_cohort(wildcards, input):
+    """Return the tables beside the sample table that a cohort's steps will read, and what they have to fit. As `input` is named, another path does not run a rule again."""
+    return {
+        "build": PLAN.cohorts[wildcards.cohort].genome_build,
+        "folds": PLAN.deepnull["folds"],
+        "pairs": str(pairs_found_elsewhere(wildcards) or "") or None,
+        "loadings": str(loadings_of_others(wildcards) or "") or None,
+        "fold_file": str(fold_file(wildcards) or "") or None,
+        "scores": [str(path) for path in score_files_of_cohort(wildcards)],
+    }
 
 
 def colour_by(wildcards):
@@ -509,8 +529,13 @@ def studies_and_arms(wildcards):
 
 
 def to_screen(wildcards, input):
-    """Give the studies of a cohort, and the columns that colour its figure. As `input` is named, a change of them does not run the rule again."""
-    return settings_of_studies(wildcards), colour_by(wildcards)
+    """Give the studies of a cohort, the columns that colour its figure, where sex comes from, and other tables. As `input` is named, a change of them does not run the rule again."""
+    return (
+        settings_of_studies(wildcards),
+        colour_by(wildcards),
+        sex_settings(wildcards),
+        tables_of_cohort(wildcards, input),
+    )
 
 
 def studies_of_batch(wildcards):
@@ -529,7 +554,11 @@ def run_folders(wildcards, input):
 def publication_info(wildcards):
     """Give what the metadata of the summary statistics say of cohort and study."""
     cohort = PLAN.cohorts[wildcards.cohort]
-    return {"cohort": wildcards.cohort, "genome_build": cohort.genome_build}
+    return {
+        "cohort": wildcards.cohort,
+        "genome_build": cohort.genome_build,
+        "date": PLAN.metadata_date,
+    }
 
 
 def rows_of_status(wildcards):

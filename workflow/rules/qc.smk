@@ -48,6 +48,7 @@ rule filter_cohort:
             category="{cohort}: cohort",
             labels={"what": "who and what passed quality control"},
         ),
+        inferred_sex="<results>/{cohort}/qc/inferred_sex.tsv",
     log:
         "<logs>/filter_cohort/{cohort}.log",
     benchmark:

@@ -13,8 +13,7 @@ rule summarise_run:
     input:
         studies=all_study_files,
         chunks=one_chunk_of_each_batch,
-        sumstats=all_sumstats,
-        leads=all_leads,
+        tests=all_tests,
         comparisons=all_comparisons,
     output:
         status=report(

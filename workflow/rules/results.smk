@@ -4,7 +4,7 @@
 
 
 rule merge_sumstats:
-    """Publish a study's summary statistics in the GWAS Catalog's standard (GWAS-SSF), compressed and indexed, and list the lead variants."""
+    """Publish a study's summary statistics in the GWAS Catalog's standard (GWAS-SSF), compressed and indexed, and list the lead variants. Tested variants with alleles that it does not know go to a file of their own."""
     input:
         chunks=chunks_of_study,
         study="<results>/{cohort}/{study}/study.json",
@@ -12,7 +12,9 @@ rule merge_sumstats:
         sumstats="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz",
         index="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz.tbi",
         metadata="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz-meta.yaml",
+        other_alleles="<results>/{cohort}/{study}/{arm}/other_alleles.tsv.gz",
         untested="<results>/{cohort}/{study}/{arm}/untested.tsv.gz",
+        tests="<results>/{cohort}/{study}/{arm}/tests.json",
         leads=report(
             "<results>/{cohort}/{study}/{arm}/leads.tsv",
             caption="../report/leads.rst",
@@ -43,6 +45,7 @@ rule plot_sumstats:
     """Draw the QQ plot (observed against expected p-values) and the Manhattan plot of a study's arms."""
     input:
         unpack(sumstats_of_arms),
+        unpack(other_alleles_of_arms),
         unpack(leads_of_arms),
         study="<results>/{cohort}/{study}/study.json",
     output:
@@ -81,6 +84,7 @@ rule compare_arms:
     """Say and draw what DeepNull bought: loci gained and lost, chi-square at lead variants, variance explained by the covariates."""
     input:
         unpack(sumstats_of_arms),
+        unpack(other_alleles_of_arms),
         unpack(leads_of_arms),
         study="<results>/{cohort}/{study}/study.json",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",

@@ -70,13 +70,14 @@ rule estimate_kinship:
 
 
 rule compute_pcs:
-    """Compute principal components from the pruned variants of unrelated people, and project everybody else on them."""
+    """Compute principal components from the pruned variants of unrelated people, and those that their relatives would have in their place."""
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",
         pruned="<results>/{cohort}/structure/pruned.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
         families="<results>/{cohort}/structure/families.parquet",
+        relatives="<results>/{cohort}/structure/relatives.tsv",
         loadings=loadings_of_others,
     output:
         pcs="<results>/{cohort}/structure/pcs.parquet",

@@ -22,8 +22,8 @@ from deepnull_gwas.text import is_number
 MISSING = ("", "NA", "NaN", "nan", "-nan", "N/A", "n/a", "NULL", "null", ".")
 #: Metadata of a table's schema: the line of its header, its blank lines, and its comments.
 _PLACE, _COMMENTS = b"deepnull_gwas.place", b"deepnull_gwas.comments"
-#: A number as a spreadsheet or R prints one that has too many digits.
-_ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[0-9]+")
+#: A number as spreadsheets print one of eleven digits or more, whatever the last of them are.
+_ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[1-9][0-9]+")
 
 
 def read_text_table(

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from deepnull_gwas.report.style import COLOURS, figure, say_instead
-from deepnull_gwas.results.compare import join_arms
+from deepnull_gwas.results.compare import points_of_arms
 from deepnull_gwas.tables import read_json
 
 
 def plot_arms(
-    baseline: str | Path,
-    deepnull: str | Path,
+    baseline: str | Path | pl.DataFrame,
+    deepnull: str | Path | pl.DataFrame,
     study_json: str | Path,
     summary_json: str | Path,
     settings: Mapping[str, Any],
@@ -26,7 +27,7 @@ def plot_arms(
     Parameters
     ----------
     baseline, deepnull
-        sumstats.tsv.gz of the arms.
+        sumstats.tsv.gz of the arms, or what :func:`~deepnull_gwas.results.compare.points_of_arms` read of them.
     study_json, summary_json
         study.json and comparison.json.
     settings
@@ -35,17 +36,18 @@ def plot_arms(
         Figure.
     """
     about, summary = read_json(study_json), read_json(summary_json)
-    both = join_arms(baseline, deepnull)
+    x, y = (points["neg_log_10_p_value"].to_numpy() for points in points_of_arms(baseline, deepnull))
+    tested = np.isfinite(x) & np.isfinite(y)
+    x, y = x[tested], y[tested]
     title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
     with figure(out, 5.6, 5.6) as fig:
-        if not len(both):
+        if not len(x):
             say_instead(
                 fig,
                 title,
                 f"no variant tested in both arms: {about.get('reason') or summary['prediction'].get('reason') or 'see status.tsv'}",
             )
             return
-        x, y = both["p_baseline"].to_numpy(), both["p_deepnull"].to_numpy()
         line = -np.log10(settings["genome_wide"])
         top = max(x.max(), y.max(), line) * 1.05
         # one point a cell where nothing is near a threshold; all others are drawn

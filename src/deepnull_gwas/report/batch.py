@@ -32,7 +32,9 @@ def plot_batch(table: str | Path, out: str | Path) -> None:
         accuracy.set_yticks(at, rows["study"])
         accuracy.set(xlabel="explained by covariates, out of fold\n(R²; binary: McFadden's)", title="prediction")
         accuracy.legend(fontsize=7)
-        size.barh(at, 100 * rows["effective_sample_size_gained"].fillna(0), height=0.6, color=COLOURS["gained"])
+        size.barh(
+            at, 100 * rows["effective_sample_size_gained_fraction"].fillna(0), height=0.6, color=COLOURS["gained"]
+        )
         expected = 100 * (rows["chi2_ratio_expected"] - 1)
         size.plot(expected, at, "|", color="black", markersize=12, label="expected from R²")
         size.axvline(0, color=COLOURS["line"], linewidth=0.7)
@@ -41,7 +43,7 @@ def plot_batch(table: str | Path, out: str | Path) -> None:
             size.legend(fontsize=7)
         start = np.zeros(len(rows))
         for name in ("shared", "gained", "lost"):
-            loci.barh(at, rows[name], left=start, height=0.6, color=COLOURS[name], label=name)
-            start += rows[name].to_numpy()
+            loci.barh(at, rows[f"loci_{name}"], left=start, height=0.6, color=COLOURS[name], label=name)
+            start += rows[f"loci_{name}"].to_numpy()
         loci.set(xlabel="loci", title="loci")
         loci.legend(fontsize=7)

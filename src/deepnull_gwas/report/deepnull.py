@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,19 @@ NAMES = {
 DRAWN = 6
 
 
-def plot_deepnull(metrics: str | Path, folds: Sequence[str | Path], out: str | Path) -> None:
+def plot_deepnull(metrics: str | Path, by_fold: str | Path, out: str | Path) -> None:
     """Draw accuracy by model and fold, calibration, training curves, partial dependence and the strongest interaction.
 
     Parameters
     ----------
     metrics
         metrics.json.
-    folds
-        fold_{fold}.json in order.
+    by_fold
+        by_fold.json.
     out
         Figure.
     """
-    summary, parts = read_json(metrics), [read_json(path) for path in folds]
+    summary, parts = read_json(metrics), read_json(by_fold)["folds"]
     with figure(out, 11, 6.6) as fig:
         if summary["status"] != "ok":
             say_instead(
@@ -66,9 +65,7 @@ def _accuracy(ax: Axes, summary: dict[str, Any]) -> None:
         own = [np.nan if v is None else v for v in own]
         ax.scatter(at + np.linspace(-0.2, 0.2, len(own)), own, s=9, color="black", linewidth=0, zorder=3)
         weights = [f["weights"].get(name, 0.0) for f in summary["folds"]]
-        if name == "linear":
-            weights = [1 - sum(f["weights"].values()) for f in summary["folds"]]
-        if name not in ("deepnull", "baseline") and summary["model"] == "auto":
+        if name not in ("deepnull", "baseline", "linear") and summary["model"] == "auto":
             ax.annotate(
                 f"w {np.mean(weights):.2f}",
                 (at, 0),

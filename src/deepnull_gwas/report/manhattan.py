@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 
 from deepnull_gwas.report.style import ALTERNATE, COLOURS, LABELS, figure, say_instead
 from deepnull_gwas.results.loci import read_leads
-from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
 
 NAMES = {23: "X", 24: "Y", 25: "MT"}
@@ -76,7 +76,7 @@ def _label(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str], width: floa
 
 
 def plot_manhattan(
-    sumstats: Mapping[str, str | Path],
+    sumstats: Mapping[str, str | Path | pl.DataFrame],
     leads: Mapping[str, str | Path],
     study_json: str | Path,
     settings: Mapping[str, Any],
@@ -87,7 +87,7 @@ def plot_manhattan(
     Parameters
     ----------
     sumstats, leads
-        arm -> file.
+        arm -> file; the former may be what :func:`~deepnull_gwas.results.sumstats.points_of` read.
     study_json
         study.json.
     settings
@@ -96,10 +96,7 @@ def plot_manhattan(
         Figure.
     """
     about = read_json(study_json)
-    tables = {
-        arm: read_sumstats(path, ["chromosome", "base_pair_location", "neg_log_10_p_value"]).drop_nulls()
-        for arm, path in sumstats.items()
-    }
+    tables = {arm: points_of(source).drop_nulls() for arm, source in sumstats.items()}
     title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
     with figure(out, 11, 3.6 * len(tables) + 0.4) as fig:
         if not any(len(t) for t in tables.values()):

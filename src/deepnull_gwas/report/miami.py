@@ -11,13 +11,13 @@ import polars as pl
 
 from deepnull_gwas.report.manhattan import NAMES, genome_axis, thin
 from deepnull_gwas.report.style import ALTERNATE, COLOURS, LABELS, figure, say_instead
-from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
 
 
 def plot_miami(
-    baseline: str | Path,
-    deepnull: str | Path,
+    baseline: str | Path | pl.DataFrame,
+    deepnull: str | Path | pl.DataFrame,
     loci: str | Path,
     study_json: str | Path,
     settings: Mapping[str, Any],
@@ -28,7 +28,7 @@ def plot_miami(
     Parameters
     ----------
     baseline, deepnull
-        sumstats.tsv.gz of the arms.
+        sumstats.tsv.gz of the arms, or what :func:`~deepnull_gwas.results.sumstats.points_of` read of them.
     loci
         comparison.tsv.
     study_json
@@ -39,10 +39,7 @@ def plot_miami(
         Figure.
     """
     about = read_json(study_json)
-    columns = ["chromosome", "base_pair_location", "neg_log_10_p_value"]
-    tables = {
-        arm: read_sumstats(path, columns).drop_nulls() for arm, path in (("deepnull", deepnull), ("baseline", baseline))
-    }
+    tables = {"deepnull": points_of(deepnull).drop_nulls(), "baseline": points_of(baseline).drop_nulls()}
     title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
     with figure(out, 11, 5.2) as fig:
         if not any(len(t) for t in tables.values()):
@@ -73,11 +70,11 @@ def plot_miami(
             )
         found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides={"variant_id": pl.String})
         for verdict, arm, sign in (("gained", "deepnull", 1), ("lost", "baseline", -1)):
-            rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"p_{arm}")
+            rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"neg_log_10_p_value_{arm}")
             if len(rows):
                 x = [p + offset[c] for c, p in zip(rows["chromosome"], rows["base_pair_location"])]
                 ax.scatter(
-                    x, sign * rows[f"p_{arm}"].to_numpy(), s=46, facecolor="none", edgecolor=COLOURS[verdict], linewidth=1.4,
+                    x, sign * rows[f"neg_log_10_p_value_{arm}"].to_numpy(), s=46, facecolor="none", edgecolor=COLOURS[verdict], linewidth=1.4,
                     label=f"{len(rows)} {verdict}",
                 )  # fmt: skip
         ax.axhline(0, color="black", linewidth=0.8)
