@@ -19,7 +19,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake_interface_common.exceptions import WorkflowError
 
 from deepnull_gwas import cli
-from deepnull_gwas.cohort import include, text_table
+from deepnull_gwas.cohort import include, layout
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.config import load_config
 from deepnull_gwas.deepnull import predict
@@ -132,6 +132,7 @@ def test_anchors_that_stand_for_one_another_end_soon(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
+        ("__use_yte__: true\n", ("line 4", "the key __use_yte__ makes Snakemake run Python code")),
         ("seed: 1\nseed: 2\n", ("line 5", "'seed' is there already (line 4)")),
         ("qc: {maf: 0.01, maf: 0.05}\n", ("line 4", "'maf' is there already")),
         ("seed: 010\n", ("line 4", "010 for an octal number")),
@@ -316,7 +317,7 @@ def test_trees_lead_onwards():
 
 
 def test_a_table_that_unpacks_to_far_more_than_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_table, "UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr(layout, "UNPACKED_BYTES", 1_000_000)
     path = tmp_path / "t.tsv.gz"
     path.write_bytes(gzip.compress(b"IID\tage\n" + b"1" * 30_000_000))
     with pytest.raises(InputError, match="unpacks to more than") as error:

@@ -42,6 +42,15 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# of a module the files are those of the workflow that uses it
+if workflow.is_main_process and Path("config/config.yaml").is_file():
+    given_files = [Path(file).resolve() for file in workflow.configfiles]
+    if given_files and Path("config/config.yaml").resolve() not in given_files:
+        logger.info(
+            f"{', '.join(map(str, workflow.configfiles))}: has cohorts, so it stands for itself: config/config.yaml is not read "
+            "(config/README.md)"
+        )
+
 SCRIPTS = {
     step: Path(workflow.source_path(f"../scripts/{step}.py"))
     for step in resources.STEPS

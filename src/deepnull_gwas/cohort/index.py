@@ -16,6 +16,7 @@ import pandas as pd
 
 from deepnull_gwas.cohort.sample_table import LEAST_OVERLAP, join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.chromosomes import in_par, normalise
 from deepnull_gwas.genotypes.fileset import check_bed, check_padding, count_lines
 from deepnull_gwas.genotypes.headers import check_header
@@ -326,7 +327,7 @@ def read_bim(path: str) -> pd.DataFrame:
             f"{path}: {far.size} variants have a position of {LAST_POSITION:,} or more ({shown}), beyond what a tabix index can hold and twice "
             "as far as any human chromosome goes; mend these positions, or leave the variants out: plink2 --exclude"
         )
-    if (same := np.flatnonzero((a1 == a2) & (a1 != "0"))).size:
+    if (same := np.flatnonzero((in_capitals(a1) == in_capitals(a2)) & (a1 != "0"))).size:
         shown = some([f"row {i + first}: {a1[i]} {a2[i]}" for i in same], 3)
         problems.append(
             f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an unknown one"

@@ -16,9 +16,11 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.cohort.counts import count_variants
+from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.losses import losses
-from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_doubled
+from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, line_of, read_text_table
 from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.jit import numba
@@ -727,7 +729,7 @@ def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray
         not within 0 and 1.
     """
     path = Path(path)
-    singular = None
+    singular, texts = None, None
     if path.suffix == ".parquet":
         table, metadata = read_parquet(path, own=False), read_metadata(path, own=False) or {}
         if "eigenvalues" in metadata:
@@ -760,7 +762,9 @@ def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray
     ):
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise InputError(f"{path}: row {row + 2}, column {name}: {table[name].iloc[row]:g}, expected {meant}")
+            raise InputError(
+                f"{path}: row {row + 2 if texts is None else line_of(texts, row)}, column {name}: {table[name].iloc[row]:g}, expected {meant}"
+            )
     table["position"] = place.astype(np.int64)
     table["chromosome"] = [normalise(c) for c in table["chromosome"].astype(str)]
     return table[found], names, singular
@@ -805,12 +809,13 @@ def project_pcs(
         on=place,
         suffixes=("", "_of"),
     )
-    same = (merged["effect_allele"] == merged["effect_allele_of"]) & (
-        merged["other_allele"] == merged["other_allele_of"]
+    effect, other, effect_of, other_of = (
+        in_capitals(merged[f"{name}{of}"].to_numpy(dtype=object))
+        for of in ("", "_of")
+        for name in ("effect_allele", "other_allele")
     )
-    turned = (merged["effect_allele"] == merged["other_allele_of"]) & (
-        merged["other_allele"] == merged["effect_allele_of"]
-    )
+    same = pd.Series((effect == effect_of) & (other == other_of))
+    turned = pd.Series((effect == other_of) & (other == effect_of))
     merged, turned = merged[same | turned], turned[same | turned].to_numpy()
     first = ~merged["index"].duplicated().to_numpy()
     merged, turned = merged[first], turned[first]

@@ -12,10 +12,12 @@ import pandas as pd
 
 from deepnull_gwas.cohort import include
 from deepnull_gwas.cohort.covariates import (
+    IDS,
     Selection,
     _examples_of_text,
     code_phenotype,
     column,
+    column_to_compare,
     is_text,
     level_name,
     read_columns,
@@ -153,7 +155,9 @@ class _Checks:
         return [], self.row(study, selection, y, warnings)
 
     def unknown(self, what: str, name: str) -> str:
-        return f"{what} '{name}' is no column of the sample table; it has {some(self.names, 10)}{nearest(name, self.names)}"
+        parts = {part.strip() for other in self.names if "," in other for part in other.split(",")}
+        hint = "; a name with a comma in it goes in backticks" if name in parts else ""
+        return f"{what} '{name}' is no column of the sample table; it has {some(self.names, 10)}{nearest(name, self.names)}{hint}"
 
     def covariate(self, name: str, categorical: bool) -> tuple[list[str], list[str]]:
         """Give problems and warnings of a covariate."""
@@ -231,10 +235,10 @@ class _Checks:
             return []
         try:
             tree = include.parse(study["include"])
-            absent = [n for n in include.columns(tree) if n not in self.names and n != "sex"]
+            absent = [n for n in include.columns(tree) if n not in self.names and n not in ("sex", *IDS)]
             if absent:
                 return [self.unknown(f"include '{study['include']}':", n) for n in absent]
-            include.evaluate(study["include"], lambda n: column(self.frame, n))
+            include.evaluate(study["include"], lambda n: column_to_compare(self.frame, n))
         except InputError as error:
             return [str(error)]
         return []

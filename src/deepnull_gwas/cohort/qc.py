@@ -22,6 +22,7 @@ from deepnull_gwas.cohort.counts import (
 )
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_parquet, write_tsv
 
@@ -302,7 +303,7 @@ def duplicated_variants(table: pd.DataFrame, call_rate: np.ndarray, passed: np.n
     shared = np.flatnonzero(passed)
     shared = shared[table[["chromosome", "position"]].iloc[shared].duplicated(keep=False).to_numpy()]
     keys = table[["chromosome", "position"]].iloc[shared].reset_index(drop=True)
-    a, b = (table[c].to_numpy(dtype=object)[shared] for c in ("effect_allele", "other_allele"))
+    a, b = (in_capitals(table[c].to_numpy(dtype=object)[shared]) for c in ("effect_allele", "other_allele"))
     turned = np.array([x > y for x, y in zip(a, b)], dtype=bool)
     keys["a"], keys["b"] = np.where(turned, b, a), np.where(turned, a, b)
     out = np.zeros(len(table), dtype=bool)

@@ -13,7 +13,8 @@ import pandas as pd
 
 from deepnull_gwas.cohort.covariates import ONLY_DEEPNULL
 from deepnull_gwas.cohort.families import family_clusters, names_of_families
-from deepnull_gwas.cohort.text_table import column_of_numbers, read_text_table, refuse_doubled
+from deepnull_gwas.cohort.layout import refuse_doubled
+from deepnull_gwas.cohort.text_table import column_of_numbers, line_of, read_text_table, refuse_rounded
 from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds
 from deepnull_gwas.deepnull.metrics import in_words, measure
@@ -187,6 +188,8 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int | None) -> np.
     both = "fid" in names
     texts = texts.rename_columns(names)
     ids = [pd.Series([v.strip() for v in texts.column(n).to_pylist()]) for n in (("fid", "iid") if both else ("iid",))]
+    for name, values in zip(("fid", "iid") if both else ("iid",), ids):
+        refuse_rounded(values, texts, name.upper(), path)
     key = ids[0] if not both else ids[0] + " " + ids[1]
     if key.duplicated().any():
         hint = "" if both else "; add a column FID if IIDs are not unique"
@@ -196,7 +199,9 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int | None) -> np.
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         limit = f"{MAX_FOLDS - 1}" if k is None else f"{k - 1} (deepnull.folds is {k})"
-        raise InputError(f"{path}: row {row + 2}: fold '{values[row]:g}', expected a whole number from 0 to {limit}")
+        raise InputError(
+            f"{path}: row {line_of(texts, row)}: fold '{values[row]:g}', expected a whole number from 0 to {limit}"
+        )
     own = people["iid"].astype(str) if not both else people["fid"].astype(str) + " " + people["iid"].astype(str)
     found = own.map(dict(zip(key, values.astype(int))))
     if found.isna().any():
