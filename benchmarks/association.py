@@ -5,9 +5,11 @@
     python benchmarks/association.py --vectors    # the product alone, compiled for vectors of 256 and of 512 bits
 
 Simulates a cohort of 10,000 people x 100,000 variants (A) and one of 50,000 x 40,000 (B), each without (0) and with (1) 1 % missing
-calls, 22 covariates, 20 quantitative traits and one binary. For every case our scan and ``plink2 --glm`` run in turns, on 1 and on 2
-threads; PLINK 2 with OPENBLAS_NUM_THREADS=1, on as many variants as take it some seconds. Rates are genotypes (people x variants) a
-second; ours counts once, though it tests both arms.
+calls, 22 covariates, 20 quantitative traits and one binary; and 300,000 people with 400 variants that 50 of them carry, a trait that
+.5 % have, and 12 covariates (R): every variant there by Firth's likelihood, full and approximate, and by the saddle point, against
+``firth`` of PLINK 2. For every case our scan and ``plink2 --glm`` run in turns, on 1 and on 2 threads; PLINK 2 with
+OPENBLAS_NUM_THREADS=1, on as many variants as take it some seconds. Rates are genotypes (people x variants) a second; ours counts once,
+though it tests both arms. Of regenie, which is not run, the rates that were measured on B are printed beside those of R.
 """
 
 from __future__ import annotations
@@ -23,14 +25,25 @@ import tempfile
 import time
 from pathlib import Path
 
-SHAPES = {"A": (10_000, 100_000), "B": (50_000, 40_000)}
-COVARIATES = 22
+SHAPES = {"A": (10_000, 100_000), "B": (50_000, 40_000), "R": (300_000, 400)}
+COVARIATES = {"A": 22, "B": 22, "R": 12}
+#: Of the rare variants: carriers, and the share of people who are cases
+CARRIERS, PREVALENCE = 50, 0.005
+#: Kinds for rare variants, and their settings
+RARE = {
+    "firth": {"firth": "always", "firth_form": "full"},
+    "firth_approximate": {"firth": "always", "firth_form": "approximate"},
+    "spa": {"refine_by": "spa"},
+}
+#: Million genotypes a second of regenie 3 (2 cores, B: 50,000 x 40,000 common variants): score test, approximate Firth below p .05
+REGENIE = {1: (28, 17), 2: (54, 31)}
 TRAITS = 20
 #: Variants that PLINK 2 gets, by kind: as many as take it some seconds
 PLINK_SHARE = {
     ("linear", "0"): 1.0, ("linear", "1"): 0.2, ("drop", "0"): 1.0, ("drop", "1"): 0.2, ("residualised", "0"): 1.0,
     ("residualised", "1"): 1.0, ("linear20", "0"): 0.3, ("linear20", "1"): 0.03, ("binary", "0"): 0.03,
-    ("binary", "1"): 0.03, ("binary_full", "0"): 0.03, ("binary_full", "1"): 0.03,
+    ("binary", "1"): 0.03, ("binary_full", "0"): 0.03, ("binary_full", "1"): 0.03, ("firth", "0"): 0.1,
+    ("firth_approximate", "0"): 0.1, ("spa", "0"): 0.1,
 }  # fmt: skip
 #: Variants that our slower kinds get
 OWN_SHARE = {"binary_full": 0.2, "linear20": 0.5}
@@ -60,8 +73,13 @@ def simulate(folder: Path, name: str) -> None:
         file.write(b"\x6c\x1b\x01")
         for first in range(0, m, 500):
             q = frequency[first : first + 500, None].astype(np.float32)
-            u = rng.random((len(q), n), dtype=np.float32)
-            g = (u < 2 * q * (1 - q) + q * q).astype(np.uint8) + (u < q * q)
+            if name[0] == "R":
+                g = np.zeros((len(q), n), dtype=np.uint8)
+                for row in g:
+                    row[rng.choice(n, CARRIERS, replace=False)] = 1
+            else:
+                u = rng.random((len(q), n), dtype=np.float32)
+                g = (u < 2 * q * (1 - q) + q * q).astype(np.uint8) + (u < q * q)
             if missing:
                 g[rng.random((len(q), n), dtype=np.float32) < missing] = 3
             lanes = np.zeros((len(q), n_bytes * 4), dtype=np.uint8)
@@ -76,15 +94,21 @@ def simulate(folder: Path, name: str) -> None:
     fam = pd.DataFrame({"f": people, "i": people, "a": 0, "b": 0, "s": 1 + np.arange(n) % 2, "y": -9})
     fam.to_csv(f"{prefix}.fam", header=False, **text)
     head = pd.DataFrame({"#FID": people, "IID": people})
-    c = rng.normal(size=(n, COVARIATES))
+    c = rng.normal(size=(n, COVARIATES[name[0]]))
     y = rng.normal(size=(n, TRAITS)) + c[:, :1] * 0.5 + c[:, 1:2]
-    case = 1 + (rng.random(n) < 1 / (1 + np.exp(2 - 0.5 * c[:, 0] - 0.3 * c[:, 1])))
+    rarity = 2.0 if name[0] != "R" else np.log(1 / PREVALENCE - 1) + 0.17
+    case = 1 + (rng.random(n) < 1 / (1 + np.exp(rarity - 0.5 * c[:, 0] - 0.3 * c[:, 1])))
     for suffix, columns in (
-        ("cov", pd.DataFrame(c, columns=[f"C{i}" for i in range(COVARIATES)])),
+        ("cov", pd.DataFrame(c, columns=[f"C{i}" for i in range(c.shape[1])])),
         ("phe", pd.DataFrame(y, columns=[f"Y{i}" for i in range(TRAITS)])),
         ("bin", pd.DataFrame({"B": case})),
     ):
         pd.concat([head, columns], axis=1).to_csv(f"{prefix}.{suffix}", float_format="%.6g", **text)
+
+
+def is_binary(kind: str) -> bool:
+    """Return whether a kind of analysis is of the binary trait."""
+    return kind.startswith("binary") or kind in RARE
 
 
 def settings_of(kind: str) -> dict:
@@ -94,11 +118,12 @@ def settings_of(kind: str) -> dict:
         "min_mac": 20,
         "hwe_p": 1e-6,
         "missingness_p": 1e-6,
-        "refine_below": 1.0 if kind == "binary_full" else 0.05,
+        "refine_below": 1.0 if kind == "binary_full" or kind in RARE else 0.05,
         "firth": "fallback",
         "firth_mac": 20,
         "genome_build": "GRCh38",
         "variants_per_block": 1024,
+        **RARE.get(kind, {}),
     }
 
 
@@ -121,8 +146,8 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
     y = pd.read_csv(f"{prefix}.phe", sep="\t").iloc[:, 2:].to_numpy()
     case = pd.read_csv(f"{prefix}.bin", sep="\t")["B"].to_numpy() - 1.0
     rng = np.random.default_rng(0)
-    binary = kind.startswith("binary")
-    names = tuple(f"C{i}" for i in range(COVARIATES))
+    binary = is_binary(kind)
+    names = tuple(f"C{i}" for i in range(c.shape[1]))
     studies = [
         StudyInput(
             f"s{i}", "binary" if binary else "quantitative", ("baseline", "deepnull"), np.arange(n),
@@ -140,7 +165,8 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
             pass
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"wall": wall, "cpu": cpu, "genotypes": n * len(index), "peak_mb": peak}
+    tests = len(index) * sum(len(s.arms) for s in studies)
+    return {"wall": wall, "cpu": cpu, "genotypes": n * len(index), "tests": tests, "peak_mb": peak}
 
 
 def prepare_chunk(folder: Path, name: str, kind: str) -> None:
@@ -168,7 +194,7 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
     )  # fmt: skip
     write_json({"filesets": [str(prefix)]}, out / "genotypes.json")
     c = pd.read_csv(f"{prefix}.cov", sep="\t").iloc[:, 2:]
-    binary = kind.startswith("binary")
+    binary = is_binary(kind)
     y = pd.read_csv(f"{prefix}.bin", sep="\t") if binary else pd.read_csv(f"{prefix}.phe", sep="\t")
     rng = np.random.default_rng(0)
     for i in range(TRAITS if kind == "linear20" else 1):
@@ -182,7 +208,7 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
         trait = "binary" if binary else "quantitative"
         about = {"study": f"s{i}", "trait": trait, "status": "ok", "reason": "", "n": n}
         write_json(about, study / "study.json")
-    write_parquet(pd.DataFrame({"recorded_sex": np.ones(n, np.int8)}), out / "samples.parquet")
+    write_parquet(pd.DataFrame({"sex": np.ones(n, np.int8)}), out / "samples.parquet")
 
 
 WHOLE = """
@@ -270,10 +296,10 @@ def plink(folder: Path, name: str, kind: str, threads: int) -> dict:
     if kind == "residualised":
         command += ["allow-no-covars", "--pheno", f"{prefix}.res"]
     else:
-        command += ["firth-fallback"] if kind.startswith("binary") else []
+        command += ["firth" if kind in RARE else "firth-fallback"] if is_binary(kind) else []
         command += [
             "--pheno",
-            f"{prefix}.bin" if kind.startswith("binary") else f"{prefix}.phe",
+            f"{prefix}.bin" if is_binary(kind) else f"{prefix}.phe",
             "--covar",
             f"{prefix}.cov",
         ]
@@ -349,9 +375,9 @@ def vectors(repeats: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "output")
-    parser.add_argument("--cases", nargs="+", default=["A0", "A1", "B0", "B1"])
+    parser.add_argument("--cases", nargs="+", default=["A0", "A1", "B0", "B1", "R0"])
     parser.add_argument(
-        "--kinds", nargs="+", default=["linear", "drop", "residualised", "linear20", "binary", "binary_full"]
+        "--kinds", nargs="+", default=["linear", "drop", "residualised", "linear20", "binary", "binary_full", *RARE]
     )
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
@@ -371,6 +397,8 @@ def main() -> None:
         simulate(options.data, name)
         residualise(options.data, name)
         for kind in options.kinds:
+            if (kind in RARE) != (name[0] == "R"):
+                continue
             if (kind == "residualised" and name[1] == "1") or (kind == "drop" and name[1] == "0"):
                 continue
             for threads in options.threads:
@@ -391,6 +419,7 @@ def main() -> None:
                             row[f"{what}_{figure}_rate"] = statistics.median(rates)
                     if results:
                         row[f"{what}_peak_mb"] = max(r["peak_mb"] for r in results)
+                        row[f"{what}_cpu_s"] = statistics.median(r["cpu"] for r in results)
                         row[f"{what}_wall_s"] = statistics.median(r["wall"] for r in results)
                 row["times"] = row["scan_wall_rate"] / row["plink_wall_rate"]
                 row["times_cpu"] = row["scan_cpu_rate"] / row["plink_cpu_rate"]
@@ -400,6 +429,8 @@ def main() -> None:
                     for figure in ("check_cpu_share", "check_wall_share"):
                         row[figure] = statistics.median(r[figure] for r in runs["whole"])
                 rows.append(row)
+                if kind in RARE:
+                    row["ms_a_test"] = row["scan_cpu_s"] / runs["scan"][0]["tests"] * 1e3
                 print(line(row), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
@@ -414,6 +445,10 @@ def line(row: dict) -> str:
         f"{100 * row['check_wall_share']:.1f} %" if "check_wall_share" in row else "",
         f"{row['scan_peak_mb']:,.0f} / {row['plink_peak_mb']:,.0f}",
     ]  # fmt: skip
+    if row["kind"] in RARE:
+        cells.append(
+            f"{row['ms_a_test']:.1f} ms a test; regenie {' / '.join(map(str, REGENIE.get(row['threads'], ())))}"
+        )
     return "| " + " | ".join(cells) + " |"
 
 

@@ -49,9 +49,7 @@ class Cohort:
         write_parquet(self.variants, self.folder / "variants.parquet")
         write_json({"filesets": [self.prefix]}, self.folder / "genotypes.json")
         n = len(self.sex)
-        write_parquet(
-            pd.DataFrame({"sample_index": np.arange(n), "recorded_sex": self.sex}), self.folder / "samples.parquet"
-        )
+        write_parquet(pd.DataFrame({"sample_index": np.arange(n), "sex": self.sex}), self.folder / "samples.parquet")
 
     def study(
         self,

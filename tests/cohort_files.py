@@ -98,7 +98,12 @@ def run_qc(
 
     counts = run_counts(folder, chunks)
     tables = [folder / "genotypes.json", folder / "variants.parquet", folder / "samples.parquet"]
-    out = [folder / "qc_variants.parquet", folder / "qc_samples.parquet", folder / "flow.tsv"]
+    out = [
+        folder / "qc_variants.parquet",
+        folder / "qc_samples.parquet",
+        folder / "flow.tsv",
+        folder / "inferred_sex.tsv",
+    ]
     filter_cohort(*tables, *counts, {**NO_FILTER, **(settings or {})}, *out)
     return pd.read_parquet(out[0]), pd.read_parquet(out[1]), pd.read_csv(out[2], sep="\t")
 

@@ -20,6 +20,14 @@ in units of the target, or the logit for binary ones; NA where a covariate is mi
 """
 
 
+CONVERT = """\
+Write published summary statistics in the form that another program reads (docs/summary_statistics.md has the recipes). Alleles in capitals.
+
+  deepnull-gwas convert --to ldsc results/ukb/bmd/deepnull/sumstats.tsv.gz --output bmd.ldsc.tsv
+  munge_sumstats.py --sumstats bmd.ldsc.tsv --merge-alleles w_hm3.snplist --out bmd
+"""
+
+
 def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -56,7 +64,10 @@ def parser() -> argparse.ArgumentParser:
         help="quantitative or binary (0/1, or 1/2 with 2 the case): one for all targets, or one each",
     )
     predict.add_argument(
-        "--folds", type=int, default=5, metavar="N", help="folds of the cross-fitting, at least 3 (default 5)"
+        "--folds",
+        type=int,
+        metavar="N",
+        help="folds of the cross-fitting, at least 3 (default: 10 below 2,000 people, else 5)",
     )
     predict.add_argument("--seed", type=int, default=1, metavar="N", help="root of all randomness (default 1)")
     predict.add_argument(
@@ -89,6 +100,15 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--configfile", default="config/config.yaml", metavar="YAML", help="the run's configuration")
     plan.add_argument("--directory", default=".", metavar="FOLDER", help="where it runs: relative paths start there")
+    convert = commands.add_parser(
+        "convert",
+        help="write published summary statistics in the form that another program reads",
+        description=CONVERT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    convert.add_argument("sumstats", metavar="SUMSTATS", help="sumstats.tsv.gz of a study and arm")
+    convert.add_argument("--to", required=True, choices=["ldsc", "pheweb", "mungesumstats", "gwaslab"], help="which")
+    convert.add_argument("--output", required=True, metavar="TABLE", help="where it goes (.gz: compressed)")
     repeat = commands.add_parser(
         "repeat",
         help="set up a finished run anew, from its provenance.json",
@@ -116,6 +136,23 @@ def _repeat(given: argparse.Namespace) -> int:
         else:
             for line in repeat_run(given.provenance, given.directory, given.inputs):
                 print(line)
+    except (InputError, OSError) as error:
+        print(f"deepnull-gwas: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _convert(given: argparse.Namespace) -> int:
+    """Run `deepnull-gwas convert`."""
+    import logging
+
+    from deepnull_gwas.errors import InputError
+    from deepnull_gwas.results.conversions import convert_sumstats
+
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        rows = convert_sumstats(given.sumstats, given.to, given.output)
+        print(f"{given.output}: {rows:,} variants")
     except (InputError, OSError) as error:
         print(f"deepnull-gwas: {error}", file=sys.stderr)
         return 1
@@ -152,6 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = top.parse_args(arguments)
     if given.command == "plan":
         return _plan(given)
+    if given.command == "convert":
+        return _convert(given)
     if given.command == "repeat":
         return _repeat(given)
 
@@ -169,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         if wrong := [t for t in given.trait if t not in ("quantitative", "binary")]:
             top.error(f"predict: --trait: found '{wrong[0]}', expected quantitative or binary")
-        if given.folds < 3:
+        if given.folds is not None and given.folds < 3:
             top.error(
                 f"predict: --folds: found {given.folds}, expected at least 3 (one is predicted, one validates, the others train)"
             )

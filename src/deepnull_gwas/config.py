@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import datetime
 import functools
 import glob
 import io
@@ -51,6 +52,8 @@ class Cohort:
         Path of the sample table; None for a simulated cohort.
     missing_values
         What stands for a missing value in the sample table.
+    minimum_overlap
+        Share of the people of the smaller side who have to be in both the genotypes and the sample table.
     qc, structure
         The global settings with the cohort's own put over them.
     chunks
@@ -70,6 +73,7 @@ class Cohort:
     family_id: str | None = None
     sex: str | None = None
     missing_values: tuple[str, ...] = ()
+    minimum_overlap: float = 0.8
     simulate: dict[str, Any] | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -81,6 +85,7 @@ class Cohort:
             "family_id": self.family_id,
             "sex": self.sex,
             "missing_values": list(self.missing_values),
+            "minimum_overlap": self.minimum_overlap,
         }
 
 
@@ -152,6 +157,8 @@ class Config:
         All studies, in the order of the sheet.
     deepnull, association, scores, report, verify
         Settings by key, defaults filled.
+    metadata_date
+        Day (ISO) that the metadata of the published files name; None, that of the workflow's release.
     """
 
     seed: int
@@ -164,6 +171,7 @@ class Config:
     qc: dict[str, Any] = field(default_factory=dict)
     structure: dict[str, Any] = field(default_factory=dict)
     verify: dict[str, Any] = field(default_factory=dict)
+    metadata_date: str | None = None
 
     def studies_of(self, cohort: str) -> list[Study]:
         """List a cohort's studies in the order of the sheet."""
@@ -247,6 +255,7 @@ def load_config(
     of_all = _list(_dict(filled.get("deepnull")).get("covariates"))
     problems += _check_rows(rows, str(given.get("studies")), list(cohorts), built, of_all)
     problems += _check_scores(rows, str(given.get("studies")), _dict(filled.get("scores")).get("method"), base)
+    problems += _check_date(filled.get("metadata_date"))
     problems += _check_paths({n: c for n, c in built.items() if n in used}, filled)
     problems += _check_files({n: c for n, c in built.items() if n in used}, filled, base)
     if problems:
@@ -263,6 +272,7 @@ def load_config(
         qc=_with_preset(filled["qc"], schema),
         structure=filled["structure"],
         verify=filled["verify"],
+        metadata_date=filled["metadata_date"],
     )
 
 
@@ -344,7 +354,7 @@ def published_files(config: Config) -> list[str]:
         f"{s.cohort}/{s.name}/{arm}/{name}"
         for s in config.studies
         for arm in s.arms
-        for name in ("sumstats.tsv.gz", "untested.tsv.gz", "leads.tsv")
+        for name in ("sumstats.tsv.gz", "other_alleles.tsv.gz", "untested.tsv.gz", "leads.tsv")
     ]
 
 
@@ -412,9 +422,23 @@ def _plain(value: Any) -> Any:
             )
         if isinstance(value, Mapping):
             return {k: copied(v, level + 1) for k, v in value.items()}
+        if isinstance(value, datetime.date):
+            # what YAML makes of 2026-11-23
+            return value.isoformat()
         return [copied(v, level + 1) for v in value] if isinstance(value, list | tuple) else value
 
     return copied(value, 0)
+
+
+def _check_date(value: Any) -> Iterator[str]:
+    """Yield a message where the date of the metadata is none."""
+    if isinstance(value, str):
+        try:
+            if datetime.date.fromisoformat(value).isoformat() == value:
+                return
+        except ValueError:
+            pass
+        yield f"config: metadata_date: found {_show(value)}, expected a day as year-month-day, such as 2026-11-23"
 
 
 def _check_values(value: Any, keys: tuple[str, ...] = ()) -> Iterator[str]:
@@ -657,6 +681,7 @@ def _build_cohort(
         missing_values=tuple(str(v) for v in settings["missing_values"])
         if isinstance(settings["missing_values"], list)
         else (),
+        minimum_overlap=settings["minimum_overlap"],
         simulate=settings.get("simulate"),
     )
     return cohort, problems

@@ -286,7 +286,7 @@ def record_run(
     out, out_page
         provenance.json; the same for people, HTML. Checksums of large files are kept in ``.checksums.json`` beside them.
     """
-    given = json.loads(json.dumps(given))
+    given = json.loads(json.dumps(given, default=str))
     sheet = Path(given["studies"])
     sums = Checksums(Path(out).parent / ".checksums.json")
     inputs = sums.of(subject["inputs"])

@@ -51,6 +51,8 @@ POSITIONS = [
     "12",
     "007",
     "0",
+    "536870911",
+    "536870912",
     "2147483647",
     "2147483648",
     "3000000000",
@@ -108,7 +110,7 @@ def position(text: str) -> int | None:
         return EITHER[text]
     if not re.fullmatch(r"-?[0-9]+", text, re.ASCII):
         return None
-    return int(text) if 0 <= int(text) < 2**31 else None
+    return int(text) if 0 <= int(text) < 2**29 else None
 
 
 @st.composite
@@ -161,9 +163,11 @@ def test_bim(folder, planted):
     rows, data, damage, at = planted
     path = folder / "g.bim"
     path.write_bytes(data)
-    meant = [[CHROMOSOMES[r[0]], position(r[3]), r[1], r[4], r[5]] for r in rows]
+    # PLINK 2 writes an unknown allele as a dot
+    meant = [[CHROMOSOMES[r[0]], position(r[3]), r[1], *("0" if a == "." else a for a in r[4:])] for r in rows]
     readable = all(None not in m and (m[3] != m[4] or m[3] == "0") for m in meant)
     named = at if damage in ("five", "seven", "nul") and readable else None
+    damage = None if damage == "header" else damage  # PLINK skips it
     found = attempt("bim", lambda: read_bim(str(path)), str(path), row=named)
     if found is None:
         assert damage is not None or not readable or any(r[3] in EITHER for r in rows), f"refused: {data!r}"
@@ -183,11 +187,17 @@ def test_fam(folder, planted):
     rows, data, damage, at = planted
     path = folder / "g.fam"
     path.write_bytes(data)
-    readable = len({tuple(r[:2]) for r in rows}) == len(rows)
+    # rows that begin with # are no people: comments at the head, refused further down
+    head = next((i for i, r in enumerate(rows) if not r[0].startswith("#")), len(rows))
+    if damage in ("five", "seven", "nul", "latin1", "blank") and at <= head:
+        damage = "in a comment"
+    rows = rows[head:]
+    readable = len({tuple(r[:2]) for r in rows}) == len(rows) > 0 and not any(r[0].startswith("#") for r in rows)
     named = at if damage in ("five", "seven", "nul") and readable else None
     found = attempt("fam", lambda: read_fam(str(path)), str(path), row=named)
-    if damage == "header":
-        return  # six words are a person, if nobody else has the ID
+    if damage == "in a comment":
+        return
+    damage = None if damage == "header" else damage  # PLINK skips it
     if found is None:
         assert damage is not None or not readable, f"refused: {data!r}"
         return

@@ -111,13 +111,16 @@ def test_the_people_analysed(folder, planted):
             "family_id": None,
             "sex": None,
             "missing_values": list(MARKERS),
+            "minimum_overlap": 0,
         }
         index_cohort(
             [folder / "g"], folder / "t.tsv", settings, 1, out / "g.json", out / "v.parquet", out / "s.parquet"
         )
         preflight_cohort(out / "s.parquet", [study], out / "p.tsv")
         n = len(fam)
-        passed = pd.DataFrame({"sample_index": np.arange(n), "passed": np.ones(n, bool), "filter": [""] * n})
+        passed = pd.DataFrame(
+            {"sample_index": np.arange(n), "passed": np.ones(n, bool), "filter": [""] * n, "sex": np.int8(1)}
+        )
         write_parquet(passed, out / "q.parquet")
         assemble_study(out / "s.parquet", out / "q.parquet", None, study, out / "a.parquet", out / "a.json")
         return read_parquet(out / "a.parquet"), read_json(out / "a.json")

@@ -11,18 +11,29 @@ import pytest
 from deepnull_gwas.cohort.assemble import SAMPLES, assemble_study
 from deepnull_gwas.cohort.covariates import rank_inverse_normal
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.tables import read_parquet, write_parquet, write_tsv
+from deepnull_gwas.tables import read_parquet, write_json, write_parquet, write_tsv
 
 
 @pytest.fixture
 def assemble(small):
     """Give a function from a study's changes (and who fails quality control, and the PCs) to its table and report."""
 
-    def function(fails=(), components=None, pairs=None, copies=(), relatives="keep", cases_first=True, **changes):
+    def function(
+        fails=(),
+        components=None,
+        pairs=None,
+        copies=(),
+        relatives="keep",
+        cases_first=True,
+        on_x=None,
+        unknown=0,
+        **changes,
+    ):
         small.index()
         qc = pd.DataFrame(
             {"sample_index": np.arange(small.people), "passed": ~np.isin(np.arange(small.people), list(fails))}
         )
+        qc["sex"] = pd.read_parquet(small.out / "samples.parquet", columns=["recorded_sex"])["recorded_sex"]
         qc["filter"] = np.where(qc["passed"], "", "sample_call_rate")
         write_parquet(qc, small.out / "qc.parquet")
         path = None
@@ -38,6 +49,11 @@ def assemble(small):
             families = pd.DataFrame({"sample_index": np.arange(small.people), "duplicate_of": twice})
             write_parquet(families, files["families"], metadata={"kinship": 0.0442})
         study = small.study(**changes) | {"relatives": relatives, "cases_first": cases_first}
+        if on_x is not None:
+            files["genotypes"] = small.out / "on_x.json"
+            write_json({"variants_on_x": on_x, "variants_on_y": 0}, files["genotypes"])
+            qc["sex"] = np.where(np.arange(small.people) < unknown, 0, qc["sex"]).astype(np.int8)
+            write_parquet(qc, small.out / "qc.parquet")
         assemble_study(small.out / "samples.parquet", small.out / "qc.parquet", path, study, *outputs, **files)
         return read_parquet(outputs[0], SAMPLES), json.loads(outputs[1].read_text())
 
@@ -169,6 +185,10 @@ def test_of_relatives_an_unrelated_set_of_the_study_stays(small, assemble):
     kept, report = assemble(pairs=PAIRS, relatives="keep", copies=[8])
     assert set(range(40)) - set(kept["sample_index"]) == {6, 8}
     assert {s["step"]: s["removed"] for s in report["accounting"]}["no copy of a person's sample"] == 1
+    # of the pairs, 5-6 and 7-8 lost somebody
+    assert [note.partition(" (kinship")[0] for note in report["notes"]] == ["2 pairs of relatives"]
+    assert "tests inflated" in report["notes"][0]
+    assert assemble(pairs=[], relatives="keep")[1]["notes"] == []
 
 
 def test_of_relatives_cases_stay_before_controls(small, assemble):
@@ -184,6 +204,20 @@ def test_of_relatives_cases_stay_before_controls(small, assemble):
     people, report = assemble(pairs=PAIRS, relatives="exclude", cases_first=False, **study)
     assert set(range(40)) - set(people["sample_index"]) == {1, 6, 8}
     assert report["cases"] == 10
+
+
+@pytest.mark.parametrize(
+    ("on_x", "unknown", "note"),
+    [
+        (0, 40, None),
+        (7, 0, None),
+        (7, 3, "3 of 40 people are left out on X (7 variants): their sex is not known"),
+        (7, 40, "X (7 variants) not tested: the sex of 40 of 40 people is not known (reason sex_unknown)"),
+    ],
+)
+def test_notes_on_x(assemble, on_x, unknown, note):
+    notes = assemble(on_x=on_x, unknown=unknown)[1]["notes"]
+    assert [n.startswith(str(note)) for n in notes] == ([] if note is None else [True])
 
 
 def test_covariates_of_the_prediction_alone(small, assemble):

@@ -145,7 +145,7 @@ def test_x_has_sex_as_covariate_and_no_heterozygous_men(with_x):
     assert row["s.eaf"] == pytest.approx(alleles / chromosomes)
     notes = " ".join(result.attrs["studies"]["s"]["arms"]["baseline"]["notes"])
     assert "sex was added as a covariate on X" in notes
-    assert "7 people without a recorded sex" in notes
+    assert "7 people without a known sex" in notes
     assert "5 heterozygous calls" in notes
 
 

@@ -155,6 +155,15 @@ def test_numbers_that_yaml_reads_as_text(load):
     assert load(qc=yaml.safe_load("hwe_p: 1e-6")).qc["hwe_p"] == 1e-6
 
 
+def test_a_date_as_yaml_reads_it_and_as_text(load):
+    assert load().metadata_date is None
+    assert load(metadata_date=yaml.safe_load("2026-11-23")).metadata_date == "2026-11-23"
+    assert load(metadata_date="2026-11-23").metadata_date == "2026-11-23"
+    for wrong in ("23.11.2026", "2026-13-01", "20261123", "today", "2026-11-23T10:00:00"):
+        with pytest.raises(InputErrors, match=r"config: metadata_date: found .*expected a day as year-month-day"):
+            load(metadata_date=wrong)
+
+
 def test_the_config_given_is_not_changed(load):
     cohort = copy.deepcopy(SIMULATED)
     load(cohort=cohort)
@@ -269,7 +278,7 @@ def test_parsing_is_fast_and_light(tmp_path):
 @pytest.mark.parametrize(
     ("config", "part"),
     [
-        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: preset, variant_call_rate_first, sample_call_rate, variant_call_rate, maf, mac, hwe_p, sex_check, sex_f_female, sex_f_male, heterozygosity_f, heterozygosity_sd, duplicate_variants, duplicate_ids; did you mean 'maf'?"),
+        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: preset, variant_call_rate_first, sample_call_rate, variant_call_rate, maf, mac, hwe_p, sex_check, sex_f_female, sex_f_male, infer_sex, heterozygosity_f, heterozygosity_sd, duplicate_variants, duplicate_ids; did you mean 'maf'?"),
         ({"deepnul": {}}, "config: deepnul: unknown key; allowed: seed, studies"),
         ({"qc": {"maf": 0.7}}, "config: qc.maf: found 0.7, expected at most 0.5"),
         ({"qc": {"maf": "small"}}, 'config: qc.maf: found "small", expected a number'),

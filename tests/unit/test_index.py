@@ -97,6 +97,19 @@ def test_alleles_and_chromosomes(tmp_path):
     assert bim["other_allele"].tolist() == ["<DEL>", "0", "G"]
 
 
+def test_unknown_alleles_of_plink_2(tmp_path):
+    """It writes a dot where PLINK 1.9 writes 0: of a variant without calls for both alleles, of one that does not vary for one."""
+    (tmp_path / "x.bim").write_text("1 a 0 5 . .\n1 b 0 6 . A\n1 c 0 7 T .\n1 d 0 8 0 .\n")
+    assert read_bim(str(tmp_path / "x.bim"))[["effect_allele", "other_allele"]].to_numpy().tolist() == [
+        ["0", "0"], ["0", "A"], ["T", "0"], ["0", "0"],
+    ]  # fmt: skip
+
+
+def test_positions_end_where_an_index_does(tmp_path):
+    (tmp_path / "x.bim").write_text(f"1 a 0 {2**29 - 1} A G\n")
+    assert read_bim(str(tmp_path / "x.bim"))["position"].tolist() == [2**29 - 1]
+
+
 @pytest.mark.parametrize(
     ("text", "part"),
     [
@@ -109,6 +122,7 @@ def test_alleles_and_chromosomes(tmp_path):
         ("1 a 0 5.5 A G\n", "row 1: position '5.5' is no whole number"),
         ("1 a 0 99999999999 A G\n", "row 1: position '99999999999' is no whole number below 2^31"),
         ("1 a 0 5 A G\n1 b 0 -6 A G\n", "1 variants have a negative position (rows 2)"),
+        ("1 a 0 5 A G\n1 b 0 536870912 A G\n", "1 variants have a position of 536,870,912 or more (row 2: 536870912)"),
         ("0 a 0 5 A G\nGL1 b 0 6 A G\n", "2 variants on unknown chromosomes '0', 'GL1' (rows 1, 2)"),
         ("1 a 0 5 A A\n", "1 variants have the same allele twice (row 1: A A)"),
         ("", "is empty"),

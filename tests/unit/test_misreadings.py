@@ -24,7 +24,7 @@ from deepnull_gwas.deepnull.predict import MISSING, _numbers, read_people_table
 from deepnull_gwas.deepnull.steps import read_fold_file
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.results.loci import find_leads, read_leads
-from deepnull_gwas.results.sumstats import _text
+from deepnull_gwas.results.ssf import as_text
 
 PEOPLE = pd.DataFrame({"sample_index": range(3), "fid": ["a", "b", "c"], "iid": ["a", "b", "c"]})
 
@@ -251,7 +251,7 @@ def test_whole_numbers_with_a_point(tmp_path):
 def test_a_quote_in_the_id_of_a_variant(tmp_path):
     # it failed the study after its whole association
     frame = pl.DataFrame({"variant_id": ['rs"1"', "rs2"], "beta": [0.5, None]})
-    assert _text(frame, True) == b'variant_id\tbeta\nrs"1"\t0.5\nrs2\t#NA\n'
+    assert as_text(frame, True) == b'variant_id\tbeta\nrs"1"\t0.5\nrs2\t#NA\n'
     columns = [
         "chromosome",
         "base_pair_location",
@@ -261,9 +261,9 @@ def test_a_quote_in_the_id_of_a_variant(tmp_path):
         "beta",
         "standard_error",
     ]
-    columns += ["neg_log_10_p_value", "variant_id", "n"]
-    rows = ["\t".join(columns), '1\t5\tA\tC\t0.5\t1\t0.1\t20\trs"1"\t100']
+    columns += ["neg_log_10_p_value", "variant_id", "n", "original_id"]
+    rows = ["\t".join(columns), '1\t5\tA\tC\t0.5\t1\t0.1\t20\trs_1_\t100\trs"1"']
     with pysam.BGZFile(str(tmp_path / "s.tsv.gz"), "wb") as file:
         file.write("".join(f"{r}\n" for r in rows).encode())
     find_leads(tmp_path / "s.tsv.gz", 5e-8, 500, tmp_path / "leads.tsv")
-    assert read_leads(tmp_path / "leads.tsv")["variant_id"].to_list() == ['rs"1"']
+    assert read_leads(tmp_path / "leads.tsv")["original_id"].to_list() == ['rs"1"']

@@ -522,11 +522,11 @@ def study(tmp_path):
         }
         write_json(head, folder / "study.json")
         write_parquet(pd.DataFrame({"sample_index": np.arange(n), "fold": fold}), folder / "folds.parquet")
-        parts = [[folder / f"fold_{f}.{s}" for f in range(K)] for s in ("parquet", "json", "npz")]
+        parts = [folder / name for name in ("by_model.parquet", "by_fold.json", "models.npz")]
         deepnull = {"folds": K, "model": "splines", "compare": False}
         files = [folder / f for f in ("samples.parquet", "study.json", "folds.parquet")]
         train_folds(*files, deepnull, 1, *parts, folder / "inner.parquet")
-        own = pd.concat([read_parquet(p) for p in parts[0]]).sort_values("sample_index")
+        own = read_parquet(parts[0])
         covariate = own["prediction"] - own["by_linear"] if len(own) else own["prediction"]
         table = {"sample_index": own["sample_index"], "fold": fold[: len(own)], "prediction": covariate}
         write_parquet(pd.DataFrame(table | {"phenotype_prediction": own["prediction"]}), folder / "prediction.parquet")

@@ -147,7 +147,7 @@ def test_absent_and_broken_files(tmp_path):
 
 def test_join_is_by_id(tmp_path):
     table = reads(write(tmp_path, "IID\tage\tsite\nc\t3\tC\na\t1\tA\nz\t9\tZ\n"))
-    joined = join_samples(fam("a", "b", "c"), table, "x.fam")
+    joined = join_samples(fam("a", "b", "c"), table, "x.fam", 0.5)
     assert joined["sample_index"].tolist() == [0, 1, 2]
     assert joined["in_sample_table"].tolist() == [True, False, True]
     assert joined["age"].tolist()[::2] == [1, 3]
@@ -214,7 +214,7 @@ def test_no_id_in_common(tmp_path, ours, theirs, hint):
 def test_small_overlap_is_said(tmp_path, caplog):
     table = reads(write(tmp_path, "IID\tage\na\t1\nx\t1\ny\t1\n"))
     with caplog.at_level(logging.WARNING):
-        join_samples(fam("a", "b", "c", "d"), table, "x.fam")
+        join_samples(fam("a", "b", "c", "d"), table, "x.fam", 0.3)
     assert (
         "only 1 of 3 IDs of the smaller side are in both; not in the sample table: b, c, d; not in the genotypes: x, y"
         in caplog.text

@@ -287,7 +287,7 @@ def test_a_damaged_model_is_refused_by_name(saved, tmp_path, monkeypatch, capsys
     _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "not a model that")
     _refused(saved, tmp_path, tmp_path / "none.npz", capsys, "no such file")
     np.savez(tmp_path / "m.npz", **arrays | {"y/0/head": np.array("{}")})
-    _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "format None, expected 2")
+    _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "format None, expected 3")
 
 
 def test_a_model_that_unpacks_to_far_more_than_it_is(saved, tmp_path, monkeypatch, capsys):
@@ -411,10 +411,10 @@ def test_exported_tables_hold_ids_as_they_are(tmp_path):
 
 
 def test_names_in_figures_are_text(tmp_path):
-    from deepnull_gwas.report.style import figure, say_instead
+    from deepnull_gwas.report.style import ONE_COLUMN, figure, say_instead
 
     for title in (HOSTILE, "$x^", "$\\frac{1}$", "a-->b<script>alert(1)</script>", "100 % $ and $"):
-        with figure(tmp_path / "f.svg", 4, 3) as fig:
+        with figure(tmp_path / "f.svg", ONE_COLUMN, 3) as fig:
             say_instead(fig, title, title)
         root = ET.parse(tmp_path / "f.svg").getroot()
         assert not [e for e in root.iter() if e.tag.lower().endswith("script")]

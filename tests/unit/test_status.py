@@ -25,6 +25,7 @@ def frame(studies: int, failing: int) -> pd.DataFrame:
             "variants": 10,
             "lambda_gc": 1.0 + i / 1000,
             "loci": 0 if i < failing else i % 3,
+            "notes": "",
         }
         for i in range(studies)
         for arm in ("baseline", "deepnull")
@@ -49,3 +50,10 @@ def test_many_studies_are_counted_by_arm():
     # studies 10 to 99 are done: 30 of them with one locus, 30 with two
     assert "baseline: 90 studies, 60 with hits, 90 loci in all" in text
     assert "deepnull: 90 studies, 60 with hits, 90 loci in all" in text
+
+
+def test_notes_are_told_once_with_their_studies():
+    noted = frame(10, 0)
+    noted["notes"] = ["X not tested" if row.study != "s9" else "" for row in noted.itertuples()]
+    lines = _text(noted, Path("results")).splitlines()
+    assert [line for line in lines if line.startswith("NOTE")] == ["NOTE c/s0, c/s1, c/s2 and 6 more: X not tested"]

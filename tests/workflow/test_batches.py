@@ -120,6 +120,8 @@ def test_studies_that_fail_are_named_and_the_others_finish(run):
     done = run.snakemake("--cores", "2", check=False)
     said = done.stdout + done.stderr
     assert done.returncode != 0
+    # after the error, too
+    assert done.stderr.rstrip().endswith((run.results / "summary.txt").read_text().rstrip())
     status = pd.read_csv(run.results / "status.tsv", sep="\t").set_index(["study", "arm"])
     print(status[["status", "stage", "reason"]].to_string())
     for study in ("y", "case"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import subprocess
 
@@ -13,6 +14,7 @@ import pytest
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json, read_parquet
+from ssf_validator import problems_of
 from workflow_runs import ROOT, Run
 
 pytestmark = pytest.mark.workflow
@@ -27,8 +29,8 @@ def causal(demo, study: str) -> pd.DataFrame:
         found = read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz").to_pandas()
         truth = truth.merge(
             found,
-            left_on="id" if "id" in truth else "variant_id",
-            right_on="variant_id",
+            left_on="id",
+            right_on="original_id",
             suffixes=("", f"_{arm}"),
             validate="1:1",
         )
@@ -81,11 +83,11 @@ def test_the_nonlinear_study_gains_and_the_linear_one_loses_nothing(demo):
     ratio = {}
     for study in STUDIES:
         both = [
-            read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz").to_pandas().set_index("variant_id")
+            read_sumstats(demo.results / "demo" / study / arm / "sumstats.tsv.gz").to_pandas().set_index("original_id")
             for arm in ("baseline", "deepnull")
         ]
         truth = pd.read_csv(demo.results / "demo/simulated/truth.tsv", sep="\t")
-        ids = truth.loc[truth["phenotype"] == study, "id" if "id" in truth else "variant_id"]
+        ids = truth.loc[truth["phenotype"] == study, "id"]
         # quality control may remove a causal variant
         ids = [i for i in ids if i in both[0].index]
         assert len(ids) >= 10
@@ -111,6 +113,12 @@ def test_predictions_are_out_of_fold_and_better_than_linear(demo):
     assert metrics["deepnull"]["r2"] > metrics["linear"]["r2"] + 0.05
 
 
+def test_the_gwas_catalogs_validator_takes_files_and_metadata(demo):
+    files = [demo.results / "demo" / study / arm / "sumstats.tsv.gz" for study in STUDIES for arm in ("baseline", "deepnull")]  # fmt: skip
+    # four chromosomes and X, and fewer variants than its default
+    assert problems_of(files, minimum_rows=40_000, all_autosomes=False) == {str(f): [] for f in files}
+
+
 def test_tabix_reads_the_result(demo):
     path = demo.results / "demo/height/deepnull/sumstats.tsv.gz"
     with gzip.open(path, "rt") as file:
@@ -129,8 +137,31 @@ def test_tabix_program_reads_the_result(demo):
 
 def test_report_holds_figures_and_captions(demo, tmp_path):
     out = tmp_path / "report.html"
-    demo.snakemake("--report", str(out))
+    done = demo.snakemake("--report", str(out))
     assert out.stat().st_size > 500_000
+    assert "WARNING" not in done.stdout + done.stderr
+    page = out.read_text(encoding="utf-8")
+    assert "System Message" not in page and "system-message" not in page
+    for study in STUDIES:
+        assert f"results/demo/{study}/arms.svg" in page
+
+
+def test_figures_come_as_svg_and_pdf_without_mathematics(demo):
+    figures = sorted(demo.results.rglob("*.svg"))
+    assert len(figures) == 7 + 5 * len(STUDIES)
+    for path in figures:
+        assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF"), path
+        text = path.read_text()
+        # text is drawn as paths; what it says stands in comments
+        assert "mathdefault" not in text, path
+        assert round(float(re.search(r'width="([\d.]+)pt"', text)[1]) / 72 * 25.4) in (89, 183), path
+    qc = (demo.results / "demo/qc/qc.svg").read_text()
+    assert "<!-- 10,000 -->" in qc
+    for study in STUDIES:
+        about = read_json(demo.results / "demo" / study / "study.json")
+        words = f"{about['cases']:,} cases" if about["trait"] == "binary" else f"n = {about['n']:,}"
+        for name in ("qq", "manhattan", "arms", "miami", "deepnull/deepnull"):
+            assert words in (demo.results / "demo" / study / f"{name}.svg").read_text(), (study, name)
 
 
 def test_a_job_leaves_a_log_and_no_half_files(demo):

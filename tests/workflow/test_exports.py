@@ -75,7 +75,7 @@ def test_plink2_gives_the_deepnull_arm(run):
         theirs = pd.read_csv(run.folder / out, sep="\t")
         theirs["beta"] = theirs["BETA"] if "BETA" in theirs else np.log(theirs["OR"])
         ours = read_sumstats(run.results / "small" / study / "deepnull" / "sumstats.tsv.gz").to_pandas()
-        both = ours.merge(theirs, left_on="variant_id", right_on="ID", suffixes=("", "_plink"), validate="1:1")
+        both = ours.merge(theirs, left_on="original_id", right_on="ID", suffixes=("", "_plink"), validate="1:1")
         assert len(both) == len(ours) > 1000
         assert (both["A1"] == both["effect_allele"]).all()
         assert (both["OBS_CT"] == both["n"]).all()
@@ -91,7 +91,7 @@ def test_bolt_lmm_gives_the_deepnull_arm(run):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     theirs = pd.read_csv(run.folder / "deepnull.bolt.txt", sep="\t")
     ours = read_sumstats(run.results / "small" / "bmd" / "deepnull" / "sumstats.tsv.gz").to_pandas()
-    both = ours.merge(theirs, left_on="variant_id", right_on="SNP", validate="1:1")
+    both = ours.merge(theirs, left_on="original_id", right_on="SNP", validate="1:1")
     assert len(both) == len(ours) > 1000
     assert (both["ALLELE1"] == both["effect_allele"]).all()
     np.testing.assert_allclose(both["A1FREQ"], both["effect_allele_frequency"], atol=1e-6)

@@ -13,7 +13,8 @@ import pytest
 from deepnull_gwas.genotypes.fileset import Fileset, write_bed
 from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.results.sumstats import read_sumstats
-from workflow_runs import CONFIG, SHEET, small_cohort
+from ssf_validator import problems_of
+from workflow_runs import CONFIG, SHEET, Run, small_cohort
 
 pytestmark = pytest.mark.workflow
 COVARIATES = ["SEX", "PHASE1", "PC1", "PC2", "PC3"]
@@ -42,7 +43,7 @@ def compare_with_plink2(run, prefix, table, phenotype, covariates, sumstats, tra
     model = "logistic" if trait == "binary" else "linear"
     theirs = pd.read_csv(run.folder / f"plink.{phenotype}.glm.{model}", sep="\t", dtype={"#CHROM": str, "A1": str})
     ours = read_sumstats(sumstats).to_pandas()
-    both = ours.merge(theirs, left_on=["variant_id", "base_pair_location"], right_on=["ID", "POS"], validate="1:1")
+    both = ours.merge(theirs, left_on=["original_id", "base_pair_location"], right_on=["ID", "POS"], validate="1:1")
     assert len(both) == len(ours)
     # plink2 too counts A1 of the .bim with omit-ref
     assert (both["effect_allele"] == both["A1"]).all()
@@ -55,8 +56,10 @@ def compare_with_plink2(run, prefix, table, phenotype, covariates, sumstats, tra
     return len(both)
 
 
-@pytest.mark.oracle("plink2")
-def test_geuvadis_equals_plink2(run, real_data):
+@pytest.fixture(scope="module")
+def geuvadis(tmp_path_factory, real_data) -> Run:
+    """Analyse three genes of GEUVADIS, once for all tests that look at them."""
+    run = Run(tmp_path_factory.mktemp("geuvadis"))
     prefix = real_data("geuvadis") / "geuvadis343"
     table = pd.read_csv(f"{prefix}.samples.tsv", sep="\t")
     genes = [c for c in table if c.startswith("ENSG")][:3]
@@ -77,13 +80,28 @@ def test_geuvadis_equals_plink2(run, real_data):
     config = {"cohorts": {"geuvadis": cohort}, "association": {"chunks": 2}, "structure": {"relatives": "keep"}}
     run.configure(config, sheet)
     run.snakemake("--cores", "2", "associations")
-    for gene in genes:
-        assert (
-            compare_with_plink2(
-                run, prefix, table, gene, COVARIATES, run.results / f"geuvadis/{gene}/baseline/sumstats.tsv.gz"
-            )
-            > 250_000
-        )
+    return run
+
+
+def genes_of(run: Run) -> list[str]:
+    """List the genes that were analysed."""
+    return sorted(folder.name for folder in (run.results / "geuvadis").glob("ENSG*"))
+
+
+@pytest.mark.oracle("plink2")
+def test_geuvadis_equals_plink2(geuvadis, real_data):
+    prefix = real_data("geuvadis") / "geuvadis343"
+    table = pd.read_csv(f"{prefix}.samples.tsv", sep="\t")
+    assert len(genes_of(geuvadis)) == 3
+    for gene in genes_of(geuvadis):
+        path = geuvadis.results / f"geuvadis/{gene}/baseline/sumstats.tsv.gz"
+        assert compare_with_plink2(geuvadis, prefix, table, gene, COVARIATES, path) > 250_000
+
+
+def test_the_gwas_catalogs_validator_takes_geuvadis(geuvadis):
+    files = [geuvadis.results / f"geuvadis/{gene}/baseline/sumstats.tsv.gz" for gene in genes_of(geuvadis)]
+    # chromosomes 13 to 22 are all that there is of these genotypes
+    assert problems_of(files, all_autosomes=False) == {str(f): [] for f in files}
 
 
 @pytest.mark.oracle("plink2")
@@ -94,7 +112,7 @@ def test_allele_contract_to_the_published_file(run, swap):
     run.snakemake("--cores", "2", "associations")
     for study, trait in (("y", "quantitative"), ("case", "binary")):
         path = run.results / f"c/{study}/baseline/sumstats.tsv.gz"
-        row = read_sumstats(path).to_pandas().set_index("variant_id").loc["v7"]
+        row = read_sumstats(path).to_pandas().set_index("original_id").loc["v7"]
         assert row["effect_allele"] == ("A" if swap else "G")
         effect_of_g = row["beta"] if row["effect_allele"] == "G" else -row["beta"]
         assert effect_of_g > 0.4

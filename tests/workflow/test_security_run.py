@@ -56,9 +56,11 @@ def run(tmp_path_factory):
 def test_the_run_is_right_and_nothing_was_touched(run):
     assert not list(run.folder.rglob("pwned*")) and not list(run.folder.parent.glob("pwned*"))
     found = pd.read_csv(run.results / "c" / "y" / "baseline" / "sumstats.tsv.gz", sep="\t", quoting=3)
-    assert found.loc[found["neg_log_10_p_value"].idxmax(), "variant_id"].startswith("<script>alert(7)</script>")
+    assert found.loc[found["neg_log_10_p_value"].idxmax(), "original_id"].startswith("<script>alert(7)</script>")
     leads = pd.read_csv(run.results / "c" / "y" / "baseline" / "leads.tsv", sep="\t", quoting=3)
-    assert set(leads["variant_id"]) <= set(found["variant_id"])
+    assert found["variant_id"].str.fullmatch("[A-Za-z0-9_]+").all()
+    for column in ("variant_id", "original_id"):
+        assert set(leads[column]) <= set(found[column])
 
 
 def test_figures_hold_names_as_text(run):

@@ -31,6 +31,11 @@ def publish(path, text: str, tell: bool) -> None:
 
 def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkeypatch):
     small_cohort(run.folder)
+    # alleles that the published file may not hold: their variants are checked, too
+    bim = [line.split() for line in (run.folder / "g.bim").read_text().splitlines()]
+    for row, alleles in ((20, ["I", "D"]), (50, ["<DEL>", "A"]), (200, ["G", "*"])):
+        bim[row][4:] = alleles
+    (run.folder / "g.bim").write_text("".join("\t".join(fields) + "\n" for fields in bim))
     # all variants, so that the one that is changed is among them
     run.configure(CONFIG | {"verify": {"variants": 300, "blocks": 1}}, SHEET)
     run.snakemake("--cores", "2", "verify")
@@ -75,6 +80,10 @@ def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkey
     folder, header = path.parent, right.splitlines()[0].split("\t")
     good = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     packed = good["sumstats.tsv.gz"]
+    other = gzip.decompress(good["other_alleles.tsv.gz"]).decode()
+    assert [line.split("\t")[-1] for line in other.splitlines()[1:]] == ["v20", "v50", "v200"]
+    spoilt = other.replace("\t400\tlinear\tv50", "\t399\tlinear\tv50")
+    assert spoilt != other
 
     def say() -> str:
         config = read_config("config.yaml", run.folder)
@@ -107,6 +116,14 @@ def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkey
         "moved": (
             lambda: publish(path, changed(20, "base_pair_location", str(int(position) + 7)), True),
             rf":{position}, G/A\): is neither there nor in untested\.tsv\.gz",
+        ),
+        "other alleles": (
+            lambda: (folder / "other_alleles.tsv.gz").write_bytes(gzip.compress(spoilt.encode())),
+            r"variant v50 \(1:5000001, <DEL>/A\): n: found 399, expected 400",
+        ),
+        "other alleles lost": (
+            lambda: (folder / "other_alleles.tsv.gz").write_bytes(gzip.compress(b"".join(other.encode().splitlines(True)[:-1]))),
+            r"2 in other_alleles\.tsv\.gz and 0 in untested\.tsv\.gz; expected 300 in all",
         ),
         "leads": (lambda: (folder / "leads.tsv").write_text("chromosome\nx\n"), r"leads\.tsv: cannot be read \("),
         "metadata": (lambda: (folder / "sumstats.tsv.gz-meta.yaml").write_text("a: 1"), r"no data_file_md5sum"),

@@ -8,7 +8,7 @@ rule associate:
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",
-        samples="<results>/{cohort}/samples.parquet",
+        samples="<results>/{cohort}/qc/samples.parquet",
         qc_variants="<results>/{cohort}/qc/variants.parquet",
         studies=files_of_batch("study.json"),
         people=files_of_batch("samples.parquet"),

@@ -43,6 +43,7 @@ rule index_cohort:
 rule screen_cohort:
     """Check all studies of a cohort against its sample table before the first long job. Studies added later do not repeat it: see preflight_cohort."""
     input:
+        genotypes="<results>/{cohort}/genotypes.json",
         samples="<results>/{cohort}/samples.parquet",
     output:
         "<results>/{cohort}/.screened.tsv",
@@ -67,8 +68,13 @@ rule screen_cohort:
 rule preflight_cohort:
     """Check the studies of a cohort against its sample table, as often as they change: who is in, who is out, and why. First of the jobs ready to run."""
     input:
+        genotypes="<results>/{cohort}/genotypes.json",
         samples="<results>/{cohort}/samples.parquet",
         screened="<results>/{cohort}/.screened.tsv",
+        pairs=pairs_found_elsewhere,
+        loadings=loadings_of_others,
+        folds=fold_file,
+        scores=score_files_of_cohort,
     output:
         preflight="<results>/{cohort}/preflight.tsv",
     log:
@@ -86,7 +92,12 @@ rule preflight_cohort:
     params:
         studies=settings_of_studies,
         colour_by=colour_by,
+        sex=sex_settings,
+        tables=tables_of_cohort,
         code=code_of("preflight_cohort"),
+        given=state_of(
+            pairs_found_elsewhere, loadings_of_others, fold_file, score_files_of_cohort
+        ),
         behind=made_from("index_cohort", "screen_cohort"),
     script:
         "../scripts/preflight_cohort.py"
@@ -95,6 +106,7 @@ rule preflight_cohort:
 rule assemble_study:
     """Settle who is analysed in a study, transform the phenotype and encode the covariates, with an account of every drop."""
     input:
+        genotypes="<results>/{cohort}/genotypes.json",
         samples="<results>/{cohort}/samples.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
         pcs=pcs_of_study,

@@ -8,6 +8,7 @@ rule record_run:
     input:
         preflight=preflight_tables,
         sumstats=all_sumstats,
+        other_alleles=of_arms("other_alleles.tsv.gz"),
         untested=of_arms("untested.tsv.gz"),
         leads=all_leads,
         predictions=all_predictions,
@@ -19,7 +20,7 @@ rule record_run:
         page=report(
             "<results>/provenance.html",
             caption="../report/provenance.rst",
-            category="run",
+            category=RUN_IN_REPORT,
             labels={"what": "where the results came from"},
         ),
     log:

@@ -13,14 +13,13 @@ rule summarise_run:
     input:
         studies=all_study_files,
         chunks=one_chunk_of_each_batch,
-        sumstats=all_sumstats,
-        leads=all_leads,
+        tests=all_tests,
         comparisons=all_comparisons,
     output:
         status=report(
             "<results>/status.tsv",
             caption="../report/status.rst",
-            category="run",
+            category=RUN_IN_REPORT,
             labels={"what": "state of all studies"},
         ),
         summary="<results>/summary.txt",

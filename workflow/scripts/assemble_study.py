@@ -14,4 +14,5 @@ with log_to(snakemake.log[0], snakemake.resources):
         snakemake.output.study,
         relatives=snakemake.input.relatives or None,
         families=snakemake.input.families or None,
+        genotypes=snakemake.input.genotypes,
     )

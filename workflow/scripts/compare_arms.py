@@ -8,9 +8,10 @@ with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.results.compare import compare_arms
 
     files, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
-    arms = (files.baseline, files.deepnull)
-    compare_arms(
-        *arms,
+    # read once for all
+    points = compare_arms(
+        files.baseline,
+        files.deepnull,
         files.leads_baseline,
         files.leads_deepnull,
         files.metrics,
@@ -18,5 +19,6 @@ with log_to(snakemake.log[0], snakemake.resources):
         out.summary,
         out.loci,
     )
+    arms = (points["baseline"], points["deepnull"])
     plot_arms(*arms, files.study, out.summary, settings, out.scatter)
     plot_miami(*arms, out.loci, files.study, settings, out.miami)

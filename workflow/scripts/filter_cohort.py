@@ -15,4 +15,5 @@ with log_to(snakemake.log[0], snakemake.resources):
         snakemake.output.variants,
         snakemake.output.samples,
         snakemake.output.flow,
+        snakemake.output.inferred_sex,
     )

@@ -5,9 +5,10 @@ from deepnull_gwas.logs import log_to
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.results.loci import find_leads
     from deepnull_gwas.results.sumstats import merge_sumstats
+    from deepnull_gwas.tables import write_json
 
     out, settings = snakemake.output, snakemake.params.settings
-    merge_sumstats(
+    counts = merge_sumstats(
         snakemake.input.chunks,
         snakemake.wildcards.study,
         snakemake.wildcards.arm,
@@ -17,4 +18,5 @@ with log_to(snakemake.log[0], snakemake.resources):
         out.untested,
         snakemake.params.info,
     )
-    find_leads(out.sumstats, settings["genome_wide"], settings["lead_window_kb"], out.leads)
+    tests = find_leads(out.sumstats, settings["genome_wide"], settings["lead_window_kb"], out.leads)
+    write_json(counts | tests, out.tests)

@@ -29,7 +29,7 @@ from deepnull_gwas.genotypes.fileset import Fileset
 
 logger = logging.getLogger(__name__)
 
-#: Random variants of each study, arm and class of chromosomes, beside the strongest: with 20 studies in a batch the check takes 4 % of the job.
+#: Random variants of each study, arm and class of chromosomes, beside the strongest: with 20 studies in a batch the check takes 3 % of the job.
 RANDOM = 1
 #: Problems named in the message.
 NAMED = 8

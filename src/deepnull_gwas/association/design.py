@@ -92,8 +92,8 @@ def orthonormal_basis(covariates: np.ndarray, names: Sequence[str]) -> tuple[np.
     covariates that goes.
     """
     n = len(covariates)
-    if not n:
-        return np.empty((0, 0)), [], []
+    if not n:  # nobody's sex is known, on X
+        return np.empty(covariates.shape), list(names), []
     basis = np.empty((n, covariates.shape[1]))
     kept, dropped = [], []
     for j, name in enumerate(names):
@@ -236,6 +236,8 @@ class StudyDesign:
         Unit vector of the prediction with the covariates taken out, or None where nothing is left of it; u.y~.
     nulls
         arm -> LogisticNull (binary).
+    sex_unknown
+        Whether it fails on these chromosomes (X, Y) only because of people whose sex is not known.
     """
 
     study: StudyInput
@@ -249,6 +251,13 @@ class StudyDesign:
     nulls: dict[str, LogisticNull] = field(default_factory=dict)
     failures: dict[str, StudyFailure] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    sex_unknown: bool = False
+
+    def fails_for_want_of_sex(self, unknown: int) -> bool:
+        """Return whether too few people are left for a model, and would not be with those whose sex is not known."""
+        need = self.basis.shape[1] + 3
+        few = self.n <= need or (self.study.trait == "binary" and len(np.unique(self.y)) < 2)
+        return few and unknown > 0 and self.n + unknown > need
 
     @functools.cached_property
     def yy(self) -> float:

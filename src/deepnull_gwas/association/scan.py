@@ -18,7 +18,16 @@ from threadpoolctl import threadpool_limits
 from deepnull_gwas.association import codes
 from deepnull_gwas.association.binary import DECODED, BinaryArm, associate_binary
 from deepnull_gwas.association.check import Sample, check
-from deepnull_gwas.association.codes import CONSTANT, HWE, LOW_MAC, MISSINGNESS, NO_CALLS, STUDY_FAILED, TESTED
+from deepnull_gwas.association.codes import (
+    CONSTANT,
+    HWE,
+    LOW_MAC,
+    MISSINGNESS,
+    NO_CALLS,
+    SEX_UNKNOWN,
+    STUDY_FAILED,
+    TESTED,
+)
 from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
 from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rare, rows_of_tiles
 from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
@@ -192,8 +201,13 @@ class Scan:
         for d in design.studies:
             if name == "X" and d.arms and "sex" not in d.dropped:
                 d.notes.append("sex was added as a covariate on X")
-            if name == "X" and d.n < len(d.study.sample_index):
-                d.notes.append(f"{len(d.study.sample_index) - d.n} people without a recorded sex are left out on X")
+            unknown = int((~known[d.study.sample_index]).sum())
+            if name == "X" and unknown:
+                d.notes.append(f"{unknown} people without a known sex are left out on X")
+            if name in ("X", "Y") and d.fails_for_want_of_sex(unknown):
+                d.sex_unknown = True
+                reason = f"the sex of {unknown} of {len(d.study.sample_index)} people is not known"
+                d.failures = {a: StudyFailure("associate", reason) for a in d.study.arms} | d.study.failures
             if name == "X" and d.arms:
                 d.notes.append(
                     "on X men's genotypes are 0/1: beta is per copy of the effect allele in men and women"
@@ -260,7 +274,7 @@ class Scan:
         weights = np.column_stack(squares) if squares else np.zeros((len(index), 0))
         tiles, square_tiles = (make_tiles(self.n_people, index, c, self.dtype) for c in (np.hstack(columns), weights))
         # the largest of what is not needed any more
-        group.columns = group.columns[:0]
+        group.columns = np.empty((0, group.columns.shape[1]))
         return _Group(group, self._lanes(index), tiles, square_tiles, drops, arms)
 
     def block(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:
@@ -449,7 +463,8 @@ class Scan:
             key = f"{name}.{arm}"
             if arm in d.failures or (i, arm) not in results:
                 values = np.full((len(reason), 3), np.nan)
-                why, method = np.full(len(reason), STUDY_FAILED, np.int8), np.zeros(len(reason), np.int8)
+                failed = SEX_UNKNOWN if d.sex_unknown and arm not in d.study.failures else STUDY_FAILED
+                why, method = np.full(len(reason), failed, np.int8), np.zeros(len(reason), np.int8)
             else:
                 e, method = results[i, arm]
                 values, why = e.values, e.reason
@@ -521,7 +536,7 @@ def associate_chunk(
     Parameters
     ----------
     genotypes, variants, samples
-        genotypes.json, variants.parquet, samples.parquet of the cohort.
+        genotypes.json, variants.parquet and qc/samples.parquet of the cohort.
     qc_variants
         qc/variants.parquet; None tests all variants.
     studies
@@ -542,7 +557,7 @@ def associate_chunk(
         verdict = read_table(qc_variants, columns=["index", "passed"])
         kept &= np.isin(to_numpy(table["index"]), to_numpy(verdict["index"])[to_numpy(verdict["passed"])])
     table = table.select(VARIANT_COLUMNS).take(to_arrow(np.flatnonzero(kept))).combine_chunks()
-    sex = to_numpy(read_table(samples, columns=["recorded_sex"])["recorded_sex"])
+    sex = to_numpy(read_table(samples, columns=["sex"])["sex"])
     files = Fileset.from_index(genotypes)
     scan = Scan(inputs, sex, settings)
     classes = chromosome_classes(to_numpy(table["chromosome"]), to_numpy(table["position"]), settings["genome_build"])

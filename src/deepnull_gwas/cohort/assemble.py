@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from deepnull_gwas.cohort.covariates import (
 from deepnull_gwas.cohort.families import unrelated_set
 from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.errors import InputError, StudyFailure
-from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_json, write_parquet
+from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_json, write_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,12 @@ SAMPLES = [
 ]
 #: People beyond the number of covariate columns that a study needs: fewer leave no degrees of freedom worth the name.
 SPARE_PEOPLE = 10
+#: What relatives among the people analysed do where no mixed model takes their likeness into account.
+INFLATED = (
+    "{pairs} pairs of relatives (kinship above {kinship}) are analysed together (relatives: keep), and there is no mixed model: standard errors are "
+    "too small and tests inflated (measured: lambda 1.16 to 1.27 with 1,450 pairs of siblings); take relatives: exclude, or an engine with a mixed "
+    "model (snakemake exports)"
+)
 
 
 def assemble_study(
@@ -46,6 +53,7 @@ def assemble_study(
     out_study: str | Path,
     relatives: str | Path | None = None,
     families: str | Path | None = None,
+    genotypes: str | Path | None = None,
 ) -> dict[str, Any]:
     """Settle who is analysed in a study and write their phenotype and covariates, with an account of everybody left out.
 
@@ -65,6 +73,8 @@ def assemble_study(
     relatives, families
         structure/relatives.tsv and families.parquet. With ``relatives: exclude`` in the study's settings, of the people of this study a
         maximal unrelated set stays (of a binary trait cases first, with ``cases_first``); with ``keep``, only copies of a person go.
+    genotypes
+        genotypes.json of the cohort, which says how many variants need people's sex.
 
     Returns
     -------
@@ -93,9 +103,12 @@ def assemble_study(
         "covariates": [],
         "deepnull_covariates": [],
         "dropped_covariates": [],
+        "notes": [],
     }
     try:
         people = _assemble(frame, qc_samples, pcs, relatives, families, study, report)
+        if genotypes:
+            report["notes"] += _notes_on_sex(frame, people, read_json(genotypes), binary=study["trait"] == "binary")
     except StudyFailure as failure:
         logger.warning("study %s fails: %s", study["study"], failure.reason)
         report |= {"status": "failed", "stage": failure.stage, "reason": failure.reason}
@@ -111,6 +124,8 @@ def assemble_study(
         logger.info("%s: %s people (-%s)", step["step"], f"{step['people']:,}", f"{step['removed']:,}")
     for dropped in report["dropped_covariates"]:
         logger.warning("covariate %s is dropped: %s", dropped["name"], dropped["reason"])
+    for note in report["notes"]:
+        logger.warning("study %s: %s", study["study"], note)
     numeric = [Column(c, "float64", "covariate") for c in people.columns[len(SAMPLES) :]]
     write_parquet(people, out_samples, [*SAMPLES, *numeric])
     write_json(report, out_study)
@@ -128,6 +143,9 @@ def _assemble(
 ) -> pd.DataFrame:
     """Fill the report and give the people analysed; the report holds what is known when a StudyFailure is raised."""
     binary = study["trait"] == "binary"
+    known = read_parquet(qc_samples, columns=["sample_index", "sex"]).set_index("sample_index")["sex"]
+    # with what X tells of it, where so configured
+    frame["recorded_sex"] = known.reindex(frame["sample_index"]).to_numpy(dtype=np.int8)
     phenotype = code_phenotype(_in_table(frame, study["phenotype"]), study)
     qc = read_parquet(qc_samples, columns=["sample_index", "passed", "filter"])
     passed = _by_sample(qc["sample_index"].to_numpy()[qc["passed"].to_numpy(dtype=bool)], frame)
@@ -147,7 +165,7 @@ def _assemble(
         components = table[names].reindex(frame["sample_index"])
         selection.step("principal components present", components.notna().all(axis=1).to_numpy())
     if families:
-        _leave_out_relatives(selection, frame, relatives, families, study, phenotype)
+        report["notes"] += _leave_out_relatives(selection, frame, relatives, families, study, phenotype)
     keep = selection.keep
     y = phenotype[keep]
     report |= {"accounting": selection.accounting, "n": len(y)}
@@ -199,23 +217,49 @@ def _leave_out_relatives(
     families: str | Path,
     study: dict[str, Any],
     phenotype: np.ndarray,
-) -> None:
-    """Add the steps that leave out copies of a person and, where so configured, relatives of people who stay."""
+) -> list[str]:
+    """Add the steps that leave out copies of a person and, where so configured, relatives of people who stay; else note how many stay."""
     table = read_parquet(families, columns=["sample_index", "duplicate_of"])
     copies = table["sample_index"].to_numpy()[(table["duplicate_of"] != "").to_numpy()]
     selection.step("no copy of a person's sample", ~_by_sample(copies, frame))
-    if study.get("relatives", "keep") != "exclude" or not relatives:
-        return
+    if not relatives:
+        return []
     threshold = (read_metadata(families) or {}).get("kinship", float("nan"))
     here = np.flatnonzero(selection.keep)
     place = pd.Series(np.arange(len(here)), index=frame["sample_index"].to_numpy()[here])
     pairs = pd.read_csv(relatives, sep="\t", usecols=["sample_index_1", "sample_index_2"])
     pairs = pairs[pairs["sample_index_1"].isin(place.index) & pairs["sample_index_2"].isin(place.index)]
     first, second = (place.loc[pairs[f"sample_index_{side}"]].to_numpy() for side in (1, 2))
+    if study.get("relatives", "keep") != "exclude":
+        logger.info("%s pairs of relatives stay (relatives: keep)", f"{len(pairs):,}")
+        return [INFLATED.format(pairs=f"{len(pairs):,}", kinship=f"{threshold:.4g}")] if len(pairs) else []
     priority = phenotype[here] if study["trait"] == "binary" and study.get("cases_first", True) else None
     unrelated = np.ones(len(frame), dtype=bool)
     unrelated[here] = unrelated_set(len(here), first, second, priority)
     selection.step(f"unrelated (kinship at most {threshold:.4g})", unrelated)
+    return []
+
+
+def _notes_on_sex(
+    frame: pd.DataFrame, people: pd.DataFrame, genotypes: Mapping[str, Any], binary: bool
+) -> Iterator[str]:
+    """Yield what an unknown sex of people analysed does to the tests on X and Y (see ``StudyDesign.fails_for_want_of_sex``)."""
+    where = " and ".join(
+        f"{c} ({count:,} variants)" for c in "XY" if (count := genotypes.get(f"variants_on_{c.lower()}", 0))
+    )
+    sex = frame.set_index("sample_index")["recorded_sex"].loc[people["sample_index"]].to_numpy()
+    unknown = int((sex == 0).sum())
+    if not where or not unknown:
+        return
+    need = people.shape[1] - len(SAMPLES) + 1 + 3
+    groups = len(np.unique(people["phenotype"][sex > 0])) if binary else 2
+    if (sex > 0).sum() <= need or groups < 2:
+        yield (
+            f"{where} not tested: the sex of {unknown:,} of {len(sex):,} people is not known (reason sex_unknown); name the column of the sample "
+            "table that has it as `sex` of the cohort, or set qc.infer_sex"
+        )
+    else:
+        yield f"{unknown:,} of {len(sex):,} people are left out on {where}: their sex is not known"
 
 
 def _in_table(frame: pd.DataFrame, name: str) -> pd.Series:

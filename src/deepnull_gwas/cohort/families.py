@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import logging
+from collections.abc import Sequence
 
 import numpy as np
 
+from deepnull_gwas.errors import some
 from deepnull_gwas.tables import Column
+
+logger = logging.getLogger(__name__)
 
 RELATIVES = [
     Column("sample_index_1", "int64", "position of the first person in the .fam"),
@@ -31,6 +36,39 @@ FAMILIES = [
     Column("unrelated", "bool", "in the maximal set of unrelated people"),
     Column("duplicate_of", "str", "IID of the same person's sample that is kept; empty for most", nullable=True),
 ]
+
+
+#: An FID of more people than this names no family; nor does one with at least so many people that are more than that share of all.
+LARGEST_FAMILY, LEAST_PEOPLE, LARGEST_SHARE = 50, 10, 0.1
+
+
+def names_of_families(fid: Sequence[str], iid: Sequence[str], kinship: bool = True) -> np.ndarray:
+    """Return the name of each person's family by FID; people without one have a name of their own.
+
+    No family are FID 0, an empty one and the same FID for everybody (PLINK's ways to say so), and an FID that many people share: it is that of
+    a population, a site or a plate, and is warned of.
+
+    Parameters
+    ----------
+    fid, iid
+        Of each person.
+    kinship
+        Whether relatives are also known by kinship, for the warning.
+    """
+    fid, iid = np.asarray(fid, dtype=object).astype(str), np.asarray(iid, dtype=object).astype(str)
+    names, place, counts = np.unique(fid, return_inverse=True, return_counts=True)
+    none = np.isin(names, ["0", ""]) | (len(names) == 1)
+    large = (counts > LARGEST_FAMILY) | ((counts >= LEAST_PEOPLE) & (counts > LARGEST_SHARE * len(fid)))
+    if (shared := np.flatnonzero(large & ~none)).size:
+        shown = some(
+            [f"{names[i]}: {counts[i]:,} people" for i in shared[np.argsort(-counts[shared], kind="stable")]], 3
+        )
+        logger.warning(
+            "%d FID%s too many people for a family (%s): a population or a site? Not taken for families; %s",
+            len(shared), " has" if len(shared) == 1 else "s have", shown,
+            "kinship tells who is related" if kinship else "relatives among them may come into different folds",
+        )  # fmt: skip
+    return np.where((none | large)[place], "\x1e" + iid.astype(object), fid)
 
 
 def family_clusters(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import os
 import re
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.cohort.sample_table import join_samples, read_sample_table
+from deepnull_gwas.cohort.sample_table import LEAST_OVERLAP, join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
-from deepnull_gwas.genotypes.chromosomes import normalise
-from deepnull_gwas.genotypes.fileset import check_bed, count_lines
+from deepnull_gwas.genotypes.chromosomes import in_par, normalise
+from deepnull_gwas.genotypes.fileset import check_bed, check_padding, count_lines
+from deepnull_gwas.genotypes.headers import check_header
 from deepnull_gwas.tables import Column, write_json, write_parquet
 from deepnull_gwas.text import shorten
 
@@ -42,6 +44,9 @@ SAMPLES = [
 ]
 _BIM = ["chromosome", "identifier", "centimorgan", "position", "A1", "A2"]
 _FAM = ["FID", "IID", "father", "mother", "sex", "phenotype"]
+
+#: A tabix index (.tbi) holds positions below 2^29 (SAM/BAM specification, 5.3).
+LAST_POSITION = 2**29
 
 #: What pandas-plink reads otherwise than PLINK: quotes are a character like any other, and a zero byte ends no text. In a .bim, a number of ten
 #: digits or more as well: as a position it would wrap around in 32 bits, unseen.
@@ -77,7 +82,7 @@ def index_cohort(
     table
         The sample table.
     settings
-        ``cohort, genome_build, sample_id, family_id, sex, missing_values`` (``Cohort.settings()``).
+        ``cohort, genome_build, sample_id, family_id, sex, missing_values``, and ``minimum_overlap`` (``Cohort.settings()``).
     chunks
         Number of chunks.
     out_genotypes, out_variants, out_samples
@@ -97,7 +102,7 @@ def index_cohort(
         bim = _collect(problems, lambda p=prefix: read_bim(f"{p}.bim"))
         fam = _collect(problems, lambda p=prefix: read_fam(f"{p}.fam"))
         if bim is not None and fam is not None:
-            _collect(problems, lambda p=prefix, b=bim, f=fam: check_bed(f"{p}.bed", len(b), len(f)))
+            _collect(problems, lambda p=prefix, b=bim, f=fam: _check_genotypes(f"{p}.bed", len(b), len(f)))
         if bim is not None:
             bims.append(bim)
         if fam is not None:
@@ -106,10 +111,11 @@ def index_cohort(
             fams.append(fam)
     samples = None
     people = f"{prefixes[0]}.fam"
+    least = float(settings.get("minimum_overlap", LEAST_OVERLAP))
     known = ("sample_id", "family_id", "sex", "missing_values")
     read = _collect(problems, lambda: read_sample_table(table, **{k: settings[k] for k in known}))
     if read is not None and fams:
-        samples = _collect(problems, lambda: join_samples(fams[0], read, people))
+        samples = _collect(problems, lambda: join_samples(fams[0], read, people, least))
     if problems or samples is None:
         raise InputErrors(problems)
 
@@ -121,6 +127,7 @@ def index_cohort(
     variants["file_row"] = np.concatenate([np.arange(n, dtype=np.int64) for n in sizes])
     variants["chunk"] = np.repeat(np.arange(chunks, dtype=np.int32), np.diff(boundaries))
     duplicates = _report_variants(variants)
+    by_sex = _report_sex(variants, samples, settings["genome_build"])
     logger.info("%s variants, %s people, %d chunks", f"{len(variants):,}", f"{len(samples):,}", chunks)
 
     write_parquet(variants, out_variants, VARIANTS)
@@ -133,9 +140,16 @@ def index_cohort(
             "genome_build": settings["genome_build"],
             "chunk_boundaries": boundaries,
             **duplicates,
+            **by_sex,
         },
         out_genotypes,
     )
+
+
+def _check_genotypes(path: str, n_variants: int, n_samples: int) -> None:
+    """Check that a .bed is of as many variants and people as the tables beside it list."""
+    check_bed(path, n_variants, n_samples)
+    check_padding(path, n_variants, n_samples)
 
 
 def _collect(problems: list[str], step: Callable[[], Any]) -> Any:
@@ -149,8 +163,8 @@ def _collect(problems: list[str], step: Callable[[], Any]) -> Any:
     return None
 
 
-def _read_by_pandas_plink(path: str, kind: str) -> pd.DataFrame:
-    """Read a .bim or .fam by pandas-plink.
+def _read_by_pandas_plink(path: str, kind: str, head: int) -> pd.DataFrame:
+    """Read a .bim or .fam by pandas-plink, but for the rows of its head.
 
     The only place that touches pandas-plink. Its public reader opens the .bed as well and takes the path for a glob pattern; its readers of
     the two tables do neither.
@@ -160,19 +174,33 @@ def _read_by_pandas_plink(path: str, kind: str) -> pd.DataFrame:
         warnings.simplefilter("ignore")  # what its dependencies say at import concerns nobody here
         from pandas_plink import _read
 
-        return {"bim": _read._read_bim_noi, "fam": _read._read_fam_noi}[kind](path)
+        read = {"bim": _read._read_bim_noi, "fam": _read._read_fam_noi}[kind]
+        with open(path, "rb") as file:
+            for _ in range(head):
+                file.readline()
+            return read(file)
 
 
-def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> pd.DataFrame:
-    """Read a .bim or .fam; where anything is odd, go through its lines to say in which row."""
+def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> tuple[pd.DataFrame, int]:
+    """Read a .bim or .fam; where anything is odd, go through its lines to say in which row.
+
+    Returns
+    -------
+    The table, and the number of header rows before it, which are no part of it.
+    """
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; a PLINK fileset needs .bed, .bim and .fam")
     lines = count_lines(path)
     if lines == 0 or Path(path).stat().st_size == 0:
         raise InputError(f"{path}: is empty")
+    if head := check_header(path, kind):
+        logger.warning(
+            "%s: begins with %d header row%s, which %s skipped, as PLINK does",
+            path, head, "s" if head > 1 else "", "are" if head > 1 else "is",
+        )  # fmt: skip
     frame, why = None, ""
     try:
-        frame = _read_by_pandas_plink(path, kind)
+        frame = _read_by_pandas_plink(path, kind, head)
     except (ValueError, OverflowError) as error:  # pandas' parser errors are ValueErrors
         why = str(error)
     texts = [0, 1, 4, 5] if kind == "bim" else range(6)
@@ -184,8 +212,34 @@ def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> pd.DataFram
         and not _has(path, _READ_OTHERWISE[kind])
     )
     if not sound:
-        frame = _read_line_by_line(path, kind, names, why)
-    return frame
+        frame = None  # not held beside its successor
+        frame = _read_verbatim(path, kind, names, lines, head)
+    if frame is None:
+        frame = _read_line_by_line(path, kind, names, why, head)
+    return frame, head
+
+
+def _read_verbatim(path: str, kind: str, names: Sequence[str], lines: int, head: int) -> pd.DataFrame | None:
+    """Read a .bim or .fam with quotes as letters and NA as a name, whole; None where there is anything else to say of it.
+
+    Of one quote in an ID the reader line by line would make three times the memory and time.
+    """
+    types = dict.fromkeys(range(7), "str")
+    if kind == "bim":
+        types |= {2: "category", 3: np.int64}
+    try:
+        # seven columns, so that a field too many is seen
+        frame = pd.read_csv(
+            path, sep=r"\s+", header=None, names=range(7), dtype=types, quoting=csv.QUOTE_NONE, na_filter=False, engine="c",
+            skiprows=head,
+        )  # fmt: skip
+    except (ValueError, OverflowError):
+        return None
+    whole = len(frame) == lines and isinstance(frame.index, pd.RangeIndex)
+    whole &= bool((frame[6] == "").all()) and not any((frame[i] == "").any() for i in range(6))
+    if not whole or (kind == "bim" and int(frame[3].max()) >= 2**31) or _has(path, re.compile(rb"\0")):
+        return None
+    return frame.iloc[:, :6].set_axis(list(names), axis=1)
 
 
 def _has(path: str, pattern: re.Pattern[bytes]) -> bool:
@@ -199,14 +253,14 @@ def _has(path: str, pattern: re.Pattern[bytes]) -> bool:
     return False
 
 
-def _read_line_by_line(path: str, kind: str, names: Sequence[str], why: str) -> pd.DataFrame:
+def _read_line_by_line(path: str, kind: str, names: Sequence[str], why: str, head: int) -> pd.DataFrame:
     """Say in which rows a .bim or .fam is wrong; give it as it stands if it is right (an ID may be called NA)."""
     problems, rows = [], []
     try:
         lines = Path(path).read_text(encoding="utf-8").rstrip("\r\n").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text ({error})") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines[head:], head + 1):
         # PLINK's white space, not that of Unicode
         fields = line.replace("\t", " ").strip(" \r").split(" ")
         fields = [f for f in fields if f]
@@ -243,28 +297,37 @@ def read_bim(path: str) -> pd.DataFrame:
     Raises
     ------
     InputErrors
-        When rows have not six fields, positions are no whole numbers or negative, chromosomes are unknown, or the two alleles are the same.
+        When rows have not six fields, positions are no whole numbers, negative or beyond 2^29, chromosomes are unknown, or the two alleles are the same.
     """
-    raw = _read_plink_table(path, "bim", _BIM)
+    raw, head = _read_plink_table(path, "bim", _BIM)
+    first = head + 1
     code = raw.iloc[:, 0].astype(object)
     names = {c: normalise(c) for c in code.unique()}
     chromosome = code.map(names)
     position = raw.iloc[:, 3].to_numpy(dtype=np.int64)
     a1, a2 = (raw.iloc[:, i].to_numpy(dtype=object) for i in (4, 5))
+    # PLINK 2's way to write an unknown allele
+    a1, a2 = (np.where(a == ".", "0", a) for a in (a1, a2))
     problems = []
     if unknown := [c for c, name in names.items() if name is None]:
         rows = np.flatnonzero(code.isin(unknown).to_numpy())
         problems.append(
-            f"{path}: {len(rows)} variants on unknown chromosomes {some([repr(c) for c in unknown])} (rows {some(rows + 1)}); known are 1-22, "
+            f"{path}: {len(rows)} variants on unknown chromosomes {some([repr(c) for c in unknown])} (rows {some(rows + first)}); known are 1-22, "
             "X, Y, XY, MT, 23-26, PAR1, PAR2, with or without 'chr'; remove the others: plink2 --bfile … --chr 1-26 --make-bed --out …"
         )
     if (negative := np.flatnonzero(position < 0)).size:
         problems.append(
-            f"{path}: {negative.size} variants have a negative position (rows {some(negative + 1)}); PLINK leaves such variants out, so do the "
+            f"{path}: {negative.size} variants have a negative position (rows {some(negative + first)}); PLINK leaves such variants out, so do the "
             "same: plink2 --bfile … --make-bed --out …"
         )
+    if (far := np.flatnonzero(position >= LAST_POSITION)).size:
+        shown = some([f"row {i + first}: {position[i]}" for i in far], 3)
+        problems.append(
+            f"{path}: {far.size} variants have a position of {LAST_POSITION:,} or more ({shown}), beyond what a tabix index can hold and twice "
+            "as far as any human chromosome goes; mend these positions, or leave the variants out: plink2 --exclude"
+        )
     if (same := np.flatnonzero((a1 == a2) & (a1 != "0"))).size:
-        shown = some([f"row {i + 1}: {a1[i]} {a2[i]}" for i in same], 3)
+        shown = some([f"row {i + first}: {a1[i]} {a2[i]}" for i in same], 3)
         problems.append(
             f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an unknown one"
         )
@@ -293,13 +356,19 @@ def read_fam(path: str) -> pd.DataFrame:
     InputErrors
         When rows have not six fields, or people are there twice.
     """
-    raw = _read_plink_table(path, "fam", _FAM)
+    raw, head = _read_plink_table(path, "fam", _FAM)
+    first = head + 1
     fid, iid, sex = (raw.iloc[:, i].astype(object) for i in (0, 1, 4))
+    if (comments := np.flatnonzero(fid.str.startswith("#").to_numpy())).size:
+        raise InputError(
+            f"{path}: rows {some(comments + first)} begin with #, which marks a comment, but only the head of the file may hold any; remove "
+            "these rows, or give the families other IDs"
+        )
     people = fid + " " + iid
     twice = people[people.duplicated(keep=False)]
     if not twice.empty:
         shown = [
-            f"{shorten(name, 30)} (rows {', '.join(str(i + 1) for i in rows.index[:4])})"
+            f"{shorten(name, 30)} (rows {', '.join(str(i + first) for i in rows.index[:4])})"
             for name, rows in twice.groupby(twice, sort=False)
         ]
         raise InputError(
@@ -330,6 +399,23 @@ def _same_people(first: pd.DataFrame, other: pd.DataFrame, first_path: str, path
             f"{path}: row {i + 1} is '{other['fid'][i]} {other['iid'][i]}', but '{first['fid'][i]} {first['iid'][i]}' in {first_path} "
             f"({int(differs.sum())} rows differ); the filesets of a cohort must hold the same people in the same order"
         )
+
+
+def _report_sex(variants: pd.DataFrame, samples: pd.DataFrame, build: str) -> dict[str, int]:
+    """Count the variants whose tests need people's sex, and say who has none."""
+    chromosome = variants["chromosome"].to_numpy(dtype=object)
+    outside = ~in_par(chromosome, variants["position"].to_numpy(), build)
+    on = {name: int((outside & (chromosome == name)).sum()) for name in ("X", "Y")}
+    inside = samples[samples["in_sample_table"].to_numpy(dtype=bool)]
+    unknown = inside.loc[inside["recorded_sex"] == 0, "iid"]
+    if len(unknown) and sum(on.values()):
+        logger.warning(
+            "%s of %s people in the sample table have no recorded sex (%s): without it they are left out on X and Y (%s variants); name the column "
+            "of the sample table that has it as `sex` of the cohort, or see qc.infer_sex",
+            f"{len(unknown):,}", f"{len(inside):,}", some(unknown, 3), f"{sum(on.values()):,}",
+        )  # fmt: skip
+    autosomal = int((~np.isin(chromosome, ["X", "Y", "XY", "MT"])).sum())
+    return {"autosomal_variants": autosomal, "variants_on_x": on["X"], "variants_on_y": on["Y"]}
 
 
 def _report_variants(variants: pd.DataFrame) -> dict[str, int]:

@@ -435,7 +435,11 @@ def estimate_kinship(
                 "pass it; the threshold is raised to %.4f", f"{len(index):,}", threshold, spread, f"{n * (n - 1) // 2:,}", noise,
             )  # fmt: skip
             threshold = noise
-        found = kinship_pairs(fileset, index, members, threshold, threads, settings.get("memory_mb") or 2000.0)
+        if not len(index):
+            logger.warning("no common autosomal variants: neither relatives nor copies of a person can be found")
+        # without variants every pair would be looked at, and none would have a kinship
+        compared = members if len(index) else members[:0]
+        found = kinship_pairs(fileset, index, compared, threshold, threads, settings.get("memory_mb") or 2000.0)
         selected = np.zeros(fileset.n_samples, dtype=bool)
         selected[members] = True
         counts = count_variants(fileset, index, [selected])[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,26 @@ from deepnull_gwas.cohort.covariates import (
     transform,
 )
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
-from deepnull_gwas.tables import write_tsv
+from deepnull_gwas.tables import read_json, write_tsv
 
 logger = logging.getLogger(__name__)
 
 #: Fewer people than this in a level of a covariate, or fewer cases or controls, are worth a word.
 FEW = 10
+#: Names of columns that hold the recorded sex, in lower case, and what they hold.
+_SEX_NAMES = {"sex", "gender", "recorded_sex", "reported_sex", "self_reported_sex", "genetic_sex"}
+_SEX = {"1": 1, "2": 2, "m": 1, "f": 2, "male": 1, "female": 2}
 _LOOKS_MISSING = {"na", "nan", "n/a", "null", "none", ".", "-", "?", "missing", "unknown", "#n/a", "nd"}
 
 
 def preflight_cohort(
-    samples: str | Path, studies: Sequence[dict[str, Any]], out: str | Path, colour_by: Sequence[str] = ()
+    samples: str | Path,
+    studies: Sequence[dict[str, Any]],
+    out: str | Path,
+    colour_by: Sequence[str] = (),
+    genotypes: str | Path | None = None,
+    sex: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Check the studies of a cohort: who would be analysed, who is out and why, and what is wrong or odd.
 
@@ -48,6 +57,12 @@ def preflight_cohort(
         preflight.tsv, one row a study; not written when anything is wrong.
     colour_by
         Columns that the figure of the components needs.
+    genotypes
+        genotypes.json of the cohort, which says how many variants need people's sex.
+    sex
+        ``column``, the cohort's key ``sex`` (or None), and ``infer_sex``, whether X tells the sex where none is recorded.
+    problems
+        What was found wrong before, to be said in the same message.
 
     Returns
     -------
@@ -60,14 +75,14 @@ def preflight_cohort(
         constant or text where numbers are expected, covariates without a value or with text that are not declared categorical, a
         logarithm of values that are not positive, and inclusion expressions that do not fit.
     """
-    others = []
+    others = list(problems)
     try:
         read_columns(samples, colour_by)
     except InputError as error:
         others.append(str(error))
     frame, names = read_people(samples, studies)
     # only what the table says of the people in it counts as a value
-    checks = _Checks(frame, names)
+    checks = _Checks(frame, names, read_json(genotypes) if genotypes else {}, sex or {})
     found: dict[str, list[str]] = {}
     rows = []
     for study in studies:
@@ -91,15 +106,23 @@ def preflight_cohort(
 class _Checks:
     """Checks of studies of one cohort; what concerns a column alone is done once."""
 
-    def __init__(self, frame: pd.DataFrame, names: list[str]):
+    def __init__(self, frame: pd.DataFrame, names: list[str], genotypes: Mapping[str, Any], sex: Mapping[str, Any]):
         self.frame = frame
         self.names = names
+        self.needing_sex = [
+            f"{c} ({count:,} variants)" for c in "XY" if (count := genotypes.get(f"variants_on_{c.lower()}", 0))
+        ]
+        self.autosomal = genotypes.get("autosomal_variants", np.inf)
+        self.sex = sex
+        # a covariate that is not in the table: known only once X has been looked at
+        self.later = {"sex"} if sex.get("infer_sex") and self.needing_sex and "sex" not in names else set()
         self.inside = frame["in_sample_table"].to_numpy(dtype=bool)
         self.columns: dict[tuple[str, bool], tuple[list[str], list[str]]] = {}
 
     def check(self, study: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
         """Give the problems of a study and its row of the table (empty if there are problems)."""
         problems, warnings = [], []
+        study = study | {key: [n for n in study[key] if n not in self.later] for key in ("covariates", "deepnull_only")}
         for name in [*study["covariates"], *study["deepnull_only"]]:
             wrong, odd = self.covariate(name, name in study["categorical_covariates"])
             problems += wrong
@@ -110,6 +133,11 @@ class _Checks:
         except InputError as error:
             problems.append(str(error))
         problems += self.expression(study)
+        if study["pcs"] > self.autosomal:
+            problems.append(
+                f"{study['pcs']} principal components need as many autosomal variants, and the genotypes have {self.autosomal:,}; set pcs to 0 (and "
+                "structure.pcs to at most that), or name components of your own among the covariates"
+            )
         if problems or phenotype is None:
             return problems, {}
         selection = select_people(self.frame, study, phenotype)
@@ -120,6 +148,8 @@ class _Checks:
             except InputError as error:
                 return [f"phenotype '{study['phenotype']}', transform {study['transform']}: {error}"], {}
         warnings += self.combined(study, selection, y)
+        warnings += self.unknown_sex(selection)
+        warnings += self.sex_as_covariate(study, selection)
         return [], self.row(study, selection, y, warnings)
 
     def unknown(self, what: str, name: str) -> str:
@@ -228,6 +258,46 @@ class _Checks:
         elif len(y) and np.ptp(y) == 0:
             yield f"the phenotype is constant ({y[0]:g}) among the people left: the study will fail"
 
+    def unknown_sex(self, selection: Selection) -> Iterator[str]:
+        """Yield a warning where people who would be analysed have no recorded sex, and X or Y is there to be tested."""
+        unknown = selection.keep & (self.frame["recorded_sex"] == 0).to_numpy()
+        if not self.needing_sex or not unknown.any():
+            return
+        count, total = int(unknown.sum()), int(selection.keep.sum())
+        shown = some(self.frame["iid"][unknown], 3)
+        where = " and ".join(self.needing_sex)
+        if self.sex.get("infer_sex"):
+            yield f"{count:,} of {total:,} people have no recorded sex ({shown}); on {where} that by F on X is used (qc.infer_sex)"
+            return
+        column = self.sex.get("column")
+        mend = (
+            f"complete the column '{column}'"
+            if column
+            else "name the column of the sample table that has it as `sex` of the cohort"
+        )
+        what = f"{where} will not be tested" if count == total else f"they are left out on {where}"
+        yield f"{count:,} of {total:,} people have no recorded sex ({shown}): {what}; {mend}, or see qc.infer_sex"
+
+    def sex_as_covariate(self, study: dict[str, Any], selection: Selection) -> Iterator[str]:
+        """Yield a warning where a covariate looks like the recorded sex, the cohort's key `sex` is not set, and the .fam says something else."""
+        if self.sex.get("column"):
+            return
+        recorded = self.frame["recorded_sex"].to_numpy()
+        for name in study["covariates"]:
+            if name.lower() not in _SEX_NAMES or name not in self.names:
+                continue
+            series = self.frame[name]
+            told = series.map(_sex_of).to_numpy(dtype=np.float64)
+            here = selection.keep & (told > 0)
+            added, other = int((here & (recorded == 0)).sum()), int((here & (recorded > 0) & (recorded != told)).sum())
+            if added or other:
+                parts = [f"knows it of {added:,} people of whom the .fam does not"] if added else []
+                parts += [f"has another than the .fam for {other:,} people"] if other else []
+                yield (
+                    f"covariate {name} {' and '.join(parts)}, but only enters as a covariate: if it is the recorded sex, set `sex: {name}` "
+                    "in the cohort, so that X, Y and the check of sex go by it"
+                )
+
     def row(self, study: dict[str, Any], selection: Selection, y: np.ndarray, warnings: list[str]) -> dict[str, Any]:
         """Give a study's row of the table."""
         steps = selection.accounting
@@ -249,6 +319,11 @@ class _Checks:
             "out": out,
             "warnings": warnings,
         }
+
+
+def _sex_of(value: Any) -> int:
+    """Return 1 for a male, 2 for a female, 0 for anything else that a column of sexes may hold."""
+    return _SEX.get(level_name(value).lower() if isinstance(value, str) or value == value else "", 0)
 
 
 def _minus_nine(what: str, present: pd.Series) -> Iterator[str]:

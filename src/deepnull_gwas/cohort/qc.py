@@ -27,6 +27,8 @@ from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet,
 
 logger = logging.getLogger(__name__)
 
+#: Variants whose measures are computed at a time.
+_MEASURED = 1 << 18
 #: Bytes of genotypes that are read at a time.
 _READ_BYTES = 32 << 20
 
@@ -72,12 +74,17 @@ QC_SAMPLES = [
         "y_call_rate", "float64", "called / variants on Y that males are called at; missing without such", nullable=True
     ),
     Column("inferred_sex", "int8", "1 male, 2 female by x_f; 0 unclear, or too few variants on X"),
+    Column(
+        "sex", "int8", "the sex that the tests use: the recorded one, or (infer_sex) the inferred one where none is"
+    ),
     Column("passed", "bool", "whether the person passed every filter"),
     Column("filter", "str", "the first filter that the person failed, by its step in flow.tsv; empty where passed"),
     Column("reason", "str", "the same in words, with its value; empty where passed"),
 ]
 #: Fewer variants on X say too little of anybody's sex.
 _LEAST_X = 20
+#: Of so many people or more whose sex X tells clearly, at most this share may be recorded as the other sex: neighbours differ in half of all cases.
+_LEAST_PEOPLE, _MOST_WRONG = 20, 0.25
 SETTINGS: tuple[str, ...] = ("variant_call_rate", "sample_call_rate", "maf", "mac", "hwe_p")
 
 
@@ -198,6 +205,15 @@ def variant_measures(
     )  # fmt: skip
 
 
+def _measures_by_parts(by_mask: Sequence[np.ndarray], classes: np.ndarray) -> pd.DataFrame:
+    """Do as :func:`variant_measures`, some variants at a time: what it needs in between is three times what comes out."""
+    starts = range(0, max(len(classes), 1), _MEASURED)
+    parts = [slice(first, first + _MEASURED) for first in starts]
+    return pd.concat(
+        [variant_measures(*(m[part] for m in by_mask), classes[part]) for part in parts], ignore_index=True
+    )
+
+
 def person_measures(
     fileset: Fileset,
     sample_counts: Sequence[str | Path],
@@ -282,11 +298,16 @@ def person_measures(
 
 def duplicated_variants(table: pd.DataFrame, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
     """Mark the variants that repeat another's chromosome, position and alleles (in either order); the one with most calls stays."""
-    alleles = np.sort(table[["effect_allele", "other_allele"]].to_numpy(dtype=str), axis=1)
-    keys = pd.DataFrame(
-        {"c": table["chromosome"].to_numpy(), "p": table["position"].to_numpy(), "a": alleles[:, 0], "b": alleles[:, 1]}
-    )
-    return _all_but_best(keys, call_rate, np.flatnonzero(passed))
+    # only variants that share their place with another have alleles to compare
+    shared = np.flatnonzero(passed)
+    shared = shared[table[["chromosome", "position"]].iloc[shared].duplicated(keep=False).to_numpy()]
+    keys = table[["chromosome", "position"]].iloc[shared].reset_index(drop=True)
+    a, b = (table[c].to_numpy(dtype=object)[shared] for c in ("effect_allele", "other_allele"))
+    turned = np.array([x > y for x, y in zip(a, b)], dtype=bool)
+    keys["a"], keys["b"] = np.where(turned, b, a), np.where(turned, a, b)
+    out = np.zeros(len(table), dtype=bool)
+    out[shared] = _all_but_best(keys, call_rate[shared], np.arange(len(shared)))
+    return out
 
 
 def duplicated_ids(ids: np.ndarray, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
@@ -314,6 +335,7 @@ def filter_cohort(
     out_variants: str | Path,
     out_samples: str | Path,
     out_flow: str | Path,
+    out_sex: str | Path | None = None,
 ) -> None:
     """Turn counts into measures, apply the filters, and count what each removed (rule ``filter_cohort``).
 
@@ -331,24 +353,30 @@ def filter_cohort(
     settings
         ``variant_call_rate``, ``sample_call_rate``, ``maf``, ``mac``, ``hwe_p``; null, absent or 0 switches a filter off. Optional:
         ``variant_call_rate_first`` (limit of the first pass; else that of the second), ``sex_check`` (``exclude|warn|ignore``) with
-        ``sex_f_female`` and ``sex_f_male`` (bounds of F on X), ``heterozygosity_f`` (largest |F|), ``heterozygosity_sd`` (F at most so many
+        ``sex_f_female`` and ``sex_f_male`` (bounds of F on X), ``infer_sex`` (whether that sex is used where none is recorded), ``heterozygosity_f`` (largest |F|), ``heterozygosity_sd`` (F at most so many
         standard deviations from the mean), ``duplicate_variants`` and ``duplicate_ids`` (``exclude|keep``).
     out_variants, out_samples, out_flow
         Parquet with :data:`QC_VARIANTS` and :data:`QC_SAMPLES` (its metadata: ``f_bounds``, the cut-offs of ``heterozygosity_f`` in use);
         TSV of the account.
+    out_sex
+        TSV of the people without a recorded sex: F on X, the sex by it, and the one used; nobody else is in it.
 
     Raises
     ------
     InputError
-        When no people or no variants remain: the message names the filter that removed the last.
+        When no people or no variants remain: the message names the filter that removed the last. When recorded sex and X do not belong together.
     """
     index = read_json(genotypes)
     limit = {key: float(settings.get(key) or 0) for key in SETTINGS}
-    table = read_parquet(variants, columns=["index", "chromosome", "position", "id", "effect_allele", "other_allele"])
+    # IDs and alleles, which may be long, only where they are compared
+    texts = ["effect_allele", "other_allele"] if settings.get("duplicate_variants") == "exclude" else []
+    texts += ["id"] if settings.get("duplicate_ids") == "exclude" else []
+    table = read_parquet(variants, columns=["index", "chromosome", "position", *texts])
     classes = chromosome_class(table["chromosome"].to_numpy(), table["position"].to_numpy(), index["genome_build"])
     people = read_parquet(samples, columns=["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"])
     counts = pd.concat([read_parquet(f, VARIANT_COUNTS) for f in variant_counts], ignore_index=True)
-    counts = counts.set_index("index").loc[table["index"]]
+    if not np.array_equal(counts["index"].to_numpy(), table["index"].to_numpy()):
+        counts = counts.set_index("index").loc[table["index"]]
     n_variants, n_people = len(table), len(people)
     logger.info(
         "%s variants x %s people; needs about %.0f MB",
@@ -361,7 +389,9 @@ def filter_cohort(
     flow.apply("sample_table", "people", ~in_table, "in the sample table", "not in the sample table")
 
     by_mask = [counts[[f"{prefix}{g}" for g in GENOTYPES]].to_numpy() for prefix in ("", "male_", "female_")]
-    measures = variant_measures(*by_mask, classes)
+    del counts
+    measures = _measures_by_parts(by_mask, classes)
+    del by_mask
     het_haploid = int(measures["het_haploid"].sum())
 
     def below(
@@ -396,14 +426,17 @@ def filter_cohort(
     persons, considered = person_measures(fileset, sample_counts, classes, flow.passed["variants"], frequency, bounds)
     over = f" over {considered:,} autosomal variants"
     below("sample_call_rate", "people", "sample_call_rate", "call rate", persons["call_rate"].to_numpy(), over)
-    sex = people["recorded_sex"].to_numpy()
-    _filter_sex(flow, settings, sex, persons, bounds, int(((classes == 1) & flow.passed["variants"]).sum()))
+    on_x = int(((classes == CLASSES.index("x")) & flow.passed["variants"]).sum())
+    recorded = people["recorded_sex"].to_numpy()
+    _filter_sex(flow, settings, recorded, persons, bounds, on_x)
+    sex = _complete_sex(people, persons, settings, on_x, out_sex)
+    persons["sex"] = sex
     f_bounds = _filter_heterozygosity(flow, settings, persons["heterozygosity_f"].to_numpy())
 
     person_passed = flow.passed["people"]
-    if (person_passed != in_table).any():
+    if (person_passed != in_table).any() or (sex != recorded).any():
         masks = [person_passed, person_passed & (sex == 1), person_passed & (sex == 2)]
-        measures = variant_measures(*count_variants(fileset, table["index"].to_numpy(), masks), classes)
+        measures = _measures_by_parts(count_variants(fileset, table["index"].to_numpy(), masks), classes)
     over = " among the people who passed"
     below("variant_call_rate", "variants", "variant_call_rate", "call rate", call_rate(), over)
     frequency = measures["effect_allele_frequency"].to_numpy()
@@ -457,6 +490,7 @@ def _filter_sex(
         flow.apply("sex_check", "people", none, f"not done: {n_variants} variants on X, {_LEAST_X} are needed", "")
         return
     inferred = persons["inferred_sex"].to_numpy()
+    _refuse_foreign_sex(recorded, inferred, flow.passed["people"])
     known = (recorded > 0) & np.isfinite(persons["x_f"].to_numpy())
     fails = known & (recorded != inferred)
     if action == "warn":
@@ -471,6 +505,51 @@ def _filter_sex(
         "sex_check", "people", fails, rule, "recorded sex {}, sex by X {} (F {:.3f})",
         names[recorded], names[inferred], persons["x_f"].to_numpy(), key="qc.sex_check",
     )  # fmt: skip
+
+
+def _complete_sex(
+    people: pd.DataFrame, persons: pd.DataFrame, settings: Mapping[str, Any], n_variants: int, out: str | Path | None
+) -> np.ndarray:
+    """Return each person's sex for the tests (int8), with that by F on X where none is recorded and it is to be used; list these people."""
+    recorded = people["recorded_sex"].to_numpy(dtype=np.int8)
+    inferred = persons["inferred_sex"].to_numpy(dtype=np.int8)
+    use = bool(settings.get("infer_sex"))
+    sex = np.where((recorded == 0) & use, inferred, recorded).astype(np.int8)
+    unknown = recorded == 0
+    table = people.loc[unknown, ["sample_index", "fid", "iid"]].assign(
+        x_f=persons["x_f"].to_numpy()[unknown], inferred_sex=inferred[unknown], used_sex=sex[unknown]
+    )
+    if out is not None:
+        write_tsv(table, out)
+    if not len(table) or not n_variants:
+        return sex
+    where = "qc/inferred_sex.tsv has each"
+    if use:
+        logger.warning(
+            "sex of %s people is taken from F on X (%s variants), since none is recorded: %s male, %s female, %s unclear and left out on X (%s)",
+            f"{len(table):,}", f"{n_variants:,}", *(f"{int((sex[unknown] == code).sum()):,}" for code in (1, 2, 0)), where,
+        )  # fmt: skip
+        names = np.array(["unclear", "male", "female"], dtype=object)
+        for row in table.itertuples():
+            logger.info("%s %s: %s by F on X (%.3f)", row.fid, row.iid, names[row.used_sex], row.x_f)
+    else:
+        logger.warning(
+            "no sex is recorded of %s people: they are left out on X and Y; F on X tells it for %s of them, and qc.infer_sex would use that (%s)",
+            f"{len(table):,}", f"{int((inferred[unknown] > 0).sum()):,}", where,
+        )  # fmt: skip
+    return sex
+
+
+def _refuse_foreign_sex(recorded: np.ndarray, inferred: np.ndarray, counted: np.ndarray) -> None:
+    """Refuse recorded sexes that mostly differ from what X tells: they are of other people, or coded the other way round."""
+    clear = counted & (recorded > 0) & (inferred > 0)
+    wrong = int((clear & (recorded != inferred)).sum())
+    if clear.sum() >= _LEAST_PEOPLE and wrong > _MOST_WRONG * clear.sum():
+        raise InputError(
+            f"recorded sex and X differ in {wrong:,} of {int(clear.sum()):,} people of whom F on X is clear: either 1 and 2 are the wrong way round "
+            "(1 is male, 2 female), or the .fam is not that of this .bed, and everybody would get somebody else's genotypes. Compare the files; "
+            'if the sexes alone are wrong, leave them out (0), or switch the check off (qc.sex_check: "off")'
+        )
 
 
 def _filter_heterozygosity(flow: Flow, settings: Mapping[str, Any], f: np.ndarray) -> list[float]:

@@ -14,12 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from deepnull_gwas.cohort.matching import systematic_differences
 from deepnull_gwas.cohort.text_table import read_text_table
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
 from deepnull_gwas.text import is_number, shorten
 
 logger = logging.getLogger(__name__)
 
+#: Share of the people of the smaller side whom genotypes and sample table should have in common.
+LEAST_OVERLAP = 0.8
 #: Columns of samples.parquet that are ours.
 RESERVED = ("sample_index", "fid", "iid", "recorded_sex", "in_sample_table")
 #: Types of Parquet columns that have a meaning as a number or as text.
@@ -133,7 +136,9 @@ def read_sample_table(
     return SampleTable(str(path), keys, family_id is not None, pd.DataFrame(columns, index=keys.index), sexes)
 
 
-def join_samples(fam: pd.DataFrame, table: SampleTable, where: str) -> pd.DataFrame:
+def join_samples(
+    fam: pd.DataFrame, table: SampleTable, where: str, minimum_overlap: float = LEAST_OVERLAP
+) -> pd.DataFrame:
     """Join a sample table to the people of the genotypes, by ID, never by position.
 
     Parameters
@@ -144,6 +149,8 @@ def join_samples(fam: pd.DataFrame, table: SampleTable, where: str) -> pd.DataFr
         The sample table.
     where
         Name of the genotypes' table of people, for messages.
+    minimum_overlap
+        Share of the people of the smaller side who have to be in both.
 
     Returns
     -------
@@ -152,7 +159,8 @@ def join_samples(fam: pd.DataFrame, table: SampleTable, where: str) -> pd.DataFr
     Raises
     ------
     InputError
-        When not one ID is in both, or IDs of the genotypes are not unique.
+        When not one ID is in both, or too few are, or IDs of the genotypes are not unique. The message says where IDs differ for one reason
+        (zeros lost, a prefix, case, FID_IID); in a warning where enough are in both.
     """
     keys = fam["iid"] if not table.by_family else fam["fid"] + "\t" + fam["iid"]
     if not table.by_family and (twice := keys[keys.duplicated()]).size:
@@ -162,23 +170,7 @@ def join_samples(fam: pd.DataFrame, table: SampleTable, where: str) -> pd.DataFr
         )
     row = pd.Index(table.keys).get_indexer(pd.Index(keys))
     found = row >= 0
-    common, smaller = int(found.sum()), min(len(keys), len(table.keys))
-    if not common:
-        raise InputError(_no_overlap(fam, table, keys, where))
-    logger.info(
-        "%s people in %s, %s in %s, %s in both",
-        f"{len(keys):,}",
-        where,
-        f"{len(table.keys):,}",
-        table.path,
-        f"{common:,}",
-    )
-    if common < 0.5 * smaller:
-        logger.warning(
-            "only %s of %s IDs of the smaller side are in both; not in the sample table: %s; not in the genotypes: %s",
-            f"{common:,}", f"{smaller:,}", some(_spell(keys[~found]), 3),
-            some(_spell(table.keys[~table.keys.isin(keys)]), 3),
-        )  # fmt: skip
+    _check_overlap(fam, table, keys, found, where, minimum_overlap)
     columns = table.columns.take(np.where(found, row, 0)).reset_index(drop=True)
     columns = columns.where(pd.Series(found), other=np.nan) if not found.all() else columns
     for name in columns.columns:
@@ -306,26 +298,37 @@ def _spell(keys: Sequence[str] | pd.Series) -> list[str]:
     return [str(k).replace("\t", " ") for k in keys]
 
 
-def _no_overlap(fam: pd.DataFrame, table: SampleTable, keys: pd.Series, where: str) -> str:
-    ours, theirs = set(keys), set(table.keys)
-    hint = "are they of the same people, and is sample_id the right column?"
-    tries = [
-        ("the table's IDs are FID_IID; keep the part after the '_'", set(fam["fid"] + "_" + fam["iid"]), theirs),
-        ("the .fam's IDs are FID_IID, doubled; plink2 --make-bed with --update-ids mends them", {k.rpartition("_")[2] for k in ours}, theirs),
-        ("they differ in upper and lower case only", {k.lower() for k in ours}, {k.lower() for k in theirs}),
-        ("they differ in leading zeros; some program has read IDs as numbers", {k.lstrip("0") for k in ours}, {k.lstrip("0") for k in theirs}),
-        ("the table's IDs end in '.0'; some program has read IDs as numbers", ours, {k.removesuffix(".0") for k in theirs}),
-        ("the table's IDs are the .fam's family IDs", set(fam["fid"]), theirs),
-    ]  # fmt: skip
-    if table.by_family:
-        tries.append(
-            ("the IIDs alone do agree; leave family_id out", set(fam["iid"]), {k.partition("\t")[2] for k in theirs})
+def _check_overlap(
+    fam: pd.DataFrame, table: SampleTable, keys: pd.Series, found: np.ndarray, where: str, least: float
+) -> None:
+    """Say how many people are in both tables, why others are not where that has one reason, and refuse too small a part."""
+    common, smaller = int(found.sum()), min(len(keys), len(table.keys))
+    theirs = table.keys[~table.keys.isin(keys)]
+    reasons = systematic_differences(fam[~found], theirs, table.by_family) if len(theirs) and common < len(keys) else []
+    why = "; ".join(str(r) for r in reasons) or "are they of the same people, and is sample_id the right column?"
+    if not common:
+        raise InputError(
+            f"{table.path}: not one ID in common with {where}: the table has {some(_spell(table.keys[:3]), 3)}, "
+            f"the genotypes {some(_spell(keys[:3]), 3)}; {why}"
         )
-    for text, left, right in tries:
-        if len(left & right) > 0.1 * min(len(left), len(right)):
-            hint = text
-            break
-    return (
-        f"{table.path}: not one ID in common with {where}: the table has {some(_spell(table.keys[:3]), 3)}, "
-        f"the genotypes {some(_spell(keys[:3]), 3)}; {hint}"
+    logger.info(
+        "%s people in %s, %s in %s, %s in both",
+        f"{len(keys):,}",
+        where,
+        f"{len(table.keys):,}",
+        table.path,
+        f"{common:,}",
     )
+    shown = (
+        f"only {common:,} of {smaller:,} IDs of the smaller side are in both; not in the sample table: {some(_spell(keys[~found]), 3)}; "
+        f"not in the genotypes: {some(_spell(theirs), 3)}"
+    )
+    if common < least * smaller:
+        raise InputError(
+            f"{table.path}: {shown}; {why}{'' if why.endswith('?') else '.'} At least {least:.0%} are expected; if the others are other people, "
+            f"set minimum_overlap of the cohort to {int(100 * common / smaller) / 100:g} or less"
+        )
+    if common < LEAST_OVERLAP * smaller:
+        logger.warning("%s: %s", table.path, shown)
+    for reason in reasons:
+        logger.warning("%s: of the IDs that are not in %s, %s", table.path, where, reason)

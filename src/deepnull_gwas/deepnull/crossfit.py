@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,11 @@ import numpy as np
 from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.models import FoldModel, NetworkFit, NetworkTask, fit_fold
+from deepnull_gwas.deepnull.parts import Parts
+from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
-from deepnull_gwas.deepnull.smooth import fit_smooth
+
+logger = logging.getLogger(__name__)
 
 #: Parts that the people outside a fold are taken in, at most.
 MAX_PARTS = 5
@@ -138,6 +142,7 @@ def _crossfit_folds(
         from deepnull_gwas.deepnull.original import fit_original
 
         for evaluated, seed in enumerate(seeds):
+            logger.info("fold %d of %d: the original's network", evaluated + 1, k)
             fitted, history = fit_original(x, y, fold, evaluated, k, columns, trait, seed, device)
             rows = np.flatnonzero(fold == evaluated)
             yield _result(x, y, rows, trait, fitted, history, fitted.predict_all(x[rows]))
@@ -188,9 +193,12 @@ def _fit(
 ) -> FoldFit:
     """Fit the models that predict one fold, and predict it; nothing of its people enters. Hands out what its networks are to be trained on."""
     outside = fold != evaluated
+    count = int(outside.sum())
+    logger.info("fold %d of %d: models of %s people for %s", evaluated + 1, k, f"{count:,}", f"{len(fold) - count:,}")
     part = parts_of(fold, evaluated, k)
     fitted, history = yield from fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, model, compare)
     inner, inner_linear = history.pop("inner"), history.pop("inner_linear")
+    history.pop("inner_each")
     rows = np.flatnonzero(~outside)
     each = fitted.predict_all(x[rows])
     if len(only):
@@ -210,7 +218,7 @@ def _result(
     inner: np.ndarray | None = None,
 ) -> FoldResult:
     """Measure what a fold's models predict."""
-    prediction = fitted.combine(each)
+    prediction = fitted.combine(each, x[rows])
     history["people"] = {"outside": len(x) - len(rows), "evaluation": len(rows)}
     history["metrics"] = measure(y[rows], prediction, trait)
     history["metrics_of"] = {name: measure(y[rows], values, trait) for name, values in each.items()}
@@ -222,8 +230,8 @@ def _linear(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give a linear model's predictions of new people, and of these by the models without their part."""
     if x.shape[1]:
-        model, without, _ = fit_smooth("linear", x, y, part, trait)
-        return model.predict(new), without[np.arange(len(x)), part]
+        fit = fit_smooth("linear", x, y, Parts.of(part, y if trait == "binary" else None), trait)
+        return fit.model.predict(new), fit.inner
     # no covariates in the association: everybody's is the mean
     total, size = np.bincount(part, y), np.bincount(part)
     means = np.append((total.sum() - total) / (size.sum() - size), total.sum() / size.sum())

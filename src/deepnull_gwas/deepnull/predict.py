@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from deepnull_gwas.cohort.families import names_of_families
 from deepnull_gwas.cohort.text_table import UNPACKED_BYTES, UNPACKED_TIMES, read_text
 from deepnull_gwas.deepnull.crossfit import crossfit
 from deepnull_gwas.deepnull.explain import calibration
-from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
-from deepnull_gwas.deepnull.metrics import measure
+from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds
+from deepnull_gwas.deepnull.metrics import in_words, measure
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
 from deepnull_gwas.errors import InputError, InputErrors, StudyFailure, nearest, some
 from deepnull_gwas.tables import atomic_path, write_json, write_npz
@@ -230,7 +231,7 @@ def predict_table(
     covariates: Sequence[str],
     traits: Sequence[str],
     categorical: Sequence[str] = (),
-    folds: int = 5,
+    folds: int | None = None,
     seed: int = 1,
     model: str = "auto",
     recipe: Mapping[str, Any] | str | None = None,
@@ -280,12 +281,16 @@ def predict_table(
         for c in covariates
     }
     fid = [r[0] for r in table.rows] if table.family else ["0"] * len(table.rows)
-    alone = len(set(fid)) == 1
-    groups = [p if alone or f in ("0", "") else f"family {f}" for f, p in zip(fid, table.people)]
+    families = names_of_families(fid, table.people, kinship=False)
+    groups = [p if f.startswith("\x1e") else f"family {f}" for f, p in zip(families, table.people)]
     original = recipe == ORIGINAL
     how = ORIGINAL if original else Recipe.from_dict(recipe or {})
     added: dict[str, np.ndarray] = {}
     report: dict[str, Any] = {}
+    if folds is None:
+        used = {t: y[complete & ~np.isnan(y)] for t, y in ys.items()}
+        # one number for all targets: a model that is saved has one
+        folds = min(default_folds(used[t], trait, original) for t, trait in zip(targets, traits))
     saved: dict[str, np.ndarray] = {}
     for target, trait in zip(targets, traits):
         y = ys[target]
@@ -296,13 +301,12 @@ def predict_table(
             )
         rows = np.flatnonzero(use)
         own_seed = derive_seed(seed, target)
-        fold = assign_folds(
-            [table.people[i] for i in rows],
-            folds,
-            own_seed,
-            [groups[i] for i in rows],
-            y[rows].astype(int) if trait == "binary" else None,
-        )
+        if original:
+            fold = original_folds([table.rows[i][1 if table.family else 0] for i in rows], folds, seed)
+        else:
+            stratum = y[rows].astype(int) if trait == "binary" else None
+            names_of_rows = [table.people[i] for i in rows]
+            fold = assign_folds(names_of_rows, folds, own_seed, [groups[i] for i in rows], stratum)
         try:
             prediction, each, results = crossfit(
                 x[rows], y[rows], fold, how, own_seed, trait, model, True, names, device
@@ -345,7 +349,7 @@ def predict_table(
         for f, r in enumerate(results):
             saved |= {f"{target}/{f}/{k}": v for k, v in r.model.arrays().items()}
         saved[f"{target}/people"] = _digest([table.people[i] for i in rows], own_seed)
-        logger.info("%s: %s", target, report[target]["prediction"])
+        logger.info("%s: %s out of fold", target, in_words(report[target]["prediction"]))
     if save_model is not None:
         head = {
             "format": FORMAT,

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 RELEASE_AFTER = 64 << 20
 #: Bytes around a variant read alone that the system maps beside it.
 AROUND = 64 << 10
+#: Of how many variants, and bytes of each, the check of the number of people looks at the end.
+PADDING_VARIANTS, PADDING_BYTES = 2000, 64
+#: So many people, and variants of each that are not homozygous for A1, let it judge somebody without any.
+PADDING_OTHERS, PADDING_CALLS = 20, 30
 
 
 class Fileset:
@@ -234,6 +238,53 @@ def check_bed(path: str | Path, n_variants: int, n_samples: int) -> None:
         raise InputError(
             f"{path}: {size:,} bytes, expected {expected:,} for {n_variants:,} variants (.bim) and {n_samples:,} people (.fam): {why}; "
             "copy the three files again from one source"
+        )
+
+
+def check_padding(path: str | Path, n_variants: int, n_samples: int) -> None:
+    """Check by the genotypes at the end of each row that a .bed has as many people as its .fam lists.
+
+    The size of a .bed is the same for one to four people more or less, and with people missing or too many in the .fam others would get
+    their genotypes. Where the .fam lists too few, the bits behind the last person hold genotypes, where PLINK leaves them 0. Where it lists too
+    many, the last ones are read from those bits: homozygous for A1 at every variant, as nobody is.
+
+    Parameters
+    ----------
+    path
+        The .bed, of the right size (:func:`check_bed`).
+    n_variants, n_samples
+        Numbers of rows of the .bim and the .fam. At most 2,000 variants are looked at, evenly spaced.
+
+    Raises
+    ------
+    InputError
+        Naming the file and what was found.
+    """
+    width = (n_samples + 3) // 4
+    index = np.unique(np.linspace(0, n_variants - 1, min(n_variants, PADDING_VARIANTS)).astype(np.int64))
+    last = np.zeros((len(index), min(width, PADDING_BYTES)), dtype=np.uint8)
+    with open(path, "rb") as file:
+        for row, variant in zip(last, index):
+            file.seek(HEADER_BYTES + int(variant + 1) * width - len(row))
+            row[:] = np.frombuffer(file.read(len(row)), dtype=np.uint8)
+    if not last.size:
+        return
+    codes = (last[:, :, None] >> np.array([0, 2, 4, 6], dtype=np.uint8) & 3).reshape(len(last), -1)
+    used = codes.shape[1] - (4 * width - n_samples)
+    if count := int((codes[:, used:] != 0).any(axis=1).sum()):
+        raise InputError(
+            f"{path}: behind the last of the {n_samples:,} people of the .fam there are more genotypes, in {count:,} of {len(index):,} variants "
+            "looked at: the .fam has lost people, and the others would get their neighbours' genotypes. Take the .fam that belongs to this .bed; "
+            "if it is this one, the .bed was not written as PLINK does: write it anew with plink1.9 --bfile … --make-bed"
+        )
+    # how often each of the last people is not homozygous for A1
+    others, ends = np.split((codes[:, :used] != 0).sum(axis=0), [used - (n_samples - 1) % 4 - 1])
+    empty = len(ends) - (int(np.flatnonzero(ends)[-1]) + 1 if ends.any() else 0)
+    if empty and len(others) >= PADDING_OTHERS and others.min() >= max(PADDING_CALLS, 0.5 * np.median(others)):
+        raise InputError(
+            f"{path}: the last {empty} of the {n_samples:,} people of the .fam would be homozygous for A1 at all {len(index):,} variants looked "
+            f"at (anybody else is not at {others.min():,} or more): the .bed has fewer people than the .fam, and some would get their neighbours' "
+            "genotypes. Take the .fam that belongs to this .bed (is one of its rows a header, or there by mistake?)"
         )
 
 

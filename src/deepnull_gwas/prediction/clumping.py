@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 LD_PEOPLE = 10_000
 #: Dosages decoded at a time.
 _BLOCK_DOSAGES = 16_000_000
+#: Bytes of genotypes that are read at a time for linkage disequilibrium.
+_LD_BYTES = 16 << 20
 #: Share of a variant's variance below which the covariates leave nothing of it to test.
 _COLLINEAR = 1e-6
 
@@ -225,6 +227,30 @@ def _add(g, weight, first, out):
                 target[i] += weight[v] * g[v, i]
 
 
+def side_by_side(packed: np.ndarray, people: np.ndarray, n_words: int) -> np.ndarray:
+    """Pack the genotypes of some people anew, one beside the other.
+
+    Parameters
+    ----------
+    packed
+        uint8, variants x bytes of all people.
+    people
+        Rows of the .fam, in the order in which they are wanted.
+    n_words
+        Words of 64 people that a variant gets.
+
+    Returns
+    -------
+    uint64, variants x 2 n_words: two bits a person; what is beyond the people is 0.
+    """
+    out = np.zeros((len(packed), n_words * 16), dtype=np.uint8)
+    for lane in range(4):
+        chosen = people[lane::4]
+        shift = (2 * (chosen % 4)).astype(np.uint8)
+        out[:, : len(chosen)] |= ((packed[:, chosen // 4] >> shift) & np.uint8(3)) << np.uint8(2 * lane)
+    return out.view(np.uint64)
+
+
 def clump(
     fileset: Fileset,
     index: np.ndarray,
@@ -261,22 +287,17 @@ def clump(
     lead = np.zeros(chi2.shape, dtype=bool)
     if not len(index):
         return lead
-    words_each = (fileset.n_samples + 63) // 64
-    mask = np.zeros(fileset.n_samples, dtype=bool)
-    mask[people] = True
-    # only the bytes of people who count: the planes of 10,000 people fit where those of a biobank would not
-    lanes = np.zeros(words_each * 16, dtype=np.uint8)
-    lanes[: fileset.bytes_per_variant] = pack_mask(mask)
-    useful = np.flatnonzero(lanes.view(np.uint64).reshape(-1, 2).any(axis=1))
-    lanes = np.ascontiguousarray(lanes.view(np.uint64).reshape(-1, 2)[useful]).reshape(-1)
-    planes = [np.empty((len(index), len(useful)), dtype=np.uint64) for _ in range(3)]
+    # the people who count side by side: the planes of 10,000 people fit where those of a biobank would not
+    n_words = (len(people) + 63) // 64
+    lanes = np.zeros(n_words * 16, dtype=np.uint8)
+    lanes[: (len(people) + 3) // 4] = pack_mask(np.ones(len(people), dtype=bool))
+    planes = [np.empty((len(index), n_words), dtype=np.uint64) for _ in range(3)]
     sums = np.empty((len(index), 3), dtype=np.int64)
-    for first in range(0, len(index), 1024):
-        part = slice(first, min(first + 1024, len(index)))
-        raw = np.zeros((part.stop - first, words_each * 16), dtype=np.uint8)
-        raw[:, : fileset.bytes_per_variant] = fileset.take(index[part])
-        words = np.ascontiguousarray(raw.view(np.uint64).reshape(len(raw), -1, 2)[:, useful]).reshape(len(raw), -1)
-        _planes(words, lanes, *(p[part] for p in planes), sums[part])
+    size = int(np.clip(_LD_BYTES // max(fileset.bytes_per_variant, len(people)), 16, 1024))
+    for first in range(0, len(index), size):
+        part = slice(first, min(first + size, len(index)))
+        words = side_by_side(fileset.take(index[part]), people, n_words)
+        _planes(words, lanes.view(np.uint64), *(p[part] for p in planes), sums[part])
     place = np.ascontiguousarray(position, dtype=np.int64)
     for c in range(chi2.shape[1]):
         order = np.argsort(-chi2[:, c], kind="stable")

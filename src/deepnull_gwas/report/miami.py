@@ -10,14 +10,27 @@ import numpy as np
 import polars as pl
 
 from deepnull_gwas.report.manhattan import NAMES, genome_axis, thin
-from deepnull_gwas.report.style import ALTERNATE, COLOURS, LABELS, figure, say_instead
-from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.report.style import (
+    ALTERNATE,
+    COLOURS,
+    LABELS,
+    P_LABEL,
+    TWO_COLUMNS,
+    counted,
+    figure,
+    say_instead,
+    study_title,
+)
+from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
+
+#: Columns of comparison.tsv that are text, whatever stands in its first rows.
+TEXTS = ("variant_id", "original_id", "effect_allele", "other_allele", "verdict")
 
 
 def plot_miami(
-    baseline: str | Path,
-    deepnull: str | Path,
+    baseline: str | Path | pl.DataFrame,
+    deepnull: str | Path | pl.DataFrame,
     loci: str | Path,
     study_json: str | Path,
     settings: Mapping[str, Any],
@@ -28,7 +41,7 @@ def plot_miami(
     Parameters
     ----------
     baseline, deepnull
-        sumstats.tsv.gz of the arms.
+        sumstats.tsv.gz of the arms, or what :func:`~deepnull_gwas.results.sumstats.points_of` read of them.
     loci
         comparison.tsv.
     study_json
@@ -39,12 +52,9 @@ def plot_miami(
         Figure.
     """
     about = read_json(study_json)
-    columns = ["chromosome", "base_pair_location", "neg_log_10_p_value"]
-    tables = {
-        arm: read_sumstats(path, columns).drop_nulls() for arm, path in (("deepnull", deepnull), ("baseline", baseline))
-    }
-    title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
-    with figure(out, 11, 5.2) as fig:
+    tables = {"deepnull": points_of(deepnull).drop_nulls(), "baseline": points_of(baseline).drop_nulls()}
+    title = study_title(about, 0.6 * TWO_COLUMNS)
+    with figure(out, TWO_COLUMNS, 3.4) as fig:
         if not any(len(t) for t in tables.values()):
             say_instead(fig, title, f"no variant tested: {about.get('reason') or 'see untested.tsv.gz'}")
             return
@@ -62,33 +72,31 @@ def plot_miami(
             shown = thin(x, y)
             for parity in (0, 1):
                 own = shown[at[shown] % 2 == parity]
-                ax.scatter(x[own], sign * y[own], s=5, linewidth=0, color=ALTERNATE[arm][parity], rasterized=True)
-            ax.axhline(sign * line, color="#b2182b", linewidth=0.7, linestyle="--")
+                ax.scatter(x[own], sign * y[own], s=2, linewidth=0, color=ALTERNATE[arm][parity], rasterized=True)
+            ax.axhline(sign * line, color=COLOURS["threshold"], linewidth=0.6, linestyle="--")
+            # beside the axes, where no point is
             ax.text(
-                0.004,
-                0.98 if sign > 0 else 0.02,
-                LABELS[arm],
-                transform=ax.transAxes,
-                va="top" if sign > 0 else "bottom",
-            )
-        found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides={"variant_id": pl.String})
+                1.005, 0.5 + 0.25 * sign, LABELS[arm], transform=ax.transAxes, rotation=270, ha="left", va="center",
+                color=ALTERNATE[arm][0],
+            )  # fmt: skip
+        found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides=dict.fromkeys(TEXTS, pl.String))
         for verdict, arm, sign in (("gained", "deepnull", 1), ("lost", "baseline", -1)):
-            rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"p_{arm}")
+            rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"neg_log_10_p_value_{arm}")
             if len(rows):
                 x = [p + offset[c] for c, p in zip(rows["chromosome"], rows["base_pair_location"])]
                 ax.scatter(
-                    x, sign * rows[f"p_{arm}"].to_numpy(), s=46, facecolor="none", edgecolor=COLOURS[verdict], linewidth=1.4,
-                    label=f"{len(rows)} {verdict}",
+                    x, sign * rows[f"neg_log_10_p_value_{arm}"].to_numpy(), s=22, facecolor="none", edgecolor=COLOURS[verdict], linewidth=1.0,
+                    label=f"{counted(len(rows), 'locus', 'loci')} {verdict}",
                 )  # fmt: skip
-        ax.axhline(0, color="black", linewidth=0.8)
+        ax.axhline(0, color="black", linewidth=0.6)
         ax.set(
             ylim=(-top * 1.08, top * 1.08),
             xlim=(-0.01 * width, 1.01 * width),
-            ylabel="−log10 p",
+            ylabel=P_LABEL,
             xlabel="chromosome",
             title=title,
         )
         ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         ax.set_xticks([start + length / 2 for start, length, _ in axis.values()], [NAMES.get(c, str(c)) for c in axis])
         if ax.get_legend_handles_labels()[0]:
-            ax.legend(loc="upper right", fontsize=8)
+            ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0, borderaxespad=0.3)

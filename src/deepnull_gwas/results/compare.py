@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +13,102 @@ import polars as pl
 
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.loci import lead_variants, read_leads
-from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.results.ssf import TABLES_VERSION, significant
+from deepnull_gwas.results.sumstats import OTHER_ALLELES, POINTS, in_order_of_genome, read_blocks
 from deepnull_gwas.tables import atomic_path, read_json, write_json, write_tsv
 
 logger = logging.getLogger(__name__)
 
-KEY = ["chromosome", "base_pair_location", "variant_id", "effect_allele", "other_allele"]
+KEY = ["chromosome", "base_pair_location", "variant_id", "original_id", "effect_allele", "other_allele"]
+ARMS = ("baseline", "deepnull")
+P = "neg_log_10_p_value"
 
 
-def join_arms(baseline: str | Path, deepnull: str | Path) -> pl.DataFrame:
-    """Put the two arms side by side, variant by variant.
+def join_arms(baseline: str | Path, deepnull: str | Path) -> Iterator[pl.DataFrame]:
+    """Go through both arms side by side, variant by variant; each file is read once, and never lies in memory as a whole.
 
-    Returns
-    -------
-    Key columns, ``n``, and ``beta``, ``se`` and ``p`` (-log10) with the arm's name behind; variants tested in both arms.
+    Both are in the order of the genome, so that a variant of one is near that of the other: what both have read up to a place is joined.
+
+    Parameters
+    ----------
+    baseline, deepnull
+        sumstats.tsv.gz of the arms; variants with other alleles, in the files beside them, come after the others.
+
+    Yields
+    ------
+    Key columns, ``n``, and ``beta``, ``standard_error`` and ``neg_log_10_p_value`` with the arm's name behind, null where the arm did not test the
+    variant.
     """
-    columns = [*KEY, "n", "beta", "standard_error", "neg_log_10_p_value"]
+    for files in ((baseline, deepnull), [Path(f).with_name(OTHER_ALLELES) for f in (baseline, deepnull)]):
+        if all(Path(file).exists() for file in files):
+            yield from _join_files(*files)
+
+
+def _join_files(*files: str | Path) -> Iterator[pl.DataFrame]:
+    columns = [*KEY, "n", "beta", "standard_error", P]
+    place = (pl.col("chromosome") * (1 << 33) + pl.col("base_pair_location")).alias("place")
+    streams = [(part.with_columns(place) for part in read_blocks(file, columns)) for file in files]
+    held, done = [next(stream) for stream in streams], [False, False]
+    while not all(done) or any(len(part) for part in held):
+        # what has been read of each reaches to here; more may come at the last place itself
+        ends = [part["place"][-1] if len(part) else -1 for part in held]
+        until = min((end for end, over in zip(ends, done) if not over), default=np.inf)
+        ready = [part.filter(pl.col("place") < until) for part in held]
+        held = [part.filter(pl.col("place") >= until) for part in held]
+        yield _side_by_side(*(part.drop("place") for part in ready))
+        for i, stream in enumerate(streams):
+            if not done[i] and ends[i] == until:
+                more = next(stream, None)
+                done[i] = more is None
+                held[i] = held[i] if more is None else pl.concat([held[i], more])
+
+
+def _side_by_side(*arms: pl.DataFrame) -> pl.DataFrame:
     left, right = (
-        read_sumstats(path, columns).rename(
-            {"beta": f"beta_{arm}", "standard_error": f"se_{arm}", "neg_log_10_p_value": f"p_{arm}"}
-        )
-        for path, arm in ((baseline, "baseline"), (deepnull, "deepnull"))
+        part.rename({c: f"{c}_{arm}" for c in ("n", "beta", "standard_error", P)}) for part, arm in zip(arms, ARMS)
     )
-    # an ID may be there twice: number the copies, so that each meets its own
-    left, right = (t.with_columns(pl.int_range(pl.len()).over(KEY).alias("copy")) for t in (left, right))
-    return left.join(right.drop("n"), on=[*KEY, "copy"], how="inner", maintain_order="left").drop("copy")
+    if left.select(KEY).equals(right.select(KEY)):
+        both = left.hstack(right.drop(KEY))
+    else:
+        # an ID may be there twice: number the copies, so that each meets its own
+        left, right = (t.with_columns(pl.int_range(pl.len()).over(KEY).alias("copy")) for t in (left, right))
+        both = left.join(
+            right, on=[*KEY, "copy"], how="full", coalesce=True, nulls_equal=True, maintain_order="left_right"
+        )
+        both = both.sort(["chromosome", "base_pair_location"], maintain_order=True)
+    return both.select(
+        *KEY,
+        pl.coalesce("n_baseline", "n_deepnull").alias("n"),
+        *(f"{c}_{arm}" for arm in ARMS for c in ("beta", "standard_error", P)),
+    )
+
+
+def _points(blocks: Iterator[pl.DataFrame] | Sequence[pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """Return, for each arm, what the figures need of joined blocks, row by row the same variants; null p where an arm did not test one."""
+    table = in_order_of_genome(_of_points(block) for block in blocks)
+    place = ("chromosome", "base_pair_location")
+    return {arm: table.select(*place, pl.col(f"{P}_{arm}").alias(P)) for arm in ARMS}
+
+
+def _of_points(block: pl.DataFrame) -> pl.DataFrame:
+    types = {c: POINTS[c] for c in ("chromosome", "base_pair_location")}
+    return block.select(*types, *(f"{P}_{arm}" for arm in ARMS)).cast(types)
+
+
+def points_of_arms(
+    baseline: str | Path | pl.DataFrame, deepnull: str | Path | pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return chromosome, position and -log10 p of both arms, row by row the same variants; null p where an arm did not test one.
+
+    Parameters
+    ----------
+    baseline, deepnull
+        sumstats.tsv.gz of the arms; or what :func:`compare_arms` returned of them, which is given back: several figures share one read.
+    """
+    if isinstance(baseline, pl.DataFrame) and isinstance(deepnull, pl.DataFrame):
+        return baseline, deepnull
+    points = _points(join_arms(baseline, deepnull))
+    return points["baseline"], points["deepnull"]
 
 
 def loci_of_both(baseline: pl.DataFrame, deepnull: pl.DataFrame, window: int) -> pl.DataFrame:
@@ -70,7 +141,7 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
     comparisons
         comparison.json of each study with both arms.
     out
-        TSV with one row a study: ``explained_linear`` and ``explained_deepnull`` (R2; binary: McFadden's, out of fold), AUCs of binary traits, mean
+        TSV with one row a study: ``explained_linear`` and ``explained_deepnull`` (out of fold, in the ``explained_measure``: ``r2``; binary: ``r2_mcfadden``), AUCs of binary traits, mean
         chi-squares at the loci, their ratio and what the accuracy leads one to expect, effective sample size gained, lambdas, and loci shared,
         gained and lost.
     """
@@ -82,25 +153,34 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
             {
                 "study": one["study"],
                 "status": one["prediction"]["status"],
+                "explained_measure": next((m for m in ("r2", "r2_mcfadden") if m in accuracy["linear"]), None),
                 **{f"explained_{a}": v.get("r2", v.get("r2_mcfadden")) for a, v in accuracy.items()},
                 **{f"auc_{a}": v.get("auc") for a, v in accuracy.items()},
-                **{f"mean_chi2_{arm}": one["mean_chi2_at_loci"][arm] for arm in ("baseline", "deepnull")},
+                **{f"mean_chi2_at_loci_{arm}": one["mean_chi2_at_loci"][arm] for arm in ARMS},
                 "chi2_ratio": one["chi2_ratio"],
                 "chi2_ratio_expected": one.get("chi2_ratio_expected"),
-                "effective_sample_size_gained": one["effective_sample_size_gained"],
+                "effective_sample_size_gained_fraction": one["effective_sample_size_gained"],
                 **{f"lambda_gc_{arm}": one["lambda_gc"][arm] for arm in ("baseline", "deepnull")},
-                **one["loci"],
+                **{f"loci_{verdict}": count for verdict, count in one["loci"].items()},
             }
         )
-    names = ["study", "status", "explained_linear", "explained_deepnull", "auc_linear", "auc_deepnull"]
+    names = [
+        "study",
+        "status",
+        "explained_measure",
+        "explained_linear",
+        "explained_deepnull",
+        "auc_linear",
+        "auc_deepnull",
+    ]
     names += [
-        "mean_chi2_baseline",
-        "mean_chi2_deepnull",
+        "mean_chi2_at_loci_baseline",
+        "mean_chi2_at_loci_deepnull",
         "chi2_ratio",
         "chi2_ratio_expected",
-        "effective_sample_size_gained",
+        "effective_sample_size_gained_fraction",
     ]
-    names += ["lambda_gc_baseline", "lambda_gc_deepnull", "shared", "gained", "lost"]
+    names += ["lambda_gc_baseline", "lambda_gc_deepnull", "loci_shared", "loci_gained", "loci_lost"]
     write_tsv(pd.DataFrame(rows, columns=names), out)
 
 
@@ -113,8 +193,8 @@ def compare_arms(
     window_kb: float,
     out_summary: str | Path,
     out_loci: str | Path,
-) -> None:
-    """Compare the arms of a study.
+) -> dict[str, pl.DataFrame]:
+    """Compare the arms of a study, in one read of each file.
 
     Parameters
     ----------
@@ -129,38 +209,53 @@ def compare_arms(
     out_summary, out_loci
         comparison.json and comparison.tsv.
 
+    Returns
+    -------
+    Arm -> what figures of both arms need, see :func:`points_of_arms`.
+
     Notes
     -----
     The gain in effective sample size is the ratio of the mean chi-squares at the loci of either arm, less 1, since the non-centrality grows with n;
-    the theory for a quantitative trait is (1 - R2 linear) / (1 - R2 DeepNull) - 1.
+    the theory for a quantitative trait is (1 - R2 linear) / (1 - R2 DeepNull) - 1, an R2 below 0 counting as 0.
     """
-    both = join_arms(baseline, deepnull)
-    loci = loci_of_both(read_leads(leads_baseline), read_leads(leads_deepnull), int(window_kb * 1000)).join(
-        both, on=KEY, how="left", maintain_order="left"
-    )
+    loci = loci_of_both(read_leads(leads_baseline), read_leads(leads_deepnull), int(window_kb * 1000))
+    blocks, at_loci = [], []
+    for block in join_arms(baseline, deepnull):
+        at_loci.append(block.join(loci, on=KEY, how="semi", nulls_equal=True, maintain_order="left"))
+        blocks.append(_of_points(block))
+    found = pl.concat(at_loci)
+    loci = loci.join(found, on=KEY, how="left", nulls_equal=True, maintain_order="left")
+    points = _points(blocks)
+    compared = loci.drop_nulls([f"{P}_{arm}" for arm in ARMS])
+    tested = points["baseline"][P].is_not_null() & points["deepnull"][P].is_not_null()
     prediction: Mapping[str, Any] = read_json(metrics)
-    chi2 = {arm: chi2_of_neg_log10_p(loci[f"p_{arm}"].drop_nulls().to_numpy()) for arm in ("baseline", "deepnull")}
+    chi2 = {arm: chi2_of_neg_log10_p(compared[f"{P}_{arm}"].to_numpy()) for arm in ARMS}
     verdict = loci["verdict"]
     summary: dict[str, Any] = {
+        "tables_version": TABLES_VERSION,
         "study": prediction["study"],
         "prediction": {k: prediction.get(k) for k in ("status", "reason", "linear", "deepnull")},
-        "variants": len(both),
-        "lambda_gc": {arm: lambda_gc(both[f"p_{arm}"].to_numpy()) for arm in ("baseline", "deepnull")},
+        "variants": int(tested.sum()),
+        "lambda_gc": {arm: lambda_gc(points[arm][P].filter(tested).to_numpy()) for arm in ARMS},
         "loci": {name: int((verdict == name).sum()) for name in ("shared", "gained", "lost")},
         "mean_chi2_at_loci": {arm: float(values.mean()) if len(values) else None for arm, values in chi2.items()},
         "chi2_ratio": float(chi2["deepnull"].mean() / chi2["baseline"].mean()) if len(chi2["baseline"]) else None,
     }
     summary["effective_sample_size_gained"] = None if summary["chi2_ratio"] is None else summary["chi2_ratio"] - 1
     if prediction.get("status") == "ok" and prediction["trait"] == "quantitative":
-        summary["chi2_ratio_expected"] = (1 - prediction["linear"]["r2"]) / (1 - prediction["deepnull"]["r2"])
-        summary["r2_gained"] = prediction["deepnull"]["r2"] - prediction["linear"]["r2"]
+        # below 0 a prediction explains nothing, and losing less is no gain
+        linear, deepnull = (max(0.0, prediction[arm]["r2"]) for arm in ("linear", "deepnull"))
+        summary["chi2_ratio_expected"] = (1 - linear) / (1 - deepnull)
+        summary["r2_gained"] = deepnull - linear
     elif prediction.get("status") == "ok":
         summary |= {
-            f"{key}_gained": prediction["deepnull"][key] - prediction["linear"][key] for key in ("r2_mcfadden", "auc")
+            f"{key}_gained": max(least, prediction["deepnull"][key]) - max(least, prediction["linear"][key])
+            for key, least in (("r2_mcfadden", 0.0), ("auc", 0.5))
         }
     logger.info("%s: %s", summary["study"], summary["loci"])
     write_json(summary, out_summary)
     with atomic_path(out_loci) as temporary:
-        loci.with_columns(
-            pl.col(pl.Float64).map_batches(lambda s: pl.Series(np.asarray(s.to_numpy(), dtype=float)))
-        ).write_csv(temporary, separator="\t", null_value="NA", float_precision=5)
+        # digits, not decimals: the effects of a phenotype of small numbers are small numbers
+        digits = pl.col(pl.Float64).map_batches(lambda s: pl.Series(significant(s.to_numpy())).fill_nan(None))
+        loci.with_columns(digits).write_csv(temporary, separator="\t", null_value="NA")
+    return points

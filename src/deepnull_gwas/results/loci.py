@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.results.calibration import lambda_gc
+from deepnull_gwas.results.sumstats import tested_blocks
 from deepnull_gwas.tables import atomic_path
 
 logger = logging.getLogger(__name__)
@@ -17,6 +19,7 @@ LEADS = (
     "chromosome",
     "base_pair_location",
     "variant_id",
+    "original_id",
     "effect_allele",
     "other_allele",
     "effect_allele_frequency",
@@ -45,7 +48,7 @@ def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
     One row a locus, in the order of the genome: the lead variant, and start, end and number of the hits that it stands for.
     """
     rows = []
-    for (_,), part in hits.sort(["chromosome", "base_pair_location", "variant_id"]).group_by(
+    for (_,), part in hits.sort(["chromosome", "base_pair_location", "original_id"]).group_by(
         ["chromosome"], maintain_order=True
     ):
         position, strength = part["base_pair_location"].to_numpy(), part["neg_log_10_p_value"].to_numpy()
@@ -66,35 +69,44 @@ def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
             )
     if not rows:
         types = dict.fromkeys(("chromosome", "base_pair_location", "n", "locus_start", "locus_end", "hits"), pl.Int64)
-        types |= dict.fromkeys(("variant_id", "effect_allele", "other_allele"), pl.String)
+        types |= dict.fromkeys(("variant_id", "original_id", "effect_allele", "other_allele"), pl.String)
         return pl.DataFrame(schema={n: types.get(n, pl.Float64) for n in LEADS})
     return pl.DataFrame(rows).select(LEADS).sort(["chromosome", "base_pair_location"])
 
 
-def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: str | Path) -> None:
-    """Write the lead variants of a study and arm.
+def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: str | Path) -> dict[str, Any]:
+    """Write the lead variants of a study and arm, and sum up its tests, in one read of what was published.
 
     Parameters
     ----------
     sumstats
-        sumstats.tsv.gz.
+        sumstats.tsv.gz; tested variants with other alleles, in the file beside it, count like all others.
     threshold
         Largest p.
     window_kb
         Half width of a locus in kb.
     out
         leads.tsv.
+
+    Returns
+    -------
+    ``tested`` (number of variants), ``lambda_gc``, ``loci``.
     """
-    table = read_sumstats(sumstats)
-    leads = lead_variants(table.filter(pl.col("neg_log_10_p_value") >= -np.log10(threshold)), int(window_kb * 1000))
-    logger.info("%d loci at p <= %g among %d variants", len(leads), threshold, len(table))
+    columns = [c for c in LEADS if c not in ("locus_start", "locus_end", "hits")]
+    hits, p = [], []
+    for block in tested_blocks(sumstats, columns):
+        hits.append(block.filter(pl.col("neg_log_10_p_value") >= -np.log10(threshold)))
+        p.append(block["neg_log_10_p_value"].to_numpy())
+    leads, tested = lead_variants(pl.concat(hits), int(window_kb * 1000)), np.concatenate(p)
+    logger.info("%d loci at p <= %g among %d variants", len(leads), threshold, len(tested))
     with atomic_path(out) as temporary:
         leads.write_csv(temporary, separator="\t", null_value="NA", quote_style="never")
+    return {"tested": len(tested), "lambda_gc": lambda_gc(tested), "loci": len(leads)}
 
 
 def read_leads(path: str | Path) -> pl.DataFrame:
     """Read lead variants back."""
     types = dict.fromkeys(("chromosome", "base_pair_location", "n", "locus_start", "locus_end", "hits"), pl.Int64)
     types |= dict.fromkeys(("effect_allele_frequency", "beta", "standard_error", "neg_log_10_p_value"), pl.Float64)
-    types |= dict.fromkeys(("variant_id", "effect_allele", "other_allele"), pl.String)
+    types |= dict.fromkeys(("variant_id", "original_id", "effect_allele", "other_allele"), pl.String)
     return pl.read_csv(path, separator="\t", schema_overrides=types, null_values="NA", quote_char=None)

@@ -9,16 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from deepnull_gwas.errors import InputError
-from deepnull_gwas.results.calibration import lambda_gc
-from deepnull_gwas.results.loci import read_leads
-from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.results.sumstats import OTHER_ALLELES
 from deepnull_gwas.tables import atomic_path, read_json, read_metadata, write_tsv
 
 logger = logging.getLogger(__name__)
 
-#: So many analyses are shown one by one on the screen at the end of a run; of more, counts; so many failed ones; so many with most loci.
-ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN = 20, 10, 6
+#: So many analyses are shown one by one on the screen at the end of a run; of more, counts; so many failed ones; so many with most loci; so many notes.
+ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN, NOTES_SHOWN = 20, 10, 6, 10
+#: So many pairs of alleles that the standard does not know are named there.
+ALLELES_SHOWN = 5
 
 
 def summarise_run(
@@ -36,7 +36,7 @@ def summarise_run(
         status.tsv, summary.txt.
     """
     results = Path(results)
-    rows = []
+    rows, examples = [], {}
     for entry in studies:
         folder = results / entry["cohort"] / entry["study"]
         about = read_json(folder / "study.json")
@@ -44,7 +44,7 @@ def summarise_run(
         head = read_metadata(chunk)["studies"][entry["study"]]["arms"]
         for arm in entry["arms"]:
             state = head[arm]
-            p = read_sumstats(folder / arm / "sumstats.tsv.gz", ["neg_log_10_p_value"])["neg_log_10_p_value"].to_numpy()
+            tests = read_json(folder / arm / "tests.json")
             rows.append(
                 {
                     "cohort": entry["cohort"],
@@ -56,19 +56,22 @@ def summarise_run(
                     "reason": state["reason"],
                     "n": about["n"],
                     "cases": about.get("cases"),
-                    "variants": len(p),
-                    "lambda_gc": lambda_gc(p),
-                    "loci": len(read_leads(folder / arm / "leads.tsv")),
+                    "variants": tests["tested"],
+                    "variants_with_other_alleles": tests["other_alleles"],
+                    "lambda_gc": tests["lambda_gc"],
+                    "loci": tests["loci"],
+                    "notes": "; ".join(about.get("notes", [])),
                 }
             )
-    frame = pd.DataFrame(rows)
-    frame["cases"] = frame["cases"].astype("Int64")
+            if tests["other_alleles"]:
+                examples.update(dict.fromkeys(tests["examples_of_other_alleles"]))
+    frame = pd.DataFrame(rows).astype({"cases": "Int64", "lambda_gc": float})
     write_tsv(frame, out)
     with atomic_path(out_text) as temporary:
-        temporary.write_text(_text(frame, results), encoding="utf-8")
+        temporary.write_text(_text(frame, results, list(examples)), encoding="utf-8")
 
 
-def _text(frame: pd.DataFrame, results: Path) -> str:
+def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> str:
     """Write one screen: what failed first, then counts by arm, every analysis where they are few, and where things are."""
     failed = frame[frame["status"] == "failed"]
     lines = [
@@ -79,7 +82,7 @@ def _text(frame: pd.DataFrame, results: Path) -> str:
         lines.append(f"FAILED and {len(failed) - FAILED_SHOWN} more: see {results}/status.tsv")
     lines += [""] if lines else []
     if len(frame) <= ROWS_SHOWN:
-        shown = frame.drop(columns=["stage", "reason"]).copy()
+        shown = frame.drop(columns=["stage", "reason", "variants_with_other_alleles", "notes"], errors="ignore").copy()
         shown["lambda_gc"] = shown["lambda_gc"].map(lambda v: "NA" if pd.isna(v) else f"{v:.3f}")
         shown["cases"] = shown["cases"].astype(str).replace("<NA>", "")
         lines += [shown.to_string(index=False), ""]
@@ -95,13 +98,33 @@ def _text(frame: pd.DataFrame, results: Path) -> str:
             MOST_SHOWN
         )
         lines += ["Most loci: " + ", ".join(f"{r.study} ({r.arm}) {r.loci}" for r in most.itertuples()), ""]
+    if examples:
+        most = int(frame["variants_with_other_alleles"].max())
+        lines += [
+            f"Up to {most:,} tested variants of an analysis have alleles that GWAS-SSF does not know ({', '.join(examples[:ALLELES_SHOWN])}): "
+            f"they are in {OTHER_ALLELES} beside sumstats.tsv.gz, with the same columns.",
+            "",
+        ]
+    lines += _notes(frame)
     lines += [
         f"{len(frame) - len(failed)} of {len(frame)} analyses done.",
         f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz (GWAS-SSF; effect allele = A1 of the .bim)",
-        f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms}}.svg; gains and losses: comparison.tsv beside them",
+        f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms,miami}}.{{svg,pdf}}; gains and losses: comparison.tsv beside them",
         f"State of all studies: {results}/status.tsv; where they came from: {results}/provenance.html",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    """Return what has to be known of studies that are done: each note once, with the studies that it is about, and an empty line."""
+    noted = frame[frame["notes"] != ""].drop_duplicates(["cohort", "study"])
+    lines = []
+    for note, part in noted.groupby("notes", sort=False):
+        names = [f"{row.cohort}/{row.study}" for row in part.itertuples()]
+        lines.append(f"NOTE {some(names, 3)}: {note}")
+    if len(lines) > NOTES_SHOWN:
+        lines = [*lines[:NOTES_SHOWN], f"NOTE and {len(lines) - NOTES_SHOWN} more: column notes of status.tsv"]
+    return [*lines, ""] if lines else []
 
 
 def check_status(status: str | Path, out: str | Path) -> None:

@@ -27,7 +27,7 @@ LEVELS = (1e-2, 1e-3, 1e-4, 5e-8)
 #: Bounds of the minor allele frequency within which lambda is measured.
 BINS = ((0.01, 0.05), (0.05, 0.2), (0.2, 0.5))
 _BLOCK = 500
-_COLUMNS = ["variant_id", "effect_allele_frequency", "neg_log_10_p_value"]
+_COLUMNS = ["original_id", "effect_allele_frequency", "neg_log_10_p_value"]
 
 
 @dataclass(frozen=True)
@@ -176,18 +176,18 @@ def measure_validity(
             progress.add(1)
         variants = causal.get(phenotype.name)
         # a variant that one arm could not test says nothing of the others
-        common = set.intersection(*(set(t["variant_id"]) for t in own.values())) if variants else set()
+        common = set.intersection(*(set(t["original_id"]) for t in own.values())) if variants else set()
         if not all(map(len, own.values())) or (variants and not common & variants):
             left_out.append(phenotype.name)
             logger.warning("%s: left out, an arm has no result; see status of its studies", phenotype.name)
             continue
         for arm, table in own.items():
             if variants:
-                table = table[table["variant_id"].isin(common & variants)].sort_values("variant_id")
+                table = table[table["original_id"].isin(common & variants)].sort_values("original_id")
             elif tested is None:
-                tested = table["variant_id"]
+                tested = table["original_id"]
             # names take more memory than all else
-            tables[phenotype.name, arm] = table.drop(columns="variant_id")
+            tables[phenotype.name, arm] = table.drop(columns="original_id")
     null = [p for p in phenotypes if not causal.get(p.name) and p.name not in left_out]
     other = [p for p in phenotypes if causal.get(p.name) and p.name not in left_out]
     measured: dict[str, Any] = {

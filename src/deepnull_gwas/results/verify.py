@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,13 +37,14 @@ from deepnull_gwas.genotypes.chromosomes import SSF_CODE
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.results.loci import read_leads
+from deepnull_gwas.results.sumstats import DAMAGE, OTHER_ALLELES, text_blocks
 from deepnull_gwas.tables import read_json, read_parquet, write_tsv
 
 logger = logging.getLogger(__name__)
 
 #: Lead variants of each study and arm that are checked beside the random ones.
 LEADS = 10
-LEAD_KEY = ("chromosome", "base_pair_location", "variant_id", "effect_allele", "other_allele")
+LEAD_KEY = ("chromosome", "base_pair_location", "original_id", "effect_allele", "other_allele")
 #: Problems named in the message.
 NAMED = 8
 
@@ -74,14 +74,10 @@ def _md5(path: Path) -> str:
 
 def _rows(path: Path) -> int:
     """Count the rows of a compressed table, and so read it to its end."""
-    lines = 0
     try:
-        with gzip.open(path, "rb") as file:
-            while block := file.read(1 << 22):
-                lines += block.count(b"\n")
-    except (OSError, EOFError, zlib.error) as error:
+        return sum(block.count(b"\n") for block in text_blocks(path)) - 1
+    except (OSError, *DAMAGE) as error:
         raise InputError(f"{path}: damaged ({error}); delete it and run again") from None
-    return lines - 1
 
 
 def _recorded_md5(path: Path) -> str:
@@ -107,6 +103,7 @@ class Published:
             raise InputError(
                 f"{path}: cannot be read through its index {path.name}.tbi ({error}); delete both and run again"
             ) from None
+        self._other = _other_alleles(path.with_name(OTHER_ALLELES))
 
     def row(self, code: int, position: int, name: str, effect: str, other: str) -> dict[str, str] | None:
         """Give the row of a variant, or None where there is none (it was not tested).
@@ -116,6 +113,8 @@ class Published:
         InputError
             When a row has not as many fields as the header.
         """
+        if (apart := self._other.get((str(code), str(position), name, effect, other))) is not None:
+            return apart
         if str(code) not in self._file.contigs:
             return None
         for line in self._file.fetch(str(code), position - 1, position):
@@ -125,16 +124,21 @@ class Published:
                     f"{self.path}: a row at {code}:{position} has {len(fields)} fields, expected {len(self.columns)}; delete it and run again"
                 )
             row = dict(zip(self.columns, fields, strict=True))
-            if (row["variant_id"], row["effect_allele"], row["other_allele"]) == (name, effect, other):
+            if (row["original_id"], row["effect_allele"], row["other_allele"]) == (name, effect, other):
                 return row
         return None
 
 
+def _other_alleles(path: Path) -> dict[tuple[str, ...], dict[str, str]]:
+    """Give the rows of the variants whose alleles the standard does not know, by chromosome, position, name and alleles."""
+    frame = pl.read_csv(path, separator="\t", infer_schema=False, quote_char=None)
+    return {tuple(row[c] for c in LEAD_KEY): row for row in frame.iter_rows(named=True)}
+
+
 def _untested(path: Path) -> set[tuple[str, ...]]:
     """Give chromosome, position, name and alleles of the variants that were not tested."""
-    key = ["chromosome", "base_pair_location", "variant_id", "effect_allele", "other_allele"]
-    frame = pl.read_csv(path, separator="\t", columns=key, infer_schema=False, quote_char=None)
-    return set(frame.select(key).iter_rows())
+    frame = pl.read_csv(path, separator="\t", columns=list(LEAD_KEY), infer_schema=False, quote_char=None)
+    return set(frame.select(LEAD_KEY).iter_rows())
 
 
 def _number(text: str) -> float:
@@ -210,7 +214,7 @@ def verify_batch(
     index = read_json(cohort / "genotypes.json")
     variants = read_parquet(cohort / "variants.parquet", columns=[*VARIANT_COLUMNS])
     passed = read_parquet(cohort / "qc" / "variants.parquet", columns=["index", "passed"])
-    sex = read_parquet(cohort / "samples.parquet", columns=["recorded_sex"])["recorded_sex"].to_numpy()
+    sex = read_parquet(cohort / "qc" / "samples.parquet", columns=["sex"])["sex"].to_numpy()
     fileset = Fileset.from_index(cohort / "genotypes.json")
     variants = variants[variants["index"].isin(passed.loc[passed["passed"], "index"])].reset_index(drop=True)
     variants["code"] = variants["chromosome"].map(SSF_CODE).astype(int)
@@ -247,10 +251,11 @@ def verify_batch(
                         f"{path}: its MD5 checksum is {md5}, expected {recorded} (sumstats.tsv.gz-meta.yaml): "
                         "changed after it was made; delete it and run again"
                     )
-                tested, untested = _rows(path), _rows(rest)
-                if tested + untested != len(variants):
+                tested, untested, other = _rows(path), _rows(rest), _rows(path.with_name(OTHER_ALLELES))
+                if tested + untested + other != len(variants):
                     problems.append(
-                        f"{path}: {tested:,} variants, and {untested:,} in untested.tsv.gz; expected {len(variants):,} in all (those that passed quality control)"
+                        f"{path}: {tested:,} variants, {other:,} in {OTHER_ALLELES} and {untested:,} in untested.tsv.gz; expected {len(variants):,} in all "
+                        "(those that passed quality control)"
                     )
                 files[study.name, arm] = Published(path)
             except InputError as error:
