@@ -1,7 +1,6 @@
 """The check that every association job makes of itself: a few of its variants are tested again by the second implementation.
 
-Of each study and arm the strongest result, and a few tested variants of each class of chromosomes, chosen at random with a fixed seed,
-are recomputed from the .bed and the files of the study before the result gets its name. Where anything differs, the job fails.
+Of each study and arm the strongest result, and a tested variant of each class of chromosomes, chosen at random with a fixed seed, are recomputed from the .bed and the files of the study before the result gets its name. Where anything differs, the job fails.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ from deepnull_gwas.genotypes.fileset import Fileset
 
 logger = logging.getLogger(__name__)
 
-#: Random variants of each study, arm and class of chromosomes.
-RANDOM = 2
+#: Random variants of each study, arm and class of chromosomes, beside the strongest: with 20 studies in a batch the check takes 3 % of the job.
+RANDOM = 1
 #: Problems named in the message.
 NAMED = 8
 #: Columns that are compared with what is counted in the .bed, by the names that the second implementation has for them.
