@@ -11,11 +11,11 @@ computed one by one. What is left out of the series is bounded for each variant:
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from deepnull_gwas.association.kernels import FAST
 from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
+from deepnull_gwas.jit import numba
 
 #: People with the largest leverages, who are always computed one by one
 CORE = 512

@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numba
 import numpy as np
 
 from deepnull_gwas.association.expansion import ACCURACY, Carriers
 from deepnull_gwas.association.kernels import FAST
 from deepnull_gwas.association.tails import neg_log10_p_chi2
+from deepnull_gwas.jit import numba
 
 MAX_ITERATIONS = 200
 #: The longest step of a coefficient (of columns of length sqrt(n), and of the log odds ratio): as R's logistf
