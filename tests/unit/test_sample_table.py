@@ -123,7 +123,7 @@ def test_numeric_markers_are_compared_as_numbers(tmp_path):
         ("IID\tiid\n1\t2\n", "reserved for the workflow: iid"),
         (
             "IID\tage\n1\t2\n3\n4\t5\t6\n",
-            "2 rows have another number of fields than the header's 2: row 3 has 1, row 4 has 3",
+            "2 rows have another number of fields than the header's 2 (separated by tabs): row 3 has 1, row 4 has 3",
         ),
         ("IID\tage\nr1\t1\t2\nr2\t3\t4\n", "row.names = FALSE"),
         ("IID\tage\n1\t2\nNA\t3\n", "1 rows have no IID (rows 3; the header is row 1)"),
