@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup plan demo test test-long fuzz bench bench-cohort bench-deepnull bench-resources validity lint format validator readers s3 tools lock clean help
+.PHONY: setup plan demo test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress validity lint format validator readers s3 tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -23,7 +23,8 @@ plan: $(READY) ## say what a run will need before it runs (CONFIG=my.yaml for an
 
 demo: $(READY) ## simulate a cohort and run three studies on it, with and without DeepNull
 	$(BIN)/snakemake --cores $(CORES)
-	$(BIN)/snakemake --cores $(CORES) --report results/report.html --quiet all
+	@$(BIN)/snakemake --cores $(CORES) --report results/report.html --quiet all
+	@echo; cat results/summary.txt; echo "Report: $(CURDIR)/results/report.html"
 
 test: $(READY) validator readers s3 ## run all tests (unit, oracle, workflow)
 	$(BIN)/python -m pytest -m "not slow" -n $(CORES) --dist loadgroup --no-loadscope-reorder
@@ -44,6 +45,9 @@ bench-cohort: $(READY) ## time counts, pruning, kinship and principal components
 
 bench-resources: $(READY) ## compare the memory that jobs ask for with what they take, on cohorts of several sizes (an hour)
 	$(BIN)/python benchmarks/resources.py --cores $(CORES) --json docs/resources.json
+
+bench-stress: $(READY) ## the same on 60 people x 5 million variants and on 300,000 people x 1,000 variants (hours, 4 GB of disk)
+	$(BIN)/python benchmarks/stress.py --cores $(CORES) --json docs/stress.json
 
 validator: $(READY) ## install the GWAS Catalog's validator in an environment of its own
 	sh scripts/install-ssf-validator.sh

@@ -39,7 +39,7 @@ rule qc:
     input:
         preflight_tables,
         expand("<results>/{cohort}/qc/flow.tsv", cohort=PLAN.cohorts),
-        expand("<results>/{cohort}/qc/qc.svg", cohort=PLAN.cohorts),
+        expand("<results>/{cohort}/qc/qc.{kind}", cohort=PLAN.cohorts, kind=FIGURES),
         structure_tables,
         structure_figures,
 

@@ -2,11 +2,14 @@
 
     make bench                                    # everything, about half an hour on 2 cores
     python benchmarks/association.py --cases A1 --kinds linear --repeats 1
+    python benchmarks/association.py --vectors    # the product alone, compiled for vectors of 256 and of 512 bits
 
 Simulates a cohort of 10,000 people x 100,000 variants (A) and one of 50,000 x 40,000 (B), each without (0) and with (1) 1 % missing
-calls, 22 covariates, 20 quantitative traits and one binary. For every case our scan and ``plink2 --glm`` run in turns, on 1 and on 2
-threads; PLINK 2 with OPENBLAS_NUM_THREADS=1, on as many variants as take it some seconds. Rates are genotypes (people x variants) a
-second; ours counts once, though it tests both arms.
+calls, 22 covariates, 20 quantitative traits and one binary; and 300,000 people with 400 variants that 50 of them carry, a trait that
+.5 % have, and 12 covariates (R): every variant there by Firth's likelihood, full and approximate, and by the saddle point, against
+``firth`` of PLINK 2. For every case our scan and ``plink2 --glm`` run in turns, on 1 and on 2 threads; PLINK 2 with
+OPENBLAS_NUM_THREADS=1, on as many variants as take it some seconds. Rates are genotypes (people x variants) a second; ours counts once,
+though it tests both arms. Of regenie, which is not run, the rates that were measured on B are printed beside those of R.
 """
 
 from __future__ import annotations
@@ -22,14 +25,25 @@ import tempfile
 import time
 from pathlib import Path
 
-SHAPES = {"A": (10_000, 100_000), "B": (50_000, 40_000)}
-COVARIATES = 22
+SHAPES = {"A": (10_000, 100_000), "B": (50_000, 40_000), "R": (300_000, 400)}
+COVARIATES = {"A": 22, "B": 22, "R": 12}
+#: Of the rare variants: carriers, and the share of people who are cases
+CARRIERS, PREVALENCE = 50, 0.005
+#: Kinds for rare variants, and their settings
+RARE = {
+    "firth": {"firth": "always", "firth_form": "full"},
+    "firth_approximate": {"firth": "always", "firth_form": "approximate"},
+    "spa": {"refine_by": "spa"},
+}
+#: Million genotypes a second of regenie 3 (2 cores, B: 50,000 x 40,000 common variants): score test, approximate Firth below p .05
+REGENIE = {1: (28, 17), 2: (54, 31)}
 TRAITS = 20
 #: Variants that PLINK 2 gets, by kind: as many as take it some seconds
 PLINK_SHARE = {
     ("linear", "0"): 1.0, ("linear", "1"): 0.2, ("drop", "0"): 1.0, ("drop", "1"): 0.2, ("residualised", "0"): 1.0,
     ("residualised", "1"): 1.0, ("linear20", "0"): 0.3, ("linear20", "1"): 0.03, ("binary", "0"): 0.03,
-    ("binary", "1"): 0.03, ("binary_full", "0"): 0.03, ("binary_full", "1"): 0.03,
+    ("binary", "1"): 0.03, ("binary_full", "0"): 0.03, ("binary_full", "1"): 0.03, ("firth", "0"): 0.1,
+    ("firth_approximate", "0"): 0.1, ("spa", "0"): 0.1,
 }  # fmt: skip
 #: Variants that our slower kinds get
 OWN_SHARE = {"binary_full": 0.2, "linear20": 0.5}
@@ -59,8 +73,13 @@ def simulate(folder: Path, name: str) -> None:
         file.write(b"\x6c\x1b\x01")
         for first in range(0, m, 500):
             q = frequency[first : first + 500, None].astype(np.float32)
-            u = rng.random((len(q), n), dtype=np.float32)
-            g = (u < 2 * q * (1 - q) + q * q).astype(np.uint8) + (u < q * q)
+            if name[0] == "R":
+                g = np.zeros((len(q), n), dtype=np.uint8)
+                for row in g:
+                    row[rng.choice(n, CARRIERS, replace=False)] = 1
+            else:
+                u = rng.random((len(q), n), dtype=np.float32)
+                g = (u < 2 * q * (1 - q) + q * q).astype(np.uint8) + (u < q * q)
             if missing:
                 g[rng.random((len(q), n), dtype=np.float32) < missing] = 3
             lanes = np.zeros((len(q), n_bytes * 4), dtype=np.uint8)
@@ -75,15 +94,21 @@ def simulate(folder: Path, name: str) -> None:
     fam = pd.DataFrame({"f": people, "i": people, "a": 0, "b": 0, "s": 1 + np.arange(n) % 2, "y": -9})
     fam.to_csv(f"{prefix}.fam", header=False, **text)
     head = pd.DataFrame({"#FID": people, "IID": people})
-    c = rng.normal(size=(n, COVARIATES))
+    c = rng.normal(size=(n, COVARIATES[name[0]]))
     y = rng.normal(size=(n, TRAITS)) + c[:, :1] * 0.5 + c[:, 1:2]
-    case = 1 + (rng.random(n) < 1 / (1 + np.exp(2 - 0.5 * c[:, 0] - 0.3 * c[:, 1])))
+    rarity = 2.0 if name[0] != "R" else np.log(1 / PREVALENCE - 1) + 0.17
+    case = 1 + (rng.random(n) < 1 / (1 + np.exp(rarity - 0.5 * c[:, 0] - 0.3 * c[:, 1])))
     for suffix, columns in (
-        ("cov", pd.DataFrame(c, columns=[f"C{i}" for i in range(COVARIATES)])),
+        ("cov", pd.DataFrame(c, columns=[f"C{i}" for i in range(c.shape[1])])),
         ("phe", pd.DataFrame(y, columns=[f"Y{i}" for i in range(TRAITS)])),
         ("bin", pd.DataFrame({"B": case})),
     ):
         pd.concat([head, columns], axis=1).to_csv(f"{prefix}.{suffix}", float_format="%.6g", **text)
+
+
+def is_binary(kind: str) -> bool:
+    """Return whether a kind of analysis is of the binary trait."""
+    return kind.startswith("binary") or kind in RARE
 
 
 def settings_of(kind: str) -> dict:
@@ -93,11 +118,12 @@ def settings_of(kind: str) -> dict:
         "min_mac": 20,
         "hwe_p": 1e-6,
         "missingness_p": 1e-6,
-        "refine_below": 1.0 if kind == "binary_full" else 0.05,
+        "refine_below": 1.0 if kind == "binary_full" or kind in RARE else 0.05,
         "firth": "fallback",
         "firth_mac": 20,
         "genome_build": "GRCh38",
         "variants_per_block": 1024,
+        **RARE.get(kind, {}),
     }
 
 
@@ -120,8 +146,8 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
     y = pd.read_csv(f"{prefix}.phe", sep="\t").iloc[:, 2:].to_numpy()
     case = pd.read_csv(f"{prefix}.bin", sep="\t")["B"].to_numpy() - 1.0
     rng = np.random.default_rng(0)
-    binary = kind.startswith("binary")
-    names = tuple(f"C{i}" for i in range(COVARIATES))
+    binary = is_binary(kind)
+    names = tuple(f"C{i}" for i in range(c.shape[1]))
     studies = [
         StudyInput(
             f"s{i}", "binary" if binary else "quantitative", ("baseline", "deepnull"), np.arange(n),
@@ -139,7 +165,8 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
             pass
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"wall": wall, "cpu": cpu, "genotypes": n * len(index), "peak_mb": peak}
+    tests = len(index) * sum(len(s.arms) for s in studies)
+    return {"wall": wall, "cpu": cpu, "genotypes": n * len(index), "tests": tests, "peak_mb": peak}
 
 
 def prepare_chunk(folder: Path, name: str, kind: str) -> None:
@@ -150,7 +177,7 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
     from deepnull_gwas.tables import write_json, write_parquet
 
     out = folder / f"{name}.{kind}"
-    if (out / "study.json").exists():
+    if (out / "samples.parquet").exists():
         return
     prefix = folder / name
     n, m = SHAPES[name[0]]
@@ -166,17 +193,22 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
         out / "variants.parquet",
     )  # fmt: skip
     write_json({"filesets": [str(prefix)]}, out / "genotypes.json")
-    write_parquet(pd.DataFrame({"sex": np.ones(n, np.int8)}), out / "samples.parquet")
     c = pd.read_csv(f"{prefix}.cov", sep="\t").iloc[:, 2:]
-    binary = kind.startswith("binary")
-    y = pd.read_csv(f"{prefix}.bin", sep="\t")["B"] - 1.0 if binary else pd.read_csv(f"{prefix}.phe", sep="\t")["Y0"]
-    people = pd.DataFrame({"sample_index": np.arange(n), "phenotype": y.astype(float)})
-    people = pd.concat([people, c.add_prefix("cov_")], axis=1)
-    write_parquet(people, out / "people.parquet")
-    d = np.random.default_rng(0).normal(size=n) + c["C0"] ** 2
-    write_parquet(pd.DataFrame({"sample_index": np.arange(n), "prediction": d}), out / "prediction.parquet")
-    trait = "binary" if binary else "quantitative"
-    write_json({"study": "s", "trait": trait, "status": "ok", "reason": "", "n": n}, out / "study.json")
+    binary = is_binary(kind)
+    y = pd.read_csv(f"{prefix}.bin", sep="\t") if binary else pd.read_csv(f"{prefix}.phe", sep="\t")
+    rng = np.random.default_rng(0)
+    for i in range(TRAITS if kind == "linear20" else 1):
+        values = y.iloc[:, 2 + i] - 1.0 if binary else y.iloc[:, 2 + i]
+        people = pd.DataFrame({"sample_index": np.arange(n), "phenotype": values.astype(float)})
+        people = pd.concat([people, c.add_prefix("cov_")], axis=1)
+        study = out / f"s{i:02d}"
+        write_parquet(people, study / "people.parquet")
+        d = rng.normal(size=n) + c["C0"] ** 2
+        write_parquet(pd.DataFrame({"sample_index": np.arange(n), "prediction": d}), study / "prediction.parquet")
+        trait = "binary" if binary else "quantitative"
+        about = {"study": f"s{i}", "trait": trait, "status": "ok", "reason": "", "n": n}
+        write_json(about, study / "study.json")
+    write_parquet(pd.DataFrame({"sex": np.ones(n, np.int8)}), out / "samples.parquet")
 
 
 WHOLE = """
@@ -184,7 +216,8 @@ import json, sys, time
 from pathlib import Path
 from deepnull_gwas.association import scan
 out, threads, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
-study = (out / "study.json", out / "people.parquet", out / "prediction.parquet", ("baseline", "deepnull"))
+studies = [(path, path.with_name("people.parquet"), path.with_name("prediction.parquet"), ("baseline", "deepnull"))
+           for path in sorted(out.glob("*/study.json"))]
 spent = {"cpu": 0.0, "wall": 0.0}
 
 def clocked(function, clock):
@@ -200,7 +233,7 @@ def clocked(function, clock):
 scan.Sample.add = clocked(scan.Sample.add, time.thread_time)
 scan.read_study_files = clocked(scan.read_study_files, time.process_time)
 scan.check = clocked(scan.check, time.process_time)
-scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, [study], 0, settings,
+scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, studies, 0, settings,
                      out / "result.parquet", threads)
 (out / "check.json").write_text(json.dumps(spent))
 """
@@ -263,10 +296,10 @@ def plink(folder: Path, name: str, kind: str, threads: int) -> dict:
     if kind == "residualised":
         command += ["allow-no-covars", "--pheno", f"{prefix}.res"]
     else:
-        command += ["firth-fallback"] if kind.startswith("binary") else []
+        command += ["firth" if kind in RARE else "firth-fallback"] if is_binary(kind) else []
         command += [
             "--pheno",
-            f"{prefix}.bin" if kind.startswith("binary") else f"{prefix}.phe",
+            f"{prefix}.bin" if is_binary(kind) else f"{prefix}.phe",
             "--covar",
             f"{prefix}.cov",
         ]
@@ -290,18 +323,71 @@ def residualise(folder: Path, name: str) -> None:
     y[["#FID", "IID"]].assign(R=left).to_csv(f"{prefix}.res", sep="\t", index=False)
 
 
+PRODUCT = """
+import sys, time
+import numpy as np
+from deepnull_gwas.association.kernels import make_tiles, multiply
+n, m, out = 50_000, 600, []
+rng = np.random.default_rng(0)
+packed, centre = rng.integers(0, 256, (m, n // 4), dtype=np.uint8), np.full(m, 0.7)
+for k in (4, 24, 48):
+    tiles = make_tiles(n, np.arange(n), rng.normal(size=(n, k)))
+    multiply(packed[:6], centre[:6], tiles)
+    times = []
+    for _ in range(int(sys.argv[1])):
+        start = time.perf_counter()
+        multiply(packed, centre, tiles)
+        times.append(time.perf_counter() - start)
+    out.append(n * m / min(times) / 1e6)
+print(*out)
+"""
+
+
+def vectors(repeats: int) -> None:
+    """Time the product on one thread with vectors of 256 and of 512 bits, in turns, and with what the library chooses."""
+    import llvmlite.binding
+
+    from deepnull_gwas.jit import vendor, wide_features
+
+    features = dict(llvmlite.binding.get_host_cpu_features())
+    if not features.get("avx512f"):
+        raise SystemExit("this processor has no vectors of 512 bits")
+    wide = wide_features(features, "GenuineIntel")
+    ways = {
+        "256 bits": {"NUMBA_CPU_FEATURES": wide.replace("-prefer-256-bit", "+prefer-256-bit")},
+        "512 bits": {"NUMBA_CPU_FEATURES": wide},
+        "the library's choice": {},
+    }
+    print(f"{llvmlite.binding.get_host_cpu_name()}, {vendor()}; million genotypes/s on one thread, best of {repeats}\n")
+    print("| vectors | 4 columns | 24 columns | 48 columns |\n| --- | ---: | ---: | ---: |")
+    best: dict[str, list[float]] = {}
+    for _ in range(repeats):
+        for way, environment in ways.items():
+            done = subprocess.run(
+                [sys.executable, "-c", PRODUCT, "12"], env=os.environ | environment, check=True, capture_output=True, text=True
+            )  # fmt: skip
+            rates = [float(x) for x in done.stdout.split()]
+            best[way] = [max(pair) for pair in zip(rates, best.get(way, rates), strict=True)]
+    for way, rates in best.items():
+        print(f"| {way} | " + " | ".join(f"{rate:,.0f}" for rate in rates) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parent / "output")
-    parser.add_argument("--cases", nargs="+", default=["A0", "A1", "B0", "B1"])
+    parser.add_argument("--cases", nargs="+", default=["A0", "A1", "B0", "B1", "R0"])
     parser.add_argument(
-        "--kinds", nargs="+", default=["linear", "drop", "residualised", "linear20", "binary", "binary_full"]
+        "--kinds", nargs="+", default=["linear", "drop", "residualised", "linear20", "binary", "binary_full", *RARE]
     )
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="where to write the figures")
+    parser.add_argument("--vectors", action="store_true", help="only: the product with vectors of 256 and of 512 bits")
     parser.add_argument("--scan", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.vectors:
+        vectors(options.repeats)
+        return
     if options.scan:
         name, kind, threads = options.scan
         print(json.dumps(scan(options.data, name, kind, int(threads), OWN_SHARE.get(kind, 1.0))))
@@ -311,10 +397,12 @@ def main() -> None:
         simulate(options.data, name)
         residualise(options.data, name)
         for kind in options.kinds:
+            if (kind in RARE) != (name[0] == "R"):
+                continue
             if (kind == "residualised" and name[1] == "1") or (kind == "drop" and name[1] == "0"):
                 continue
             for threads in options.threads:
-                with_whole = kind in ("linear", "drop", "binary")
+                with_whole = kind in ("linear", "drop", "linear20", "binary")
                 # once for the caches: compiled code, pages of the genotypes
                 own(options.data, name, kind, threads)
                 runs = {"scan": [], "plink": [], "whole": []}
@@ -331,6 +419,7 @@ def main() -> None:
                             row[f"{what}_{figure}_rate"] = statistics.median(rates)
                     if results:
                         row[f"{what}_peak_mb"] = max(r["peak_mb"] for r in results)
+                        row[f"{what}_cpu_s"] = statistics.median(r["cpu"] for r in results)
                         row[f"{what}_wall_s"] = statistics.median(r["wall"] for r in results)
                 row["times"] = row["scan_wall_rate"] / row["plink_wall_rate"]
                 row["times_cpu"] = row["scan_cpu_rate"] / row["plink_cpu_rate"]
@@ -340,6 +429,8 @@ def main() -> None:
                     for figure in ("check_cpu_share", "check_wall_share"):
                         row[figure] = statistics.median(r[figure] for r in runs["whole"])
                 rows.append(row)
+                if kind in RARE:
+                    row["ms_a_test"] = row["scan_cpu_s"] / runs["scan"][0]["tests"] * 1e3
                 print(line(row), flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
@@ -354,6 +445,10 @@ def line(row: dict) -> str:
         f"{100 * row['check_wall_share']:.1f} %" if "check_wall_share" in row else "",
         f"{row['scan_peak_mb']:,.0f} / {row['plink_peak_mb']:,.0f}",
     ]  # fmt: skip
+    if row["kind"] in RARE:
+        cells.append(
+            f"{row['ms_a_test']:.1f} ms a test; regenie {' / '.join(map(str, REGENIE.get(row['threads'], ())))}"
+        )
     return "| " + " | ".join(cells) + " |"
 
 

@@ -34,7 +34,7 @@ CASES = {
     "50k": (50_000, 50_000, 2, 10),
     "200k": (200_000, 10_000, 6, 10),
 }
-TOOK = re.compile(r"INFO took (.+?), ([\d,]+) MB of memory at most")
+TOOK = re.compile(r"INFO took (.+?)(?: \((.+?) of processor time\))?, ([\d,]+) MB of memory at most")
 FILES = {"config": "config.yaml", "studies": "studies.tsv"}
 UNITS = {"s": 1, "min": 60, "h": 3600}
 
@@ -83,10 +83,11 @@ def measure(folder: Path) -> list[dict[str, Any]]:
         if took is None:
             continue
         rule = log.relative_to(folder / "logs").parts[0].removesuffix(".log")
-        row = rules.setdefault(rule, {"rule": rule, "jobs": 0, "peak_mb": 0, "seconds": 0.0})
+        row = rules.setdefault(rule, {"rule": rule, "jobs": 0, "peak_mb": 0, "seconds": 0.0, "cpu_seconds": 0.0})
         row["jobs"] += 1
         row["seconds"] = max(row["seconds"], seconds(took[1]))
-        row["peak_mb"] = max(row["peak_mb"], int(took[2].replace(",", "")))
+        row["cpu_seconds"] = max(row["cpu_seconds"], seconds(took[2] or "0 s"))
+        row["peak_mb"] = max(row["peak_mb"], int(took[3].replace(",", "")))
     return [rules[rule] for rule in resources.STEPS if rule in rules]
 
 

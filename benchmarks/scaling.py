@@ -84,28 +84,25 @@ def main() -> None:
 
 def draw(found: dict, path: Path) -> None:
     """Draw seconds against what grows, both on logarithmic axes, with the line of proportional growth."""
-    import matplotlib.pyplot as plt
-
-    from deepnull_gwas.report.style import COLOURS
+    from deepnull_gwas.report.style import COLOURS, TWO_COLUMNS, figure, legend_below
 
     colours = [COLOURS["baseline"], COLOURS["deepnull"]]
-    figure, axes = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
-    for ax, what in zip(axes, AXIS):
-        for name, colour in ((what, colours[0]), (f"{what}, binary", colours[1])):
-            if name in found:
-                x, y = np.array(found[name]).T
-                ax.plot(x, y, "o-", color=colour, label="binary" if "binary" in name else "quantitative")
-                if what != "threads":
-                    ax.plot(x, y[0] * x / x[0], ":", color="grey", linewidth=1)
-        ax.set(xlabel=what, xscale="log", yscale="log")
-        values = [value for value, _ in found[what]]
-        ax.set_xticks(values, [f"{v // 1000}k" if v >= 1000 else str(v) for v in values])
-        ax.minorticks_off()
-        if what in ("people", "studies"):
-            ax.legend(frameon=False, fontsize=8)
-    axes[0].set_ylabel("seconds")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, metadata={"Date": None})
+    with figure(path, TWO_COLUMNS, 2.3) as fig:
+        axes = fig.subplots(1, 4, sharey=True)
+        for ax, what in zip(axes, AXIS):
+            for name, colour in ((what, colours[0]), (f"{what}, binary", colours[1])):
+                if name in found:
+                    x, y = np.array(found[name]).T
+                    label = "binary trait" if "binary" in name else "quantitative trait"
+                    ax.plot(x, y, "o-", color=colour, markersize=3, label=label)
+                    if what != "threads":
+                        ax.plot(x, y[0] * x / x[0], ":", color=COLOURS["line"], label="growth in proportion")
+            ax.set(xlabel=what, xscale="log", yscale="log")
+            values = [value for value, _ in found[what]]
+            ax.set_xticks(values, [f"{v // 1000}k" if v >= 1000 else str(v) for v in values])
+            ax.minorticks_off()
+        axes[0].set_ylabel("seconds")
+        legend_below(fig, axes[1], ncols=3)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from deepnull_gwas.text import split_names
+
 PREDICT = """\
 Predict phenotypes from covariates, out of fold (DeepNull), for use as one more covariate in any GWAS engine.
 
 The input is a table with the columns FID and IID first, or IID alone (`#FID` and `#IID` are fine), then targets and covariates, separated by
-tabs, commas or spaces. The output is the same table, rows and columns untouched, with one more column `<target>_deepnull` for each target:
+tabs, commas, semicolons or spaces (docs/input.md); a name with a comma in it goes in backticks here. The output is the same table, rows and columns untouched, with one more column `<target>_deepnull` for each target:
 in units of the target, or the logit for binary ones; NA where a covariate is missing. Add it to the covariates, all of which stay.
 
   deepnull-gwas predict --input P.tsv --output O.tsv --target bmd --covariates age,sex,PC1,PC2 --trait quantitative
@@ -28,10 +30,6 @@ Write published summary statistics in the form that another program reads (docs/
 """
 
 
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 def parser() -> argparse.ArgumentParser:
     """Give the parser of the command line."""
     top = argparse.ArgumentParser(
@@ -46,25 +44,28 @@ def parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--input", required=True, metavar="TABLE", help="table of people")
     predict.add_argument("--output", required=True, metavar="TABLE", help="where the table goes (.gz: compressed)")
-    predict.add_argument("--target", action="append", type=_names, metavar="NAME,...", help="columns to predict")
+    predict.add_argument("--target", action="append", type=split_names, metavar="NAME,...", help="columns to predict")
     predict.add_argument(
-        "--covariates", action="append", type=_names, metavar="NAME,...", help="columns to predict from"
+        "--covariates", action="append", type=split_names, metavar="NAME,...", help="columns to predict from"
     )
     predict.add_argument(
         "--categorical",
         action="append",
-        type=_names,
+        type=split_names,
         metavar="NAME,...",
         help="covariates whose values are names of groups",
     )
     predict.add_argument(
         "--trait",
-        type=_names,
+        type=split_names,
         metavar="KIND,...",
         help="quantitative or binary (0/1, or 1/2 with 2 the case): one for all targets, or one each",
     )
     predict.add_argument(
-        "--folds", type=int, default=5, metavar="N", help="folds of the cross-fitting, at least 3 (default 5)"
+        "--folds",
+        type=int,
+        metavar="N",
+        help="folds of the cross-fitting, at least 3 (default: 10 below 2,000 people, else 5)",
     )
     predict.add_argument("--seed", type=int, default=1, metavar="N", help="root of all randomness (default 1)")
     predict.add_argument(
@@ -82,9 +83,14 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where networks are trained")
     predict.add_argument(
         "--missing",
-        type=_names,
+        type=split_names,
         metavar="TEXT,...",
         help="what stands for a missing value (default NA and the like, and '.')",
+    )
+    predict.add_argument(
+        "--compare",
+        action="store_true",
+        help="fit also the models that --model does not need, to see in --metrics how they compare (auto fits all anyway)",
     )
     predict.add_argument("--metrics", metavar="JSON", help="write accuracy by model and fold")
     predict.add_argument("--save-model", metavar="NPZ", help="write the models, for --apply")
@@ -205,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         if wrong := [t for t in given.trait if t not in ("quantitative", "binary")]:
             top.error(f"predict: --trait: found '{wrong[0]}', expected quantitative or binary")
-        if given.folds < 3:
+        if given.folds is not None and given.folds < 3:
             top.error(
                 f"predict: --folds: found {given.folds}, expected at least 3 (one is predicted, one validates, the others train)"
             )
@@ -242,6 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             given.device,
             given.metrics,
             given.save_model,
+            given.compare,
         )
     except (InputError, OSError) as error:
         print(f"deepnull-gwas: {error}", file=sys.stderr)

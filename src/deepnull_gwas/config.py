@@ -10,7 +10,6 @@ import csv
 import datetime
 import functools
 import glob
-import io
 import json
 import math
 import re
@@ -21,9 +20,9 @@ from typing import Any
 
 import yaml
 
-from deepnull_gwas.cohort import include
+from deepnull_gwas.cohort import include, layout
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
-from deepnull_gwas.text import is_number, shorten
+from deepnull_gwas.text import is_number, shorten, split_names, unquoted
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 #: Folders that the workflow itself makes in results/{cohort}.
@@ -313,7 +312,8 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
     Parameters
     ----------
     path
-        YAML, or JSON; where it is relative and not found, it is looked for in ``base`` too.
+        YAML, or JSON; where it is relative and not found, it is looked for in ``base`` too. One with ``cohorts`` stands for itself; one without is put
+        over ``config/config.yaml`` in ``base`` key by key, as the Snakefile does.
     base, schemas
         As :func:`load_config`.
 
@@ -331,7 +331,60 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
         raise InputError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(given, dict):
         raise InputError(f"{path}: found {_show(given)}, expected a mapping of keys to values (see config/config.yaml)")
-    return load_config(given, base, schemas)
+    files = [place]
+    # as the Snakefile does: a config with cohorts stands for itself, a few settings are put over the project's config
+    if "cohorts" not in given and (project := Path(base, "config/config.yaml")).is_file():
+        under = yaml.safe_load(project.read_text(encoding="utf-8"))
+        if isinstance(under, dict) and project.resolve() != place.resolve():
+            given, files = _over(under, given), [project, place]
+    return load_config(given, base, schemas, files)
+
+
+def _over(under: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Put a configuration over another, key by key at every level, as Snakemake does."""
+    both = dict(under)
+    for key, value in given.items():
+        below = both.get(key)
+        both[key] = _over(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return both
+
+
+def check_recorded(text: str, sheet: str, sheet_path: str, schemas: str | Path = SCHEMAS) -> dict[str, Any]:
+    """Read a configuration and a studies sheet that came in somebody else's file, looking at nothing but their texts.
+
+    Snakemake evaluates Python in a configuration with the key ``__use_yte__``, so that nothing may be copied that is not in the schema.
+
+    Parameters
+    ----------
+    text, sheet
+        The configuration as YAML, and the sheet.
+    sheet_path
+        Path of the sheet where it was recorded; its ending says what parts the columns.
+    schemas
+        As :func:`load_config`.
+
+    Returns
+    -------
+    The configuration, as plain dicts and lists.
+
+    Raises
+    ------
+    InputErrors
+        Naming every key, value and column that the schemas do not know.
+    """
+    schema = _read_schema(Path(schemas) / "config.schema.yaml")
+    try:
+        given = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"the recorded configuration is not readable as YAML: {shorten(error, 300)}") from None
+    plain = _plain(given)
+    problems = [*_check(_coerce(plain, schema, schema), schema, _place_in_config), *_check_values(plain)]
+    _, wrong = _parse_sheet(
+        sheet.encode("utf-8", errors="replace"), sheet_path, _read_schema(Path(schemas) / "studies.schema.yaml")
+    )
+    if problems := [*problems, *wrong]:
+        raise InputErrors(list(dict.fromkeys(problems)))
+    return plain
 
 
 def input_files(config: Config) -> list[str]:
@@ -460,8 +513,8 @@ def _check_values(value: Any, keys: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def check_config_text(path: str | Path) -> Iterator[str]:
-    """Yield what cannot be seen in a configuration once it is read: keys given twice, of which the last would win, and texts that YAML
-    takes for octal numbers (``010`` is 8) or sums of sixties (``1:30`` is 90).
+    """Yield what cannot be seen in a configuration once it is read: keys given twice, of which the last would win, texts that YAML
+    takes for octal numbers (``010`` is 8) or sums of sixties (``1:30`` is 90), and the key that makes Snakemake run code.
 
     Parameters
     ----------
@@ -495,6 +548,11 @@ def check_config_text(path: str | Path) -> Iterator[str]:
                         f"{path}: line {line}: the key '{shorten(event.value)}' is there already (line {first}); the last would win: keep one"
                     )
                 here["keys"].setdefault(event.value, line)
+                if event.value == "__use_yte__":
+                    problems.append(
+                        f"{path}: line {line}: the key __use_yte__ makes Snakemake run Python code that is in this file (it has done so before this "
+                        "workflow could see it); a configuration holds values only: remove it"
+                    )
                 if len(stack) == 1:
                     top.add(event.value)
             if event.implicit[0] and event.style not in ("'", '"', "|", ">"):
@@ -644,8 +702,8 @@ def _build_cohort(
     filesets: list[str] = []
     if simulate is not None and genotypes is not None:
         problems.append(
-            f"{where}: has both 'genotypes' and 'simulate'; give one of them (a config file given by --configfile is put over "
-            "config/config.yaml key by key: use a cohort name of your own there)"
+            f"{where}: has both 'genotypes' and 'simulate'; give one of them (several config files are put over one another key by key: "
+            "does a cohort of another file have this name?)"
         )
     elif simulate is None and genotypes is None:
         problems.append(
@@ -846,49 +904,29 @@ def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tup
     file = base / path
     if not _is_file(file):
         return [], [f"config: studies: no such file: {shorten(path, 300)}{_nearest_file(file)}"]
+    return _parse_sheet(file.read_bytes(), path, schema)
+
+
+def _parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[tuple[int, dict[str, Any]]], list[str]]:
+    """Read the bytes of a sheet; see :func:`_read_sheet`."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = file.read_bytes()[: error.start].count(b"\n") + 1
-        return [], [f"{path}: row {row}: not UTF-8 text; save the sheet as UTF-8 (TSV or CSV)"]
-    delimiter = "," if file.suffix.lower() == ".csv" else "\t"
-    allowed = list(schema["properties"])
-    if "\0" in text:
-        return [], [f"{path}: row {text[: text.index(chr(0))].count(chr(10)) + 1}: is not text (a zero byte)"]
-    # strict: a quote that is never closed would swallow the rows behind it
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    problems: list[str] = []
+        found = layout.read_layout(path, f"one row a study, with {', '.join(schema['required'])}", False, data)
+    except InputError as error:
+        return [], [str(error)]
+    if found.parted_by not in ("commas", "tabs"):
+        return [], [
+            f"{path}: its columns are separated by {found.parted_by}; save the sheet with tabs (.tsv) or commas (.csv) between them (lists within a cell "
+            "are separated by commas)"
+        ]
+    header = list(found.header)
+    while header and not header[-1]:
+        header.pop()
+    if problems := list(_check_header(header, path, schema)):
+        return [], problems
     rows: list[tuple[int, dict[str, Any]]] = []
-    for cells in _cells(reader, path, problems):
-        cells = [c.strip() for c in cells]
+    for row, cells in _cells(found, path, problems):
         if not any(cells) or cells[0].startswith("#"):
             continue
-        if header is None:
-            header = cells
-            while header and not header[-1]:
-                header.pop()
-            for name in dict.fromkeys(header):
-                if name not in allowed:
-                    hint = (
-                        "; the file's columns must be separated by tabs"
-                        if delimiter == "\t" and len(header) == 1
-                        else ""
-                    )
-                    problems.append(
-                        f"{path}: unknown column '{shorten(name)}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}"
-                    )
-                if header.count(name) > 1:
-                    problems.append(f"{path}: column '{name}' is there {header.count(name)} times")
-            for name in schema["required"]:
-                if name not in header:
-                    problems.append(
-                        f"{path}: column '{name}' is missing ({schema['properties'][name]['description'].strip()})"
-                    )
-            if problems:
-                return [], problems
-            continue
-        row = reader.line_num
         if len(cells) > len(header) and any(cells[len(header) :]):
             problems.append(f"{path}: row {row}: {len(cells)} cells, but the header has {len(header)}")
             continue
@@ -896,32 +934,42 @@ def _read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tup
         for name, cell in zip(header, cells, strict=False):
             if cell:
                 values[name] = _read_cell(cell, schema["properties"][name])
+        if "phenotype" in values:
+            values["phenotype"] = unquoted(values["phenotype"])
         rows.append((row, values))
         problems += _check(values, schema, functools.partial(_place_in_sheet, path, row))
-    if header is None:
-        problems.append(f"{path}: is empty; expected a header with {', '.join(schema['required'])} and one row a study")
-    elif not rows and not problems:
+    if not rows and not problems:
         problems.append(f"{path}: has a header but no study")
     return rows, problems
 
 
-def _cells(reader: Any, path: str, problems: list[str]) -> Iterator[list[str]]:
-    """Yield the rows of a sheet; what ends or spoils them is added to the problems."""
-    while True:
-        row = reader.line_num + 1
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            problems.append(f"{path}: row {row}: cannot be read ({error}); check its quotes and its length")
-            return
-        if cells is None:
-            return
-        if odd := [c for c in cells if _CONTROL.search(c.strip())]:
-            problems.append(
-                f'{path}: row {row}: a line break or another control character in {_show(odd[0])}; is a quote (") not closed?'
-            )
-            return
-        yield cells
+def _check_header(header: list[str], path: str, schema: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the names of a sheet's columns."""
+    allowed = list(schema["properties"])
+    for name in dict.fromkeys(header):
+        if name not in allowed:
+            hint = "; the file's columns must be separated by tabs or commas" if len(header) == 1 else ""
+            yield f"{path}: unknown column '{shorten(name)}', allowed: {', '.join(allowed)}{nearest(name, allowed)}{hint}"
+        if header.count(name) > 1:
+            yield f"{path}: column '{name}' is there {header.count(name)} times"
+    for name in schema["required"]:
+        if name not in header:
+            yield f"{path}: column '{name}' is missing ({schema['properties'][name]['description'].strip()})"
+
+
+def _cells(sheet: layout.Layout, path: str, problems: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows of a sheet with their lines; what ends or spoils them is added to the problems."""
+    row = sheet.line
+    try:
+        for row, cells in layout.cells(sheet):
+            if odd := [c for c in cells if _CONTROL.search(c)]:
+                problems.append(
+                    f'{path}: row {row}: a line break or another control character in {_show(odd[0])}; is a quote (") not closed?'
+                )
+                return
+            yield row, cells
+    except csv.Error as error:
+        problems.append(f"{path}: row {row + 1}: cannot be read ({error}); check its quotes and its length")
 
 
 def _place_in_sheet(path: str, row: int, keys: list[str]) -> str:
@@ -932,7 +980,7 @@ def _read_cell(cell: str, schema: dict[str, Any]) -> Any:
     kinds = schema.get("type", "string")
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if "array" in kinds:
-        return [part.strip() for part in cell.split(",") if part.strip()]
+        return split_names(cell)
     if "integer" in kinds and re.fullmatch(r"-?[0-9]{1,15}(\.0*)?", cell):
         return int(float(cell))
     return cell

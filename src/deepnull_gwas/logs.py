@@ -90,8 +90,9 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
                 yield
             peak = peak_memory_mb()
             logger.info(
-                "took %s%s",
+                "took %s (%s of processor time)%s",
                 duration(time.monotonic() - start),
+                duration(time.process_time()),
                 "" if peak is None else f", {peak:,.0f} MB of memory at most",
             )
         except BaseException as error:

@@ -29,10 +29,12 @@ from typing import Any
 import yaml
 
 from deepnull_gwas import __version__
-from deepnull_gwas.config import RESERVED_STUDIES
+from deepnull_gwas.cohort.layout import cells, read_layout
+from deepnull_gwas.config import RESERVED_STUDIES, check_recorded
 from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.logs import Progress, duration
 from deepnull_gwas.tables import atomic_path, read_json, write_json
+from deepnull_gwas.text import plain, shorten
 
 logger = logging.getLogger(__name__)
 
@@ -396,7 +398,7 @@ def page(record: Mapping[str, Any]) -> str:
 
 
 def read_record(path: str | Path) -> dict[str, Any]:
-    """Read a provenance file.
+    """Read a provenance file: data from elsewhere, so that its form is checked and the file itself is never touched.
 
     Raises
     ------
@@ -404,15 +406,43 @@ def read_record(path: str | Path) -> dict[str, Any]:
         When it is not there, or not such a file.
     """
     try:
-        record = read_json(path)
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it is in the folder of results of a finished run") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not readable as JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as JSON: {shorten(error, 200)}") from None
     found = record.get("format") if isinstance(record, dict) else None
     if found != FORMAT:
-        raise InputError(f"{path}: its format is {found!r}, expected {FORMAT!r}; give provenance.json of a run")
+        raise InputError(
+            f"{path}: its format is {shorten(repr(found))}, expected {FORMAT!r}; give provenance.json of a run"
+        )
+    for place in _odd_parts(record):
+        raise InputError(f"{path}: {place} is absent, or not what a run records there; give provenance.json of a run")
     return record
+
+
+def _odd_parts(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the places of a record whose value is of another kind than what is recorded there."""
+
+    def at(*keys: str) -> Any:
+        value: Any = record
+        for key in keys:
+            value = value.get(key) if isinstance(value, dict) else None
+        return value
+
+    texts = [("analysis", "config", "text"), ("analysis", "studies", "path"), ("analysis", "studies", "text")]
+    texts += [("analysis", "software", "deepnull-gwas", name) for name in ("library_sha256", "version")]
+    yield from (".".join(keys) for keys in [*texts, ("execution", "directory")] if not isinstance(at(*keys), str))
+    software = at("analysis", "software", "packages")
+    if not isinstance(software, dict) or not all(isinstance(v, str) for v in software.values()):
+        yield "analysis.software.packages"
+    for name in ("inputs", "published"):
+        files = at("analysis", name)
+        kinds = {"path": str, "sha256": str, "bytes": int}
+        if not isinstance(files, list) or not all(
+            isinstance(f, dict) and all(isinstance(f.get(key), kind) for key, kind in kinds.items()) for f in files
+        ):
+            yield f"analysis.{name}"
 
 
 def _with_paths(config: dict[str, Any], place: Callable[[str], str]) -> dict[str, Any]:
@@ -434,19 +464,19 @@ def _with_paths(config: dict[str, Any], place: Callable[[str], str]) -> dict[str
     return config
 
 
-def _sheet_with_paths(text: str, delimiter: str, place: Callable[[str], str]) -> str:
+def _sheet_with_paths(text: str, path: str, place: Callable[[str], str]) -> str:
     """Copy a studies sheet with the files of weights that it names put where they are now; without any, it stays as it is."""
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    head = next((row for row in rows if row and any(row) and not row[0].startswith("#")), [])
-    names = [cell.strip() for cell in head]
-    if "score_file" not in names:
+    layout = read_layout(path, hash_header=False, data=text.encode())
+    if "score_file" not in layout.header:
         return text
-    at = names.index("score_file")
-    for row in rows:
-        if row is not head and len(row) > at and row[at].strip() and not row[0].startswith("#"):
-            row[at] = place(row[at].strip())
+    at = layout.header.index("score_file")
+    rows = [layout.header, *(row for _, row in cells(layout))]
+    for row in rows[1:]:
+        if len(row) > at and row[at] and not row[0].startswith("#"):
+            row[at] = place(row[at])
     out = io.StringIO(newline="")
-    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    out.writelines(f"{comment}\n" for comment in layout.comments)
+    csv.writer(out, delimiter=layout.delimiter, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 
@@ -469,12 +499,19 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
     Raises
     ------
     InputErrors
-        Naming each input that is missing or has other contents. Nothing is written then.
+        Naming each key of the configuration and each column of the sheet that the schemas do not know (Snakemake would run code under some), or each
+        input that is missing or has other contents. Nothing is written then.
     InputError
         When the folder has a configuration already.
     """
     record = read_record(path)
     analysis, execution = record["analysis"], record["execution"]
+    try:
+        recorded = check_recorded(analysis["config"]["text"], analysis["studies"]["text"], analysis["studies"]["path"])
+    except InputErrors as error:
+        raise InputErrors([f"{path}: {problem}" for problem in error.problems]) from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     directory = Path(directory)
     base = Path(inputs if inputs is not None else execution["directory"])
     problems = []
@@ -492,10 +529,8 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
             )
     if problems:
         raise InputErrors(problems)
-    # the ending says what parts the columns
-    delimiter, sheet = (
-        (",", "studies.csv") if analysis["studies"]["path"].lower().endswith(".csv") else ("\t", "studies.tsv")
-    )
+    # the ending has a say in what parts the columns
+    sheet = "studies.csv" if analysis["studies"]["path"].lower().endswith(".csv") else "studies.tsv"
     for name in ("config.yaml", sheet):
         if (directory / name).exists():
             raise InputError(f"{directory / name}: is there already; give a new folder by --directory")
@@ -504,7 +539,7 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
     def place(path: str) -> str:
         return os.path.abspath(base / path)
 
-    config = _with_paths(yaml.safe_load(analysis["config"]["text"]), place)
+    config = _with_paths(recorded, place)
     config["studies"] = sheet
     # the new run's results must not go where the recorded ones are
     config.pop("pathvars", None)
@@ -512,17 +547,21 @@ def repeat_run(path: str | Path, directory: str | Path, inputs: str | Path | Non
     (directory / "config.yaml").write_text(
         yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
-    (directory / sheet).write_text(_sheet_with_paths(analysis["studies"]["text"], delimiter, place), encoding="utf-8")
+    (directory / sheet).write_text(_sheet_with_paths(analysis["studies"]["text"], sheet, place), encoding="utf-8")
     software, here = analysis["software"], source_state(Path(__file__).parents[2])
     if software["deepnull-gwas"]["library_sha256"] != here["library_sha256"]:
-        commit = software["deepnull-gwas"]["commit"]
+        commit = software["deepnull-gwas"].get("commit")
         yield (
-            f"This is another version of deepnull-gwas: {here['version']}, recorded {software['deepnull-gwas']['version']}"
-            + (f" (commit {commit})" if commit else "")
+            f"This is another version of deepnull-gwas: {here['version']}, recorded {plain(software['deepnull-gwas']['version'])}"
+            + (f" (commit {plain(commit)})" if commit else "")
             + "; results may differ."
         )
     now = packages()
-    other = [f"{n} {now.get(n, 'absent')} (recorded {v})" for n, v in software["packages"].items() if now.get(n) != v]
+    other = [
+        f"{plain(n)} {now.get(n, 'absent')} (recorded {plain(v)})"
+        for n, v in software["packages"].items()
+        if now.get(n) != v
+    ]
     if other:
         yield f"{len(other)} packages differ, results may differ in their last digits: {', '.join(other[:8])}{', ...' if len(other) > 8 else ''}"
     where = shlex.quote(str(directory))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepnull_gwas.config import Cohort, Config, Study
+from deepnull_gwas.deepnull.recipe import FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MANY
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.headers import HEADER_BYTES, count_lines
 from deepnull_gwas.logs import SNAKEMAKE_MB
@@ -25,8 +26,12 @@ EXACT_PEOPLE = 5_000
 PRUNED_SHARE, PRUNED_MOST = 0.2, 250_000
 #: What may be held of genotypes that are read through a memory map: a little over what `genotypes.fileset` gives back.
 MAPPED_MB = 80.0
+#: Bytes of a line of a .bim with short alleles; what is beyond counts for itself.
+USUAL_LINE = 32
 #: Columns that a categorical covariate counts for: its groups are not known before the sample table is read.
 COLUMNS_OF_CATEGORICAL = 4
+#: Variants that are looked at for how many are rare, and the share of them where there are no genotypes yet
+LOOKED_AT, RARE_GUESS = 32, 0.5
 #: The limit of time is so many times the estimate, and minutes more: machines differ, and a job that is killed is lost.
 TIME_MARGIN, TIME_LEAST = 3, 20
 
@@ -43,12 +48,15 @@ class Size:
         Size of the sample table on disk.
     largest_chromosome
         Most variants on one chromosome (simulated cohorts), or in one fileset.
+    text_bytes
+        Bytes of the .bim beyond :data:`USUAL_LINE` a variant: long alleles and IDs.
     """
 
     people: int
     variants: int
     table_bytes: int = 0
     largest_chromosome: int = 0
+    text_bytes: int = 0
 
 
 @functools.cache
@@ -60,7 +68,7 @@ def _of_files(filesets: tuple[str, ...], samples: str | None, base: str) -> Size
         return path
 
     people = count_lines(place(f"{filesets[0]}.fam"))
-    counts = []
+    counts, text = [], 0
     for prefix in filesets:
         bed = Path(base, f"{prefix}.bed")
         width = (people + 3) // 4
@@ -69,8 +77,10 @@ def _of_files(filesets: tuple[str, ...], samples: str | None, base: str) -> Size
             counts.append((bed.stat().st_size - HEADER_BYTES) // width)
         else:
             counts.append(count_lines(place(f"{prefix}.bim")))
+        bim = Path(base, f"{prefix}.bim")
+        text += max(bim.stat().st_size - USUAL_LINE * counts[-1], 0) if bim.is_file() else 0
     table = Path(base, samples).stat().st_size if samples and Path(base, samples).is_file() else 0
-    return Size(people, sum(counts), table, max(counts))
+    return Size(people, sum(counts), table, max(counts), text)
 
 
 def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
@@ -95,6 +105,40 @@ def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
     largest = math.ceil(settings["variants"] * max(lengths) / sum(lengths))
     width = 60 + 20 * len(settings["phenotypes"])
     return Size(settings["people"], settings["variants"], width * settings["people"], largest)
+
+
+@functools.cache
+def _rare_of_files(filesets: tuple[str, ...], people: int, base: str) -> float:
+    width, rare, seen = (people + 3) // 4, 0, 0
+    for prefix in filesets:
+        bed = Path(base, f"{prefix}.bed")
+        variants = (bed.stat().st_size - HEADER_BYTES) // width if width and bed.is_file() else 0
+        step = max(1, len(filesets) * variants // LOOKED_AT)
+        if not variants:
+            continue
+        with open(bed, "rb") as file:
+            for row in range(0, variants, step):
+                file.seek(HEADER_BYTES + row * width)
+                packed = file.read(width)
+                # four people with the usual genotype of a variant that one in sixteen carries: 77 % of the bytes
+                rare += max(packed.count(b"\xff"), packed.count(b"\x00")) >= 0.77 * width
+                seen += 1
+    return rare / seen if seen else RARE_GUESS
+
+
+def rare_share(cohort: Cohort, base: str | Path = ".") -> float:
+    """Estimate the share of variants that fewer than one in sixteen people carries, from a few rows of the .bed; milliseconds.
+
+    Parameters
+    ----------
+    cohort
+        The cohort; for a simulated one, or where no .bed is there yet, a guess is given.
+    base
+        Folder to which its paths refer.
+    """
+    if cohort.simulate is not None:
+        return RARE_GUESS
+    return _rare_of_files(cohort.filesets, cohort_size(cohort, base).people, str(base))
 
 
 @dataclass(frozen=True)
@@ -204,7 +248,8 @@ def _simulate_phenotypes(job: Job) -> Estimate:
 
 def _index_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    return Estimate(220 + _mega(350 * m + 1000 * n + 8 * job.size.table_bytes), 2 + 4e-6 * m + 1e-5 * n)
+    held = 230 * m + 4 * job.size.text_bytes + 1000 * n + 8 * job.size.table_bytes
+    return Estimate(280 + _mega(held), 2 + 4e-6 * m + 1e-5 * n)
 
 
 def _screen_cohort(job: Job) -> Estimate:
@@ -219,24 +264,26 @@ def _assemble_study(job: Job) -> Estimate:
 
 def _count_genotypes(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    return Estimate(310 + _mapped(job) + _mega(150 * n + 100 * m), 2 + 1e-9 * n * job.chunk)
+    return Estimate(310 + _mapped(job) + _mega(150 * n + 100 * m), 2 + 4e-6 * job.chunk + 1e-9 * n * job.chunk)
 
 
 def _filter_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # blocks of genotypes that are counted again, beside those that are mapped
     blocks = 2 * _mapped(job)
-    return Estimate(350 + blocks + _mega(970 * m + 2300 * n), 2 + 1e-5 * m + 1e-9 * n * m)
+    held = 850 * m + 2 * job.size.text_bytes + 1200 * n
+    return Estimate(350 + blocks + _mega(held), 2 + 5e-6 * m + 1e-9 * n * m)
 
 
 def _plot_qc(job: Job) -> Estimate:
-    return Estimate(215 + _mega(310 * job.size.variants + 600 * job.size.people), 3 + 4e-6 * job.size.variants)
+    return Estimate(215 + _mega(310 * job.size.variants + 700 * job.size.people), 3 + 1e-6 * job.size.variants)
 
 
 def _prune_variants(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # bit planes of a window of dense variants, beside a block of them
-    return Estimate(340 + 100 + _mega(940 * n + 620 * m), 3 + 3e-9 * n * m + 5e-6 * m)
+    held = min(940, 0.375 * m) * n + 200 * m + 0.5 * job.size.text_bytes
+    return Estimate(340 + 220 + _mega(held), 3 + 3e-9 * n * m + 3e-6 * m)
 
 
 def _work(job: Job) -> float:
@@ -246,6 +293,8 @@ def _work(job: Job) -> float:
 
 def _estimate_kinship(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
+    if job.cohort.structure["relatives"] not in ("exclude", "keep"):
+        return Estimate(330 + _mega(700 * n), 3 + 1e-5 * n)  # pairs are read from a table
     rows = min(_work(job), _mega(16 * n * math.ceil(m / 64)))
     # strangers are out after the first 16,384 variants
     return Estimate(
@@ -261,7 +310,7 @@ def _compute_pcs(job: Job) -> Estimate:
     else:
         # the basis of 60 passes at most, and its images
         width = -(-(k + 4) // 8) * 8
-        held, seconds = 100 + min(_work(job), _mega(60 * width * 16 * n)) * 1.05, 12 * n * m * 3e-9
+        held, seconds = 100 + min(_work(job), _mega(60 * width * 16 * n)) * 1.05, 13 * n * m * 3e-9
     return Estimate(
         400 + held + _mapped(job) + _mega(45 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads
     )
@@ -275,7 +324,8 @@ def _check_stratification(job: Job) -> Estimate:
 
 def _plot_structure(job: Job) -> Estimate:
     n = job.size.people
-    return Estimate(230 + _mega(600 * n + 60 * n * len(job.studies) + 300 * job.pruned), 4 + 5e-5 * n)
+    # 200 MB for the points of ten components at 300 dpi, whose pictures a PDF holds until it is finished
+    return Estimate(430 + _mega(600 * n + 60 * n * len(job.studies) + 300 * job.pruned), 6 + 5e-5 * n)
 
 
 def _is_light(job: Job) -> bool:
@@ -289,9 +339,10 @@ def _train_folds(job: Job) -> Estimate:
     if _is_light(job):
         return Estimate(190 + _mega(60 * p * n), 2 + 2e-7 * n * p)
     # on a GPU the other models of all folds wait for the networks
-    waiting = job.config.deepnull["folds"] * 16 * n * (p + 10) if job.config.deepnull["device"] == "cuda" else 0
+    folds = job.config.deepnull["folds"] or (FOLDS_OF_FEW if n < FEW_PEOPLE else FOLDS_OF_MANY)
+    waiting = folds * 16 * n * (p + 10) if job.config.deepnull["device"] == "cuda" else 0
     # curves of each covariate and up to 200 products, twice over
-    return Estimate(580 + _mega(18 * n * (12 * p + 210) + waiting), 12 + 6e-3 * n)
+    return Estimate(580 + _mega(18 * n * (12 * p + 210) + waiting), 12 + 1.2e-3 * folds * n)
 
 
 def _plot_deepnull(job: Job) -> Estimate:
@@ -301,7 +352,7 @@ def _plot_deepnull(job: Job) -> Estimate:
 def _predict_phenotype(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # not measured: room for the variants that may enter, and the blocks in which they are read
-    held = (1000 + 100 * job.covariates) * n + 500 * m
+    held = (1000 + 100 * job.covariates) * n + 500 * m + 3 * job.size.text_bytes
     return Estimate(2000 + _mapped(job) + _mega(held), 20 + 1e-8 * n * m / job.threads)
 
 
@@ -313,30 +364,59 @@ def _export_study(job: Job) -> Estimate:
     return Estimate(250 + _mega((800 + 60 * job.covariates) * job.size.people), 1 + 2e-5 * job.size.people)
 
 
+def _refined(job: Job, p: int) -> float:
+    """Return the seconds that one variant of a binary study with ``p`` columns takes beyond its score test, on average over variants."""
+    n, a = job.size.people, job.config.association
+    rare, exact = rare_share(job.cohort, job.base), bool(a["exact"])
+    # all people, or the carriers of a rare variant; without single precision always all people
+    if a["refine_by"] == "spa":
+        common, carried = 1e-7 * n, 3e-4 + 2e-9 * n
+    elif a["firth_form"] == "approximate":
+        common, carried = 1.2e-7 * n, 3e-4 + 2e-9 * n
+    else:
+        common, carried = 2e-3 + 4e-9 * n * (p + 1) ** 2, 2e-3 + 5e-9 * n
+    carried = common if exact else carried
+    likelihood = 1.5e-8 * n * (3 if exact else 1)
+    if a["refine_by"] != "spa" and a["firth"] == "never":
+        carried = common = likelihood
+    elif a["refine_by"] != "spa" and a["firth"] == "fallback":
+        # few copies among cases or controls: the rare ones
+        common = likelihood
+    share = 1.0 if a["missing_genotypes"] == "drop" else min(float(a["refine_below"]), 1.0)
+    return share * (rare * carried + (1.0 - rare) * common)
+
+
 def _associate(job: Job) -> Estimate:
     n, m = job.size.people, job.chunk
     block = job.config.association["variants_per_block"]
     double = 2 if job.config.association["exact"] else 1
     drop = 3 if job.config.association["missing_genotypes"] == "drop" else 1
-    # inputs and null models in double precision, the columns of the design laid out for the kernels, results that wait to be written
-    held = 24 * n * job.covariates + (5 + 4 * double * drop) * n * job.width + 300 * n
+    binary = [(columns_of(s) + 1, len(s.arms)) for s in job.studies if s.trait == "binary"]
+    arms = sum(k for _, k in binary)
+    # inputs and null models in double precision, the columns of the design laid out for the kernels, results that wait to be written;
+    # of binary studies the expansion around the null model, and what is made of one variant
+    held = 24 * n * job.covariates + (5 + 4 * double * drop) * n * job.width + (300 + 40 * arms + 60 * bool(arms)) * n
     waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (n / 2 + 8 * job.width)
     # once all blocks are written, the check by the second implementation: the covariates of one study and a few arrays of their size
     check = 8 * n * (5 * max((columns_of(s) for s in job.studies), default=0) + 10)
-    binary = sum(len(s.arms) for s in job.studies if s.trait == "binary")
-    rate = 2.5e-11 * n * job.width + 3e-9 * n * binary + 1e-6 * job.arms
-    return Estimate(400 + _mega(held + max(waiting, check) + 150 * job.size.variants), 8 + m * rate / job.threads)
+    rate = 2.5e-11 * n * job.width + 2e-9 * n * arms + 1e-6 * job.arms
+    rate += sum(k * _refined(job, p) for p, k in binary)
+    # penalised null models and expansions
+    setup = sum(k * n * p * p * (1e-9 + 3e-10 * p) for p, k in binary)
+    text = 150 * job.size.variants + 2 * job.size.text_bytes
+    return Estimate(400 + _mega(held + max(waiting, check) + text), 6 + setup + m * rate / job.threads)
 
 
 def _merge_sumstats(job: Job) -> Estimate:
     # rows as they are turned into text, at most 131,072 at a time (results.sumstats); a chunk; p of all variants, for lambda
     held = 900 * min(job.chunk, 1 << 17) + 160 * job.chunk + 32 * job.size.variants
+    held += 4 * job.size.text_bytes * job.chunk / max(job.size.variants, 1)
     return Estimate(240 + _mega(held), 2 + 1.2e-5 * job.size.variants)
 
 
 def _plot_sumstats(job: Job) -> Estimate:
     # place and p of both arms, and what thins the points that are drawn
-    return Estimate(210 + _mega(105 * job.size.variants), 3 + 3e-6 * job.size.variants)
+    return Estimate(255 + _mega(105 * job.size.variants), 4 + 3e-6 * job.size.variants)
 
 
 def _compare_arms(job: Job) -> Estimate:
@@ -344,7 +424,7 @@ def _compare_arms(job: Job) -> Estimate:
 
 
 def _small(job: Job) -> Estimate:
-    return Estimate(220, 2)
+    return Estimate(255, 3)
 
 
 def _summarise_run(job: Job) -> Estimate:
@@ -358,7 +438,10 @@ def _verify_batch(job: Job) -> Estimate:
         len(s.arms) * (1 if s.trait == "quantitative" else 8 * p) for s in job.studies
     )
     scan = _associate(job)
-    return Estimate(scan.mb + 100 + _mega(400 * m + 60 * n * (p + 3)), 6 + tested * n * p * 4e-10 + 4e-7 * m * job.arms)
+    return Estimate(
+        scan.mb + 100 + _mega(400 * m + 4 * job.size.text_bytes + 60 * n * (p + 3)),
+        6 + tested * n * p * 4e-10 + 4e-7 * m * job.arms,
+    )
 
 
 def _measure_validity(job: Job) -> Estimate:

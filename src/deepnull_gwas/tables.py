@@ -322,6 +322,32 @@ def read_parquet(
     return read_table(path, schema, columns, own).to_pandas()
 
 
+def rows_of_table(path: str | Path, columns: Sequence[str], rows: np.ndarray) -> pd.DataFrame:
+    """Read some rows of a Parquet file that the workflow made, a group of rows at a time, so that the others take no memory.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        Which, in this order.
+    rows
+        Ascending numbers of rows, from 0.
+    """
+    parts, first = [], 0
+    with _parquet(path, True) as file:
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            low, high = np.searchsorted(rows, [first, first + count])
+            if high > low or not parts:
+                part = _sound(path, True, lambda g=group: file.read_row_group(g, columns=list(columns)))
+                parts.append(part.select(list(columns)).take(to_arrow(rows[low:high] - first)))
+            first += count
+        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+    table = pa.concat_tables(parts) if parts else schema.empty_table()
+    return table.replace_schema_metadata(None).to_pandas()
+
+
 def read_metadata(path: str | Path, own: bool = True) -> Any:
     """Give back what ``metadata`` was at :func:`write_table`, or None; see :func:`read_table`."""
     with _parquet(path, own) as file:

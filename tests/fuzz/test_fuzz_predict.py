@@ -11,7 +11,8 @@ from fuzzing import LOOKALIKES, NUMBERS, attempt, cases, reading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnull_gwas.deepnull.predict import MISSING, _numbers, read_people_table
+from deepnull_gwas.deepnull.people_table import numbers, read_people_table
+from deepnull_gwas.deepnull.predict import MISSING
 
 _CELLS = [c for c in (*NUMBERS, *LOOKALIKES) if not set(c) & set(' ,\t"')]
 cell = st.one_of(st.sampled_from(NUMBERS), st.sampled_from([*NUMBERS, "NA", "."]), st.sampled_from(_CELLS))
@@ -95,7 +96,7 @@ def test_tables_of_predict(folder, planted):
 
     def read() -> tuple[list[str], np.ndarray]:
         table = read_people_table(path)
-        return [p.split(" ")[-1] for p in table.people], _numbers(table, "y", MISSING, "a target holds numbers")
+        return [p.split(" ")[-1] for p in table.people], numbers(table, "y", MISSING, "a target holds numbers")
 
     found = attempt("predict", read, str(path), row=row if damage in ("short", "long", "nul", "latin1") else None)
     meant = [reading(v, MISSING) for v in values]

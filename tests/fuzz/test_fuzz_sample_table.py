@@ -174,14 +174,25 @@ def tables(draw: st.DrawFn) -> Written:
         lines[at] = lines[at].replace(delimiter, delimiter + '"', 1)
         out.sound = False
     out.notes.append(str(damage))
+    if damage is None and out.sound and not multiline and delimiter != " " and draw(st.integers(0, 5)) == 0:
+        # delimiters at the ends of all rows, or below the header
+        ends = delimiter * draw(st.integers(1, 2))
+        below = draw(st.booleans())
+        lines = [line + ends if line and (k or not below) else line for k, line in enumerate(lines)]
     text = "\n".join(lines)
+    hashed = draw(st.sampled_from([False, False, True])) and text[0] not in '" '
+    before = draw(st.sampled_from(["", "", "", "## made by us\n", "# a b\n\n", "\n", "sep"]))
+    if before == "sep":
+        before = f"sep={delimiter}\n" if delimiter != " " else ""
+        # what parts the columns is said: nothing is left to tell from the names
+        out.sound |= bool(before) and quoting != csv.QUOTE_NONE and damage is None and not multiline
+    text = before + ("#" if hashed else "") + text
+    out.row = None if out.row is None else out.row + before.count("\n")
     if draw(st.booleans()) and not multiline:
         text = text.replace("\n", draw(st.sampled_from(["\r\n", "\r"])))
         # a blank line between lines that end in \r alone is none
     if draw(st.sampled_from([False, False, True])):
         text = text.rstrip("\r\n")
-    if draw(st.sampled_from([False, False, True])) and text[0] not in '" ':
-        text = "#" + text
     data = text.encode()
     if damage == "latin1":
         data = data[:-1] + b"\xe9" + data[-1:]

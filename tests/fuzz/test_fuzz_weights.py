@@ -126,7 +126,11 @@ def test_weights(folder, planted):
     whole = all(p is None or (isinstance(p, float) and p == int(p) and 0 < p < 2**31) for p in places)
     # numbers as other tools print them
     readable = whole and all(r["effect_allele"] not in absent for r in rows)
-    parts = (str(path),) if damage not in ("weight", "short", "long") or not readable else (str(path), f"line {line}")
+    parts = (str(path),) if damage not in ("weight", "short", "long") or not readable else (str(path), f"row {line}")
+    # a row that begins with a # is a comment in the wrong place
+    readable &= not any(
+        b"\n#rs" in d for d in (data, gzip.decompress(data) if data[:2] == b"\x1f\x8b" and damage != "cut" else b"")
+    )
     found = attempt("weights", lambda: read_weights(path, "GRCh38").table, *parts)
     if found is None:
         assert damage is not None or not readable, f"refused: {data!r}"

@@ -21,7 +21,7 @@ PEOPLE = pd.DataFrame({"sample_index": [0, 1], "fid": ["a", "b"], "iid": ["a", "
 
 
 def _predicted(path: Path) -> Any:
-    return predict._numbers(predict.read_people_table(path), "x", predict.MISSING, "")[0]
+    return predict.numbers(predict.read_people_table(path), "x", predict.MISSING, "")[0]
 
 
 #: Header, the columns before the text, and what gives its value.

@@ -49,6 +49,7 @@ SETTINGS = {"min_mac": 2, "firth": "fallback", "firth_mac": 8, "refine_below": 0
     [
         {},
         {"x_male_copies": 1, "refine_below": 1.0, "firth": "always"},
+        {"firth": "always", "firth_form": "approximate"},
         {"refine_by": "spa", "exact": True},
         {"test": "lrt", "firth": "never", "min_mac": 20},
     ],
@@ -70,6 +71,7 @@ def test_right_results_of_every_kind_pass(cohort, caplog, missing, more, monkeyp
     assert {kind for kind, _ in seen} == {"autosome", "X", "Y", "MT"}
     expected = {"logistic", "firth"} if "refine_by" not in more else {"score", "spa"}
     expected = {"always": {"firth"}, "never": {"logistic"}}.get(more.get("firth"), expected)
+    expected = {"firth_approximate"} if more.get("firth_form") == "approximate" else expected
     assert {method for _, method in seen} >= {"linear", *expected}
 
 

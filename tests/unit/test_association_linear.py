@@ -150,6 +150,18 @@ def test_a_prediction_within_the_covariates_gives_the_baseline(case):
     assert "linear combination" in result.attrs["studies"]["s"]["arms"]["deepnull"]["notes"][0]
 
 
+@pytest.mark.parametrize("missing", ["impute_mean", "drop"])
+@pytest.mark.parametrize("trait", ["quantitative", "binary"])
+def test_a_prediction_that_is_nothing_gives_the_baseline(case, trait, missing):
+    """The deepnull arm where the models found nothing beyond the covariates: all of it, degrees of freedom too, is the baseline's."""
+    cohort, _, y, covariates, _ = case
+    y = y if trait == "quantitative" else np.where(np.isnan(y), np.nan, (y > np.nanmedian(y)).astype(float))
+    result = cohort.run([cohort.study("s", y, covariates, np.zeros(len(y)), trait)], missing_genotypes=missing)
+    for column in [c for c in result.columns if c.startswith("s.baseline.")]:
+        np.testing.assert_array_equal(result[column], result[column.replace("baseline", "deepnull")], err_msg=column)
+    assert result["s.deepnull.beta"].notna().sum() > 70
+
+
 def test_scaling_and_shifting_a_covariate_changes_nothing(case):
     cohort, _, y, covariates, prediction = case
     moved = {"age": covariates["age"] * 1e4 + 1e7, "sex": covariates["sex"] * 1e-5}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepnull_gwas.config import SCHEMAS, _chromosome, load_config, path_from
+from deepnull_gwas.config import SCHEMAS, _chromosome, load_config, path_from, read_config
 from deepnull_gwas.errors import InputErrors
 from deepnull_gwas.genotypes.chromosomes import normalise
 
@@ -392,11 +392,11 @@ def test_rows(load, row, part):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("", "is empty; expected a header with study, cohort, phenotype, trait"),
+        ("", "is empty; expected a header and one row a study, with study, cohort, phenotype, trait"),
         ("study\tcohort\tphenotype\ttrait\n", "has a header but no study"),
         ("study\tcohort\tphenotype\n", "column 'trait' is missing"),
         ("study\tstudy\tcohort\tphenotype\ttrait\n", "column 'study' is there 2 times"),
-        ("study cohort phenotype trait\n", "separated by tabs"),
+        ("study cohort phenotype trait\n", "separated by blanks; save the sheet with tabs"),
         ("study\tcohort\tphenotype\ttrait\na\tc\ty\tbinary\tmore\n", "row 2: 5 cells, but the header has 4"),
         (b"study\tcohort\tphenotype\ttrait\n\xe9\tc\ty\tbinary\n", "row 2: not UTF-8 text"),
     ],
@@ -405,6 +405,55 @@ def test_sheets(tmp_path, text, part):
     (tmp_path / "studies.tsv").write_bytes(text if isinstance(text, bytes) else text.encode())
     found = problems(load_config, {"studies": "studies.tsv", "cohorts": {"c": SIMULATED}}, tmp_path)
     assert any(part in p for p in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (
+            "study;cohort;phenotype;trait\na;c;y;binary\n",
+            "its columns are separated by semicolons; save the sheet with tabs",
+        ),
+        ("sep=;\nstudy;cohort;phenotype;trait\na;c;y;binary\n", "its columns are separated by semicolons"),
+        ("study,cohort,phenotype,trait\na,c,y,binary,x\n", "row 2: 5 cells, but the header has 4"),
+        ("# a\n\nstudy,cohort,phenotype,trait\na,c,y,odd\n", "row 4, column trait: found"),
+        ('study,cohort,phenotype,trait\n"a,c,y,binary\n', "row 2: a quote"),
+    ],
+)
+@pytest.mark.parametrize("name", ["studies.csv", "studies.tsv"])
+def test_sheets_of_spreadsheets(tmp_path, text, part, name):
+    (tmp_path / name).write_text(text)
+    (found,) = problems(load_config, {"studies": name, "cohorts": {"c": SIMULATED}}, tmp_path)
+    assert part in found
+
+
+@pytest.mark.parametrize("start", ["sep=,\n", "# ours\n", "\n\n", "## a, b\n# c\n"])
+@pytest.mark.parametrize("end", ["", ",,"])
+def test_sheets_with_more_around_them(tmp_path, start, end):
+    lines = [
+        "study,cohort,phenotype,trait,covariates",
+        'a,c,y,binary,"age,`height, cm`, `b`"',
+        "# out",
+        "b,c,`y z`,binary,",
+    ]
+    (tmp_path / "s.csv").write_text(start + "".join(f"{line}{end}\n" for line in lines))
+    config = load_config({"studies": "s.csv", "cohorts": {"c": SIMULATED}}, tmp_path)
+    assert [s.name for s in config.studies] == ["a", "b"]
+    assert config.studies[0].covariates == ("age", "height, cm", "b")
+    assert config.studies[1].phenotype == "y z"
+
+
+def test_a_config_without_cohorts_is_put_over_that_of_the_project(tmp_path):
+    """As the Snakefile does it; one with cohorts stands for itself."""
+    write_sheet(tmp_path, ROW)
+    (tmp_path / "config").mkdir()
+    project = {"studies": "studies.tsv", "seed": 5, "qc": {"preset": "none", "mac": 3}, "cohorts": {"c": SIMULATED}}
+    (tmp_path / "config/config.yaml").write_text(yaml.safe_dump(project))
+    (tmp_path / "few.yaml").write_text("qc: {mac: 7}\n")
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({"studies": "studies.tsv", "cohorts": {"c": SIMULATED}}))
+    over, own = (read_config(tmp_path / name, tmp_path) for name in ("few.yaml", "own.yaml"))
+    assert (over.seed, over.qc["preset"], over.qc["mac"]) == (5, "none", 7)
+    assert (own.seed, own.qc["preset"], own.qc["mac"]) == (1, "imputed", 20)
 
 
 def test_everything_that_is_wrong_comes_at_once(load):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,11 +14,13 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from deepnull_gwas.deepnull import training
 from deepnull_gwas.deepnull.crossfit import crossfit, parts_of
-from deepnull_gwas.deepnull.folds import assign_folds, derive_seed, roles
+from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds, roles
 from deepnull_gwas.deepnull.metrics import auc, measure
 from deepnull_gwas.deepnull.models import FoldModel, fit_fold
+from deepnull_gwas.deepnull.parts import Parts
+from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import MODELS, Recipe
-from deepnull_gwas.deepnull.smooth import Curve, fit_smooth, logistic, natural_spline
+from deepnull_gwas.deepnull.smooth import Curve, logistic, natural_spline
 from deepnull_gwas.deepnull.stacking import stack
 from deepnull_gwas.deepnull.steps import (
     _join,
@@ -55,6 +60,24 @@ def simulate(n: int, seed: int = 0, linear: bool = False, binary: bool = False):
 
 def folds_of(n: int, k: int = 5) -> np.ndarray:
     return assign_folds([f"p{i}" for i in range(n)], k, 1)
+
+
+@pytest.mark.parametrize("model", ["linear", "second_order", "splines", "trees"])
+@pytest.mark.parametrize("power", [-150, -100, -40, 40, 150])
+def test_the_unit_of_the_phenotype_scales_the_prediction(tmp_path, model, power):
+    """Squared losses, and trees in single precision, would not hold 1e-100 or 1e100."""
+    x, y, _ = simulate(200, 3)
+    fold, unit = folds_of(200, 3), 10.0**power
+    plain, _, _ = crossfit(x, y, fold, Recipe(), 1, model=model, compare=False)
+    other, each, results = crossfit(x, y * unit, fold, Recipe(), 1, model=model, compare=False)
+    # a decimal power is no power of two: phenotypes differ in their last digit
+    np.testing.assert_allclose(other / unit, plain, rtol=1e-6)
+    np.testing.assert_array_equal(each[model], other)
+    for result in results:
+        assert result.history["metrics"]["r2"] > -1
+        result.model.save(tmp_path / "m.npz")
+        saved = FoldModel.load(tmp_path / "m.npz").predict(x[result.rows])
+        np.testing.assert_array_equal(saved, result.prediction)
 
 
 def test_folds_are_even_and_depend_on_names_only():
@@ -195,22 +218,29 @@ def test_curves_are_uncorrelated_with_each_other_and_with_the_straight_line():
 def test_linear_models_against_numpy_and_sklearn():
     x, y, _ = simulate(800)
     part = np.arange(800) % 4
-    model, without, _ = fit_smooth("linear", x, y, part, "quantitative")
+    parts = Parts.of(part)
+    fit = fit_smooth("linear", x, y, parts, "quantitative")
+    model, inner = fit.model, fit.inner
     design = np.column_stack([np.ones(800), x])
     expected = design @ np.linalg.lstsq(design, y, rcond=None)[0]
     # the ridge of 1e-6 moves them by about as much
     np.testing.assert_allclose(model.predict(x), expected, rtol=1e-4, atol=1e-4)
     train = part != 2
     expected = design @ np.linalg.lstsq(design[train], y[train], rcond=None)[0]
-    np.testing.assert_allclose(without[:, 2], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(inner[~train], expected[~train], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(fit.without[2].predict(x), expected, rtol=1e-4, atol=1e-4)
+    # and without the piece that stops what starts from there
+    train &= ~parts.stops[:, 2]
+    expected = design @ np.linalg.lstsq(design[train], y[train], rcond=None)[0]
+    np.testing.assert_allclose(fit.start[:, 2], expected, rtol=1e-4, atol=1e-4)
     x, y, _ = simulate(800, binary=True)
     z = (x - x.mean(0)) / x.std(0)
-    model, without, _ = fit_smooth("linear", x, y, part, "binary")
+    fit = fit_smooth("linear", x, y, Parts.of(part, y), "binary")
     other = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(z, y)
-    np.testing.assert_allclose(model.predict(x), other.decision_function(z), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(fit.model.predict(x), other.decision_function(z), rtol=1e-3, atol=1e-3)
+    train = part != 2
     other = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(z[train], y[train])
-    # these share the expansion point of the model of everybody: one Newton step from their own
-    np.testing.assert_allclose(without[:, 2], other.decision_function(z), atol=0.02)
+    np.testing.assert_allclose(fit.without[2].predict(x), other.decision_function(z), rtol=1e-3, atol=1e-3)
     # a covariate that separates cases from controls stays finite
     design = np.column_stack([np.ones(800), z, y * 2 - 1])
     assert np.isfinite(logistic(design, y, np.full(6, 1e-6))).all()
@@ -223,19 +253,20 @@ def test_arrays_of_trees_predict_as_scikit_learn_does(binary, monkeypatch):
     from deepnull_gwas.deepnull import trees
 
     x, y, _ = simulate(600, binary=binary)
-    part = np.arange(600) % 2
+    parts = Parts.of(np.arange(600) % 2, y if binary else None)
     # no early stopping to speak of, so that the library and the arrays have the same trees
     monkeypatch.setitem(trees.SETTINGS, "max_iter", 7)
     monkeypatch.setitem(trees.SETTINGS, "max_leaf_nodes", 4)
-    model, inner, about = fit_trees(x, y, part, "binary" if binary else "quantitative", 1)
+    model, inner, about = fit_trees(x, y, parts, "binary" if binary else "quantitative", 1)
     kind = HistGradientBoostingClassifier if binary else HistGradientBoostingRegressor
     for j in range(2):
         other = kind(**trees.SETTINGS, early_stopping=True, random_state=1)
-        other.fit(x[part != j], y[part != j], X_val=x[part == j], y_val=y[part == j])
+        trains, stops, own = parts.trains[:, j], parts.stops[:, j], parts.part == j
+        other.fit(x[trains], y[trains], X_val=x[stops], y_val=y[stops])
         assert about["trees"][j] == 7
         expected = other.decision_function(x) if binary else other.predict(x)
         np.testing.assert_allclose(model.predict(x, j), expected, rtol=1e-12)
-        np.testing.assert_array_equal(inner[part == j], model.predict(x[part == j], j))
+        np.testing.assert_array_equal(inner[own], model.predict(x[own], j))
 
 
 def test_stack_takes_what_helps_and_nothing_else():
@@ -253,6 +284,66 @@ def test_stack_takes_what_helps_and_nothing_else():
     assert not stack(y, truth, (truth + 0.3 * rng.normal(size=4000))[:, None], "quantitative").any()
     case = (truth + rng.logistic(size=4000) > 0).astype(float)
     assert stack(case, 0.3 * truth, truth[:, None], "binary")[0] > 0.9
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("k", [3, 5])
+def test_inner_predictions_have_seen_neither_the_fold_nor_the_persons_part(binary, k):
+    """Whatever happens to the phenotypes of a part, what each model says of its people stays bit for bit: early stopping and penalties, too."""
+    x, y, _ = simulate(400, binary=binary)
+    trait, part = ("binary", "quantitative")[not binary], np.arange(400) % (k - 1)
+    changed, own = y.copy(), part == 1
+    changed[own] = 1 - y[own] if binary else np.random.default_rng(9).permutation(y[own]) + 10
+    before, after = (inner_of(x, values, part, trait) for values in (y, changed))
+    assert set(before) == set(MODELS)
+    for name in MODELS:
+        np.testing.assert_array_equal(before[name][own], after[name][own], err_msg=name)
+        assert (before[name][~own] != after[name][~own]).any(), name
+
+
+def inner_of(x, y, part, trait) -> dict[str, np.ndarray]:
+    """Return the inner predictions of each model."""
+    fit = fit_fold(x, y, part, list("abcde"), trait, QUICK, 1)
+    task = next(fit)
+    with pytest.raises(StopIteration) as end:
+        fit.send(training.fit_networks([task], trait, QUICK)[0])
+    return end.value.value[1]["inner_each"]
+
+
+def test_parts_hold_out_what_a_model_must_not_have_seen():
+    case = (np.random.default_rng(1).random(403) < 0.1).astype(float)
+    for count in (2, 3, 4, 5):
+        parts = Parts.of(np.arange(403) % count, case)
+        assert parts.count == count
+        for j in range(count):
+            assert not (parts.trains[:, j] & parts.stops[:, j]).any()
+            assert not (parts.trains | parts.stops)[parts.part == j, j].any()
+            # all others but the few who stop it
+            assert parts.stops[:, j].sum() <= 0.25 * (parts.part != j).sum() + 1
+            for who in (parts.trains, parts.stops):
+                assert 0 < case[who[:, j]].sum() < who[:, j].sum()
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_noise_gets_no_weight_and_linear_effects_lose_nothing(linear):
+    """Where covariates explain nothing, or act linearly, in 300 people: the models weigh little, and the arms are as good as equal."""
+    weights, gains, ratios = [], [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(300, 5))
+        y = rng.normal(size=300) + linear * x @ [0.3, 0.2, 0.2, 0.1, 0.0]
+        prediction, each, results = crossfit(x, y, folds_of(300), QUICK, seed)
+        weights += [sum(r.history["weights"].values()) for r in results]
+        gains.append(np.subtract(*(measure(y, v, "quantitative")["r2"] for v in (prediction, each["linear"]))))
+        # what the covariate costs or brings the test of a variant that has nothing to do with it
+        q = np.linalg.qr(np.column_stack([np.ones(300), x]))[0]
+        rest, d = (v - q @ (q.T @ v) for v in (y, prediction - each["linear"]))
+        if d.any():
+            ratios.append(rest @ rest / (rest @ rest - (d @ rest) ** 2 / (d @ d)) * 292 / 293 * 299 / 300)
+    assert np.mean(weights) < 0.1
+    # two standard errors of R2 between such predictions
+    assert abs(np.mean(gains)) < 0.004
+    assert np.mean(ratios or [1.0]) == pytest.approx(1, abs=0.01)
 
 
 def test_standardised_without_the_predicted_people():
@@ -316,8 +407,12 @@ def test_every_model_predicts_behind_one_interface(model):
     prediction, each, results = crossfit(x, y, folds_of(300), QUICK, 1, model=model, compare=False)
     assert np.isfinite(prediction).all()
     if model not in ("auto", "network"):
-        np.testing.assert_array_equal(prediction, each[model])
         assert set(each) == {"linear", model}
+        # its part beyond a straight line is weighed; without that it predicts alone
+        assert all(0 <= r.history["weights"][model] <= 1 for r in results)
+        alone = Recipe(hidden=(16, 8), max_epochs=6, patience=3, calibrate=False)
+        alone, each, _ = crossfit(x, y, folds_of(300), alone, 1, model=model, compare=False)
+        np.testing.assert_array_equal(alone, each[model])
     assert model == "auto" or results[0].model.trees is None or model == "trees"
 
 
@@ -396,8 +491,9 @@ def study_files(folder, n=300, status="ok", binary=False, cases=None):
 
 def all_steps(folder, settings):
     samples, study, folds = folder / "samples.parquet", folder / "study.json", folder / "folds.parquet"
-    assign_study_folds(samples, study, settings["folds"], 1, folds)
-    parts = [[folder / f"fold_{f}.{s}" for f in range(settings["folds"])] for s in ("parquet", "json", "npz")]
+    original = settings["recipe"] == "original"
+    assign_study_folds(samples, study, settings["folds"], 1, folds, original=original)
+    parts = [folder / name for name in ("by_model.parquet", "by_fold.json", "models.npz")]
     train_folds(samples, study, folds, settings, 1, *parts, folder / "inner.parquet")
     merge_folds(
         samples,
@@ -420,9 +516,7 @@ def test_steps_from_files_to_files(tmp_path):
     assert metrics["status"] == "ok"
     np.testing.assert_array_equal(prediction["sample_index"], frame["sample_index"])
     assert prediction["prediction"].notna().all()
-    linear = pd.concat([read_parquet(tmp_path / f"fold_{f}.parquet") for f in range(3)]).set_index("sample_index")[
-        "by_linear"
-    ]
+    linear = read_parquet(tmp_path / "by_model.parquet").set_index("sample_index")["by_linear"]
     # the covariate is what the prediction adds to the linear model
     np.testing.assert_allclose(
         prediction["prediction"] + linear.loc[prediction["sample_index"]].to_numpy(), prediction["phenotype_prediction"]
@@ -432,7 +526,7 @@ def test_steps_from_files_to_files(tmp_path):
     assert sum(b["people"] for b in metrics["calibration"]) == len(frame)
     assert metrics["constant_covariates"] == metrics["warnings"] == []
     # a saved fold gives the published predictions of its people
-    model = load_model(tmp_path / "fold_1.npz")
+    model = load_model(tmp_path / "models.npz", 1)
     rows = prediction["fold"] == 1
     np.testing.assert_array_equal(
         model.predict(frame.loc[rows.to_numpy(), [f"cov_{c}" for c in "abcde"]].to_numpy()),
@@ -539,7 +633,7 @@ def test_a_level_that_only_one_fold_has_is_named_and_predicted_as_the_first(tmp_
     metrics, prediction = all_steps(tmp_path, SETTINGS)
     assert metrics["constant_covariates"] == ["site[D]"]
     assert prediction["prediction"].notna().all()
-    model = load_model(tmp_path / "fold_1.npz")
+    model = load_model(tmp_path / "models.npz", 1)
     x = frame[[c for c in frame if c.startswith("cov_")]].to_numpy()
     as_first = x.copy()
     as_first[:, -1] = 0
@@ -576,7 +670,7 @@ def test_the_original_recipe(tmp_path, monkeypatch):
         assert metrics["status"] == "ok"
         assert metrics["model"] == "original"
         rows = prediction["fold"] == 1
-        logits = load_model(folder / "fold_1.npz").predict(
+        logits = load_model(folder / "models.npz", 1).predict(
             frame.loc[rows.to_numpy(), [f"cov_{c}" for c in "abcde"]].to_numpy()
         )
         # its covariate is the probability
@@ -599,6 +693,98 @@ def test_the_original_recipe_raises_where_the_original_goes_wrong():
     x = rng.normal(size=(3075, 2))
     with pytest.raises(StudyFailure, match="leave one in the last batch"):
         fit_original(x, x[:, 0], np.repeat([0, 1, 2], 1025), 1, 3, ["a", "b"], "quantitative", 1, epochs=1)
+
+
+def test_folds_of_the_original():
+    """IDs sorted, shuffled by Python's generator, dealt out; whole numbers sort as numbers, as pandas reads them."""
+    import random
+
+    for ids, key in ((["b", "a10", "a9", "c", "10", "9"], str), (["12", "3", "100", "21", "7"], int)):
+        order = sorted(ids, key=key)
+        random.seed(318753108)
+        random.shuffle(order)
+        dealt = {name: i % 3 for i, name in enumerate(order)}
+        assert original_folds(ids, 3, 318753108).tolist() == [dealt[name] for name in ids]
+
+
+def test_steps_of_the_original_recipe_deal_its_folds(tmp_path):
+    frame = study_files(tmp_path, n=60)
+    assign_study_folds(
+        *(tmp_path / f for f in ("samples.parquet", "study.json")), None, 5, tmp_path / "f", original=True
+    )
+    np.testing.assert_array_equal(read_parquet(tmp_path / "f")["fold"], original_folds(list(frame["iid"]), 5, 5))
+
+
+def test_batches_of_the_original():
+    from deepnull_gwas.deepnull.original import batches, buffered_order
+
+    class Draws:
+        """A generator whose draws are known."""
+
+        def integers(self, low, high, size):
+            return np.array([1, 1, 0, 2])[:size]
+
+        def permutation(self, values):
+            return np.asarray(values)[::-1]
+
+    # a buffer of 3: person 1 is drawn and 3 takes the place, 3 is drawn (4), 0 (5), 2 (6); 5, 4, 6 are left
+    assert buffered_order(7, Draws(), 3).tolist() == [1, 3, 0, 2, 6, 4, 5]
+    rng = np.random.default_rng(1)
+    for n in (5, 1024, 12_000):
+        assert sorted(buffered_order(n, rng)) == list(range(n))
+    # nobody is drawn before they are in the buffer
+    assert (buffered_order(30_000, rng)[:15_000] < 25_000).all()
+    few = list(itertools.islice(batches(300, rng), 3))
+    assert [len(b) for b in few] == [1024] * 3
+    together = np.concatenate(few)
+    for i in range(10):
+        # passes one after the other, everybody once in each, in new orders
+        assert sorted(together[i * 300 : (i + 1) * 300]) == list(range(300))
+    assert (together[:300] != together[300:600]).any()
+
+
+def test_number_of_folds_where_none_is_set(tmp_path):
+    y = np.zeros(1999)
+    assert default_folds(y, "quantitative") == 10
+    assert default_folds(np.zeros(2000), "quantitative") == default_folds(np.zeros(90), "quantitative") == 5
+    assert default_folds(y, "quantitative", original=True) == 5
+    y[:49] = 1
+    assert default_folds(y, "binary") == 5
+    y[:50] = 1
+    assert default_folds(y, "binary") == 10
+    study_files(tmp_path, n=120)
+    files = [tmp_path / f for f in ("samples.parquet", "study.json")]
+    assign_study_folds(*files, None, 1, tmp_path / "f")
+    assert read_parquet(tmp_path / "f")["fold"].max() == 9
+    # a table of the user's own says it itself
+    (tmp_path / "own").write_text("IID\tfold\n" + "".join(f"p{i}\t{i % 4}\n" for i in range(120)))
+    assign_study_folds(*files, None, 1, tmp_path / "f", fold_file=tmp_path / "own")
+    assert read_parquet(tmp_path / "f")["fold"].max() == 3
+    (tmp_path / "own").write_text("IID\tfold\n" + "".join(f"p{i}\t{i % 2}\n" for i in range(120)))
+    with pytest.raises(InputError, match="folds 0, 1, expected three or more"):
+        assign_study_folds(*files, None, 1, tmp_path / "f", fold_file=tmp_path / "own")
+
+
+def test_the_log_says_fold_by_fold_what_was_reached(tmp_path, caplog):
+    import logging
+
+    study_files(tmp_path)
+    with caplog.at_level(logging.INFO, logger="deepnull_gwas"):
+        all_steps(tmp_path, SETTINGS)
+    lines = [r.getMessage() for r in caplog.records]
+    assert not [line for line in lines if "{" in line or "[" in line]
+    assert "300 people, 0 families of more than one; 3 folds of 100 to 100 people" in lines
+    for f in (1, 2, 3):
+        assert f"fold {f} of 3: models of 200 people for 100" in lines
+        (said,) = [line for line in lines if line.startswith(f"fold {f} of 3: R2 ")]
+        assert re.search(
+            r"correlation .* out of fold \(linear: R2 .*; weights beside the linear model: |the linear model alone",
+            said,
+        )
+        assert (" left" in said) == (f < 3)
+    for name in ("linear", "second order", "splines", "trees", "network"):
+        assert sum(line.startswith(f"{name}: R2 ") for line in lines) == 3
+        assert sum(line.startswith(f"  {name}") for line in lines) == 1
 
 
 def test_where_only_the_linear_model_helps_the_covariate_is_nothing(tmp_path):

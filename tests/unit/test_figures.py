@@ -1,10 +1,21 @@
-"""Figures: drawn for good, empty and failed studies, and the same bytes each time."""
+"""Figures: drawn for good, empty and failed studies, as a journal takes them, and the same bytes each time."""
 
 from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from figure_checks import faults
+from matplotlib.figure import Figure
+from PIL import Image
 from test_results import compare, prepare
 
 from deepnull_gwas.report.arms import plot_arms
@@ -16,32 +27,54 @@ from deepnull_gwas.report.prediction import plot_prediction
 from deepnull_gwas.report.qc import plot_qc
 from deepnull_gwas.report.qq import confidence_band, plot_qq, ranks_shown
 from deepnull_gwas.report.structure import plot_loadings, plot_pcs, plot_scree, plot_stratification
+from deepnull_gwas.report.style import ONE_COLUMN, TWO_COLUMNS, counted, figure, people_of, power_label, study_title
+from deepnull_gwas.report.validity import plot_validity
 from deepnull_gwas.results.compare import compare_batch
-from deepnull_gwas.tables import write_json, write_parquet, write_tsv
+from deepnull_gwas.tables import read_json, write_json, write_npz, write_parquet, write_tsv
 
 SETTINGS = {"genome_wide": 5e-8, "suggestive": 1e-5, "top_loci_labelled": 10}
 METRICS = {"study": "s", "trait": "quantitative", "status": "ok", "linear": {"r2": 0.1}, "deepnull": {"r2": 0.2}}
 
 
-def twice(draw, folder, *words):
-    """Draw twice: the same bytes; and the words are not missing from the folder's file names."""
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch):
+    """Look at each figure that is saved; gives the words in the latest."""
+    save, words = Figure.savefig, []
+
+    def look(fig, *arguments, **more):
+        # the second time (twice) it is the same
+        if more["format"] == "svg" and ".b.svg." not in str(arguments[0]):
+            assert faults(fig) == []
+            words[:] = [text.get_text() for text in fig.findobj(lambda artist: hasattr(artist, "get_text"))]
+        save(fig, *arguments, **more)
+
+    monkeypatch.setattr(Figure, "savefig", look)
+    return words
+
+
+def twice(draw, folder):
+    """Draw twice: SVG and PDF, the same bytes, no date, the width of one or two columns."""
     draw(folder / "a.svg")
     draw(folder / "b.svg")
-    data = (folder / "a.svg").read_bytes()
-    assert data == (folder / "b.svg").read_bytes()
-    assert data.startswith(b"<?xml")
-    draw(folder / "a.png")
-    assert (folder / "a.png").stat().st_size > 3000
+    for kind, start in (("svg", b"<?xml"), ("pdf", b"%PDF")):
+        data = (folder / f"a.{kind}").read_bytes()
+        assert data == (folder / f"b.{kind}").read_bytes()
+        assert data.startswith(start)
+        assert not re.search(rb"CreationDate|ModDate|<dc:date>", data)
+    width = float(re.search(r'width="([\d.]+)pt"', (folder / "a.svg").read_text())[1])
+    assert round(width / 72 * 25.4) in (89, 183)
 
 
 @pytest.mark.parametrize("failed", [False, True])
-def test_figures_of_a_study(tmp_path, failed):
+def test_figures_of_a_study(tmp_path, drawn, failed):
     _, folder, _ = prepare(tmp_path, failed=failed)
     compare(folder, METRICS | ({"status": "failed", "reason": "no cases"} if failed else {}))
     sumstats = {arm: folder / arm / "sumstats.tsv.gz" for arm in ("baseline", "deepnull")}
     leads = {arm: folder / arm / "leads.tsv" for arm in sumstats}
     study = folder / "study.json"
     twice(lambda out: plot_qq(sumstats, study, out), tmp_path)
+    n = read_json(study)["n"]
+    assert any(f"n = {n:,}" in text for text in drawn)
     twice(lambda out: plot_manhattan(sumstats, leads, study, SETTINGS, out), tmp_path)
     twice(lambda out: plot_manhattan({"baseline": sumstats["baseline"]}, leads, study, SETTINGS, out), tmp_path)
     twice(lambda out: plot_arms(*sumstats.values(), study, folder / "comparison.json", SETTINGS, out), tmp_path)
@@ -50,9 +83,130 @@ def test_figures_of_a_study(tmp_path, failed):
     row = pd.read_csv(tmp_path / "batch.tsv", sep="\t").iloc[0]
     assert row["study"] == "s"
     assert row["status"] == ("failed" if failed else "ok")
-    twice(lambda out: plot_batch(tmp_path / "batch.tsv", out), tmp_path)
+    twice(lambda out: plot_batch(tmp_path / "batch.tsv", [study], out), tmp_path)
+    assert f"s\nn = {n:,}" in drawn
     compare_batch([], tmp_path / "none.tsv")
-    twice(lambda out: plot_batch(tmp_path / "none.tsv", out), tmp_path)
+    twice(lambda out: plot_batch(tmp_path / "none.tsv", [], out), tmp_path)
+
+
+def test_counts_have_their_noun_and_titles_say_nothing_twice():
+    assert [counted(n, "variant") for n in (0, 1, 1200)] == ["0 variants", "1 variant", "1,200 variants"]
+    assert [counted(n, "locus", "loci") for n in (1, 2)] == ["1 locus", "2 loci"]
+    quantitative = {"study": "height", "phenotype": "height", "trait": "quantitative", "n": 12345}
+    binary = {"study": "t2d", "phenotype": "diabetes", "trait": "binary", "n": 3001, "cases": 1}
+    assert study_title(quantitative, TWO_COLUMNS) == "height (n = 12,345)"
+    assert people_of(binary) == "1 case, 3,000 controls"
+    assert study_title(binary, TWO_COLUMNS) == "t2d: diabetes (1 case, 3,000 controls)"
+    long = study_title(quantitative | {"phenotype": "x" * 80}, ONE_COLUMN)
+    assert max(map(len, long.split("\n"))) < 60
+    assert [power_label(v) for v in (0.001, 0.5, 1, 2000, 1e6, 1e10)] == ["0.001", "0.5", "1", "2,000", "10⁶", "10¹⁰"]
+
+
+def test_labels_of_logarithmic_axes_are_plain_and_several(tmp_path, drawn, caplog):
+    caplog.set_level("INFO")
+    with figure(tmp_path / "f.svg", ONE_COLUMN, 2) as fig:
+        wide, narrow = fig.subplots(1, 2)
+        wide.plot([1, 2, 3], [1, 1e3, 1e7])
+        narrow.plot([1, 2, 3], [0.03, 0.05, 0.09])
+        for ax in (wide, narrow):
+            ax.set_yscale("log")
+    assert {"10⁶", "0.05"} <= set(drawn)
+    # nothing about fonts in the logs of the jobs
+    assert not caplog.records
+    for size in ((5.6, 5.6), (ONE_COLUMN, 20)):
+        with pytest.raises(ValueError, match="no size of a figure"), figure(tmp_path / "g.svg", *size):
+            pass
+    assert not (tmp_path / "g.svg").exists()
+    with figure(tmp_path / "h.png", ONE_COLUMN, 2) as fig:
+        fig.add_subplot()
+    with Image.open(tmp_path / "h.png") as image:
+        assert image.width == int(300 * ONE_COLUMN)
+    assert not (tmp_path / "h.pdf").exists()
+
+
+def test_points_are_drawn_at_300_dpi_and_files_repeat_between_processes(tmp_path):
+    code = (
+        "import numpy as np, sys\nfrom deepnull_gwas.report.style import ONE_COLUMN, figure\n"
+        "with figure(sys.argv[1], ONE_COLUMN, 2) as fig:\n"
+        "    ax = fig.add_subplot()\n"
+        "    ax.scatter(np.arange(50), np.arange(50) ** 2, rasterized=True, label='λ, χ², a long legend')\n"
+        "    ax.set(title='n = 12,345', xlabel='−log₁₀(p)')\n"
+        "    ax.legend()\n"
+    )
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / f"{seed}.svg")], check=True, env=environment)
+    for kind in ("svg", "pdf"):
+        assert (tmp_path / f"1.{kind}").read_bytes() == (tmp_path / f"2.{kind}").read_bytes()
+    text = (tmp_path / "1.svg").read_text()
+    image = re.search(r"<image[^>]*>", text, re.S)[0]
+    pixels = Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,\s*([^\"]+)", image)[1]))).width
+    assert pixels / float(re.search(r' width="([\d.]+)"', image)[1]) == pytest.approx(300 / 72, rel=0.01)
+
+
+def test_many_studies_stay_on_a_page(tmp_path, drawn):
+    rng = np.random.default_rng(4)
+    names = [f"a_rather_long_name_of_a_study_{i:03d}" for i in range(120)]
+    about = []
+    for name in names:
+        folder = tmp_path / name
+        head = {"study": name, "trait": "binary", "status": "ok", "n": 5000, "cases": 1234}
+        write_json(head, folder / "study.json")
+        estimate = rng.normal(0, 0.02)
+        value = {"estimate": 0.6, "low": 0.55, "high": 0.65}
+        models = dict.fromkeys(("linear", "deepnull", "linear_score", "deepnull_score"), value)
+        gain = {"estimate": estimate, "low": estimate - 0.01, "high": estimate + 0.01}
+        measured = {"models": models, "differences": {"deepnull - linear": gain, "deepnull_score - linear_score": gain}}
+        write_json(head | {"cohort": "c", "measures": {"auc": measured}}, folder / "accuracy.json")
+        about.append(folder / "study.json")
+        write_parquet(
+            pd.DataFrame({"sample_index": np.arange(40), "phenotype": rng.normal(size=40)}), folder / "samples.parquet"
+        )
+    batch = pd.DataFrame({"study": names, "explained_linear": 0.1, "explained_deepnull": 0.2})
+    batch["effective_sample_size_gained"] = np.linspace(-0.001, 0.2, len(names))
+    write_tsv(batch.assign(chi2_ratio_expected=1.1, shared=3, gained=1, lost=0), tmp_path / "batch.tsv")
+    # each figure is looked at when it is saved (drawn)
+    plot_batch(tmp_path / "batch.tsv", about, tmp_path / "batch.svg")
+    assert any(text.startswith("The 66 studies of 120") for text in drawn)
+    assert any(names[-1][:21] in text and "1,234 cases" in text for text in drawn)
+    plot_prediction([a.parent / "accuracy.json" for a in about], tmp_path / "prediction.svg")
+    assert any(text.startswith("The 22 of 120 studies") for text in drawn)
+    pcs = pd.DataFrame({"sample_index": np.arange(40)} | {f"PC{i}": rng.normal(size=40) for i in range(1, 41)})
+    write_parquet(pcs, tmp_path / "pcs.parquet")
+    rows = {"study": names, "lambda_without_pcs": 1.2, "lambda_with_pcs": 1.0, "lambda_with_all": 1.0}
+    write_tsv(pd.DataFrame(rows), tmp_path / "s.tsv")
+    people = [a.parent / "samples.parquet" for a in about]
+    plot_stratification(tmp_path / "pcs.parquet", tmp_path / "s.tsv", people, about, tmp_path / "c.svg")
+
+
+def test_figure_of_calibration_and_power(tmp_path, drawn):
+    rng = np.random.default_rng(5)
+    points = {}
+    for kind in ("quantitative, linear", "quantitative, nonlinear", "binary, nonlinear"):
+        for arm in ("baseline", "deepnull", "oracle"):
+            points[f"null/{kind}/{arm}"] = rng.exponential(0.43, 5000)
+            points[f"power/{kind}/{arm}"] = rng.chisquare(1, 400) * 20
+    write_npz(tmp_path / "v.npz", **points)
+    twice(lambda out: plot_validity(tmp_path / "v.npz", out), tmp_path)
+    assert "binary, nonlinear:\n400 causal variants" in drawn
+
+
+def test_figure_of_scaling(tmp_path, drawn):
+    """Measured times of the documentation, whose seconds lie within less than a power of ten in some panels."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    try:
+        from scaling import draw
+    finally:
+        sys.path.pop(0)
+    found = {
+        "variants": [(2048, 0.012), (16384, 0.066)],
+        "people": [(5000, 0.013), (320000, 0.133)],
+        "people, binary": [(5000, 0.012), (80000, 0.053)],
+        "studies": [(1, 0.02), (100, 0.045)],
+        "threads": [(1, 0.064), (2, 0.036)],
+    }
+    twice(lambda out: draw(found, out), tmp_path)
+    assert {"0.02", "0.05", "0.1"} <= set(drawn)
 
 
 def test_confidence_band_covers_the_null():
@@ -73,7 +227,7 @@ def test_thinning_keeps_every_strong_point():
     assert len(kept) < 100_000
 
 
-def test_figures_of_a_cohort(tmp_path):
+def test_figures_of_a_cohort(tmp_path, drawn):
     rng = np.random.default_rng(3)
     write_tsv(
         pd.DataFrame({"component": [1, 2, 3], "eigenvalue": [9.0, 4, 1], "variance_explained": [0.02, 0.01, 0.005]}),
@@ -94,9 +248,12 @@ def test_figures_of_a_cohort(tmp_path):
         write_parquet(study_people.iloc[: 0 if study == "b" else 40], tmp_path / study / "samples.parquet")
     rows = {"study": ["a", "b"], "lambda_without_pcs": [1.2, np.nan], "lambda_with_pcs": [1.0, np.nan]}
     write_tsv(pd.DataFrame(rows | {"lambda_with_all": [1.0, np.nan]}), tmp_path / "s.tsv")
-    studies = [tmp_path / "a" / "samples.parquet", tmp_path / "b" / "samples.parquet"]
+    write_json({"study": "a", "trait": "binary", "n": 40, "cases": 1}, tmp_path / "a" / "study.json")
+    write_json({"study": "b", "trait": "quantitative", "n": 0}, tmp_path / "b" / "study.json")
+    studies = [[tmp_path / study / name for study in "ab"] for name in ("samples.parquet", "study.json")]
     twice(lambda out: plot_loadings(tmp_path / "l.parquet", out), tmp_path)
-    twice(lambda out: plot_stratification(tmp_path / "pcs.parquet", tmp_path / "s.tsv", studies, out), tmp_path)
+    twice(lambda out: plot_stratification(tmp_path / "pcs.parquet", tmp_path / "s.tsv", *studies, out), tmp_path)
+    assert "a\n1 case, 39 controls" in drawn
     twice(lambda out: plot_scree(tmp_path / "e.tsv", out), tmp_path)
     for colours in ([], ["site", "age"]):
         files = (tmp_path / "pcs.parquet", tmp_path / "e.tsv", tmp_path / "people.parquet")
@@ -138,7 +295,7 @@ def test_figures_of_a_cohort(tmp_path):
 
 
 @pytest.mark.parametrize("status", ["ok", "failed"])
-def test_figure_of_the_prediction(tmp_path, status):
+def test_figure_of_the_prediction(tmp_path, drawn, status):
     fold = {
         "fold": 0,
         "status": "ok",
@@ -173,9 +330,12 @@ def test_figure_of_the_prediction(tmp_path, status):
             },
         },
     }
-    write_json(fold, tmp_path / "f.json")
+    write_json({"folds": [fold]}, tmp_path / "f.json")
     write_json(metrics, tmp_path / "m.json")
-    twice(lambda out: plot_deepnull(tmp_path / "m.json", [tmp_path / "f.json"], out), tmp_path)
+    write_json({"study": "s", "phenotype": "s", "trait": "quantitative", "n": 900}, tmp_path / "study.json")
+    files = (tmp_path / "m.json", tmp_path / "f.json", tmp_path / "study.json")
+    twice(lambda out: plot_deepnull(*files, out), tmp_path)
+    assert any("s (n = 900)" in text for text in drawn)
 
 
 def test_predicted_phenotypes(tmp_path):

@@ -87,6 +87,24 @@ def test_values_must_fit_the_column(text, part):
     assert part in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("21001-0.0 > 20", "goes in backticks: `21001-0.0`"),
+        ("age > 3 & 31-0.0 == 1", "goes in backticks: `31-0.0`"),
+        ("'body mass' > 3", "goes in backticks: `body mass`"),
+        ("body mass > 30", "goes in backticks, as in `body mass` > 30"),
+        ("height, cm > 30", "goes in backticks, as in"),
+        ("bmi (kg) > 30", "goes in backticks, as in"),
+        ("a/b > 30", "'/' is not understood; a column whose name has such signs in it goes in backticks"),
+    ],
+)
+def test_backticks_are_hinted_at(text, hint):
+    with pytest.raises(InputError) as error:
+        include.parse(text)
+    assert hint in str(error.value)
+
+
 def test_columns_in_order_and_once():
     assert include.columns(include.parse("b == 1 & (a == 2 | !(b == 3)) & `c d` in [1]")) == ["b", "a", "c d"]
 

@@ -125,6 +125,7 @@ def test_positions_end_where_an_index_does(tmp_path):
         ("1 a 0 5 A G\n1 b 0 536870912 A G\n", "1 variants have a position of 536,870,912 or more (row 2: 536870912)"),
         ("0 a 0 5 A G\nGL1 b 0 6 A G\n", "2 variants on unknown chromosomes '0', 'GL1' (rows 1, 2)"),
         ("1 a 0 5 A A\n", "1 variants have the same allele twice (row 1: A A)"),
+        ("1 a 0 5 A g\n1 b 0 6 a A\n", "1 variants have the same allele twice (row 2: a A)"),
         ("", "is empty"),
     ],
 )

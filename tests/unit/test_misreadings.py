@@ -20,7 +20,8 @@ from deepnull_gwas.cohort.kinship import read_pairs
 from deepnull_gwas.cohort.pca import read_loadings
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.config import load_config
-from deepnull_gwas.deepnull.predict import MISSING, _numbers, read_people_table
+from deepnull_gwas.deepnull.people_table import numbers, read_people_table
+from deepnull_gwas.deepnull.predict import MISSING
 from deepnull_gwas.deepnull.steps import read_fold_file
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.results.loci import find_leads, read_leads
@@ -193,7 +194,7 @@ def test_folds(tmp_path):
 @pytest.mark.parametrize("value", ["1_000", "-nan", "NAN", "infinity", "１２", "0x10", "1e400"])
 def test_what_python_takes_for_a_number(tmp_path, value):
     table = read_people_table(written(tmp_path, f"IID\ty\na\t1\nb\t{value}\n"))
-    refused(lambda: _numbers(table, "y", MISSING, "a target holds numbers"), f"row 3 (b), column 'y': '{value}' is no")
+    refused(lambda: numbers(table, "y", MISSING, "a target holds numbers"), f"row 3 (b), column 'y': '{value}' is no")
 
 
 def test_a_damaged_gzip_file_of_people(tmp_path):

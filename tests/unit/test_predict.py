@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import functools
 import gzip
 import subprocess
 import sys
@@ -123,6 +125,111 @@ def test_forms_of_the_table_give_the_same_predictions(tmp_path, quick):
     assert gzip.decompress(out.read_bytes()).decode().splitlines()[0] == "#IID   bmd age bmd_deepnull"
 
 
+FORMS = {
+    "write.csv of R": lambda f: f.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC),
+    "write.table of R": lambda f: f.to_csv(index=False, sep=" ", quoting=csv.QUOTE_NONNUMERIC),
+    "semicolons": lambda f: f.to_csv(index=False, sep=";"),
+    "sep=": lambda f: "sep=;\n" + f.to_csv(index=False, sep=";"),
+    "comments": lambda f: "## made by us\n# n = 150\n" + f.to_csv(index=False, sep="\t"),
+    "comments and #IID": lambda f: "## made by us\n#" + f.to_csv(index=False, sep="\t"),
+    "tabs at the ends of rows": lambda f: f.to_csv(index=False, sep="\t").replace("\n", "\t\n"),
+    "tabs below the header": lambda f: "\t\n".join(f.to_csv(index=False, sep="\t").split("\n")).replace(
+        "\t\n", "\n", 1
+    ),
+    "blank lines": lambda f: "\n\n" + f.to_csv(index=False, sep="\t").replace("\n", "\n\n", 3),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", ["p.csv", "p.txt"])
+def test_what_r_and_spreadsheets_write(tmp_path, form, name):
+    """The same predictions from any form of the table, and the table itself comes back."""
+    frame = people(150)[["IID", "bmd", "age", "site"]].replace({"site": {"A": "New York; USA", "B": "5'"}})
+    ask = ["--target", "bmd", "--covariates", "age,site", "--categorical", "site", "--trait", "quantitative"]
+    ask += ["--model", "linear"]
+    (tmp_path / "plain.tsv").write_text(frame.to_csv(index=False, sep="\t"))
+    assert call("--input", tmp_path / "plain.tsv", "--output", tmp_path / "plain.out", *ask) == 0
+    expected = pd.read_csv(tmp_path / "plain.out", sep="\t", float_precision="round_trip")
+    text = FORMS[form](frame)
+    (tmp_path / name).write_text(text)
+    assert call("--input", tmp_path / name, "--output", tmp_path / "o", *ask) == 0
+    after = (tmp_path / "o").read_text()
+    before = [line.rstrip("\t") for line in text.rstrip("\n").split("\n")]
+    assert len(before) == len(after.rstrip("\n").split("\n"))
+    assert all(a.startswith(b) for a, b in zip(after.split("\n"), before))
+    found = read_people_table(tmp_path / "o")
+    assert found.names == [*frame.columns, "bmd_deepnull"]
+    assert found.iids == frame["IID"].tolist() and found.column("site") == frame["site"].tolist()
+    np.testing.assert_array_equal(np.array(found.column("bmd_deepnull"), float), expected["bmd_deepnull"])
+
+
+def test_a_comma_in_a_column_name(tmp_path):
+    frame = people(150).rename(columns={"age": "Age at recruitment, years"})
+    write(frame, tmp_path / "p.tsv")
+    ask = ["--target", "bmd", "--covariates", "`Age at recruitment, years`,site", "--categorical", "site"]
+    ask += ["--trait", "quantitative", "--model", "linear"]
+    assert call("--input", tmp_path / "p.tsv", "--output", tmp_path / "o.tsv", *ask) == 0
+
+
+def test_only_the_models_that_are_needed_are_fitted(tmp_path, monkeypatch):
+    """`--model linear` needs no network (its import alone takes seconds), but with --compare."""
+    from deepnull_gwas.deepnull import training
+
+    asked = []
+    monkeypatch.setattr(training, "fit_networks", lambda *a, **k: asked.append(1) or pytest.skip("a network"))
+    write(people(150), tmp_path / "p.tsv")
+    ask = ["--input", tmp_path / "p.tsv", "--output", tmp_path / "o.tsv", "--target", "bmd", "--covariates", "age"]
+    ask += ["--trait", "quantitative", "--model", "linear", "--metrics", tmp_path / "m.json"]
+    assert call(*ask) == 0
+    assert asked == []
+    assert list(read_json(tmp_path / "m.json")["bmd"]["models"]) == ["linear"]
+    monkeypatch.undo()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys\nfrom deepnull_gwas import cli\ncli.main(['predict', *{[str(a) for a in ask]!r}])\nprint('torch' in sys.modules)",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_the_people_of_a_table_are_made_once():
+    """A list of 20,000 people was made for each of them."""
+    table = predict.Table.__dict__["people"]
+    assert isinstance(table, functools.cached_property)
+
+
+@pytest.mark.parametrize("trained", ["FID IID", "IID", "FID=0", "FID=IID"])
+@pytest.mark.parametrize("applied", ["FID IID", "IID", "FID=0", "FID=IID"])
+def test_people_of_the_training_are_known_whichever_id_columns_there_are(tmp_path, capsys, trained, applied):
+    def form(frame, columns):
+        frame = frame.assign(FID={"FID=0": "0", "FID=IID": frame["IID"]}.get(columns, frame["FID"]))
+        return frame.drop(columns=["FID"]) if columns == "IID" else frame
+
+    ask = ["--target", "bmd", "--covariates", "age", "--trait", "quantitative", "--model", "linear"]
+    model, out = tmp_path / "m.npz", tmp_path / "new.out"
+    write(form(people(120), trained), tmp_path / "p.tsv")
+    assert call("--input", tmp_path / "p.tsv", "--output", tmp_path / "o.tsv", *ask, "--save-model", model) == 0
+    others = people(30, seed=2)
+    write(form(others, applied), tmp_path / "new.tsv")
+    assert call("--apply", model, "--input", tmp_path / "new.tsv", "--output", out) == 0
+    out.unlink()
+    write(form(pd.concat([others, people(120).iloc[:3]]), applied), tmp_path / "both.tsv")
+    assert call("--apply", model, "--input", tmp_path / "both.tsv", "--output", out) == 1
+    assert "3 people (" in (said := capsys.readouterr().err)
+    assert "were among those that the model of 'bmd' was trained on" in said
+    assert not out.exists()
+    # the same IIDs in other families are others, where both tables know the families
+    other_families = people(120).iloc[:3].assign(FID=["x", "y", "z"])
+    write(form(other_families, applied), tmp_path / "named.tsv")
+    both_known = trained == applied == "FID IID"
+    assert call("--apply", model, "--input", tmp_path / "named.tsv", "--output", out) == (0 if both_known else 1)
+
+
 def test_a_saved_model_for_new_people(tmp_path, quick, capsys):
     write(people(), tmp_path / "p.tsv")
     model, out = tmp_path / "m.npz", tmp_path / "new.out"
@@ -140,7 +247,10 @@ def test_a_saved_model_for_new_people(tmp_path, quick, capsys):
     # the people it was trained on would not be predicted out of fold
     write(pd.concat([new, people().drop(columns=["bmd", "case"]).iloc[:2]]), tmp_path / "both.tsv")
     assert call("--apply", model, "--input", tmp_path / "both.tsv", "--output", out) == 1
-    assert "2 people were among those that the model of 'bmd' was trained on" in capsys.readouterr().err
+    assert (
+        "2 people (f0 i1_0000, f0 i1_0001) were among those that the model of 'bmd' was trained on"
+        in capsys.readouterr().err
+    )
 
 
 def test_messages(tmp_path, capsys):
@@ -163,9 +273,15 @@ def test_messages(tmp_path, capsys):
     says("'bmd' is both target and covariate", frame, ["--target", "bmd", "--covariates", "bmd", "--trait", "binary"])
     says("column 'bmd_deepnull' is there already and is not overwritten", frame.assign(bmd_deepnull=1))
     says("input and output are one file", frame, output=path)
-    says("the first columns are bmd, age; expected FID and IID", frame.drop(columns=["FID", "IID"]))
+    says("the first columns are bmd, age (separated by tabs); expected FID and IID", frame.drop(columns=["FID", "IID"]))
     says("Is the header missing?", "1 2 3\n4 5 6\n")
-    says("row 3 has 2 values, the header 4; an empty value", "FID IID bmd age\na b 1 2\nc d\n")
+    says("the header's 4 (separated by blanks): row 3 has 2; an empty value", "FID IID bmd age\na b 1 2\nc d\n")
+    says("row names? (R: write.csv(..., row.names = FALSE))", '"","IID","bmd"\n"1","a",1\n', sep=",")
+    says("row names without a name in the header?", '"IID" "bmd" "age"\n"1" "a" 1 2\n')
+    says("row 3: no IID", "FID\tIID\tbmd\tage\na\tb\t1\t2\nc\t\t1\t2\n")
+    says("'1.50014E+13' (1 like it) is an ID that some program", "IID,bmd,age\n1.50014E+13,1,2\n")
+    says("row 3 begins with a #", "IID\tbmd\tage\na\t1\t2\n#b\t1\t2\n")
+    says("a value in quotes goes over several lines", people(150).assign(note="x\ny"), sep="\t")
     says("1 people are there more than once (f0 i1_0000)", pd.concat([frame, frame.iloc[:1]]))
     says("is empty", "")
     says("'x' is no number; list it in --categorical", frame.assign(age="x"))

@@ -20,7 +20,14 @@ from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.prediction.accuracy import accuracy, choose_threshold, fit_and_predict, weighted_auc
 from deepnull_gwas.prediction.clumping import Moments, centred, clump, cross_scores, marginal, trainings
 from deepnull_gwas.prediction.steps import MODELS, PEOPLE, _straddling, collect_accuracies, predict_phenotype
-from deepnull_gwas.prediction.weights import compare_alleles, match_weights, read_weights, score_people
+from deepnull_gwas.prediction.weights import (
+    OUTCOMES,
+    Weights,
+    compare_alleles,
+    match_weights,
+    read_weights,
+    score_people,
+)
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
 
 K = 4
@@ -76,7 +83,7 @@ def test_marginal_effects_equal_statsmodels(tmp_path):
             for v in (0, 3, 7):
                 fit = sm.OLS(y[inside], np.column_stack([full[v], x])[inside]).fit()
                 # genotypes and sums in single precision
-                assert beta[v, arm, t] == pytest.approx(fit.params[0], rel=2e-4, abs=1e-4 * fit.bse[0])
+                assert beta[v, arm, t] * moments.unit == pytest.approx(fit.params[0], rel=2e-4, abs=1e-4 * fit.bse[0])
                 assert chi2[v, arm, t] == pytest.approx(fit.tvalues[0] ** 2, rel=4e-4, abs=1e-5)
 
 
@@ -162,6 +169,17 @@ def test_nobodys_phenotype_moves_what_is_said_of_their_fold(tmp_path):
     # and nested scores of the person's own fold never hold them
     for other in range(K):
         np.testing.assert_array_equal(after.scores[:, other][:, :, fold == f], before.scores[:, other][:, :, fold == f])
+
+
+@pytest.mark.parametrize("power", [-150, -60, 60, 150])
+def test_the_unit_of_the_phenotype_scales_the_scores(tmp_path, power):
+    dosages, x, extra, y, fold = simulated(300)
+    unit = 10.0**power
+    plain = scored(tmp_path / "a", dosages, x, extra, y, fold)
+    other = scored(tmp_path / "b", dosages, x, extra, y * unit, fold)
+    assert plain.variants.any()
+    assert (plain.variants == other.variants).all()
+    np.testing.assert_allclose(other.scores / unit, plain.scores, rtol=1e-4, atol=1e-6)
 
 
 def test_threads_change_nothing(tmp_path):
@@ -370,7 +388,10 @@ def test_score_equals_plink(cohort, tmp_path):
     ],
 )
 def test_alleles(effect, other, a1, a2, verdict):
-    assert compare_alleles(effect, other, a1, a2) == verdict
+    assert compare_alleles([effect], [other], [a1], [a2]).tolist() == [verdict]
+    # alleles in any case are the same
+    assert compare_alleles([effect.lower()], [other.lower()], [a1], [a2]).tolist() == [verdict]
+    assert compare_alleles([effect], [other], [a1.lower()], [a2.lower()]).tolist() == [verdict]
 
 
 def test_every_row_is_counted(cohort, tmp_path):
@@ -386,6 +407,180 @@ def test_every_row_is_counted(cohort, tmp_path):
     expected = {"matched": 15, "ambiguous": 1, "mismatched": 1, "missing": 1, "not_autosomal": 1, "not_additive": 1}
     assert matched.counts == dict.fromkeys(matched.counts, 0) | expected | {"duplicated": 1}
     assert sum(matched.counts.values()) == matched.total == 21
+
+
+def _plainly(effect, other, a1, a2):
+    """Tell how one weight's alleles fit one variant's, by the definition."""
+    flip = {"A": "T", "T": "A", "C": "G", "G": "C", "AT": "AT"}
+    effect, other, a1, a2 = (a.upper() for a in (effect, other, a1, a2))
+    if other:
+        if (effect, other) in ((a1, a2), (a2, a1)):
+            return "matched" if effect == a1 else "swapped"
+        return "ambiguous" if {flip.get(effect), flip.get(other)} == {a1, a2} else "mismatched"
+    if effect in (a1, a2):
+        return "ambiguous" if flip.get(a1) == a2 else "matched" if effect == a1 else "swapped"
+    return "ambiguous" if flip.get(effect) in (a1, a2) else "mismatched"
+
+
+def _matched_plainly(table, variants):
+    """Match row by row, as the documentation has it."""
+    counts, found, constant = dict.fromkeys(OUTCOMES, 0), {}, 0.0
+    for row in table.itertuples():
+        near = [
+            v
+            for v in variants.itertuples()
+            if (
+                (v.chromosome, v.position) == (row.chromosome, row.position) if row.chromosome else row.id == v.id != ""
+            )
+        ]
+        places = {row.chromosome} if row.chromosome else {v.chromosome for v in near}
+        verdicts = [
+            {_plainly(row.effect_allele, o, v.effect_allele, v.other_allele) for o in row.other_allele.split("/")}
+            for v in near
+        ]
+        fits = [(v, s & {"matched", "swapped"}) for v, s in zip(near, verdicts) if s & {"matched", "swapped"}]
+        if not row.additive:
+            outcome = "not_additive"
+        elif places and not places & {str(c) for c in range(1, 23)}:
+            outcome = "not_autosomal"
+        elif not near:
+            outcome = "missing"
+        elif not fits:
+            outcome = "ambiguous" if any("ambiguous" in s for s in verdicts) else "mismatched"
+        elif len(fits) > 1:
+            outcome = "ambiguous"
+        elif fits[0][0].index_ in found:
+            outcome = "duplicated"
+        else:
+            ((variant, (outcome,)),) = fits
+            found[variant.index_] = row.weight if outcome == "matched" else -row.weight
+            constant += 2 * row.weight * (outcome == "swapped")
+        counts[outcome] += 1
+    return counts, found, constant
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_matching_equals_the_plain_definition(seed):
+    rng = np.random.default_rng(seed)
+    m, n = 60, 240
+    alleles = ["A", "C", "G", "T", "a", "c", "AT", "D"]
+    pairs = np.array([rng.choice(alleles, 2, replace=False) for _ in range(m)], dtype=object)
+    variants = pd.DataFrame(
+        {"index": np.sort(rng.choice(1000, m, replace=False)), "chromosome": rng.choice(["1", "2", "X"], m), "position": rng.integers(1, 25, m)}
+        | {"id": rng.choice([f"v{i}" for i in range(50)], m), "effect_allele": pairs[:, 0], "other_allele": pairs[:, 1]}
+    )  # fmt: skip
+    table = pd.DataFrame(
+        {"row": np.arange(n) + 2, "chromosome": rng.choice(["1", "2", "X", ""], n), "position": rng.integers(1, 25, n)}
+        | {"id": rng.choice(["", *(f"v{i}" for i in range(50))], n), "effect_allele": rng.choice(alleles[:4], n)}
+        | {"other_allele": rng.choice([*alleles[:4], "", "A/C", "C/G/T", "AT"], n), "weight": rng.normal(size=n)}
+        | {"additive": rng.random(n) < 0.95}
+    )  # fmt: skip
+    found = match_weights(Weights(table), variants, "w", 0.0)
+    counts, meant, constant = _matched_plainly(table, variants.rename(columns={"index": "index_"}))
+    assert found.counts == counts and found.total == n
+    assert min(counts[k] for k in ("matched", "swapped", "ambiguous", "mismatched", "not_autosomal")) > 0
+    assert dict(zip(found.index.tolist(), found.weight.tolist())) == meant
+    assert found.index.tolist() == sorted(meant)
+    assert found.constant == pytest.approx(constant, abs=1e-12)
+
+
+def test_lower_case_alleles_are_the_same(cohort, tmp_path):
+    folder, dosages, fileset, variants = cohort
+    table = weights_of(20)
+    expected, _ = score_of(cohort, write_weights(tmp_path / "w.txt", table))
+    small = variants.assign(effect_allele="a", other_allele=["c", "C"] * 10)
+    found, matched = score_of((folder, dosages, fileset, small), tmp_path / "w.txt")
+    np.testing.assert_array_equal(found, expected)
+    assert matched.counts["matched"] == 20
+
+
+@pytest.mark.parametrize("unit", ["OR", "or", "Odds Ratio", "HR", "hazard ratio", "odds_ratio"])
+def test_logarithms_of_ratios_are_summed(cohort, tmp_path, unit, caplog):
+    table = weights_of(20)
+    expected, _ = score_of(cohort, write_weights(tmp_path / "w.txt", table))
+    ratios = table.assign(effect_weight=np.exp(table["effect_weight"]))
+    path = write_weights(tmp_path / "or.txt", ratios, f"#weight_type={unit}\n#genome_build=GRCh37\n")
+    found, _ = score_of(cohort, path)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
+    warning = f"weight_type={unit}: natural logarithms of the weights are taken, since ratios do not add up"
+    assert read_weights(path, "GRCh37").warnings == [warning]
+    assert warning in caplog.text
+
+
+@pytest.mark.parametrize("unit", ["beta", "log(OR)", "NR", "ln(HR)", "", "Beta"])
+def test_weights_that_add_up_stay(tmp_path, unit):
+    table = weights_of(20)
+    path = write_weights(tmp_path / "w.txt", table, f"#weight_type={unit}\n#genome_build=GRCh37\n")
+    found = read_weights(path, "GRCh37")
+    assert found.table["weight"].tolist() == table["effect_weight"].tolist()
+    assert found.warnings == []
+
+
+def test_ratios_that_are_none(tmp_path):
+    table, head = weights_of(20), "#weight_type=OR\n#genome_build=GRCh37\n"
+    with pytest.raises(
+        InputError, match=r"row 4: effect_weight -?[0-9.]+ is no ratio; if the weights are logarithms, say"
+    ):
+        read_weights(write_weights(tmp_path / "w.txt", table.assign(effect_weight=-table["effect_weight"].abs()), head), "GRCh37")  # fmt: skip
+    with pytest.raises(InputError, match=r"weight_type=OR, but all weights are below 0.5"):
+        read_weights(write_weights(tmp_path / "w.txt", table.assign(effect_weight=0.03), head), "GRCh37")
+    two = table.assign(effect_weight=1.1, weight_type=["OR", "beta"] * 10)
+    with pytest.raises(InputError, match=r"weights of several units \(weight_type: OR, beta\) cannot be summed"):
+        read_weights(write_weights(tmp_path / "w.txt", two, "#genome_build=GRCh37\n"), "GRCh37")
+    one = table.assign(effect_weight=1.1, weight_type="OR")
+    found = read_weights(write_weights(tmp_path / "w.txt", one, "#genome_build=GRCh37\n"), "GRCh37")
+    np.testing.assert_allclose(found.table["weight"], np.log(1.1))
+
+
+def test_what_is_declared_and_not_honoured_is_named(cohort, tmp_path):
+    table = weights_of(20).astype(object)
+    table["other_allele"] = ["C/T", "G,C", "T|C", *["C"] * 17]
+    table["imputation_method"] = "none"
+    table["allelefrequency_effect_European"] = 0.1
+    table["my_shrinkage"] = 0.5
+    table["hm_inferOtherAllele"] = ""
+    table["hm_match_pos"] = ["False", *["True"] * 19]
+    for i in (0, 1, 2):
+        table[f"dosage_{i}_weight"] = ["", "0.2", *[""] * 18]
+    table.loc[1, "effect_weight"] = ""
+    table.loc[4, ["other_allele", "hm_inferOtherAllele"]] = ["", "C/T"]
+    table.loc[5, "effect_allele"] = "A/G"
+    head = "#weight_type=z-score\n#format_version=3.0\n#variants_number=200\n#genome_build=GRCh37\n"
+    path = write_weights(tmp_path / "w.txt", table, head)
+    found = read_weights(path, "GRCh37")
+    for part in (
+        "columns that are not understood and not used: my_shrinkage",
+        "hm_inferOtherAllele is not used for 1 rows",
+        "hm_match_pos is false in 1 rows",
+        "1 rows have several effect alleles",
+        "1 rows have weights of genotypes (dosage_0_weight, dosage_1_weight, dosage_2_weight): they are left out",
+        "format_version=3.0 is not known",
+        "variants_number=200, but the file has 20 rows",
+        "weight_type=z-score is not known: the weights are summed as they are",
+    ):
+        assert sum(part in w for w in found.warnings) == 1, part
+    assert len(found.warnings) == 8
+    matched = score_of(cohort, path)[1]
+    # several other alleles: the one of the cohort is among them
+    assert {k: v for k, v in matched.counts.items() if v} == {"matched": 18, "not_additive": 1, "mismatched": 1}
+
+
+@pytest.mark.parametrize("form", ["commas", "semicolons", "quoted", "trailing tabs", "sep"])
+def test_other_forms_of_a_file_of_weights(tmp_path, form):
+    table = weights_of(5)
+    sep = {"commas": ",", "semicolons": ";", "sep": ";"}.get(form, "\t")
+    text = table.to_csv(sep=sep, index=False, quoting=2 if form == "quoted" else 0)
+    text = text.replace("\n", "\t\n") if form == "trailing tabs" else text
+    path = tmp_path / ("w.csv" if sep != "\t" else "w.txt")
+    path.write_text(("sep=;\n" if form == "sep" else "") + "#genome_build=GRCh37\n" + text)
+    found = read_weights(path, "GRCh37")
+    assert found.table["weight"].tolist() == table["effect_weight"].tolist()
+    assert found.table["id"].tolist() == table["rsID"].tolist()
+    assert found.header == {"genome_build": "GRCh37"}
+    with path.open("a") as file:
+        file.write("#rs9" + sep + sep.join(["1"] * 5) + "\n")
+    with pytest.raises(InputError, match="begins with a #; lines of comment"):
+        read_weights(path, "GRCh37")
 
 
 def test_harmonised_positions_go_first_and_those_of_another_build_are_not_used(cohort, tmp_path):
@@ -422,20 +617,20 @@ def test_hardly_any_match_is_an_error(cohort, tmp_path):
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (lambda t: t.drop(columns="effect_weight"), "line 4: no column 'effect_weight'"),
-        (lambda t: t.assign(effect_weight=["x", *t["effect_weight"][1:]]), "line 5: effect_weight 'x' is no number"),
+        (lambda t: t.drop(columns="effect_weight"), "row 4: no column 'effect_weight'"),
+        (lambda t: t.assign(effect_weight=["x", *t["effect_weight"][1:]]), "row 5: effect_weight 'x' is no number"),
         (lambda t: t.assign(effect_weight=["1_0", *t["effect_weight"][1:]]), "effect_weight '1_0' is no number"),
         (lambda t: t.assign(effect_weight=["inf", *t["effect_weight"][1:]]), "effect_weight 'inf' is no number"),
-        (lambda t: t.assign(effect_allele=["", *t["effect_allele"][1:]]), "line 5: no effect_allele"),
-        (lambda t: t.assign(chr_position=["1.5", *t["chr_position"][1:]]), "line 5: chr_position '1.5' is no position"),
-        (lambda t: t.assign(chr_position=["9" * 30, *t["chr_position"][1:]]), "line 5: chr_position '99999"),
+        (lambda t: t.assign(effect_allele=["", *t["effect_allele"][1:]]), "row 5: no effect_allele"),
+        (lambda t: t.assign(chr_position=["1.5", *t["chr_position"][1:]]), "row 5: chr_position '1.5' is no position"),
+        (lambda t: t.assign(chr_position=["9" * 30, *t["chr_position"][1:]]), "row 5: chr_position '99999"),
         (
             lambda t: t.assign(effect_weight=["0x10", *t["effect_weight"][1:]]),
-            "line 5: effect_weight '0x10' is no number",
+            "row 5: effect_weight '0x10' is no number",
         ),
         (
             lambda t: t.assign(effect_weight=["True", *t["effect_weight"][1:]]),
-            "line 5: effect_weight 'True' is no number",
+            "row 5: effect_weight 'True' is no number",
         ),
         (lambda t: t.iloc[:0], "has a header but no weight"),
         (lambda t: t.drop(columns=["rsID", "chr_name"]), "no row has an rsID or a position"),
@@ -456,10 +651,10 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(InputError, match="not a readable gzip file"):
         read_weights(tmp_path / "cut.gz", "GRCh37")
     (tmp_path / "short.txt").write_text("rsID\teffect_allele\teffect_weight\nv1\tA\n")
-    with pytest.raises(InputError, match="line 2: 2 fields, but the header has 3"):
+    with pytest.raises(InputError, match=r"the header's 3 \(separated by tabs\): row 2 has 2"):
         read_weights(tmp_path / "short.txt", "GRCh37")
     (tmp_path / "long.txt").write_text("#a=1\n\nrsID\teffect_allele\teffect_weight\n\nv1\tA\t1\nv2\tA\t1\tC\n")
-    with pytest.raises(InputError, match="line 6: 4 fields, but the header has 3"):
+    with pytest.raises(InputError, match=r"the header's 3 \(separated by tabs\): row 6 has 4"):
         read_weights(tmp_path / "long.txt", "GRCh37")
     for name in ("no.txt", "header.txt"):
         (tmp_path / name).write_text("" if name == "no.txt" else "#a=1\n\n")
@@ -470,7 +665,7 @@ def test_files_that_are_none(tmp_path):
 def test_line_ends_blank_lines_and_quotes(tmp_path):
     path = tmp_path / "w.txt"
     path.write_bytes(b'#pgs_id=P\r\nrsID\teffect_allele\teffect_weight\r\n\r\n"v1\tA\t1\r\nv2\tNA\t2e-1\r\n\r\n')
-    with pytest.raises(InputError, match="line 5: no effect_allele"):
+    with pytest.raises(InputError, match="row 5: no effect_allele"):
         read_weights(path, "GRCh37")
     # a carriage return alone ends no line: the rows keep their numbers and their cells
     lone = tmp_path / "r.txt"
@@ -511,11 +706,11 @@ def study(tmp_path):
         }
         write_json(head, folder / "study.json")
         write_parquet(pd.DataFrame({"sample_index": np.arange(n), "fold": fold}), folder / "folds.parquet")
-        parts = [[folder / f"fold_{f}.{s}" for f in range(K)] for s in ("parquet", "json", "npz")]
+        parts = [folder / name for name in ("by_model.parquet", "by_fold.json", "models.npz")]
         deepnull = {"folds": K, "model": "splines", "compare": False}
         files = [folder / f for f in ("samples.parquet", "study.json", "folds.parquet")]
         train_folds(*files, deepnull, 1, *parts, folder / "inner.parquet")
-        own = pd.concat([read_parquet(p) for p in parts[0]]).sort_values("sample_index")
+        own = read_parquet(parts[0])
         covariate = own["prediction"] - own["by_linear"] if len(own) else own["prediction"]
         table = {"sample_index": own["sample_index"], "fold": fold[: len(own)], "prediction": covariate}
         write_parquet(pd.DataFrame(table | {"phenotype_prediction": own["prediction"]}), folder / "prediction.parquet")
@@ -605,6 +800,17 @@ def test_score_from_a_file(study, tmp_path):
     assert found["score"]["header"]["pgs_id"] == "PGS000001"
     models = {name: v["estimate"] for name, v in found["measures"]["r2"]["models"].items()}
     assert models["linear_score"] > models["linear"] + 0.04
+    # what the file declares is repeated, and what is made of it
+    ratios = table.assign(effect_weight=np.exp(table["effect_weight"]), note="x")
+    path = write_weights(tmp_path / "or.txt", ratios, "#weight_type=OR\n#genome_build=GRCh37\n")
+    again, other = study("or", score_file=path, method="file")
+    np.testing.assert_allclose(
+        read_parquet(other / "people.parquet")["score_linear"], people["score_linear"], atol=1e-5
+    )
+    assert again["score"]["header"]["weight_type"] == "OR"
+    said = ["columns that are not understood and not used: note", "weight_type=OR: natural logarithms of the weights"]
+    for words, warning, whole in zip(said, again["score"]["warnings"], again["warnings"], strict=True):
+        assert warning.startswith(words) and whole == f"{path}: {warning}"
 
 
 def test_without_a_score_the_models_with_it_are_those_without(study):

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepnull_gwas.cohort.covariates import read_people, select_people
 from deepnull_gwas.cohort.preflight import preflight_cohort
-from deepnull_gwas.errors import InputErrors
+from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.tables import write_parquet
 
 
@@ -137,3 +138,34 @@ def test_covariates_of_the_prediction_alone_are_checked(small):
     assert "covariate 'aeg' is no column of the sample table" in str(error.value)
     assert "did you mean 'age'" in str(error.value)
     assert "covariate 'site' holds text" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "people"),
+    [
+        ("IID in [0003, 0007]", 2),
+        ("IID != 0003 & FID != F004", 38),
+        ("FID == F001", 1),
+        ("!(IID == 0003)", 39),
+    ],
+)
+def test_people_are_included_by_their_ids(small, text, people):
+    """Also where the sample table has no column FID, and as text, zeros and all."""
+    small.write_table(small.table.drop(columns=["FID"]))
+    small.index()
+    table = small.preflight(small.study(include=text))
+    assert table["included"].item() == people
+    frame, _ = read_people(small.out / "samples.parquet", [study := small.study(include=text)])
+    assert int(select_people(frame, study, np.zeros(40), None).keep.sum()) == people
+    with pytest.raises(InputError, match="no person has '9999' in column 'IID'"):
+        small.preflight(small.study(include="IID == 9999"))
+
+
+def test_a_comma_in_a_name_is_hinted_at(small):
+    small.write_table(small.table.rename(columns={"age": "Age at recruitment, years"}))
+    small.index()
+    with pytest.raises(
+        InputError, match=r"'Age at recruitment' is no column .* a name with a comma in it goes in backticks"
+    ):
+        small.preflight(small.study(covariates=("Age at recruitment", "years")))
+    small.preflight(small.study(covariates=("Age at recruitment, years",)))

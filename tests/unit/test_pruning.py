@@ -112,7 +112,38 @@ def test_regions_of_both_builds():
 
     for build in BUILDS:
         regions = pruning.long_range_ld(LONG_RANGE_LD, build)
-        assert len(regions) == 18
+        assert len(regions) == 24
         assert (regions["end"] > regions["start"]).all()
         hla = regions[(regions["chromosome"] == "6") & (regions["start"] < 30e6) & (regions["end"] > 32e6)]
         assert len(hla) == 1
+
+
+def test_all_regions_of_long_range_ld_are_there():
+    """The 24 regions of Price et al. 2008 and Anderson et al. 2010, in both builds."""
+    from cohort_files import LONG_RANGE_LD
+
+    both = [pruning.long_range_ld(LONG_RANGE_LD, build) for build in ("GRCh37", "GRCh38")]
+    expected = {"1": 1, "2": 3, "3": 3, "5": 4, "6": 3, "7": 1, "8": 3, "10": 1, "11": 2, "12": 2, "20": 1}
+    for regions in both:
+        assert regions["chromosome"].value_counts().to_dict() == expected
+        assert regions["name"].is_unique
+        for _, own in regions.groupby("chromosome"):
+            assert own["start"].is_monotonic_increasing
+            assert (own["start"].to_numpy()[1:] > own["end"].to_numpy()[:-1]).all()
+    given = [
+        ("2", 134783530, 138283530), ("3", 88917310, 96017310), ("5", 97972100, 100472101),
+        ("5", 135472101, 138472101), ("11", 46043424, 57243424), ("12", 111015617, 113515617),
+    ]  # fmt: skip
+    assert set(given) <= set(both[0][["chromosome", "start", "end"]].itertuples(index=False, name=None))
+    # a region keeps its length from one build to the other, unless there is a centromere in it
+    merged = both[0].merge(both[1], on=["chromosome", "name"], suffixes=("_37", "_38"))
+    assert len(merged) == 24
+    change = (merged["end_38"] - merged["start_38"]) - (merged["end_37"] - merged["start_37"])
+    assert (change.abs()[~merged["name"].str.contains("centromere|HLA|20q11")] < 5000).all()
+    # variants that everybody knows, by their positions in dbSNP: LCT (rs4988235), ALDH2 (rs671), HLA (rs9271366), F2 (rs1799963)
+    for chromosome, *position in (
+        ("2", 136608646, 135851076), ("12", 112241766, 111803962), ("6", 32586854, 32619077), ("11", 46761055, 46739505),
+    ):  # fmt: skip
+        for regions, place in zip(both, position, strict=True):
+            own = regions[regions["chromosome"] == chromosome]
+            assert ((own["start"] <= place) & (own["end"] >= place)).sum() == 1

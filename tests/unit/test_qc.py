@@ -212,6 +212,16 @@ def test_two_pass_call_rate_and_duplicates(tmp_path, rng):
     assert flow.set_index("step").loc[["variant_call_rate_first", "variant_call_rate"], "removed"].tolist() == [0, 1]
 
 
+def test_alleles_in_small_letters_are_the_same(tmp_path, rng):
+    dosages = dosages_of(rng, 10, 50)
+    folder = make_cohort(tmp_path, dosages, position=np.array([*range(1, 8), 7, 7, 9]) * 1000)
+    table = pd.read_parquet(folder / "variants.parquet")
+    table.loc[6:8, ["effect_allele", "other_allele"]] = [["A", "C"], ["c", "a"], ["g", "a"]]
+    table.to_parquet(folder / "variants.parquet")
+    variants, _, _ = run_qc(folder, {"duplicate_variants": "exclude"})
+    assert variants.index[~variants["passed"]].tolist() == [7]
+
+
 def test_repeated_ids(tmp_path, rng):
     dosages = dosages_of(rng, 10, 50)
     dosages[2, 0] = -1

@@ -95,6 +95,43 @@ def test_memory_and_time_double_at_each_attempt():
     assert resources.limit_minutes(need) >= 10
 
 
+def test_long_alleles_count(tmp_path):
+    """What a .bim has beyond short alleles is budgeted by its bytes: an allele may be as long as a chromosome arm."""
+    given = headers(tmp_path, 100, 1000, bed=False)
+    short = {r.rule: r for r in resources.plan_run(load_config(given, tmp_path), tmp_path)}
+    rows = (tmp_path / "g.bim").read_text().splitlines()
+    (tmp_path / "g.bim").write_text("\n".join([*rows[:-1], rows[-1].replace("A", "A" * 200_000_000)]) + "\n")
+    resources._of_files.cache_clear()
+    config = load_config(given, tmp_path)
+    assert resources.cohort_size(config.cohorts["ukb"], tmp_path).text_bytes == pytest.approx(200e6, rel=1e-3)
+    long = {r.rule: r for r in resources.plan_run(config, tmp_path)}
+    for rule in ("index_cohort", "filter_cohort", "prune_variants", "associate"):
+        assert long[rule].mb >= short[rule].mb + 100
+    assert long["train_folds"].mb == short["train_folds"].mb
+
+
+def test_stress_cohorts_lie_within_the_estimates(tmp_path, monkeypatch):
+    """The committed runs of cohorts that are extreme in one way (benchmarks/stress.py)."""
+    measured = json.loads((ROOT / "docs/stress.json").read_text())
+    assert sum(len(case["rules"]) for case in measured.values()) > 25
+    for name, case in measured.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "studies.tsv").write_text(case["studies"])
+        for file in ("g.bed", "g.bim", "g.fam", "samples.tsv", "pairs.tsv"):
+            (folder / file).touch()
+        config = load_config(yaml.safe_load(case["config"]), folder)
+        size = resources.Size(**case["size"])
+        monkeypatch.setattr(resources, "cohort_size", lambda *_, size=size: size)
+        for row in case["rules"]:
+            rule = row["rule"]
+            needs = [resources.estimate(rule, config, w, folder) for w, _ in resources.jobs_of(rule, config)]
+            asked = max(resources.memory_mb(need) for need in needs) - SNAKEMAKE_MB
+            assert row["peak_mb"] <= asked, (name, row, asked)
+            if row["peak_mb"] > 1000:
+                assert asked <= 1.5 * row["peak_mb"], (name, row, asked)
+
+
 def test_measured_peaks_lie_below_the_estimates(tmp_path):
     """The committed measurements: never above what is asked for, and not far below it once a step takes more than 1 GB."""
     measured = json.loads((ROOT / "docs/resources.json").read_text())
@@ -110,3 +147,47 @@ def test_measured_peaks_lie_below_the_estimates(tmp_path):
             assert row["peak_mb"] <= asked, (name, row, asked)
             if row["peak_mb"] > 1000:
                 assert asked <= 1.5 * row["peak_mb"], (name, row, asked)
+
+
+def seconds_of_associate(folder: Path, config: dict, **association) -> float:
+    """Estimate the time of the association job of a config."""
+    config = load_config(config | {"association": {"chunks": 1, "threads": 1} | association}, folder)
+    wildcards = next(iter(resources.jobs_of("associate", config)))[0]
+    return resources.estimate("associate", config, wildcards, folder).seconds
+
+
+def test_rare_variants_are_seen_in_the_bed(tmp_path):
+    config = headers(tmp_path, 4000, 60)
+    rare, common = bytearray(b"\xff" * 1000), bytearray(b"\x9b" * 1000)
+    rare[::50] = b"\xfb" * 20
+    # one in three variants is rare
+    (tmp_path / "g.bed").write_bytes(b"\x6c\x1b\x01" + bytes(rare + common + common) * 20)
+    cohort = load_config(config, tmp_path).cohorts["ukb"]
+    assert resources.rare_share(cohort, tmp_path) == pytest.approx(1 / 3, abs=0.01)
+    (tmp_path / "g.bed").unlink()
+    (tmp_path / "g.bim").write_text("".join(f"1 v{i} 0 {i + 1} A G\n" for i in range(60)))
+    resources._rare_of_files.cache_clear()
+    assert resources.rare_share(cohort, tmp_path) == resources.RARE_GUESS
+
+
+def test_time_of_the_association_knows_how_binary_traits_are_tested(tmp_path):
+    config = headers(tmp_path, 300_000, 400) | {"structure": {"pcs": 0}}
+    covariates = ",".join(f"c{i}" for i in range(12))
+    (tmp_path / "studies.tsv").write_text(
+        f"study\tcohort\tphenotype\ttrait\tcovariates\nb\tukb\tb\tbinary\t{covariates}\n"
+    )
+    every = {"refine_below": 1}
+
+    # a .bed of holes has rare variants only: measured with benchmarks/association.py (R0), both arms, CPU-s of the whole job
+    for measured, settings in ((5.8, {"firth": "always"}), (4.4, {"refine_by": "spa"})):
+        estimate = seconds_of_associate(tmp_path, config, **every, **settings)
+        assert measured / 2 < estimate < 2 * measured, (settings, estimate)
+    few = seconds_of_associate(tmp_path, config)
+    assert few < seconds_of_associate(tmp_path, config, **every)
+    assert few < seconds_of_associate(tmp_path, config, missing_genotypes="drop")
+    # common variants: .15 to .3 s a test at this size (two arms)
+    (tmp_path / "g.bed").write_bytes(b"\x6c\x1b\x01" + b"\x9b" * (75_000 * 400))
+    resources._rare_of_files.cache_clear()
+    always = seconds_of_associate(tmp_path, config, **every, firth="always")
+    assert 0.15 * 800 < always < 0.3 * 800
+    assert seconds_of_associate(tmp_path, config, **every, firth="always", firth_form="approximate") < always / 3

@@ -379,6 +379,27 @@ def test_variants_with_other_alleles_count_like_all_others(tmp_path):
     assert f"Up to {counts['other_alleles']} tested variants" in text and "I/" in text and OTHER_ALLELES in text
 
 
+@pytest.mark.parametrize(
+    ("linear", "deepnull", "expected", "gained"),
+    # less lost is no gain; what is explained counts from 0
+    [(-0.04, -0.01, 1.0, 0.0), (-0.04, -0.04, 1.0, 0.0), (-0.04, 0.1, 1 / 0.9, 0.1), (0.1, -0.02, 0.9, -0.1)],
+)
+def test_less_than_nothing_is_not_expected_to_gain(tmp_path, linear, deepnull, expected, gained):
+    _, folder, _ = prepare(tmp_path)
+    metrics = {"study": "s", "trait": "quantitative", "status": "ok", "linear": {"r2": linear}}
+    summary = compare(folder, metrics | {"deepnull": {"r2": deepnull}})
+    assert summary["chi2_ratio_expected"] == pytest.approx(expected)
+    assert summary["r2_gained"] == pytest.approx(gained)
+
+
+def test_nor_for_binary_traits(tmp_path):
+    _, folder, _ = prepare(tmp_path)
+    linear, deepnull = {"r2_mcfadden": -0.03, "auc": 0.48}, {"r2_mcfadden": -0.01, "auc": 0.5}
+    head = {"study": "s", "trait": "binary", "status": "ok"}
+    summary = compare(folder, head | {"linear": linear, "deepnull": deepnull})
+    assert summary["r2_mcfadden_gained"] == summary["auc_gained"] == 0
+
+
 def test_status_of_good_and_failed_studies(tmp_path):
     entry = [{"cohort": "c", "study": "s", "batch": "main", "arms": ["baseline", "deepnull"]}]
     results, _, _ = prepare(tmp_path / "good")

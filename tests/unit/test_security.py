@@ -19,7 +19,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake_interface_common.exceptions import WorkflowError
 
 from deepnull_gwas import cli
-from deepnull_gwas.cohort import include, text_table
+from deepnull_gwas.cohort import include, layout
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.config import load_config
 from deepnull_gwas.deepnull import predict
@@ -132,6 +132,7 @@ def test_anchors_that_stand_for_one_another_end_soon(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
+        ("__use_yte__: true\n", ("line 4", "the key __use_yte__ makes Snakemake run Python code")),
         ("seed: 1\nseed: 2\n", ("line 5", "'seed' is there already (line 4)")),
         ("qc: {maf: 0.01, maf: 0.05}\n", ("line 4", "'maf' is there already")),
         ("seed: 010\n", ("line 4", "010 for an octal number")),
@@ -287,7 +288,7 @@ def test_a_damaged_model_is_refused_by_name(saved, tmp_path, monkeypatch, capsys
     _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "not a model that")
     _refused(saved, tmp_path, tmp_path / "none.npz", capsys, "no such file")
     np.savez(tmp_path / "m.npz", **arrays | {"y/0/head": np.array("{}")})
-    _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "format None, expected 2")
+    _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "format None, expected 3")
 
 
 def test_a_model_that_unpacks_to_far_more_than_it_is(saved, tmp_path, monkeypatch, capsys):
@@ -316,7 +317,7 @@ def test_trees_lead_onwards():
 
 
 def test_a_table_that_unpacks_to_far_more_than_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_table, "UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr(layout, "UNPACKED_BYTES", 1_000_000)
     path = tmp_path / "t.tsv.gz"
     path.write_bytes(gzip.compress(b"IID\tage\n" + b"1" * 30_000_000))
     with pytest.raises(InputError, match="unpacks to more than") as error:
@@ -411,10 +412,10 @@ def test_exported_tables_hold_ids_as_they_are(tmp_path):
 
 
 def test_names_in_figures_are_text(tmp_path):
-    from deepnull_gwas.report.style import figure, say_instead
+    from deepnull_gwas.report.style import ONE_COLUMN, figure, say_instead
 
     for title in (HOSTILE, "$x^", "$\\frac{1}$", "a-->b<script>alert(1)</script>", "100 % $ and $"):
-        with figure(tmp_path / "f.svg", 4, 3) as fig:
+        with figure(tmp_path / "f.svg", ONE_COLUMN, 3) as fig:
             say_instead(fig, title, title)
         root = ET.parse(tmp_path / "f.svg").getroot()
         assert not [e for e in root.iter() if e.tag.lower().endswith("script")]

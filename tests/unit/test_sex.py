@@ -133,6 +133,15 @@ class TestPreflight:
         assert "covariate sex has another than the .fam for 40 people" in warnings
         assert "sex" not in x_cohort(np.tile([1, 2], 20))(covariates=("age", "sex"))
 
+    def test_components_without_autosomal_variants(self, x_cohort):
+        """One variant on 1, one on X, one on Y."""
+        preflight = x_cohort(np.tile([1, 2], 20))
+        preflight(pcs=1)
+        with pytest.raises(
+            InputError, match="2 principal components need as many autosomal variants, and the genotypes have 1"
+        ):
+            preflight(pcs=2)
+
     def test_the_key_is_set(self, x_cohort):
         assert x_cohort(sex="sex")(covariates=("age", "sex")) == ""
 

@@ -77,6 +77,10 @@ def test_report_of_a_study(tmp_path):
     assert read_json(folder / "out.json") == result
     assert (result["n"], result["pcs_used"], result["pcs_computed"], result["variants"]) == (140, 1, 2, 400)
     x = np.column_stack([np.ones(140), study["cov_age"]])
+    # whatever the phenotype's unit
+    for unit in (2.0**-450, 2.0**450):
+        study.assign(phenotype=study["phenotype"] * unit).to_parquet(folder / "study.parquet")
+        assert stratification.check_stratification(*(folder / n for n in names), None) == result
     rest = y[people] - x @ np.linalg.lstsq(x, y[people], rcond=None)[0]
     assert result["r2_covariates"] == pytest.approx(1 - rest.var() / y[people].var())
     full = np.column_stack([x, pcs.loc[people, ["PC1", "PC2"]]])

@@ -26,7 +26,10 @@ CHROMOSOMES = {"autosome": "1", "X": "X", "Y": "Y", "MT": "MT"}
 
 
 @pytest.mark.parametrize("missing", ["impute_mean", "drop"])
-@pytest.mark.parametrize(("trait", "refine_by"), [("quantitative", "spa"), ("binary", "likelihood"), ("binary", "spa")])
+@pytest.mark.parametrize(
+    ("trait", "refine_by"),
+    [("quantitative", "spa"), ("binary", "likelihood"), ("binary", "approximate"), ("binary", "spa")],
+)
 def test_second_implementation_agrees_with_the_scan(tmp_path, missing, trait, refine_by):
     """On every class of chromosomes, with missing calls, unknown sex, a collinear covariate, and every method that it knows."""
     rng = np.random.default_rng(3)
@@ -47,6 +50,8 @@ def test_second_implementation_agrees_with_the_scan(tmp_path, missing, trait, re
         "missing_genotypes": missing, "x_male_copies": 1 if missing == "drop" else 2, "firth": "fallback", "firth_mac": 8,
         "refine_below": 0.5, "refine_by": refine_by,
     }  # fmt: skip
+    if refine_by == "approximate":
+        settings |= {"refine_by": "likelihood", "firth_form": "approximate", "firth": "always"}
     found = cohort.run([cohort.study("s", y, covariates, prediction, trait)], **settings)
     people = np.flatnonzero(~np.isnan(y))
     matrix = np.column_stack([*covariates.values()])[people]
@@ -75,7 +80,8 @@ def test_second_implementation_agrees_with_the_scan(tmp_path, missing, trait, re
                 assert abs(beta - values[f"s.{arm}.beta"]) < BETA_IN_SE * se, (name, arm, method)
                 assert abs(se - values[f"s.{arm}.se"]) < SE_RELATIVE * se, (name, arm, method)
                 assert abs(p - values[f"s.{arm}.neg_log10_p"]) < P_ABSOLUTE + P_RELATIVE * p, (name, arm, method)
-    want = {"likelihood": {"logistic", "firth"}, "spa": {"score", "spa"}}[refine_by]
+    want = {"likelihood": {"logistic", "firth"}, "approximate": {"score", "firth_approximate"}, "spa": {"score", "spa"}}
+    want = want[refine_by]
     assert methods >= (want if trait == "binary" else {"linear"})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import shutil
 import subprocess
 
@@ -136,8 +137,31 @@ def test_tabix_program_reads_the_result(demo):
 
 def test_report_holds_figures_and_captions(demo, tmp_path):
     out = tmp_path / "report.html"
-    demo.snakemake("--report", str(out))
+    done = demo.snakemake("--report", str(out))
     assert out.stat().st_size > 500_000
+    assert "WARNING" not in done.stdout + done.stderr
+    page = out.read_text(encoding="utf-8")
+    assert "System Message" not in page and "system-message" not in page
+    for study in STUDIES:
+        assert f"results/demo/{study}/arms.svg" in page
+
+
+def test_figures_come_as_svg_and_pdf_without_mathematics(demo):
+    figures = sorted(demo.results.rglob("*.svg"))
+    assert len(figures) == 7 + 5 * len(STUDIES)
+    for path in figures:
+        assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF"), path
+        text = path.read_text()
+        # text is drawn as paths; what it says stands in comments
+        assert "mathdefault" not in text, path
+        assert round(float(re.search(r'width="([\d.]+)pt"', text)[1]) / 72 * 25.4) in (89, 183), path
+    qc = (demo.results / "demo/qc/qc.svg").read_text()
+    assert "<!-- 10,000 -->" in qc
+    for study in STUDIES:
+        about = read_json(demo.results / "demo" / study / "study.json")
+        words = f"{about['cases']:,} cases" if about["trait"] == "binary" else f"n = {about['n']:,}"
+        for name in ("qq", "manhattan", "arms", "miami", "deepnull/deepnull"):
+            assert words in (demo.results / "demo" / study / f"{name}.svg").read_text(), (study, name)
 
 
 def test_a_job_leaves_a_log_and_no_half_files(demo):

@@ -93,10 +93,17 @@ def test_layers_of_the_library():
         for path in (ROOT / "src/deepnull_gwas" / folder).rglob("*.py"):
             text = path.read_text()
             for used in re.findall(r"from deepnull_gwas\.(\w+)", text):
-                assert used in may | {"errors", "tables", "logs", "text"}, f"{path}: imports {used}"
+                assert used in may | {"errors", "jit", "tables", "logs", "text"}, f"{path}: imports {used}"
             for package, where in heavy.items():
                 if re.search(rf"^\s*(import|from) {package}\b", text, flags=re.M):
                     assert folder in where, f"{path}: imports {package}"
+
+
+def test_numba_is_taken_from_one_place():
+    """Its settings must be there before it is imported (:mod:`deepnull_gwas.jit`)."""
+    for path in (ROOT / "src").rglob("*.py"):
+        if path.name != "jit.py":
+            assert not re.search(r"^\s*(import numba|from numba)\b", path.read_text(), flags=re.M), path
 
 
 def test_every_rule_names_what_it_is_made_from(tmp_path):

@@ -24,6 +24,7 @@ def test_a_run_is_recorded_and_repeated_byte_by_byte(run: Run, tmp_path_factory,
     done = run.snakemake("--cores", "2")
     # the end of a run says what came of it
     assert "2 of 2 analyses done." in done.stderr
+    assert done.stderr.rstrip().endswith((run.results / "summary.txt").read_text().rstrip())
     path = run.results / "provenance.json"
     record = json.loads(path.read_text())
     analysis, execution = record["analysis"], record["execution"]

@@ -71,6 +71,10 @@ rule preflight_cohort:
         genotypes="<results>/{cohort}/genotypes.json",
         samples="<results>/{cohort}/samples.parquet",
         screened="<results>/{cohort}/.screened.tsv",
+        pairs=pairs_found_elsewhere,
+        loadings=loadings_of_others,
+        folds=fold_file,
+        scores=score_files_of_cohort,
     output:
         preflight="<results>/{cohort}/preflight.tsv",
     log:
@@ -89,7 +93,11 @@ rule preflight_cohort:
         studies=settings_of_studies,
         colour_by=colour_by,
         sex=sex_settings,
+        tables=tables_of_cohort,
         code=code_of("preflight_cohort"),
+        given=state_of(
+            pairs_found_elsewhere, loadings_of_others, fold_file, score_files_of_cohort
+        ),
         behind=made_from("index_cohort", "screen_cohort"),
     script:
         "../scripts/preflight_cohort.py"

@@ -1,6 +1,7 @@
 # What all rules share: the library on the path, the validated config, and the functions that name a rule's files and resources.
 # No arithmetic on data: the library does that.
 
+import atexit
 import functools
 import hashlib
 import inspect
@@ -41,6 +42,15 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+# of a module the files are those of the workflow that uses it
+if workflow.is_main_process and Path("config/config.yaml").is_file():
+    given_files = [Path(file).resolve() for file in workflow.configfiles]
+    if given_files and Path("config/config.yaml").resolve() not in given_files:
+        logger.info(
+            f"{', '.join(map(str, workflow.configfiles))}: has cohorts, so it stands for itself: config/config.yaml is not read "
+            "(config/README.md)"
+        )
+
 SCRIPTS = {
     step: Path(workflow.source_path(f"../scripts/{step}.py"))
     for step in resources.STEPS
@@ -56,6 +66,11 @@ HOME = str(
 # of this run: what is younger was made by it
 STARTED = time.time()
 SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) or "(?!)"
+
+
+# Snakemake writes the categories of the report into every caption, as reStructuredText's targets of links: no two may be the same there, where a colon
+# ends a name and capitals are small ones. Subcategories are not written.
+RUN_IN_REPORT = "state of the run"
 
 
 wildcard_constraints:
@@ -171,11 +186,11 @@ def people_of_studies(wildcards):
     ]
 
 
-def of_folds(suffix):
-    """Name one file a fold of a study."""
+def accounts_of_studies(wildcards):
+    """Name the accounts (study.json) of all studies of a cohort."""
     return [
-        f"<results>/{{cohort}}/{{study}}/deepnull/fold_{fold}.{suffix}"
-        for fold in range(PLAN.deepnull["folds"])
+        f"<results>/{wildcards.cohort}/{s.name}/study.json"
+        for s in PLAN.studies_of(wildcards.cohort)
     ]
 
 
@@ -189,6 +204,13 @@ def score_file(wildcards):
     """Name a study's file of weights, if it has one."""
     weights = PLAN.study(wildcards.cohort, wildcards.study).score_file
     return local(weights) if weights else []
+
+
+def score_files_of_cohort(wildcards):
+    """Name the files of weights of a cohort's studies that have one."""
+    weights = [s.score_file for s in PLAN.studies_of(wildcards.cohort)]
+    files = list(dict.fromkeys(w for w in weights if w))
+    return local(files) if files else []
 
 
 def accuracies_of_cohort(wildcards):
@@ -307,6 +329,9 @@ def validity_pages(wildcards):
     return [f"<results>/{name}/validity.md" for name in PLAN.cohorts]
 
 
+# forms of every figure
+FIGURES = ("svg", "pdf")
+STRUCTURE_FIGURES = ("scree", "pcs", "loadings", "stratification")
 sumstats_of_arms = per_arm("sumstats.tsv.gz")
 leads_of_arms = per_arm("leads.tsv")
 other_alleles_of_arms = per_arm("other_alleles.tsv.gz")
@@ -352,14 +377,15 @@ all_predictions = [
     f"<results>/{s.cohort}/{s.name}/deepnull/{name}"
     for s in STUDIES
     if "deepnull" in s.arms
-    for name in ("prediction.parquet", "metrics.json", "deepnull.svg")
+    for name in ("prediction.parquet", "metrics.json", "deepnull.svg", "deepnull.pdf")
 ]
 PREDICTED = [
     s for s in STUDIES if "deepnull" in s.arms and PLAN.scores["method"] != "none"
 ]
 all_phenotype_predictions = [
-    f"<results>/{cohort}/phenotype_prediction.svg"
+    f"<results>/{cohort}/phenotype_prediction.{kind}"
     for cohort in dict.fromkeys(s.cohort for s in PREDICTED)
+    for kind in FIGURES
 ]
 all_exports = [
     f"<results>/{s.cohort}/{s.name}/exports/commands.sh"
@@ -368,17 +394,23 @@ all_exports = [
 ]
 all_comparisons = [f"<results>/{s.cohort}/{s.name}/comparison.json" for s in BOTH_ARMS]
 all_figures = [
-    f"<results>/{s.cohort}/{s.name}/{figure}"
+    f"<results>/{s.cohort}/{s.name}/{figure}.{kind}"
     for s in STUDIES
-    for figure in ("qq.svg", "manhattan.svg")
+    for figure in ("qq", "manhattan")
+    for kind in FIGURES
 ]
 all_figures += [
-    f"<results>/{s.cohort}/{s.name}/{figure}"
+    f"<results>/{s.cohort}/{s.name}/{figure}.{kind}"
     for s in BOTH_ARMS
-    for figure in ("arms.svg", "miami.svg")
+    for figure in ("arms", "miami")
+    for kind in FIGURES
 ]
 all_figures += sorted(
-    {f"<results>/{s.cohort}/associations/{s.batch}/comparison.svg" for s in BOTH_ARMS}
+    {
+        f"<results>/{s.cohort}/associations/{s.batch}/comparison.{kind}"
+        for s in BOTH_ARMS
+        for kind in FIGURES
+    }
 )
 one_chunk_of_each_batch = [
     f"<results>/{cohort}/associations/{batch}/0.parquet"
@@ -393,10 +425,11 @@ all_verified = [
 # a check is done anew each time that it is asked for, whatever the dates of the files say
 VERIFY_ASKED = time.time_ns()
 structure_figures = [
-    f"<results>/{cohort}/structure/{figure}.svg"
+    f"<results>/{cohort}/structure/{figure}.{kind}"
     for cohort in PLAN.cohorts
     if any(study.pcs for study in PLAN.studies_of(cohort))
-    for figure in ("scree", "pcs", "loadings", "stratification")
+    for figure in STRUCTURE_FIGURES
+    for kind in FIGURES
 ]
 structure_tables = [
     f"<results>/{cohort}/structure/relatives.tsv"
@@ -449,6 +482,18 @@ def long_range_ld_content(wildcards):
     return hashlib.sha256(LONG_RANGE_LD.read_bytes()).hexdigest()[:16]
 
 
+def tables_of_cohort(wildcards, input):
+    """Return the tables beside the sample table that a cohort's steps will read, and what they have to fit. As `input` is named, another path does not run a rule again."""
+    return {
+        "build": PLAN.cohorts[wildcards.cohort].genome_build,
+        "folds": PLAN.deepnull["folds"],
+        "pairs": str(pairs_found_elsewhere(wildcards) or "") or None,
+        "loadings": str(loadings_of_others(wildcards) or "") or None,
+        "fold_file": str(fold_file(wildcards) or "") or None,
+        "scores": [str(path) for path in score_files_of_cohort(wildcards)],
+    }
+
+
 def colour_by(wildcards):
     """Give the columns of the sample table that colour the figure of components."""
     return PLAN.cohorts[wildcards.cohort].structure["colour_by"]
@@ -485,6 +530,13 @@ def deepnull_settings(wildcards):
     return PLAN.deepnull | study.deepnull_settings()
 
 
+def cohort_in_report(wildcards):
+    """Give the category of a cohort's results in the report, with a word before the user's name, which might be that of a category of Snakemake's own."""
+    alike = [c for c in PLAN.cohorts if c.lower() == wildcards.cohort.lower()]
+    number = f" ({alike.index(wildcards.cohort) + 1})" if len(alike) > 1 else ""
+    return f"cohort {wildcards.cohort}{number}"
+
+
 def settings_of_study(wildcards):
     """Give one study's settings, and what becomes of relatives."""
     structure = PLAN.cohorts[wildcards.cohort].structure
@@ -509,11 +561,12 @@ def studies_and_arms(wildcards):
 
 
 def to_screen(wildcards, input):
-    """Give the studies of a cohort, the columns that colour its figure, and where sex comes from. As `input` is named, a change of them does not run the rule again."""
+    """Give the studies of a cohort, the columns that colour its figure, where sex comes from, and other tables. As `input` is named, a change of them does not run the rule again."""
     return (
         settings_of_studies(wildcards),
         colour_by(wildcards),
         sex_settings(wildcards),
+        tables_of_cohort(wildcards, input),
     )
 
 
@@ -675,18 +728,17 @@ def seconds_for(rule):
 
 
 def last_word(log):
-    """Say at the end of a run what came of it: the summary of all studies, or how far it got."""
+    """Say at the very end of a run what came of it: the summary of all studies, or how far it got."""
     summary = Path(RESULTS, "summary.txt")
     if summary.is_file() and summary.stat().st_mtime >= STARTED:
-        print(f"\n{summary.read_text(encoding='utf-8')}", file=sys.stderr)
-        return
-    there = sum(
-        Path(RESULTS, s.cohort, s.name, arm, "sumstats.tsv.gz").is_file()
-        for s in STUDIES
-        for arm in s.arms
-    )
-    of_all = sum(len(s.arms) for s in STUDIES)
-    print(
-        f"\nSummary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {RESULTS}; log: {log}",
-        file=sys.stderr,
-    )
+        words = summary.read_text(encoding="utf-8").rstrip("\n")
+    else:
+        there = sum(
+            Path(RESULTS, s.cohort, s.name, arm, "sumstats.tsv.gz").is_file()
+            for s in STUDIES
+            for arm in s.arms
+        )
+        of_all = sum(len(s.arms) for s in STUDIES)
+        words = f"Summary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {RESULTS}; log: {', '.join(log)}"
+    # after this hook Snakemake itself goes on: where its log is, the time taken, the error
+    atexit.register(print, f"\n{words}", file=sys.stderr, flush=True)

@@ -1,6 +1,6 @@
 # DeepNull: the phenotype predicted from the covariates, out of fold.
 # Needs: the assembled study.
-# Makes: <results>/{cohort}/{study}/deepnull/: folds, one model and prediction a fold, prediction.parquet, metrics.json.
+# Makes: <results>/{cohort}/{study}/deepnull/: folds, models and predictions of all folds, prediction.parquet, metrics.json.
 
 
 rule train_folds:
@@ -12,9 +12,9 @@ rule train_folds:
         fold_file=fold_file,
     output:
         folds="<results>/{cohort}/{study}/deepnull/folds.parquet",
-        fold_predictions=of_folds("parquet"),
-        fold_metrics=of_folds("json"),
-        models=of_folds("npz"),
+        by_model="<results>/{cohort}/{study}/deepnull/by_model.parquet",
+        by_fold="<results>/{cohort}/{study}/deepnull/by_fold.json",
+        models="<results>/{cohort}/{study}/deepnull/models.npz",
         inner="<results>/{cohort}/{study}/deepnull/inner.parquet",
         prediction="<results>/{cohort}/{study}/deepnull/prediction.parquet",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
@@ -102,14 +102,17 @@ rule plot_deepnull:
     """Draw the training curves and the accuracy of the prediction against the linear model."""
     input:
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
-        folds=of_folds("json"),
+        by_fold="<results>/{cohort}/{study}/deepnull/by_fold.json",
+        study="<results>/{cohort}/{study}/study.json",
     output:
         report(
             "<results>/{cohort}/{study}/deepnull/deepnull.svg",
             caption="../report/deepnull.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "DeepNull prediction"},
         ),
+        pdf="<results>/{cohort}/{study}/deepnull/deepnull.pdf",
     log:
         "<logs>/plot_deepnull/{cohort}/{study}.log",
     benchmark:
@@ -123,6 +126,6 @@ rule plot_deepnull:
         estimated_s=seconds_for("plot_deepnull"),
     params:
         code=code_of("plot_deepnull"),
-        behind=made_from("train_folds"),
+        behind=made_from("assemble_study", "train_folds"),
     script:
         "../scripts/plot_deepnull.py"

@@ -1,6 +1,6 @@
 # Prediction of phenotypes from covariates and a polygenic score, with and without DeepNull.
 # Needs: the study's DeepNull prediction with its nested predictions, the cohort's genotypes and their quality control.
-# Makes: <results>/{cohort}/{study}/deepnull/prediction_accuracy.json and .tsv, phenotype_predictions.parquet; <results>/{cohort}/phenotype_prediction.tsv and .svg.
+# Makes: <results>/{cohort}/{study}/deepnull/prediction_accuracy.json and .tsv, phenotype_predictions.parquet; <results>/{cohort}/phenotype_prediction.tsv, .svg and .pdf.
 
 
 rule predict_phenotype:
@@ -21,7 +21,8 @@ rule predict_phenotype:
         table=report(
             "<results>/{cohort}/{study}/deepnull/prediction_accuracy.tsv",
             caption="../report/prediction.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "phenotype prediction"},
         ),
         people="<results>/{cohort}/{study}/deepnull/phenotype_predictions.parquet",
@@ -60,15 +61,18 @@ rule plot_prediction:
         table=report(
             "<results>/{cohort}/phenotype_prediction.tsv",
             caption="../report/prediction.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "phenotype prediction, linear against DeepNull: table"},
         ),
         figure=report(
             "<results>/{cohort}/phenotype_prediction.svg",
             caption="../report/prediction.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "phenotype prediction, linear against DeepNull"},
         ),
+        pdf="<results>/{cohort}/phenotype_prediction.pdf",
     log:
         "<logs>/plot_prediction/{cohort}.log",
     benchmark:

@@ -20,7 +20,7 @@ rule record_run:
         page=report(
             "<results>/provenance.html",
             caption="../report/provenance.rst",
-            category="run",
+            category=RUN_IN_REPORT,
             labels={"what": "where the results came from"},
         ),
     log:

@@ -45,7 +45,8 @@ rule filter_cohort:
         flow=report(
             "<results>/{cohort}/qc/flow.tsv",
             caption="../report/flow.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "who and what passed quality control"},
         ),
         inferred_sex="<results>/{cohort}/qc/inferred_sex.tsv",
@@ -78,9 +79,11 @@ rule plot_qc:
         report(
             "<results>/{cohort}/qc/qc.svg",
             caption="../report/qc.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "quality control"},
         ),
+        pdf="<results>/{cohort}/qc/qc.pdf",
     log:
         "<logs>/plot_qc/{cohort}.log",
     benchmark:

@@ -19,7 +19,7 @@ rule summarise_run:
         status=report(
             "<results>/status.tsv",
             caption="../report/status.rst",
-            category="run",
+            category=RUN_IN_REPORT,
             labels={"what": "state of all studies"},
         ),
         summary="<results>/summary.txt",

@@ -18,7 +18,8 @@ rule merge_sumstats:
         leads=report(
             "<results>/{cohort}/{study}/{arm}/leads.tsv",
             caption="../report/leads.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "lead variants, {arm}"},
         ),
     log:
@@ -52,15 +53,19 @@ rule plot_sumstats:
         qq=report(
             "<results>/{cohort}/{study}/qq.svg",
             caption="../report/qq.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "QQ plot"},
         ),
         manhattan=report(
             "<results>/{cohort}/{study}/manhattan.svg",
             caption="../report/manhattan.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "Manhattan plot"},
         ),
+        qq_pdf="<results>/{cohort}/{study}/qq.pdf",
+        manhattan_pdf="<results>/{cohort}/{study}/manhattan.pdf",
     log:
         "<logs>/plot_sumstats/{cohort}/{study}.log",
     benchmark:
@@ -93,21 +98,26 @@ rule compare_arms:
         loci=report(
             "<results>/{cohort}/{study}/comparison.tsv",
             caption="../report/comparison.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "loci of both arms"},
         ),
         scatter=report(
             "<results>/{cohort}/{study}/arms.svg",
             caption="../report/arms.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "baseline against DeepNull"},
         ),
         miami=report(
             "<results>/{cohort}/{study}/miami.svg",
             caption="../report/miami.rst",
-            category="{cohort}: {study}",
+            category=cohort_in_report,
+            subcategory="{study}",
             labels={"what": "Miami plot"},
         ),
+        scatter_pdf="<results>/{cohort}/{study}/arms.pdf",
+        miami_pdf="<results>/{cohort}/{study}/miami.pdf",
     log:
         "<logs>/compare_arms/{cohort}/{study}.log",
     benchmark:
@@ -130,20 +140,24 @@ rule compare_arms:
 rule compare_batch:
     """Put what DeepNull bought in each study of a batch in one table and one figure."""
     input:
-        comparisons_of_batch,
+        comparisons=comparisons_of_batch,
+        studies=files_of_batch("study.json"),
     output:
         table=report(
             "<results>/{cohort}/associations/{batch}/comparison.tsv",
             caption="../report/batch.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "baseline against DeepNull, batch {batch}: table"},
         ),
         figure=report(
             "<results>/{cohort}/associations/{batch}/comparison.svg",
             caption="../report/batch.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "baseline against DeepNull, batch {batch}"},
         ),
+        pdf="<results>/{cohort}/associations/{batch}/comparison.pdf",
     log:
         "<logs>/compare_batch/{cohort}/{batch}.log",
     benchmark:
@@ -157,6 +171,6 @@ rule compare_batch:
         estimated_s=seconds_for("compare_batch"),
     params:
         code=code_of("compare_batch"),
-        behind=made_from("compare_arms"),
+        behind=made_from("assemble_study", "compare_arms"),
     script:
         "../scripts/compare_batch.py"

@@ -45,7 +45,8 @@ rule estimate_kinship:
         relatives=report(
             "<results>/{cohort}/structure/relatives.tsv",
             caption="../report/relatives.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "related pairs"},
         ),
         families="<results>/{cohort}/structure/families.parquet",
@@ -70,13 +71,14 @@ rule estimate_kinship:
 
 
 rule compute_pcs:
-    """Compute principal components from the pruned variants of unrelated people, and project everybody else on them."""
+    """Compute principal components from the pruned variants of unrelated people, and those that their relatives would have in their place."""
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",
         pruned="<results>/{cohort}/structure/pruned.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
         families="<results>/{cohort}/structure/families.parquet",
+        relatives="<results>/{cohort}/structure/relatives.tsv",
         loadings=loadings_of_others,
     output:
         pcs="<results>/{cohort}/structure/pcs.parquet",
@@ -116,7 +118,8 @@ rule check_stratification:
         report(
             "<results>/{cohort}/structure/stratification.tsv",
             caption="../report/stratification.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "stratification of all studies"},
         ),
     log:
@@ -147,31 +150,39 @@ rule plot_structure:
         eigenvalues="<results>/{cohort}/structure/eigenvalues.tsv",
         loadings="<results>/{cohort}/structure/loadings.parquet",
         stratification="<results>/{cohort}/structure/stratification.tsv",
-        studies=people_of_studies,
+        people=people_of_studies,
+        studies=accounts_of_studies,
     output:
         scree=report(
             "<results>/{cohort}/structure/scree.svg",
             caption="../report/scree.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "scree plot"},
         ),
         pcs=report(
             "<results>/{cohort}/structure/pcs.svg",
             caption="../report/pcs.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "principal components"},
         ),
         loadings=report(
             "<results>/{cohort}/structure/loadings.svg",
             caption="../report/loadings.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "loadings along the genome"},
         ),
         stratification=report(
             "<results>/{cohort}/structure/stratification.svg",
             caption="../report/stratification.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "stratification, drawn"},
+        ),
+        pdfs=expand(
+            "<results>/{{cohort}}/structure/{figure}.pdf", figure=STRUCTURE_FIGURES
         ),
     log:
         "<logs>/plot_structure/{cohort}.log",

@@ -1,6 +1,6 @@
 # Validity: calibration and power where the truth is known.
 # Needs: a simulated cohort whose phenotypes are each analysed in both arms and with the true covariate effect (config/validity/config.yaml).
-# Makes: <results>/{cohort}/validity.{md,json,svg}: type I error and lambda without genetic effects, power with them, for baseline, DeepNull and oracle.
+# Makes: <results>/{cohort}/validity.{md,json,svg,pdf}: type I error and lambda without genetic effects, power with them, for baseline, DeepNull and oracle.
 
 
 rule measure_validity:
@@ -18,15 +18,18 @@ rule measure_validity:
         page=report(
             "<results>/{cohort}/validity.md",
             caption="../report/validity.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "calibration and power: tables"},
         ),
         figure=report(
             "<results>/{cohort}/validity.svg",
             caption="../report/validity.rst",
-            category="{cohort}: cohort",
+            category=cohort_in_report,
+            subcategory="all studies",
             labels={"what": "calibration and power"},
         ),
+        pdf="<results>/{cohort}/validity.pdf",
     log:
         "<logs>/measure_validity/{cohort}.log",
     benchmark:

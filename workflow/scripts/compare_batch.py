@@ -6,5 +6,5 @@ with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.report.batch import plot_batch
     from deepnull_gwas.results.compare import compare_batch
 
-    compare_batch(snakemake.input, snakemake.output.table)
-    plot_batch(snakemake.output.table, snakemake.output.figure)
+    compare_batch(snakemake.input.comparisons, snakemake.output.table)
+    plot_batch(snakemake.output.table, snakemake.input.studies, snakemake.output.figure)

@@ -16,6 +16,7 @@ with log_to(snakemake.log[0], snakemake.resources):
         snakemake.output.loadings,
         snakemake.threads,
         families=snakemake.input.families,
+        relatives=snakemake.input.relatives,
         variants=snakemake.input.variants,
         loadings=snakemake.input.loadings or None,
     )

@@ -5,4 +5,5 @@ from deepnull_gwas.logs import log_to
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.report.deepnull import plot_deepnull
 
-    plot_deepnull(snakemake.input.metrics, snakemake.input.folds, snakemake.output[0])
+    files = snakemake.input
+    plot_deepnull(files.metrics, files.by_fold, files.study, snakemake.output[0])

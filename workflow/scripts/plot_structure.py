@@ -15,5 +15,9 @@ with log_to(snakemake.log[0], snakemake.resources):
     )
     plot_loadings(snakemake.input.loadings, snakemake.output.loadings)
     plot_stratification(
-        snakemake.input.pcs, snakemake.input.stratification, snakemake.input.studies, snakemake.output.stratification
+        snakemake.input.pcs,
+        snakemake.input.stratification,
+        snakemake.input.people,
+        snakemake.input.studies,
+        snakemake.output.stratification,
     )

@@ -4,7 +4,9 @@ from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.cohort.preflight import preflight_cohort
+    from deepnull_gwas.prediction.other_tables import problems_of_tables
 
+    problems = problems_of_tables(snakemake.input.samples, **snakemake.params.tables)
     preflight_cohort(
         snakemake.input.samples,
         snakemake.params.studies,
@@ -12,4 +14,5 @@ with log_to(snakemake.log[0], snakemake.resources):
         snakemake.params.colour_by,
         snakemake.input.genotypes,
         snakemake.params.sex,
+        problems,
     )

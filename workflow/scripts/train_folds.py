@@ -8,7 +8,8 @@ with log_to(snakemake.log[0], snakemake.resources):
     files, out, settings, seed = snakemake.input, snakemake.output, snakemake.params.settings, snakemake.params.seed
     study = (files.samples, files.study)
     families, fold_file = files.families or None, files.fold_file or None
-    assign_study_folds(*study, settings["folds"], seed, out.folds, families=families, fold_file=fold_file)
-    folds = (out.fold_predictions, out.fold_metrics, out.models)
+    original = settings.get("recipe") == "original"
+    assign_study_folds(*study, settings["folds"], seed, out.folds, families, fold_file, original)
+    folds = (out.by_model, out.by_fold, out.models)
     train_folds(*study, out.folds, settings, seed, *folds, out.inner)
     merge_folds(*study, out.folds, *folds, settings, out.prediction, out.metrics)

@@ -7,22 +7,31 @@ is kept.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numba
 import numpy as np
 
 from deepnull_gwas.association import codes
 from deepnull_gwas.association.codes import COLLINEAR, COLLINEAR_BELOW, NOT_CONVERGED, TESTED
 from deepnull_gwas.association.design import LogisticNull
-from deepnull_gwas.association.firth import firth, firth_approximate
+from deepnull_gwas.association.expansion import PEOPLE, SPARSE, Carriers, Expansion, carriers
+from deepnull_gwas.association.firth import (
+    FirthFit,
+    firth,
+    firth_approximate,
+    firth_approximate_of_carriers,
+    firth_null,
+    firth_of_carriers,
+)
 from deepnull_gwas.association.linear import Estimates
 from deepnull_gwas.association.logistic import logistic_block
 from deepnull_gwas.association.refine import RefineInput, refine
 from deepnull_gwas.association.spa import spa
 from deepnull_gwas.association.tails import LOG10_E, look_up, neg_log10_p_normal, tail_table
 from deepnull_gwas.genotypes.kernels import decode
+from deepnull_gwas.jit import numba
 
 #: Bytes of decoded genotypes held at once by the methods that need them
 DECODED = 32 << 20
@@ -61,11 +70,56 @@ class BinaryArm:
         self.null, self.y, self.index = null, y, index
         self.basis, self.residual, self.square = basis, residual, square
         self.n_people, self.dtype = n_people, dtype
+        self._lock, self._made = threading.RLock(), {}
 
     @functools.cached_property
     def refine_input(self) -> RefineInput:
         """The null model laid out for maximum likelihood; made when first asked for."""
         return RefineInput.of(self.n_people, self.index, self.null, self.y, self.dtype)
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Make something when it is first asked for, whichever thread asks."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
+
+    @property
+    def firth_null(self) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Coefficients and linear predictors of the covariates' own penalised model, and whether its fit converged."""
+
+        def make() -> tuple[np.ndarray, np.ndarray, bool]:
+            coefficients, converged = firth_null(self.null.x, self.y, self.null.coefficients)
+            return coefficients, self.null.x @ coefficients, converged
+
+        return self._once("firth_null", make)
+
+    @property
+    def penalised(self) -> Expansion:
+        """The expansion around the covariates' own penalised model, for Firth's likelihood."""
+        return self._once("penalised", lambda: Expansion(self.null.x, self.firth_null[1], self.y))
+
+    @property
+    def plain(self) -> Expansion:
+        """The expansion around the null model, for the saddle-point approximation."""
+        return self._once("plain", lambda: Expansion(self.null.x, self.null.eta, self.y))
+
+    @functools.cached_property
+    def row_of(self) -> np.ndarray:
+        """int64, one a person of the .fam: row among the analysed people, -1 for the others."""
+        out = np.full(self.n_people, -1, dtype=np.int64)
+        out[self.index] = np.arange(len(self.index))
+        return out
+
+    def carriers(
+        self, packed: np.ndarray, count: np.ndarray, mean: float, drop: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """List who has another genotype than nearly everybody; None where these are many, or everything is to be in double precision."""
+        n = len(self.y)
+        if self.dtype == np.float64 or n < PEOPLE:
+            return None
+        # of people who are not analysed there may be more carriers
+        return carriers(packed, self.n_people, self.row_of, bool(count[2] >= count[0]), mean, drop, n // SPARSE)
 
     def genotypes(self, packed: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decode variants for the analysed people: centred genotypes with missing calls 0, and whether the call is there."""
@@ -174,7 +228,7 @@ def associate_binary(
         _by_name(named, arm, packed, mean, rows, incomplete, values, method, why)
         return estimates, method
     if settings.get("refine_by", "likelihood") == "spa":
-        _by_saddle_point(arm, packed, mean, rows, products, score, information, values, method)
+        _by_saddle_point(arm, packed, count, mean, rows, products, score, information, values, method)
         return estimates, method
     form, when = settings.get("firth_form", "full"), settings.get("firth", "never")
     # a fit with few copies in cases or controls may run away; Firth's likelihood has a maximum always
@@ -194,8 +248,7 @@ def associate_binary(
         _by_newton(arm, packed, mean, part, incomplete, values, method, why)
         if when != "never":
             for_firth += list(part[why[part] != TESTED])
-    for part in _parts(np.array(sorted(for_firth), dtype=np.int64), arm):
-        _by_firth(arm, packed, mean, part, incomplete, form, values, method, why)
+    _by_firth(arm, packed, count, mean, sorted(for_firth), incomplete, form, values, method, why)
     return estimates, method
 
 
@@ -231,38 +284,94 @@ def _store(rows, beta, se, p, reason, values, method, why) -> None:
     method[rows] = np.where(code == TESTED, codes.LOGISTIC, codes.UNTESTED)
 
 
-def _by_firth(arm, packed, mean, rows, incomplete, form, values, method, why) -> None:
-    g, present = arm.genotypes(packed[rows], mean[rows])
-    null = arm.null
-    for k, v in enumerate(rows):
-        on = present[k] if incomplete[v] else slice(None)
-        x, y, gv = null.x[on], arm.y[on], g[k][on]
-        if form == "approximate":
-            w = null.weights[on]
-            residual = gv - x @ (null.inverse @ (x.T @ (w * gv)))
-            fit = firth_approximate(null.eta[on], y, residual)
-        else:
-            fit = firth(x, y, gv, null.coefficients)
+def _by_firth(arm, packed, count, mean, rows, incomplete, form, values, method, why) -> None:
+    approximate = form == "approximate"
+    fits: dict[int, FirthFit] = {}
+    for v in rows:
+        found = arm.carriers(packed[v], count[v], mean[v], bool(incomplete[v]))
+        if found is not None and arm.firth_null[2]:
+            rare = Carriers.of(arm.penalised, *found)
+            fit = (
+                firth_approximate_of_carriers(rare, _on_covariates(arm, rare))
+                if approximate
+                else firth_of_carriers(rare)
+            )
+            if fit is not None:
+                fits[v] = fit
+    for part in _parts(np.array([v for v in rows if v not in fits], dtype=np.int64), arm):
+        g, present = arm.genotypes(packed[part], mean[part])
+        for k, v in enumerate(part):
+            fits[v] = _firth_of_everybody(arm, g[k], present[k] if incomplete[v] else None, approximate)
+    for v in rows:
+        fit = fits[v]
         if fit.converged and np.isfinite([fit.beta, fit.se, fit.neg_log10_p]).all() and fit.se > 0:
             values[v] = fit.beta, fit.se, fit.neg_log10_p
-            method[v] = codes.FIRTH if form != "approximate" else codes.FIRTH_APPROXIMATE
+            method[v] = codes.FIRTH_APPROXIMATE if approximate else codes.FIRTH
             why[v] = TESTED
         elif why[v] == TESTED:
             values[v], method[v], why[v] = np.nan, codes.UNTESTED, NOT_CONVERGED
 
 
-def _by_saddle_point(arm, packed, mean, rows, products, score, information, values, method) -> None:
+def _firth_of_everybody(arm: BinaryArm, g: np.ndarray, present: np.ndarray | None, approximate: bool) -> FirthFit:
+    """Fit one variant by a pass over all people; those without a call are left out where ``present`` says who has one."""
+    null, (coefficients, eta, converged) = arm.null, arm.firth_null
+    x, y, w = null.x, arm.y, null.weights
+    if present is not None:
+        x, y, g, eta, w = x[present], y[present], g[present], eta[present], w[present]
+    if not approximate:
+        return firth(x, y, g, coefficients if converged else null.coefficients)
+    inverse = null.inverse if present is None else np.linalg.inv((x * w[:, None]).T @ x)
+    fit = firth_approximate(eta, y, g - x @ (inverse @ (x.T @ (w * g))))
+    fit.converged &= converged
+    return fit
+
+
+def _on_covariates(arm: BinaryArm, rare: Carriers) -> np.ndarray:
+    """Return the coefficients of a rare genotype on the covariates, under the null weights of the people who have a call."""
+    w = arm.null.weights[rare.rows]
+    cross = rare.x.T @ (w * rare.g)
+    if rare.present.all():
+        return arm.null.inverse @ cross
+    x = rare.x[~rare.present]
+    return np.linalg.solve(np.linalg.inv(arm.null.inverse) - (x * w[~rare.present, None]).T @ x, cross)
+
+
+def _by_saddle_point(arm, packed, count, mean, rows, products, score, information, values, method) -> None:
     """Replace the p of the score test; the standard error is the one that makes beta and p agree, as SAIGE reports it."""
     null = arm.null
-    for part in _parts(rows, arm):
+    found: dict[int, tuple[float, bool]] = {}
+    for v in rows:
+        rare = arm.carriers(packed[v], count[v], mean[v], False)
+        if rare is not None:
+            result = _saddle_of_carriers(Carriers.of(arm.plain, *rare), arm, score[v], information[v])
+            if result is not None:
+                found[v] = result
+    for part in _parts(np.array([v for v in rows if v not in found], dtype=np.int64), arm):
         g, _ = arm.genotypes(packed[part], mean[part])
         projection = _project(products, part, arm.basis.start, null.half)
         for k, v in enumerate(part):
-            p, used = spa(score[v], information[v], g[k] - null.x @ projection[k], null.mu)
-            if used:
-                z = _deviate(p)
-                values[v] = values[v, 0], abs(values[v, 0]) / z, p
-                method[v] = codes.SPA
+            found[v] = spa(score[v], information[v], g[k] - null.x @ projection[k], null.mu)
+    for v in rows:
+        p, used = found[v]
+        if used:
+            z = _deviate(p)
+            values[v] = values[v, 0], abs(values[v, 0]) / z, p
+            method[v] = codes.SPA
+
+
+def _saddle_of_carriers(rare: Carriers, arm: BinaryArm, score: float, information: float) -> tuple[float, bool] | None:
+    """Do as :func:`spa` for a rare variant, from its carriers; None where that is not good enough."""
+    a = _on_covariates(arm, rare)
+    result = None
+    for people in (rare, None):
+        people = people or rare.widened(a)
+        on, g, (_, second, third) = people.line(a)
+        mu = arm.null.mu[people.rows[on]]
+        for closely in (False, True):
+            result = spa(score, information, g, mu, (second, third), people.fourth(a, closely))
+            if result is not None:
+                return result
+    return None
 
 
 def _deviate(neg_log10_p: float) -> float:

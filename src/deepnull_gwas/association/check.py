@@ -93,20 +93,22 @@ class Sample:
         at
             int64, which variants of the chunk they are about.
         """
-        classes, rank = self.classes[at], self.rank[at]
-        kinds = dict.fromkeys(classes)
+        classes = self.classes[at]
+        # the same for all studies: who comes first among the variants of a class
+        by_rank = np.argsort(self.rank[at])
+        first_of = {kind: by_rank[classes[by_rank] == kind] for kind in dict.fromkeys(classes)}
         for study, trait, arm in self.arms:
-            tested = np.flatnonzero(columns[f"{study}.{arm}.reason"] == TESTED)
-            if not len(tested):
+            tested, key = columns[f"{study}.{arm}.reason"] == TESTED, (study, arm)
+            p = np.where(tested, columns[f"{study}.{arm}.neg_log10_p"], -1.0)
+            best = int(np.argmax(p))
+            if not tested[best]:
                 continue
-            p = columns[f"{study}.{arm}.neg_log10_p"][tested]
-            best, key = tested[np.argmax(p)], (study, arm)
-            if key not in self.strongest or -p.max() < self.strongest[key].rank:
-                self.strongest[key] = self._row(columns, study, trait, arm, best, at, -float(p.max()))
-            for kind in kinds:
-                mine = tested if len(kinds) == 1 else tested[classes[tested] == kind]
-                first = mine[np.argpartition(rank[mine], RANDOM - 1)[:RANDOM]] if len(mine) > RANDOM else mine
-                rows = [self._row(columns, study, trait, arm, k, at, float(rank[k])) for k in first]
+            if key not in self.strongest or -p[best] < self.strongest[key].rank:
+                self.strongest[key] = self._row(columns, study, trait, arm, best, at, -float(p[best]))
+            for kind, order in first_of.items():
+                rows = [
+                    self._row(columns, study, trait, arm, k, at, float(self.rank[at[k]])) for k in _first(order, tested)
+                ]
                 kept = self.random.get((*key, kind), []) + rows
                 self.random[*key, kind] = sorted(kept, key=lambda row: row.rank)[:RANDOM]
 
@@ -121,6 +123,13 @@ class Sample:
         rows = [row for (s, a, _), kept in self.random.items() if (s, a) == (study, arm) for row in kept]
         rows += [self.strongest[study, arm]] if (study, arm) in self.strongest else []
         return {row.at: row for row in sorted(rows, key=lambda row: row.at)}
+
+
+def _first(order: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    """Return the first few variants in an order that are tested."""
+    few = order[: 32 * RANDOM]
+    found = few[tested[few]][:RANDOM]
+    return found if len(found) == RANDOM else order[tested[order]][:RANDOM]
 
 
 def compare(
@@ -200,6 +209,7 @@ def check(
 
     problems: list[str] = []
     compared = 0
+    before: dict[str, Second] = {}
     for study in studies:
         # study after study: what one needs in memory is let go before the next
         seconds: dict[str, Second] = {}
@@ -208,8 +218,9 @@ def check(
             for at, row in sample.of(study.name, arm).items():
                 kind = str(sample.classes[at])
                 if kind not in seconds:
-                    seconds[kind] = Second(study, sex, kind, settings).ready()
+                    seconds[kind] = Second(study, sex, kind, settings).ready(before.get(kind))
                 work.append((seconds[kind], read(at), arm, row))
+        before |= seconds
         for (_, _, arm, row), found in zip(work, pool.map(lambda w: list(compare(*w, settings)), work), strict=True):
             compared += 1
             name = "variant {id} ({chromosome}:{position}, {effect_allele}/{other_allele})".format(

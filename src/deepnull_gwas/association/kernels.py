@@ -8,10 +8,10 @@ other columns: results are the same bytes for any blocks, chunks, threads and ba
 from __future__ import annotations
 
 import llvmlite.binding
-import numba
 import numpy as np
 
 from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
+from deepnull_gwas.jit import numba
 
 #: People in a tile: a tile of the variants and columns that are multiplied at a time stays in the first-level cache
 TILE = 1024

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from deepnull_gwas.association.codes import COLLINEAR, COLLINEAR_BELOW, NOT_CONVERGED, TESTED
 from deepnull_gwas.association.kernels import FAST
 from deepnull_gwas.association.tails import neg_log10_p_t, student_tail, tail_table
 from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
+from deepnull_gwas.jit import numba
 
 #: Variants whose small systems are solved at a time
 LANES = 8

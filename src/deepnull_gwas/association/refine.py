@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from deepnull_gwas.association.codes import COLLINEAR_BELOW
@@ -34,6 +33,7 @@ from deepnull_gwas.association.kernels import (
     dots,
     make_tiles,
 )
+from deepnull_gwas.jit import numba
 
 MAX_PASSES = 12
 #: Accepted when Newton's decrement (the length of the step in standard errors) is below the first, and what the next pass would still

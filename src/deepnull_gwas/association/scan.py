@@ -274,7 +274,7 @@ class Scan:
         weights = np.column_stack(squares) if squares else np.zeros((len(index), 0))
         tiles, square_tiles = (make_tiles(self.n_people, index, c, self.dtype) for c in (np.hstack(columns), weights))
         # the largest of what is not needed any more
-        group.columns = group.columns[:0]
+        group.columns = np.empty((0, group.columns.shape[1]))
         return _Group(group, self._lanes(index), tiles, square_tiles, drops, arms)
 
     def block(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:

@@ -33,7 +33,7 @@ COLLINEAR = 1e-7
 #: Methods that a row may name, by the study's trait.
 METHODS_OF = {"quantitative": {"linear"}, "binary": {"score", "logistic", "firth", "firth_approximate", "spa"}}
 #: Those that the second implementation knows.
-METHODS_KNOWN = {"linear", "score", "logistic", "firth", "spa"}
+METHODS_KNOWN = {"linear", "score", "logistic", "firth", "firth_approximate", "spa"}
 #: People whose rows are multiplied at a time: bounds the memory, whatever the size of the cohort.
 ROWS = 1 << 16
 LN10 = math.log(10.0)
@@ -230,7 +230,8 @@ class _Model:
         value, score, information, seen = 0.0, np.zeros(len(b)), np.zeros((len(b), len(b))), []
         for x, y in self.parts():
             eta = x @ b
-            mu = 1 / (1 + np.exp(-eta))
+            # a step that goes much too far must not overflow
+            mu = np.exp(-np.logaddexp(0, -eta))
             w = mu * (1 - mu)
             information += (x.T * w) @ x
             value += float(y @ eta - np.logaddexp(0, eta).sum())
@@ -238,6 +239,9 @@ class _Model:
             seen.append((mu, w))
         if firth:
             value += 0.5 * float(np.linalg.slogdet(information)[1])
+            if not value > -np.inf:
+                # nothing is left to invert: the step is halved
+                return -np.inf, score, information
             inverse = np.linalg.inv(information)
             for (x, _), (mu, w) in zip(self.parts(), seen, strict=True):
                 score += x.T @ (w * ((x @ inverse) * x).sum(axis=1) * (0.5 - mu))
@@ -309,6 +313,52 @@ def logistic(basis: np.ndarray, y: np.ndarray, g: np.ndarray, method: str, null:
     return Estimate(float(beta), float(se), float(tail), float(information[p, p] * np.linalg.inv(information)[p, p]))
 
 
+def fit_penalised(basis: np.ndarray, y: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Return the coefficients of the basis alone (times sqrt(n)) by Firth's likelihood, started from those without penalty."""
+    return _Model(basis, y).maximise(basis.shape[1], null, True, 1e-7)[0]
+
+
+def approximate(basis: np.ndarray, y: np.ndarray, g: np.ndarray, null: np.ndarray, penalised: np.ndarray) -> Estimate:
+    """Test a genotype alone by Firth's likelihood, beside the penalised model of the basis as offset.
+
+    Parameters
+    ----------
+    basis
+        Orthonormal for all people; rows of the others are left out.
+    g
+        NaN for people who are left out.
+    null, penalised
+        Coefficients of the basis (times the root of its number of rows) without and with penalty.
+    """
+    use = np.flatnonzero(~np.isnan(g))
+    root = math.sqrt(len(basis))
+    offset, eta = (basis @ (b * root) for b in (penalised, null))
+    x, y, g, offset, eta = basis[use], y[use], g[use] - g[use].mean(), offset[use], eta[use]
+    mu = 1 / (1 + np.exp(-eta))
+    weighted = (x.T * (mu * (1 - mu))).T
+    g = g - x @ np.linalg.solve(weighted.T @ x, weighted.T @ g)
+
+    def at(b: float) -> tuple[float, float, float]:
+        t = offset + b * g
+        mu = np.exp(-np.logaddexp(0, -t))
+        w = mu * (1 - mu)
+        information = float(w @ (g * g))
+        slope = float(g @ (y - mu)) + 0.5 * float((w * (1 - 2 * mu)) @ g**3) / information
+        return float(y @ t - np.logaddexp(0, t).sum()) + 0.5 * math.log(information), slope, information
+
+    # the slope falls through 0 once: a bracket, then halved
+    side = math.copysign(1.0, at(0.0)[1])
+    low, high = 0.0, side
+    while at(high)[1] * side > 0:
+        low, high = high, 2 * high
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if at(middle)[1] * side > 0 else (low, middle)
+    top, _, information = at((low + high) / 2)
+    tail = normal_tail(math.sqrt(max(2 * (top - at(0.0)[0]), 0.0)))
+    return Estimate((low + high) / 2, information**-0.5, tail, 1.0)
+
+
 def saddle_point(score: float, g: np.ndarray, mu: np.ndarray) -> float:
     """Return -log10 of the two-sided p of a score by the saddle point (Barndorff-Nielsen's form); see association.spa."""
 
@@ -373,7 +423,7 @@ class Second:
     kind
         ``autosome``, ``X``, ``Y`` or ``MT``.
     settings
-        ``missing_genotypes``, ``x_male_copies`` and ``refine_by`` of the config.
+        ``missing_genotypes``, ``x_male_copies``, ``refine_by`` and ``firth_form`` of the config.
     """
 
     def __init__(self, study: Study, sex: np.ndarray, kind: str, settings: Mapping[str, Any]):
@@ -399,33 +449,57 @@ class Second:
         self.prediction = None if study.prediction is None else study.prediction[inside]
         self.drop = settings.get("missing_genotypes", "impute_mean") == "drop"
         self.by_score = settings.get("refine_by", "likelihood") == "spa"
+        self.approximate = settings.get("firth_form", "full") == "approximate"
         self._nulls: dict[str, np.ndarray] = {}
+        self._penalised: dict[str, np.ndarray] = {}
+
+    @functools.cached_property
+    def shared(self) -> np.ndarray:
+        """Basis of the covariates for all people: that of the baseline."""
+        return _basis(self.covariates)
 
     @functools.cached_property
     def _columns(self) -> np.ndarray:
-        """Basis of the deepnull arm for all people; without its last column, where the prediction adds one, that of the baseline."""
-        basis = _basis(self.covariates)
-        self._shared = basis.shape[1]
-        return basis if self.prediction is None else _with_prediction(basis, self.prediction)
+        """Basis of the deepnull arm for all people: the shared one and, where the prediction adds one, a last column."""
+        return self.shared if self.prediction is None else _with_prediction(self.shared, self.prediction)
 
-    def ready(self) -> Second:
-        """Compute what all variants share, so that several can then be tested at a time."""
+    def ready(self, before: Second | None = None) -> Second:
+        """Compute what all variants share, so that several can then be tested at a time.
+
+        Parameters
+        ----------
+        before
+            The same of another study: where people and covariates are the same, number by number, so is the basis.
+        """
+        if (
+            before is not None
+            and np.array_equal(before.people, self.people)
+            and np.array_equal(before.covariates, self.covariates)
+        ):
+            self.shared = before.shared
         for arm in self.study.arms:
             self.basis(arm)
             if self.study.trait == "binary":
                 self.null(arm)
+                if self.approximate:
+                    self.penalised(arm)
         return self
 
     def basis(self, arm: str) -> np.ndarray:
         """Return the basis of an arm for all people; a variant without missing calls needs no other."""
-        columns = self._columns
-        return columns[:, : self._shared] if arm == "baseline" else columns
+        return self.shared if arm == "baseline" else self._columns
 
     def null(self, arm: str) -> np.ndarray:
         """Return the coefficients of an arm's null model of all people (binary)."""
         if arm not in self._nulls:
             self._nulls[arm] = fit_null(self.basis(arm), self.y)
         return self._nulls[arm]
+
+    def penalised(self, arm: str) -> np.ndarray:
+        """Return the coefficients of an arm's null model of all people by Firth's likelihood (binary)."""
+        if arm not in self._penalised:
+            self._penalised[arm] = fit_penalised(self.basis(arm), self.y, self.null(arm))
+        return self._penalised[arm]
 
     def copies(self, calls: np.ndarray) -> np.ndarray:
         """Return how many copies of A1 each analysed person carries: at most one where one is there; NaN without a call.
@@ -473,6 +547,10 @@ class Second:
         """Test one variant by the method that its row names."""
         g = self.copies(calls) * self.weight
         seen = ~np.isnan(g)
+        if method == "firth_approximate":
+            # the covariates' model stays that of everybody
+            g = g if self.drop else np.where(seen, g, g[seen].mean())
+            return approximate(self.basis(arm), self.y, g, self.null(arm), self.penalised(arm))
         # the score test is of the null model of everybody, also beside saddle points
         dropped = self.drop and not seen.all() and not (self.by_score and method in ("score", "spa"))
         if dropped:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import math
 
-import numba
 import numpy as np
+
+from deepnull_gwas.jit import numba
 
 LOG10_E = 1.0 / np.log(10.0)
 #: below this probability the logarithm is computed directly

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numba
 import numpy as np
 import pandas as pd
 
 from deepnull_gwas.genotypes.chromosomes import in_par
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import count_genotypes, lowest_bit, pack_mask
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import Column, read_json, read_parquet, write_parquet
 

@@ -16,6 +16,8 @@ from deepnull_gwas.tables import column_names, read_parquet
 from deepnull_gwas.text import is_number, shorten
 
 OWN = ["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"]
+#: Names of people's IDs in inclusion expressions.
+IDS = ("FID", "IID")
 #: Prefix of the columns of a study's table that feed the prediction and are not in the association.
 ONLY_DEEPNULL = "deepnull_"
 #: Codings of a binary phenotype that need no case_value and control_value: values -> (control, case).
@@ -78,6 +80,19 @@ def column(frame: pd.DataFrame, name: str) -> pd.Series:
         sex = frame["recorded_sex"].astype(np.float64)
         return sex.where(sex > 0).rename("sex")
     raise KeyError(name)
+
+
+def column_to_compare(frame: pd.DataFrame, name: str) -> pd.Series:
+    """Return a column that an inclusion expression names: one of the user's table, the recorded sex, or ``FID`` and ``IID`` as text.
+
+    Raises
+    ------
+    KeyError
+        When there is no such column.
+    """
+    if name in IDS and name not in frame.columns:
+        return frame[name.lower()].astype(object)
+    return column(frame, name)
 
 
 def is_text(series: pd.Series) -> bool:
@@ -277,7 +292,7 @@ def select_people(
 
 def _getter(frame: pd.DataFrame) -> Callable[[str], pd.Series]:
     def get(name: str) -> pd.Series:
-        series = column(frame, name)
+        series = column_to_compare(frame, name)
         # nobody outside the sample table has a value there, whatever the .fam says of their sex
         return series.where(frame["in_sample_table"])
 

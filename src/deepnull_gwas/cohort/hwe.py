@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from deepnull_gwas.jit import numba
 
 #: Two configurations count as equally probable when they differ by less than this (relative): rounding, not data.
 _TIE = 1e-9

@@ -96,7 +96,8 @@ def _tokenise(text: str) -> list[_Token]:
         found = _TOKEN.match(text, position)
         if found is None:
             rest = text[position]
-            hint = "; compare with '=='" if rest == "=" else "; close the quotes" if rest in "\"'`" else ""
+            hint = "; a column whose name has such signs in it goes in backticks, as in `body mass` > 30"
+            hint = "; compare with '=='" if rest == "=" else "; close the quotes" if rest in "\"'`" else hint
             raise InputError(
                 f"include '{shorten(text, 200)}': at character {position + 1}: '{rest}' is not understood{hint}"
             )
@@ -113,7 +114,7 @@ def _tokenise(text: str) -> list[_Token]:
 
 class _Parser:
     def __init__(self, text: str):
-        self.text = shorten(text, 200)
+        self.text, self.whole = shorten(text, 200), text
         self.tokens = _tokenise(text)
         self.next = 0
         self.level = 0
@@ -122,10 +123,24 @@ class _Parser:
     def token(self) -> _Token:
         return self.tokens[self.next]
 
-    def fail(self, expected: str) -> InputError:
+    def fail(self, expected: str, hint: str = "") -> InputError:
         found = self.token
         what = "the end" if found.kind == "end" else f"'{shorten(found.text)}'"
-        return InputError(f"include '{self.text}': at character {found.position}: expected {expected}, found {what}")
+        return InputError(
+            f"include '{self.text}': at character {found.position}: expected {expected}, found {what}{hint}"
+        )
+
+    def odd_name(self) -> str:
+        """Say how a name is written that has more in it than letters, digits, _, . and -, or begins with a digit."""
+        start = self.token.position - 1
+        end = next(
+            (t.position - 1 for t in self.tokens[self.next :] if t.kind in ("op", "in", "not", "and", "or", "end")),
+            start,
+        )
+        name = self.whole[start:end].strip()
+        if self.token.kind not in ("number", "text", "in", "missing") or not name:
+            return ""
+        return f"; a column whose name begins with a digit or has blanks or signs in it goes in backticks: `{shorten(name.strip(chr(34) + chr(39)))}`"
 
     def take(self) -> _Token:
         token = self.token
@@ -172,7 +187,7 @@ class _Parser:
 
     def comparison(self) -> Node:
         if self.token.kind not in ("word", "column"):
-            raise self.fail("a column, '!' or '('")
+            raise self.fail("a column, '!' or '('", self.odd_name())
         column = self.take().text.strip("`")
         negated = self.accept("not")
         if self.accept("in"):
@@ -186,7 +201,10 @@ class _Parser:
         if negated:
             raise self.fail("'in'")
         if self.token.kind != "op":
-            raise self.fail("a comparison (== != < <= > >= in)")
+            hint = ""
+            if self.token.kind in ("word", "number", "punctuation"):
+                hint = "; a column whose name has blanks or signs in it goes in backticks, as in `body mass` > 30"
+            raise self.fail("a comparison (== != < <= > >= in)", hint)
         operator = self.take().text
         if self.token.kind == "missing":
             if operator not in ("==", "!="):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ import pandas as pd
 
 from deepnull_gwas.cohort.sample_table import LEAST_OVERLAP, join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.chromosomes import in_par, normalise
 from deepnull_gwas.genotypes.fileset import check_bed, check_padding, count_lines
 from deepnull_gwas.genotypes.headers import check_header
@@ -211,8 +213,34 @@ def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> tuple[pd.Da
         and not _has(path, _READ_OTHERWISE[kind])
     )
     if not sound:
+        frame = None  # not held beside its successor
+        frame = _read_verbatim(path, kind, names, lines, head)
+    if frame is None:
         frame = _read_line_by_line(path, kind, names, why, head)
     return frame, head
+
+
+def _read_verbatim(path: str, kind: str, names: Sequence[str], lines: int, head: int) -> pd.DataFrame | None:
+    """Read a .bim or .fam with quotes as letters and NA as a name, whole; None where there is anything else to say of it.
+
+    Of one quote in an ID the reader line by line would make three times the memory and time.
+    """
+    types = dict.fromkeys(range(7), "str")
+    if kind == "bim":
+        types |= {2: "category", 3: np.int64}
+    try:
+        # seven columns, so that a field too many is seen
+        frame = pd.read_csv(
+            path, sep=r"\s+", header=None, names=range(7), dtype=types, quoting=csv.QUOTE_NONE, na_filter=False, engine="c",
+            skiprows=head,
+        )  # fmt: skip
+    except (ValueError, OverflowError):
+        return None
+    whole = len(frame) == lines and isinstance(frame.index, pd.RangeIndex)
+    whole &= bool((frame[6] == "").all()) and not any((frame[i] == "").any() for i in range(6))
+    if not whole or (kind == "bim" and int(frame[3].max()) >= 2**31) or _has(path, re.compile(rb"\0")):
+        return None
+    return frame.iloc[:, :6].set_axis(list(names), axis=1)
 
 
 def _has(path: str, pattern: re.Pattern[bytes]) -> bool:
@@ -299,7 +327,7 @@ def read_bim(path: str) -> pd.DataFrame:
             f"{path}: {far.size} variants have a position of {LAST_POSITION:,} or more ({shown}), beyond what a tabix index can hold and twice "
             "as far as any human chromosome goes; mend these positions, or leave the variants out: plink2 --exclude"
         )
-    if (same := np.flatnonzero((a1 == a2) & (a1 != "0"))).size:
+    if (same := np.flatnonzero((in_capitals(a1) == in_capitals(a2)) & (a1 != "0"))).size:
         shown = some([f"row {i + first}: {a1[i]} {a2[i]}" for i in same], 3)
         problems.append(
             f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an unknown one"
@@ -387,7 +415,8 @@ def _report_sex(variants: pd.DataFrame, samples: pd.DataFrame, build: str) -> di
             "of the sample table that has it as `sex` of the cohort, or see qc.infer_sex",
             f"{len(unknown):,}", f"{len(inside):,}", some(unknown, 3), f"{sum(on.values()):,}",
         )  # fmt: skip
-    return {"variants_on_x": on["X"], "variants_on_y": on["Y"]}
+    autosomal = int((~np.isin(chromosome, ["X", "Y", "XY", "MT"])).sum())
+    return {"autosomal_variants": autosomal, "variants_on_x": on["X"], "variants_on_y": on["Y"]}
 
 
 def _report_variants(variants: pd.DataFrame) -> dict[str, int]:

@@ -9,17 +9,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.families import FAMILIES, RELATIVES, family_clusters, unrelated_set
-from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_doubled
+from deepnull_gwas.cohort.layout import refuse_doubled
+from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_rounded
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import _popcount
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import read_parquet, write_parquet, write_tsv
 
@@ -342,6 +343,8 @@ def read_pairs(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
     rows = texts.num_rows
     if not {"IID1", "IID2"} <= set(names) or not {"KINSHIP", "PI_HAT"} & set(names):
         raise InputError(f"{path}: columns {some(names, 20)}; expected IID1, IID2 and KINSHIP (or PI_HAT)")
+    for side in ("IID1", "IID2"):
+        refuse_rounded(table[side], texts, side, path)
     with_family = {"FID1", "FID2"} <= set(table) and not people["iid"].is_unique
     if with_family:
         place = dict(zip(zip(people["fid"], people["iid"]), people["sample_index"]))

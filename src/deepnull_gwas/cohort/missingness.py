@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from deepnull_gwas.jit import numba
 
 
 def missingness_difference(

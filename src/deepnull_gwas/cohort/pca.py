@@ -11,17 +11,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.cohort.counts import count_variants
+from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.losses import losses
-from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_doubled
+from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, line_of, read_text_table
 from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_parquet, write_tsv
 
@@ -40,7 +42,11 @@ PEOPLE = [
     Column("iid", "str", "individual ID"),
 ]
 FLAGS = [
-    Column("fitted", "bool", "took part in defining the components (else projected on them)"),
+    Column(
+        "fitted",
+        "bool",
+        "took part in defining the components (else: what they would have in the place of their relatives who did)",
+    ),
     Column("outlier", "int32", "first component on which the person lies far from the mean; 0 if none"),
 ]
 LOADINGS = [
@@ -365,6 +371,120 @@ def block_krylov(
     return values[:k], vectors, relative
 
 
+def shrinkage(eigenvalues: np.ndarray, mean: float, spread: float) -> np.ndarray:
+    """Compute by how much the projection of somebody who is unrelated to those who define a component lies nearer to the centre than they do.
+
+    Those who define a component pull it towards themselves; whoever is projected does not.
+
+    Parameters
+    ----------
+    eigenvalues
+        Of the components, descending.
+    mean, spread
+        Mean and variance of all other eigenvalues.
+
+    Returns
+    -------
+    float64, one a component, above 0 and at most 1: what a projection has to be divided by.
+
+    Notes
+    -----
+    With people x independent variants of variance ``mean`` the other eigenvalues follow the law of Marchenko and Pastur, whose ratio of people
+    to variants is spread / mean² (with dependent variants: to their effective number, as in Patterson et al. 2006, PLoS Genetics 2:e190). The ratio
+    of variances is that of Lee, Zou & Wright (2010, Annals of Statistics 38:3605), in their words (d - 1) / (d + p/n - 1); a component that does not
+    stand out from the others has that of the largest eigenvalue that noise has.
+    """
+    ratio = max(spread, 1e-12 * mean**2) / mean**2
+    noise = mean * (1 + np.sqrt(ratio)) ** 2
+    values = np.maximum(np.asarray(eigenvalues, dtype=np.float64), noise)
+    half = (values + (ratio - 1) * mean) / 2
+    return np.minimum((half + np.sqrt(np.maximum(half**2 - values * ratio * mean, 0))) / values, 1.0)
+
+
+def unshrink(
+    projected: np.ndarray,
+    pcs: np.ndarray,
+    fit: np.ndarray,
+    shrunk: np.ndarray,
+    related: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+) -> np.ndarray:
+    """Turn projections into the components that people would have if they took the place of their relatives among those who define them.
+
+    Parameters
+    ----------
+    projected
+        float64, people x k: projections, in the scale of ``pcs``.
+    pcs
+        float64, people x k: components of the people in ``fit``.
+    fit
+        bool, one a person: who defines the components.
+    shrunk
+        From :func:`shrinkage`.
+    related
+        Related pairs (rows of first and second person) and by how much (0 to 1: twice the kinship); None: nobody is related to anybody in ``fit``.
+
+    Returns
+    -------
+    float64, people x k; of the people in ``fit`` not to be used.
+
+    Notes
+    -----
+    A person's projection p is r v + (1 - r) sum(relatedness v_i), with v what they would have, r the shrinkage and v_i their relatives' in ``fit``: the
+    relatives have pulled the component towards what they share with the person, just as they do towards themselves (relatedness 1: p = v).
+    """
+    pulled = np.zeros_like(projected)
+    if related is not None:
+        first, second, share = related
+        for a, b in ((first, second), (second, first)):
+            here = fit[b] & ~fit[a]
+            np.add.at(pulled, a[here], share[here, None] * pcs[b[here]])
+    return (projected - (1 - shrunk) * pulled) / shrunk
+
+
+def _noise(eigenvalues: np.ndarray, people: int, trace: float, squared: float) -> tuple[float, float]:
+    """Compute mean and variance of the eigenvalues that are noise: of all but those of the components that stand out.
+
+    Parameters
+    ----------
+    eigenvalues
+        Of the components, descending.
+    people
+        Number of all eigenvalues.
+    trace, squared
+        Sum of all eigenvalues, and of their squares.
+    """
+    out = len(eigenvalues)
+    while True:
+        mean = (trace - eigenvalues[:out].sum()) / (people - out)
+        spread = max((squared - np.square(eigenvalues[:out]).sum()) / (people - out) - mean**2, 0.0)
+        above = int((eigenvalues > (np.sqrt(mean) + np.sqrt(spread / mean)) ** 2).sum())
+        # what is counted as noise raises its edge, so that this ends
+        if above >= out:
+            return mean, spread
+        out = above
+
+
+def _sum_of_squares(
+    operator: Callable[[np.ndarray], np.ndarray],
+    mask: np.ndarray,
+    vectors: np.ndarray,
+    values: np.ndarray,
+    trace: float,
+    seed: int,
+) -> float:
+    """Estimate the sum of the squares of all eigenvalues from the leading ones and one application to random vectors (Hutchinson).
+
+    The random vectors see the others less their mean: most of them lie near it, so little is left to chance.
+    """
+    others = int(mask.sum()) - len(values)
+    mean = (trace - values.sum()) / others
+    x = np.random.default_rng([seed, 1]).standard_normal((len(mask), 8)) * mask[:, None]
+    x -= vectors @ (vectors.T @ x)
+    image = operator(x) - mean * x
+    image -= vectors @ (vectors.T @ image)
+    return float(np.square(values).sum() + others * (mean**2 + (image**2).sum() / (x**2).sum()))
+
+
 def principal_components(
     fileset: Fileset,
     index: np.ndarray,
@@ -375,8 +495,9 @@ def principal_components(
     exact_people: int = EXACT_PEOPLE,
     tolerance: float = 0.01,
     memory_mb: float = 2000.0,
+    related: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray | float]:
-    """Compute the leading principal components of the people of a mask, and project everybody on them.
+    """Compute the leading principal components of the people of a mask, and those that the others would have in it.
 
     Parameters
     ----------
@@ -396,11 +517,14 @@ def principal_components(
         Up to so many people in ``fit`` the relationship matrix is decomposed exactly.
     tolerance, memory_mb
         See :func:`block_krylov`.
+    related
+        Related pairs: rows of the .fam, and by how much (twice the kinship coefficient); see :func:`unshrink`.
 
     Returns
     -------
-    dict with ``pcs`` (people x k: unit-length eigenvectors over ``fit``, projections for the others), ``eigenvalues`` (k, of Z'Z/m),
-    ``variance_explained`` (k, share of the trace), ``loadings`` (variants x k, unit length), ``frequency`` (variants), ``residuals`` (k, relative).
+    dict with ``pcs`` (people x k: unit-length eigenvectors over ``fit``; for the others projections without their shrinkage), ``eigenvalues``
+    (k, of Z'Z/m), ``variance_explained`` (k, share of the trace), ``loadings`` (variants x k, unit length), ``frequency`` (variants), ``residuals``
+    (k, relative), ``shrinkage`` (k, of an unrelated person's projection; 1 where nobody is projected).
 
     Notes
     -----
@@ -432,6 +556,7 @@ def principal_components(
 
             columns = np.flatnonzero(mask)
             total = relationship_matrix(genotypes, columns, threads) / used
+            squared = float(np.einsum("ij,ij->", total, total))
             values, small = eigh(total, subset_by_index=[people - k, people - 1], driver="evr", overwrite_a=True)
             values, small = values[::-1], small[:, ::-1]
             vectors = np.zeros((genotypes.width, k))
@@ -448,13 +573,16 @@ def principal_components(
         largest = np.abs(loadings).argmax(axis=0)
         sign = np.where(loadings[largest, np.arange(k)] < 0, -1.0, 1.0)
         loadings, vectors = loadings * sign, vectors * sign
-        pcs = vectors[genotypes.order]
+        pcs, shrunk = vectors[genotypes.order], np.ones(k)
         if not fit.all():
             projected = apply_transposed(genotypes, loadings, threads)[genotypes.order] / singular
-            pcs[~fit] = projected[~fit]
+            if people > exact_people:
+                squared = _sum_of_squares(operator, mask, vectors, values, trace, seed)
+            shrunk = shrinkage(values, *_noise(values, people, trace, squared))
+            pcs[~fit] = unshrink(projected, pcs, fit, shrunk, related)[~fit]
     return {
         "pcs": pcs, "eigenvalues": values, "variance_explained": values / trace, "loadings": loadings,
-        "frequency": frequency, "residuals": residuals,
+        "frequency": frequency, "residuals": residuals, "shrinkage": shrunk,
     }  # fmt: skip
 
 
@@ -477,11 +605,13 @@ def compute_pcs(
     out_loadings: str | Path,
     threads: int = 1,
     families: str | Path | None = None,
+    relatives: str | Path | None = None,
 ) -> None:
     """Compute the principal components of the people who passed quality control (rule ``compute_pcs``).
 
-    With ``families``, the unrelated people define the components and their relatives are projected on them: otherwise large families
-    make components of their own.
+    With ``families``, the unrelated people define the components: otherwise large families make components of their own. Their relatives get the
+    components that they would have in their place (:func:`unshrink`), so that who of a family is analysed in a study, cases perhaps, does not
+    show in the components.
 
     Parameters
     ----------
@@ -501,8 +631,8 @@ def compute_pcs(
         Parquet: the pruned variants with their frequency and loadings.
     threads
         Blocks at a time; the result does not depend on it.
-    families
-        Output of ``estimate_kinship``.
+    families, relatives
+        Output of ``estimate_kinship``: the unrelated people, and the related pairs.
 
     Raises
     ------
@@ -522,6 +652,7 @@ def compute_pcs(
         unrelated[people["sample_index"].isin(kin.loc[kin["unrelated"], "sample_index"]).to_numpy()] = True
         fit &= unrelated
         logger.info("%s relatives are projected", f"{int((passed & ~fit).sum()):,}")
+    related = None if relatives is None else _related(relatives)
     n, exact = int(fit.sum()), fit.sum() <= EXACT_PEOPLE
     memory_mb = float(settings.get("memory_mb") or 2000.0)
     work = n * n * 20 if exact else min(memory_mb * 1e6, 40 * n * (k + 12) * 16)
@@ -541,12 +672,14 @@ def compute_pcs(
         }  # fmt: skip
     else:
         try:
-            result = principal_components(fileset, index, fit, k, seed, threads, memory_mb=memory_mb)
+            result = principal_components(fileset, index, fit, k, seed, threads, memory_mb=memory_mb, related=related)
         except InputError as error:
             gone = losses(people["filter"])
             went = f". Of {len(people):,} people, these filters removed: {gone}" if gone else ""
             raise InputError(f"{genotypes}: {error}{went}") from None
         logger.info("eigenvalues %s", " ".join(f"{v:.4g}" for v in result["eigenvalues"]))
+        if not fit[passed].all():
+            logger.info("shrinkage of projections, taken out: %s", " ".join(f"{v:.3g}" for v in result["shrinkage"]))
     pcs = pd.concat([people[["sample_index", "fid", "iid"]], pd.DataFrame(result["pcs"], columns=names)], axis=1)
     sd = float(settings.get("outlier_sd") or np.inf)
     pcs["fitted"], pcs["outlier"] = fit, outliers(result["pcs"], fit, sd)
@@ -574,6 +707,13 @@ def compute_pcs(
     )
 
 
+def _related(relatives: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read rows of the .fam of related pairs, and by how much they are related: twice the kinship, at most 1."""
+    pairs = pd.read_csv(relatives, sep="\t", usecols=["sample_index_1", "sample_index_2", "kinship"])
+    share = np.clip(2 * pairs["kinship"].to_numpy(dtype=np.float64), 0, 1)
+    return pairs["sample_index_1"].to_numpy(np.int64), pairs["sample_index_2"].to_numpy(np.int64), share
+
+
 def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray | None]:
     """Read loadings: our own Parquet, or a table (TSV, white space) of another cohort.
 
@@ -589,7 +729,7 @@ def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray
         not within 0 and 1.
     """
     path = Path(path)
-    singular = None
+    singular, texts = None, None
     if path.suffix == ".parquet":
         table, metadata = read_parquet(path, own=False), read_metadata(path, own=False) or {}
         if "eigenvalues" in metadata:
@@ -622,7 +762,9 @@ def read_loadings(path: str | Path) -> tuple[pd.DataFrame, list[str], np.ndarray
     ):
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise InputError(f"{path}: row {row + 2}, column {name}: {table[name].iloc[row]:g}, expected {meant}")
+            raise InputError(
+                f"{path}: row {row + 2 if texts is None else line_of(texts, row)}, column {name}: {table[name].iloc[row]:g}, expected {meant}"
+            )
     table["position"] = place.astype(np.int64)
     table["chromosome"] = [normalise(c) for c in table["chromosome"].astype(str)]
     return table[found], names, singular
@@ -667,12 +809,13 @@ def project_pcs(
         on=place,
         suffixes=("", "_of"),
     )
-    same = (merged["effect_allele"] == merged["effect_allele_of"]) & (
-        merged["other_allele"] == merged["other_allele_of"]
+    effect, other, effect_of, other_of = (
+        in_capitals(merged[f"{name}{of}"].to_numpy(dtype=object))
+        for of in ("", "_of")
+        for name in ("effect_allele", "other_allele")
     )
-    turned = (merged["effect_allele"] == merged["other_allele_of"]) & (
-        merged["other_allele"] == merged["effect_allele_of"]
-    )
+    same = pd.Series((effect == effect_of) & (other == other_of))
+    turned = pd.Series((effect == other_of) & (other == effect_of))
     merged, turned = merged[same | turned], turned[same | turned].to_numpy()
     first = ~merged["index"].duplicated().to_numpy()
     merged, turned = merged[first], turned[first]
@@ -719,6 +862,7 @@ def compute_or_project_pcs(
     out_loadings: str | Path,
     threads: int = 1,
     families: str | Path | None = None,
+    relatives: str | Path | None = None,
     variants: str | Path | None = None,
     loadings: str | Path | None = None,
 ) -> None:
@@ -728,8 +872,9 @@ def compute_or_project_pcs(
     """
     if loadings is None:
         compute_pcs(
-            genotypes, pruned, qc_samples, settings, seed, out_pcs, out_eigenvalues, out_loadings, threads, families
-        )
+            genotypes, pruned, qc_samples, settings, seed, out_pcs, out_eigenvalues, out_loadings, threads, families,
+            relatives,
+        )  # fmt: skip
         return
     if variants is None:
         raise ValueError("a projection needs the cohort's variants")

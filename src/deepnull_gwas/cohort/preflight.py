@@ -12,10 +12,12 @@ import pandas as pd
 
 from deepnull_gwas.cohort import include
 from deepnull_gwas.cohort.covariates import (
+    IDS,
     Selection,
     _examples_of_text,
     code_phenotype,
     column,
+    column_to_compare,
     is_text,
     level_name,
     read_columns,
@@ -43,6 +45,7 @@ def preflight_cohort(
     colour_by: Sequence[str] = (),
     genotypes: str | Path | None = None,
     sex: Mapping[str, Any] | None = None,
+    problems: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Check the studies of a cohort: who would be analysed, who is out and why, and what is wrong or odd.
 
@@ -60,6 +63,8 @@ def preflight_cohort(
         genotypes.json of the cohort, which says how many variants need people's sex.
     sex
         ``column``, the cohort's key ``sex`` (or None), and ``infer_sex``, whether X tells the sex where none is recorded.
+    problems
+        What was found wrong before, to be said in the same message.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def preflight_cohort(
         constant or text where numbers are expected, covariates without a value or with text that are not declared categorical, a
         logarithm of values that are not positive, and inclusion expressions that do not fit.
     """
-    others = []
+    others = list(problems)
     try:
         read_columns(samples, colour_by)
     except InputError as error:
@@ -109,6 +114,7 @@ class _Checks:
         self.needing_sex = [
             f"{c} ({count:,} variants)" for c in "XY" if (count := genotypes.get(f"variants_on_{c.lower()}", 0))
         ]
+        self.autosomal = genotypes.get("autosomal_variants", np.inf)
         self.sex = sex
         # a covariate that is not in the table: known only once X has been looked at
         self.later = {"sex"} if sex.get("infer_sex") and self.needing_sex and "sex" not in names else set()
@@ -129,6 +135,11 @@ class _Checks:
         except InputError as error:
             problems.append(str(error))
         problems += self.expression(study)
+        if study["pcs"] > self.autosomal:
+            problems.append(
+                f"{study['pcs']} principal components need as many autosomal variants, and the genotypes have {self.autosomal:,}; set pcs to 0 (and "
+                "structure.pcs to at most that), or name components of your own among the covariates"
+            )
         if problems or phenotype is None:
             return problems, {}
         selection = select_people(self.frame, study, phenotype)
@@ -144,7 +155,9 @@ class _Checks:
         return [], self.row(study, selection, y, warnings)
 
     def unknown(self, what: str, name: str) -> str:
-        return f"{what} '{name}' is no column of the sample table; it has {some(self.names, 10)}{nearest(name, self.names)}"
+        parts = {part.strip() for other in self.names if "," in other for part in other.split(",")}
+        hint = "; a name with a comma in it goes in backticks" if name in parts else ""
+        return f"{what} '{name}' is no column of the sample table; it has {some(self.names, 10)}{nearest(name, self.names)}{hint}"
 
     def covariate(self, name: str, categorical: bool) -> tuple[list[str], list[str]]:
         """Give problems and warnings of a covariate."""
@@ -222,10 +235,10 @@ class _Checks:
             return []
         try:
             tree = include.parse(study["include"])
-            absent = [n for n in include.columns(tree) if n not in self.names and n != "sex"]
+            absent = [n for n in include.columns(tree) if n not in self.names and n not in ("sex", *IDS)]
             if absent:
                 return [self.unknown(f"include '{study['include']}':", n) for n in absent]
-            include.evaluate(study["include"], lambda n: column(self.frame, n))
+            include.evaluate(study["include"], lambda n: column_to_compare(self.frame, n))
         except InputError as error:
             return [str(error)]
         return []

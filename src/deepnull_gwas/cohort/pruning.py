@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 import pandas as pd
 
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import _popcount, pack_mask
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
-from deepnull_gwas.tables import Column, read_parquet, write_parquet
+from deepnull_gwas.tables import Column, read_parquet, rows_of_table, write_parquet
 
 logger = logging.getLogger(__name__)
 
@@ -263,7 +263,8 @@ def prune_variants(
     threads
         Chromosomes at a time; the result does not depend on it.
     """
-    table = read_parquet(variants, columns=["index", "chromosome", "position", "id", "effect_allele", "other_allele"])
+    # IDs and alleles only of those that are kept
+    table = read_parquet(variants, columns=["index", "chromosome", "position"])
     measures = read_parquet(qc_variants, columns=["index", "effect_allele_frequency", "passed"])
     mask = read_parquet(qc_samples, columns=["passed"])["passed"].to_numpy(dtype=bool)
     frequency = measures["effect_allele_frequency"].to_numpy()
@@ -298,7 +299,7 @@ def prune_variants(
     with ThreadPoolExecutor(max(1, threads)) as pool:
         kept = list(pool.map(prune, groups.values()))
     chosen = np.sort(np.concatenate([*kept, np.empty(0, dtype=np.int64)]))
-    pruned = table.set_index("index", drop=False).loc[chosen, [c.name for c in PRUNED]]
+    pruned = rows_of_table(variants, [c.name for c in PRUNED], np.searchsorted(table["index"].to_numpy(), chosen))
     logger.info("%s variants kept (window %g kb, r2 %g)", f"{len(pruned):,}", settings["window_kb"], settings["r2"])
     write_parquet(
         pruned, out, PRUNED, metadata={"window_kb": settings["window_kb"], "r2": settings["r2"], "maf": settings["maf"]}

@@ -22,11 +22,14 @@ from deepnull_gwas.cohort.counts import (
 )
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_parquet, write_tsv
 
 logger = logging.getLogger(__name__)
 
+#: Variants whose measures are computed at a time.
+_MEASURED = 1 << 18
 #: Bytes of genotypes that are read at a time.
 _READ_BYTES = 32 << 20
 
@@ -203,6 +206,15 @@ def variant_measures(
     )  # fmt: skip
 
 
+def _measures_by_parts(by_mask: Sequence[np.ndarray], classes: np.ndarray) -> pd.DataFrame:
+    """Do as :func:`variant_measures`, some variants at a time: what it needs in between is three times what comes out."""
+    starts = range(0, max(len(classes), 1), _MEASURED)
+    parts = [slice(first, first + _MEASURED) for first in starts]
+    return pd.concat(
+        [variant_measures(*(m[part] for m in by_mask), classes[part]) for part in parts], ignore_index=True
+    )
+
+
 def person_measures(
     fileset: Fileset,
     sample_counts: Sequence[str | Path],
@@ -287,11 +299,16 @@ def person_measures(
 
 def duplicated_variants(table: pd.DataFrame, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
     """Mark the variants that repeat another's chromosome, position and alleles (in either order); the one with most calls stays."""
-    alleles = np.sort(table[["effect_allele", "other_allele"]].to_numpy(dtype=str), axis=1)
-    keys = pd.DataFrame(
-        {"c": table["chromosome"].to_numpy(), "p": table["position"].to_numpy(), "a": alleles[:, 0], "b": alleles[:, 1]}
-    )
-    return _all_but_best(keys, call_rate, np.flatnonzero(passed))
+    # only variants that share their place with another have alleles to compare
+    shared = np.flatnonzero(passed)
+    shared = shared[table[["chromosome", "position"]].iloc[shared].duplicated(keep=False).to_numpy()]
+    keys = table[["chromosome", "position"]].iloc[shared].reset_index(drop=True)
+    a, b = (in_capitals(table[c].to_numpy(dtype=object)[shared]) for c in ("effect_allele", "other_allele"))
+    turned = np.array([x > y for x, y in zip(a, b)], dtype=bool)
+    keys["a"], keys["b"] = np.where(turned, b, a), np.where(turned, a, b)
+    out = np.zeros(len(table), dtype=bool)
+    out[shared] = _all_but_best(keys, call_rate[shared], np.arange(len(shared)))
+    return out
 
 
 def duplicated_ids(ids: np.ndarray, call_rate: np.ndarray, passed: np.ndarray) -> np.ndarray:
@@ -352,11 +369,15 @@ def filter_cohort(
     """
     index = read_json(genotypes)
     limit = {key: float(settings.get(key) or 0) for key in SETTINGS}
-    table = read_parquet(variants, columns=["index", "chromosome", "position", "id", "effect_allele", "other_allele"])
+    # IDs and alleles, which may be long, only where they are compared
+    texts = ["effect_allele", "other_allele"] if settings.get("duplicate_variants") == "exclude" else []
+    texts += ["id"] if settings.get("duplicate_ids") == "exclude" else []
+    table = read_parquet(variants, columns=["index", "chromosome", "position", *texts])
     classes = chromosome_class(table["chromosome"].to_numpy(), table["position"].to_numpy(), index["genome_build"])
     people = read_parquet(samples, columns=["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"])
     counts = pd.concat([read_parquet(f, VARIANT_COUNTS) for f in variant_counts], ignore_index=True)
-    counts = counts.set_index("index").loc[table["index"]]
+    if not np.array_equal(counts["index"].to_numpy(), table["index"].to_numpy()):
+        counts = counts.set_index("index").loc[table["index"]]
     n_variants, n_people = len(table), len(people)
     logger.info(
         "%s variants x %s people; needs about %.0f MB",
@@ -369,7 +390,9 @@ def filter_cohort(
     flow.apply("sample_table", "people", ~in_table, "in the sample table", "not in the sample table")
 
     by_mask = [counts[[f"{prefix}{g}" for g in GENOTYPES]].to_numpy() for prefix in ("", "male_", "female_")]
-    measures = variant_measures(*by_mask, classes)
+    del counts
+    measures = _measures_by_parts(by_mask, classes)
+    del by_mask
     het_haploid = int(measures["het_haploid"].sum())
 
     def below(
@@ -414,7 +437,7 @@ def filter_cohort(
     person_passed = flow.passed["people"]
     if (person_passed != in_table).any() or (sex != recorded).any():
         masks = [person_passed, person_passed & (sex == 1), person_passed & (sex == 2)]
-        measures = variant_measures(*count_variants(fileset, table["index"].to_numpy(), masks), classes)
+        measures = _measures_by_parts(count_variants(fileset, table["index"].to_numpy(), masks), classes)
     over = " among the people who passed"
     below("variant_call_rate", "variants", "variant_call_rate", "call rate", call_rate(), over)
     frequency = measures["effect_allele_frequency"].to_numpy()

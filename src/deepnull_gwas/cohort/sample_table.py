@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deepnull_gwas.cohort.matching import systematic_differences
-from deepnull_gwas.cohort.text_table import read_text_table
+from deepnull_gwas.cohort.text_table import line_of, read_text_table, refuse_rounded
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
 from deepnull_gwas.text import is_number, shorten
 
@@ -116,12 +116,16 @@ def read_sample_table(
     id_columns = [_as_text(table.column(n), markers).to_pandas() for n in ids]
     for name, values in zip(ids, id_columns):
         if values.isna().any():
-            rows = np.flatnonzero(values.isna()) + 2
-            problems.append(f"{path}: {len(rows)} rows have no {name} (rows {some(rows)}; the header is row 1)")
+            rows = [line_of(table, i) for i in np.flatnonzero(values.isna())]
+            problems.append(
+                f"{path}: {len(rows)} rows have no {name} (rows {some(rows)}; the header is row {line_of(table, -1)})"
+            )
     if problems:
         raise InputErrors(problems)
+    for name, values in zip(ids, id_columns):
+        refuse_rounded(values, table, name, path)
     keys = id_columns[0] if len(ids) == 1 else id_columns[0] + "\t" + id_columns[1]
-    _refuse_duplicates(keys, str(path), ids, set_aside)
+    _refuse_duplicates(keys, table, str(path), ids, set_aside)
 
     numbers = [float(m) for m in markers if is_number(m)]
     columns, sexes = {}, None
@@ -129,7 +133,7 @@ def read_sample_table(
         if name in ids or name in set_aside:
             continue
         if name == sex:
-            sexes = _decode_sex(table.column(name), markers, str(path), name)
+            sexes = _decode_sex(table, markers, str(path), name)
             columns[name] = np.where(sexes > 0, sexes, np.nan).astype(np.float64)
         else:
             columns[name] = _typed(table.column(name), markers, numbers)
@@ -263,8 +267,8 @@ def _typed(column: pa.ChunkedArray, markers: set[str], numbers: Sequence[float])
     return array
 
 
-def _decode_sex(column: pa.ChunkedArray, markers: set[str], path: str, name: str) -> np.ndarray:
-    values = _as_text(column, markers).to_pandas()
+def _decode_sex(table: pa.Table, markers: set[str], path: str, name: str) -> np.ndarray:
+    values = _as_text(table.column(name), markers).to_pandas()
     plain = values.str.lower().str.replace(r"\.0*$", "", regex=True)
     present = set(plain.dropna().unique())
     if present == {"0", "1"}:
@@ -274,18 +278,20 @@ def _decode_sex(column: pa.ChunkedArray, markers: set[str], path: str, name: str
     if unknown := sorted(v for v in present if v not in _SEX):
         first = int(np.flatnonzero(plain == unknown[0])[0])
         raise InputError(
-            f"{path}: column '{name}' (sex in the config) holds {some([repr(values[first])] + [repr(u) for u in unknown[1:]])} (row {first + 2}); "
+            f"{path}: column '{name}' (sex in the config) holds {some([repr(values[first])] + [repr(u) for u in unknown[1:]])} (row {line_of(table, first)}); "
             "expected 1/M/male, 2/F/female, 0 or a missing value"
         )
     return plain.map(_SEX).fillna(0).to_numpy(dtype=np.int8)
 
 
-def _refuse_duplicates(keys: pd.Series, path: str, ids: Sequence[str], set_aside: Sequence[str]) -> None:
+def _refuse_duplicates(
+    keys: pd.Series, table: pa.Table, path: str, ids: Sequence[str], set_aside: Sequence[str]
+) -> None:
     twice = keys[keys.duplicated(keep=False)]
     if twice.empty:
         return
     shown = [
-        f"{shorten(_spell([key])[0], 30)} (rows {', '.join(str(i + 2) for i in group.index[:4])})"
+        f"{shorten(_spell([key])[0], 30)} (rows {', '.join(str(line_of(table, i)) for i in group.index[:4])})"
         for key, group in twice.groupby(twice, sort=False)
     ]
     hint = f"; if IDs are unique only within families, give family_id: {set_aside[0]}" if set_aside else ""

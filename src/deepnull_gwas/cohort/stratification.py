@@ -132,6 +132,8 @@ def check_stratification(
         return result
     people = study["sample_index"].to_numpy()
     y = study["phenotype"].to_numpy(dtype=np.float64)
+    # by a power of two, which changes no digit of what comes out: products are in single precision
+    y = np.ldexp(y, -int(np.frexp(np.abs(y).max(initial=0.0))[1]))
     covariates = [c for c in study.columns if c.startswith("cov_")]
     used = [c for c in covariates if re.fullmatch(r"cov_PC\d+", c)]
     others = study[[c for c in covariates if c not in used]].to_numpy(dtype=np.float64)

@@ -2,130 +2,89 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
+import json
 import re
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
+from deepnull_gwas.cohort.layout import Layout, read_layout, refuse_late_comments
+from deepnull_gwas.cohort.layout import line_of as line_at
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.text import is_number
 
-#: A compressed file may unpack to this many bytes, or to this many times its size, whichever is more.
-UNPACKED_BYTES = 1 << 30
-UNPACKED_TIMES = 100
 #: What stands for a missing value in tables that other tools write.
 MISSING = ("", "NA", "NaN", "nan", "-nan", "N/A", "n/a", "NULL", "null", ".")
+#: Metadata of a table's schema: the line of its header, its blank lines, and its comments.
+_PLACE, _COMMENTS = b"deepnull_gwas.place", b"deepnull_gwas.comments"
+#: A number as spreadsheets print one of eleven digits or more, whatever the last of them are.
+_ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[1-9][0-9]+")
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """Read a file, unpacked where it is gzipped (whatever its name).
-
-    Raises
-    ------
-    InputError
-        When it is no file, is damaged, or unpacks to far more than a table could (a gigabyte, or a hundred times its size).
-    """
-    path = Path(path)
-    if path.is_dir() or not path.exists():
-        raise InputError(f"{path}: no such file")
-    # in one go and without seeking: it may be a pipe
-    data = path.read_bytes()
-    if data[:2] != b"\x1f\x8b":
-        return data
-    limit = max(UNPACKED_BYTES, UNPACKED_TIMES * len(data))
-    parts, size = [], 0
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as unpacked:
-            while part := unpacked.read(1 << 24):
-                parts.append(part)
-                size += len(part)
-                if size > limit:
-                    raise InputError(
-                        f"{path}: unpacks to more than {limit:,} bytes from {len(data):,}: no table does; if it is one, unpack it first"
-                    )
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: not a readable gzip file ({error})") from None
-    return b"".join(parts)
-
-
-def read_text(path: str | Path) -> bytes:
-    """Read a text file, unpacked where it is gzipped, its byte-order mark taken off: bytes that are UTF-8 and hold no zero.
-
-    Raises
-    ------
-    InputError
-        As :func:`read_bytes`; and naming the row of the first byte that is no text in UTF-8.
-    """
-    data = read_bytes(path)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{path}: is UTF-16 text; save it as UTF-8")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    if (nul := data.find(b"\0")) >= 0:
-        raise InputError(
-            f"{path}: row {data.count(10, 0, nul) + 1}: is not text (a zero byte); expected TSV, CSV, columns separated by spaces, or .parquet"
-        )
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}: row {row}: not UTF-8 text (byte {data[error.start]:#x}); save it as UTF-8, e.g. `iconv -f latin1 -t utf-8`"
-        ) from None
-    return data
-
-
-def read_text_table(path: str | Path, kind: str = "one row a person") -> pa.Table:
-    """Read a table with a header as text: TSV, CSV (commas or semicolons), or columns separated by spaces; also gzipped.
+def read_text_table(
+    path: str | Path, kind: str = "one row a person", hash_header: bool = True, quoted: bool | None = True
+) -> pa.Table:
+    """Read a table with a header as text: TSV, CSV (commas or semicolons), or columns separated by blanks; also gzipped.
 
     Parameters
     ----------
-    path
-        ``.csv`` is separated by commas, semicolons or tabs; of any other the header tells: tabs, commas, or spaces.
-    kind
-        What its rows are, for the message about an empty one.
+    path, kind, hash_header, quoted
+        As for :func:`deepnull_gwas.cohort.layout.read_layout`. Lines of comment before the header, a line ``sep=``, and delimiters that end every row and
+        hold nothing are left out.
 
     Returns
     -------
-    Columns of text, untrimmed, in the order of the file. A ``#`` before the first name is taken off; names may be there twice.
+    Columns of text, untrimmed, in the order of the file. A ``#`` before the first name is taken off; names may be there twice. :func:`line_of` gives the
+    line of a row, :func:`comments_of` the lines of comment.
 
     Raises
     ------
     InputError
-        When it is no text in UTF-8, has rows of another length than the header, a column without a name, or quotes that are not closed.
+        When it is no text in UTF-8, has rows of another length than the header, a column without a name, a line of comment below the header, or quotes
+        that are not closed.
     """
-    path = Path(path)
-    data = read_text(path)
-    if b"\n" not in data and b"\r" in data:
-        data = data.replace(b"\r", b"\n")
-    data = data.lstrip(b"\r\n")
-    first = data.split(b"\n", 1)[0].decode().rstrip("\r")
-    if not first.strip():
-        raise InputError(f"{path}: is empty; expected a header and {kind}")
-    delimiter = _delimiter(path, first)
-    if delimiter == " ":
-        # any run of spaces and tabs separates, as in PLINK's own tables
-        data = re.sub(rb"[ \t]+", b"\t", re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", data))
-        first, delimiter = data.split(b"\n", 1)[0].decode(), "\t"
-    try:
-        header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter, strict=True))]
-    except csv.Error as error:
-        raise InputError(
-            f"{path}: row 1: the header cannot be read ({error}); check its quotes and its length"
-        ) from None
-    header[0] = header[0].lstrip("#")
+    return rows_of(read_layout(path, kind, hash_header, quoted=quoted))
+
+
+def rows_of(layout: Layout) -> pa.Table:
+    """Read the rows of a table; see :func:`read_text_table`."""
+    path, header = layout.path, list(layout.header)
+    refuse_late_comments(layout)
+    while len(header) > 1 and not header[-1]:
+        header.pop()
     if "" in header:
-        raise InputError(f"{path}: column {header.index('') + 1} of {len(header)} has no name in the header")
-    if b'"' in data:
-        _check_quotes(data, delimiter, path)
+        hint = ""
+        if header.index("") == 0 and len(header) > 1:
+            hint = "; row names? (R: write.csv(..., row.names = FALSE))"
+        raise InputError(
+            f"{path}: column {header.index('') + 1} of {len(layout.header)} has no name in the header{hint}"
+        )
+    table, bad = _parse(layout, len(layout.header))
+    lengths = {found for _, found in bad}
+    if bad and not table.num_rows and len(lengths) == 1 and (length := lengths.pop()) >= len(header):
+        # all rows alike: the header or the rows end in delimiters that the others lack
+        wider, more = _parse(layout, length)
+        if not more and all(_is_empty(wider.column(i)) for i in range(len(header), length)):
+            table, bad = wider, []
+    if bad:
+        raise InputError(_other_lengths(layout, len(header), bad, table.num_rows))
+    for i in range(len(header), table.num_columns):
+        if not _is_empty(table.column(i)):
+            raise InputError(f"{path}: column {i + 1} of {table.num_columns} has no name in the header")
+    place = json.dumps([layout.line, layout.blank_lines]).encode()
+    table = table.select(range(len(header))).rename_columns(header)
+    return table.replace_schema_metadata({_PLACE: place, _COMMENTS: json.dumps(layout.comments).encode()})
+
+
+def _parse(layout: Layout, width: int) -> tuple[pa.Table, list[tuple[int | None, int]]]:
+    """Read rows of so many fields: those, and of each other row its number (the header is 1) and its fields."""
     # columns go by their number while reading: names may be there twice, which is said with the other problems of the header
-    numbers = [str(i) for i in range(len(header))]
+    numbers = [str(i) for i in range(width)]
     bad: list[tuple[int | None, int]] = []
 
     def refuse(row: pyarrow.csv.InvalidRow) -> str:
@@ -134,80 +93,92 @@ def read_text_table(path: str | Path, kind: str = "one row a person") -> pa.Tabl
 
     try:
         table = pyarrow.csv.read_csv(
-            io.BytesIO(data),
+            io.BytesIO(layout.body),
             pyarrow.csv.ReadOptions(column_names=numbers, skip_rows=1, use_threads=False, block_size=1 << 24),
-            pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=refuse),
+            pyarrow.csv.ParseOptions(
+                delimiter=layout.delimiter,
+                quote_char='"' if layout.quoted else False,
+                newlines_in_values=layout.quoted,
+                invalid_row_handler=refuse,
+            ),
             pyarrow.csv.ConvertOptions(column_types={n: pa.string() for n in numbers}, strings_can_be_null=False),
         )
     except pa.ArrowInvalid as error:
-        if "Empty CSV" in str(error):
-            table = pa.table({n: pa.array([], pa.string()) for n in numbers})
+        if "Empty CSV" not in str(error):
+            raise InputError(f"{layout.path}: cannot be read as a table ({error})") from None
+        table = pa.table({n: pa.array([], pa.string()) for n in numbers})
+    return table, bad
+
+
+def _is_empty(column: pa.ChunkedArray) -> bool:
+    return pc.max(pc.binary_length(pc.utf8_trim_whitespace(column))).as_py() in (None, 0)
+
+
+def _other_lengths(layout: Layout, width: int, bad: Sequence[tuple[int | None, int]], good: int) -> str:
+    """Say which rows have another number of fields, and why that may be."""
+    shown = some(
+        [
+            f"row {line_in(layout, number - 2)} has {found}" if number is not None else f"one has {found}"
+            for number, found in bad
+        ],
+        3,
+    )
+    hint = ""
+    if all(found == width + 1 for _, found in bad):
+        if good:
+            hint = "; do they end in a delimiter that the others lack?"
         else:
-            raise InputError(f"{path}: cannot be read as a table ({error})") from None
-    if bad:
-        shown = some(
-            [f"row {number} has {found}" if number is not None else f"one has {found}" for number, found in bad], 3
-        )
-        hint = ""
-        if all(found == len(header) + 1 for _, found in bad):
             hint = "; row names without a name in the header? (R: write.table(..., row.names = FALSE))"
-        raise InputError(
-            f"{path}: {len(bad)} rows have another number of fields than the header's {len(header)}: {shown}{hint}"
-        )
-    return table.rename_columns(header)
+    elif layout.blanks:
+        hint = "; an empty value in a table separated by blanks is written NA, and one with a blank in it in quotes"
+    return f"{layout.path}: {len(bad)} rows have another number of fields than the header's {width} (separated by {layout.parted_by}): {shown}{hint}"
 
 
-def _delimiter(path: Path, first: str) -> str:
-    suffixes = [s.lower() for s in path.suffixes]
-    if ".csv" in suffixes:
-        return next((d for d in (",", ";", "\t") if d in first), ",")
-    if "\t" in first:
-        return "\t"
-    if "," in first and not re.search(r"[^,\s][ ]+[^,\s]", first):
-        return ","
-    return " "
+def line_in(layout: Layout, row: int) -> int:
+    """Return the line of the file that holds a row, counted from 0."""
+    return line_at(row, layout.line, layout.blank_lines)
 
 
-def _check_quotes(data: bytes, delimiter: str, path: Path) -> None:
-    """Refuse a quote that opens a value and is not closed: the rows up to the next quote would be read as one value, and their people lost."""
-    ends = re.escape(delimiter.encode()) + rb"\r\n"
-    quoted = rb'"(?:[^"]++|"")*+"'
-    value = rb"(?:%s|[^\"%s][^%s]*+)?+" % (quoted, ends, ends)
-    # possessive throughout: one pass, whatever the file holds
-    at = re.compile(rb"(?:%s[%s])*+" % (value, ends)).match(data).end()  # type: ignore[union-attr]
-    last = re.compile(value).match(data, at)
-    if last is not None and last.end() == len(data):
-        found = None
-        for match in re.finditer(rb"(?:\A|(?<=[%s]))%s" % (ends, quoted), data) if _over_lines(data, quoted) else ():
-            inside = match.group()
-            if (b"\n" in inside or b"\r" in inside) and delimiter.encode() in inside:
-                found = match.start(), "closes rows later, around what looks like whole rows"
-                break
-    else:
-        closed = re.compile(quoted).match(data, at)
-        found = at, "is never closed" if closed is None else "closes before the end of its value"
-    if found is not None:
-        row = data.count(b"\n", 0, found[0]) + 1
-        raise InputError(
-            f'{path}: row {row}: a quote (") opens a value and {found[1]}; remove it, or put the value in quotes as CSV has it '
-            '("5\'10""" for 5\'10")'
-        )
+def line_of(table: pa.Table, row: int) -> int:
+    """Return the line of the file (from 1) that holds a row (from 0) of what :func:`read_text_table` read; of any other table, the row with a header."""
+    place = (table.schema.metadata or {}).get(_PLACE)
+    return int(row) + 2 if place is None else line_at(int(row), *json.loads(place))
 
 
-def _over_lines(data: bytes, quoted: bytes) -> bool:
-    return any(b"\n" in m.group() or b"\r" in m.group() for m in re.finditer(quoted, data))
+def lines_of(table: pa.Table) -> np.ndarray:
+    """Return the line of the file (from 1) of each row of what :func:`read_text_table` read."""
+    line, blank_lines = json.loads((table.schema.metadata or {}).get(_PLACE, b"[1, []]"))
+    rows = np.arange(table.num_rows)
+    before = np.array(blank_lines, dtype=np.int64) - line - 1 - np.arange(len(blank_lines))
+    return line + 1 + rows + np.searchsorted(before, rows, side="right")
 
 
-def refuse_doubled(names: Sequence[str], path: str | Path) -> None:
-    """Refuse a header that has a name twice.
+def comments_of(table: pa.Table) -> list[str]:
+    """Return the lines of comment before the header of what :func:`read_text_table` read."""
+    return json.loads((table.schema.metadata or {}).get(_COMMENTS, b"[]"))
+
+
+def refuse_rounded(ids: Iterable[str | None], table: pa.Table, name: str, path: str | Path) -> None:
+    """Refuse IDs that are numbers whose digits a spreadsheet or R has rounded away: several people may have become one.
+
+    Parameters
+    ----------
+    ids, name
+        The column of IDs.
+    table, path
+        From :func:`read_text_table`, and the file, for the message.
 
     Raises
     ------
     InputError
-        Naming the columns.
+        Naming the first of them.
     """
-    if doubled := [n for n in dict.fromkeys(names) if list(names).count(n) > 1]:
-        raise InputError(f"{path}: columns are there more than once: {some(doubled)}; rename or remove them")
+    found = [(i, text) for i, text in enumerate(ids) if text is not None and _ROUNDED.fullmatch(text.strip())]
+    if found:
+        raise InputError(
+            f"{path}: row {line_of(table, found[0][0])}, column {name}: '{found[0][1]}' ({len(found)} like it) is an ID that some program, a spreadsheet "
+            "perhaps, has read as a number and rounded; its last digits are lost: export the table anew with this column as text"
+        )
 
 
 def column_of_numbers(table: pa.Table, name: str, path: str | Path, missing: Sequence[str] | None = None) -> np.ndarray:
@@ -232,5 +203,5 @@ def column_of_numbers(table: pa.Table, name: str, path: str | Path, missing: Seq
             continue
         values[i] = float(text) if is_number(text) else np.inf
         if not np.isfinite(values[i]):
-            raise InputError(f"{path}: row {i + 2}, column {name}: {some([repr(text)])} is no number")
+            raise InputError(f"{path}: row {line_of(table, i)}, column {name}: {some([repr(text)])} is no number")
     return values

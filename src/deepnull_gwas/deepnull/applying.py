@@ -16,13 +16,10 @@ class NetworkModel:
     Attributes
     ----------
     parameters
-        By name, networks first.
-    scale
-        Standard deviation of the phenotype, by which their output is multiplied.
+        By name, networks first; the output is in units of the phenotype.
     """
 
     parameters: dict[str, np.ndarray]
-    scale: float
 
     def predict(self, z: np.ndarray, network: int | None = None) -> np.ndarray:
         """Give what the networks add to their starting model: the mean of all, or that of one.
@@ -45,4 +42,4 @@ class NetworkModel:
                     h = h / (1 + np.exp(-np.maximum(h, -80)))
                 out = h @ self.parameters["out"][e] + part @ self.parameters["linear"][e]
                 total[first : first + _ROWS] += (out + self.parameters["intercept"][e])[:, 0]
-        return self.scale * total / len(wanted)
+        return total / len(wanted)

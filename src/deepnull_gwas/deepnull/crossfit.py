@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,16 @@ import numpy as np
 from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.models import FoldModel, NetworkFit, NetworkTask, fit_fold
+from deepnull_gwas.deepnull.parts import Parts
+from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
-from deepnull_gwas.deepnull.smooth import fit_smooth
+
+logger = logging.getLogger(__name__)
 
 #: Parts that the people outside a fold are taken in, at most.
 MAX_PARTS = 5
+#: Phenotypes whose largest value is within this power of two, and its inverse, are trained on as they are.
+ORDINARY = 48
 
 
 @dataclass
@@ -94,12 +100,49 @@ def crossfit_folds(
     Yields
     ------
     The result of each fold, in order.
+
+    Notes
+    -----
+    A phenotype of extreme scale is trained on in a unit of its own, a power of two: squares of losses, and single precision, would not hold it.
     """
+    unit = unit_of(y) if trait == "quantitative" and recipe != ORIGINAL else 1.0
+    for result in _crossfit_folds(x, y / unit, fold, seeds, columns, trait, recipe, device, model, compare, only):
+        if unit != 1.0:
+            result.prediction = result.prediction * unit
+            result.each = {name: values * unit for name, values in result.each.items()}
+            result.inner = None if result.inner is None else result.inner * unit
+            result.model.unit = unit
+        yield result
+
+
+def unit_of(y: np.ndarray) -> float:
+    """Return 1 for phenotypes of ordinary scale, and otherwise a power of two near the largest value."""
+    largest = float(np.abs(y).max(initial=0.0))
+    if not np.isfinite(float(y @ y)) or largest == 0.0:
+        return 1.0
+    exponent = int(np.frexp(largest)[1])
+    return 1.0 if abs(exponent) <= ORDINARY else float(np.ldexp(1.0, exponent))
+
+
+def _crossfit_folds(
+    x: np.ndarray,
+    y: np.ndarray,
+    fold: np.ndarray,
+    seeds: Sequence[int],
+    columns: Sequence[str],
+    trait: str,
+    recipe: Recipe | str,
+    device: str,
+    model: str,
+    compare: bool,
+    only: Sequence[int],
+) -> Iterator[FoldResult]:
     k = len(seeds)
     if recipe == ORIGINAL:
         from deepnull_gwas.deepnull.original import fit_original
 
         for evaluated, seed in enumerate(seeds):
+            logger.info("fold %d of %d: the original's network", evaluated + 1, k)
             fitted, history = fit_original(x, y, fold, evaluated, k, columns, trait, seed, device)
             rows = np.flatnonzero(fold == evaluated)
             yield _result(x, y, rows, trait, fitted, history, fitted.predict_all(x[rows]))
@@ -150,9 +193,12 @@ def _fit(
 ) -> FoldFit:
     """Fit the models that predict one fold, and predict it; nothing of its people enters. Hands out what its networks are to be trained on."""
     outside = fold != evaluated
+    count = int(outside.sum())
+    logger.info("fold %d of %d: models of %s people for %s", evaluated + 1, k, f"{count:,}", f"{len(fold) - count:,}")
     part = parts_of(fold, evaluated, k)
     fitted, history = yield from fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, model, compare)
     inner, inner_linear = history.pop("inner"), history.pop("inner_linear")
+    history.pop("inner_each")
     rows = np.flatnonzero(~outside)
     each = fitted.predict_all(x[rows])
     if len(only):
@@ -172,7 +218,7 @@ def _result(
     inner: np.ndarray | None = None,
 ) -> FoldResult:
     """Measure what a fold's models predict."""
-    prediction = fitted.combine(each)
+    prediction = fitted.combine(each, x[rows])
     history["people"] = {"outside": len(x) - len(rows), "evaluation": len(rows)}
     history["metrics"] = measure(y[rows], prediction, trait)
     history["metrics_of"] = {name: measure(y[rows], values, trait) for name, values in each.items()}
@@ -184,8 +230,8 @@ def _linear(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give a linear model's predictions of new people, and of these by the models without their part."""
     if x.shape[1]:
-        model, without, _ = fit_smooth("linear", x, y, part, trait)
-        return model.predict(new), without[np.arange(len(x)), part]
+        fit = fit_smooth("linear", x, y, Parts.of(part, y if trait == "binary" else None), trait)
+        return fit.model.predict(new), fit.inner
     # no covariates in the association: everybody's is the mean
     total, size = np.bincount(part, y), np.bincount(part)
     means = np.append((total.sum() - total) / (size.sum() - size), total.sum() / size.sum())

@@ -3,15 +3,63 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Sequence
 
 import numpy as np
+
+from deepnull_gwas.deepnull.recipe import FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MANY
 
 
 def derive_seed(seed: int, *names: object) -> int:
     """Give a seed below 2^63 for one use, the same wherever and whenever it is asked for: sha256 of the config's seed and the names."""
     text = "\x1f".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def default_folds(y: np.ndarray, trait: str, original: bool = False) -> int:
+    """Return the number of folds where none is set: 10 below 2,000 people and 5 above, as in the original.
+
+    Also 5 where each of ten folds would have fewer than 10 people, or (binary traits) fewer than 5 cases or controls.
+
+    Parameters
+    ----------
+    y
+        Phenotypes (binary: 0/1).
+    trait
+        ``quantitative`` or ``binary``.
+    original
+        Whether the recipe is the original's.
+    """
+    few = 10 * FOLDS_OF_FEW <= len(y) < FEW_PEOPLE
+    enough = trait != "binary" or min(int((y == 1).sum()), int((y == 0).sum())) >= 5 * FOLDS_OF_FEW
+    return FOLDS_OF_FEW if few and enough and not original else FOLDS_OF_MANY
+
+
+def original_folds(ids: Sequence[str], k: int, seed: int) -> np.ndarray:
+    """Deal people into folds as the original DeepNull does: IDs sorted, shuffled by Python's generator with this seed, dealt out in turn.
+
+    Relatives are not kept together, nor cases spread. With the same people, folds and seed these are the folds of ``deepnull --seed``.
+
+    Parameters
+    ----------
+    ids
+        IID of each person; the original reads them as numbers, and sorts them so, where all of them are whole numbers.
+    k, seed
+        Number of folds, and seed.
+
+    Returns
+    -------
+    int32, the fold of each person.
+    """
+    keys: list[int] | list[str] = list(map(str, ids))
+    if all(key.lstrip("-").isdecimal() for key in keys):
+        keys = [int(key) for key in keys]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    random.Random(seed).shuffle(order)
+    fold = np.empty(len(order), dtype=np.int32)
+    fold[order] = np.arange(len(order)) % k
+    return fold
 
 
 def assign_folds(

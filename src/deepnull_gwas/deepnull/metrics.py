@@ -46,3 +46,9 @@ def measure(y: np.ndarray, prediction: np.ndarray, trait: str) -> dict[str, floa
     mean = float(y.mean())
     null = -(mean * np.log(mean) + (1 - mean) * np.log(1 - mean)) if 0 < mean < 1 else float("nan")
     return {"log_loss": value, "auc": auc(y, prediction), "r2_mcfadden": 1 - value / null}
+
+
+def in_words(measures: dict[str, float]) -> str:
+    """Write what :func:`measure` gives for a log: ``R2 0.251, correlation 0.50``, or ``AUC 0.712, McFadden's R2 0.085``."""
+    names = {"r2": "R2", "correlation": "correlation", "auc": "AUC", "r2_mcfadden": "McFadden's R2"}
+    return ", ".join(f"{text} {measures[key]:.4f}" for key, text in names.items() if key in measures)

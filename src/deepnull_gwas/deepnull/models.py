@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepnull_gwas.deepnull.recipe import MODELS, Recipe
-from deepnull_gwas.deepnull.smooth import FAR, Basis, Curve, SmoothModel, fit_smooth
-from deepnull_gwas.deepnull.stacking import stack
+from deepnull_gwas.deepnull.metrics import in_words, measure
+from deepnull_gwas.deepnull.parts import Parts
+from deepnull_gwas.deepnull.penalised import fit_smooth
+from deepnull_gwas.deepnull.recipe import MODELS, Recipe, weights_in_words
+from deepnull_gwas.deepnull.smooth import FAR, Basis, Curve, SmoothModel
+from deepnull_gwas.deepnull.stacking import line_of, weigh
 from deepnull_gwas.deepnull.trees import TreeModel, fit_trees
 from deepnull_gwas.errors import InputError, StudyFailure
+from deepnull_gwas.logs import duration
 from deepnull_gwas.tables import read_npz, write_npz
 
 if TYPE_CHECKING:
@@ -27,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 STAGE = "train_folds"
 SMOOTH = ("linear", "second_order", "splines")
+#: People, about, by whom the straight part of a model is seen.
+_SOME = 4096
 
 
 @dataclass
@@ -44,11 +50,16 @@ class FoldModel:
     model
         The model that predicts: one of ``MODELS``, or ``auto``.
     weights
-        How much each model counts in the prediction; the linear model takes the rest to 1.
+        How much each model counts in the prediction.
+    line
+        float64[p + 1], intercept and slopes of standardised covariates: the straight part of the weighted models, in whose place the linear model is; None
+        where one model predicts alone.
     start
         The model that the networks add to.
     smooth, trees, network
         The models.
+    unit
+        What their predictions are to be multiplied by: a phenotype of extreme scale is divided by it before the training.
     """
 
     columns: list[str]
@@ -60,6 +71,8 @@ class FoldModel:
     smooth: dict[str, SmoothModel] = field(default_factory=dict)
     trees: TreeModel | None = None
     network: Any = None
+    line: np.ndarray | None = None
+    unit: float = 1.0
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
         """Standardise the used covariates as the training people were; values are held where nothing was learned beyond."""
@@ -96,23 +109,26 @@ class FoldModel:
                 out[name] = out[self.start] + self.network.predict(self.standardise(x))
         return out
 
-    def combine(self, each: dict[str, np.ndarray]) -> np.ndarray:
-        """Weigh the models' predictions."""
-        if set(self.weights) == {self.model} and self.weights[self.model] == 1.0:
+    def combine(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+        """Weigh the models' predictions ``each`` of people with covariates ``x``: the linear model, and what the others have beyond a straight line."""
+        if self.line is None:
             return each[self.model]
         total = each["linear"].copy()
+        if any(self.weights.values()):
+            total -= self.line[0] + self.standardise(x) @ self.line[1:]
         for name, weight in self.weights.items():
             if weight:
-                total += weight * (each[name] - each["linear"])
+                total += weight * each[name]
         return total
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict the phenotype (binary: its logit): float64[n]."""
-        return self.combine(self.predict_all(x, ["linear", *[m for m, w in self.weights.items() if w]]))
+        each = self.predict_all(x, ["linear", *[m for m, w in self.weights.items() if w]])
+        return self.unit * self.combine(each, x)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Give everything as arrays by name, as :func:`numpy.savez` takes them."""
-        head = {"format": 2} | {k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights")}
+        head = {"format": 3} | {k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights", "unit")}
         out = {"keep": self.keep}
         head["smooth"] = {}
         for name, model in self.smooth.items():
@@ -124,10 +140,11 @@ class FoldModel:
             for i, curve in enumerate(basis.curves):
                 for key in ("knots", "coefficients", "roughness"):
                     out[f"smooth.{name}.curve{i}.{key}"] = getattr(curve, key)
+        if self.line is not None:
+            out["line"] = self.line
         if self.trees is not None:
             out |= {f"trees.{f.name}": getattr(self.trees, f.name) for f in dataclasses.fields(TreeModel)}
         if self.network is not None:
-            head["network_scale"] = self.network.scale
             out |= {f"network.{k}": v for k, v in self.network.parameters.items()}
         return {"head": np.array(json.dumps(head)), **out}
 
@@ -135,9 +152,10 @@ class FoldModel:
     def from_arrays(cls, data: dict[str, np.ndarray]) -> FoldModel:
         """Take back what :meth:`arrays` gave."""
         head = json.loads(str(data["head"]))
-        if head.get("format") != 2:
-            raise InputError(f"a saved model of format {head.get('format')}, expected 2: train it again")
+        if head.get("format") != 3:
+            raise InputError(f"a saved model of format {head.get('format')}, expected 3: train it again")
         model = cls(head["columns"], data["keep"], head["trait"], head["model"], head["start"], head["weights"])
+        model.unit = head.get("unit", 1.0)
         for name, about in head["smooth"].items():
             at = f"smooth.{name}."
             curves = [
@@ -147,13 +165,16 @@ class FoldModel:
             own = [data[at + key] for key in ("mean", "scale", "low", "high")]
             basis = Basis(name, *own, curves, data[at + "pairs"], data[at + "twos"])
             model.smooth[name] = SmoothModel(basis, data[at + "used"], data[at + "beta"], about["intercept"])
+        model.line = data.get("line")
+        if model.line is not None and model.line.shape != (len(model.keep) + 1,):
+            raise ValueError("the straight part is not of the covariates")
         if "trees.roots" in data:
             model.trees = TreeModel(**{f.name: data[f"trees.{f.name}"] for f in dataclasses.fields(TreeModel)})
         parameters = {k.removeprefix("network."): v for k, v in data.items() if k.startswith("network.")}
         if parameters:
             from deepnull_gwas.deepnull.applying import NetworkModel
 
-            model.network = NetworkModel(parameters, head["network_scale"])
+            model.network = NetworkModel(parameters)
         return model
 
     def save(self, path: str | Path) -> None:
@@ -175,9 +196,10 @@ class NetworkTask:
     z, y
         Standardised covariates float64[n, p] and phenotype (binary: 0/1) of everybody but the people to predict.
     start
-        float64[n, parts]: the predictions that the networks start from and add to (binary: logits); column j by a model that has not seen part j.
-    part
-        int[n]: the part of each person.
+        float64[n, parts]: the predictions that the networks start from and add to (binary: logits); column j by a model that has seen neither part j
+        nor who stops the networks without it.
+    parts
+        The parts of the people.
     seed
         Source of all randomness.
     """
@@ -185,7 +207,7 @@ class NetworkTask:
     z: np.ndarray
     y: np.ndarray
     start: np.ndarray
-    part: np.ndarray
+    parts: Parts
     seed: int
 
 
@@ -198,7 +220,7 @@ class NetworkFit:
     model
         The networks.
     added
-        float64[n], what each person's network (the mean of those that have not trained on them) adds.
+        float64[n], what each person's network (the mean of those that have not seen their part) adds.
     history
         Per epoch the training and validation loss (means over the networks; quantitative: in units of the phenotype's variance), and the epoch that
         each network was taken from.
@@ -207,6 +229,31 @@ class NetworkFit:
     model: NetworkModel
     added: np.ndarray
     history: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The straight part of a model and of those without each part: float64[p + 1], and float64[p + 1, parts]."""
+
+    model: np.ndarray
+    without: np.ndarray
+
+    @classmethod
+    def of(cls, z: np.ndarray, predictions: Sequence[np.ndarray]) -> _Lines:
+        """Find them from the predictions of some people with standardised covariates ``z``: of the model, and of those without each part."""
+        line = line_of(z, np.column_stack(predictions))
+        return cls(line[:, 0], line[:, 1:])
+
+    @classmethod
+    def of_mean(cls, z: np.ndarray, predictions: Sequence[np.ndarray], count: int) -> _Lines:
+        """Do the same where the model is the mean of those without each of ``count`` parts, one or several for each."""
+        line = line_of(z, np.column_stack(predictions))
+        return cls(line.mean(axis=1), np.column_stack([line[:, j::count].mean(axis=1) for j in range(count)]))
+
+    def inner(self, z: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """Return what each person gets from the model without their part."""
+        own = self.without.T[part]
+        return own[:, 0] + np.einsum("ij,ij->i", z, own[:, 1:])
 
 
 def fit_fold(
@@ -255,11 +302,11 @@ def fit_fold(
     StudyFailure
         When a part is empty, has no cases or controls, the phenotype is constant, or a loss is not finite.
     """
-    parts = int(part.max()) + 1 if len(part) else 0
-    if parts < 2 or (np.bincount(part, minlength=parts) == 0).any():
+    count = int(part.max()) + 1 if len(part) else 0
+    if count < 2 or (np.bincount(part, minlength=count) == 0).any():
         raise StudyFailure(STAGE, "a fold has no people; use fewer folds")
     if trait == "binary":
-        for j in range(parts):
+        for j in range(count):
             values = y[part == j]
             if values.min() == values.max():
                 raise StudyFailure(
@@ -271,21 +318,30 @@ def fit_fold(
             STAGE,
             "the phenotype's sum of squares is too large for a floating-point number; divide it by its standard deviation",
         )
-    elif y.std() == 0 or any(y[part != j].std() == 0 for j in range(parts)):
+    elif y.std() == 0 or any(y[part != j].std() == 0 for j in range(count)):
         raise StudyFailure(STAGE, "the phenotype is constant in a training part")
     mean, scale = x.mean(axis=0), x.std(axis=0)
     # a covariate must vary whichever part is left out
-    varies = [x[part != j].std(axis=0) > 1e-9 * scale for j in range(parts)]
-    keep = np.flatnonzero((scale > 1e-12 * np.maximum(1.0, np.abs(mean))) & np.all(varies, axis=0))
+    varies = [x[part != j].std(axis=0) > 1e-9 * scale for j in range(count)]
+    keep = np.flatnonzero((scale > 1e-12 * np.abs(mean)) & np.all(varies, axis=0))
     if not len(keep):
         raise StudyFailure(STAGE, "all covariates are constant in a training part")
     x = x[:, keep]
-    own = np.arange(len(x))
+    parts = Parts.of(part, y if trait == "binary" else None)
     needed = set(MODELS) if compare or model == "auto" else {"linear", model}
     if "network" in needed:
         needed.add(recipe.start)
+    if trait == "binary" and needed & {"trees", "network"} and any(len(set(y[t])) < 2 for t in parts.trains.T):
+        raise StudyFailure(
+            STAGE, "too few cases or controls to train and to stop the models; leave out the deepnull arm"
+        )
     fitted = FoldModel(list(columns), keep, trait, model, recipe.start)
+    basis = Basis.of("linear", x)
+    z = np.clip((x - basis.mean) / basis.scale, -FAR, FAR)
+    # enough people to see the straight part of a model by
+    some = np.arange(0, len(x), -(-len(x) // _SOME))
     inner: dict[str, np.ndarray] = {}
+    lines: dict[str, _Lines] = {}
     about: dict[str, Any] = {}
     history: dict[str, Any] = {"epochs": [], "taken": []}
     start = None
@@ -294,30 +350,41 @@ def fit_fold(
             continue
         began = time.monotonic()
         if name in SMOOTH:
-            fitted.smooth[name], without, about[name] = fit_smooth(name, x, y, part, trait)
-            inner[name] = without[own, part]
-            start = without if name == recipe.start else start
+            fit = fit_smooth(name, x, y, parts, trait)
+            fitted.smooth[name], inner[name], about[name] = fit.model, fit.inner, fit.about
+            start = fit.start if name == recipe.start else start
+            lines[name] = _Lines.of(z[some], [m.predict(x[some]) for m in (fit.model, *fit.without)])
         elif name == "trees":
-            fitted.trees, inner[name], about[name] = fit_trees(x, y, part, trait, seed)
+            fitted.trees, inner[name], about[name] = fit_trees(x, y, parts, trait, seed)
+            lines[name] = _Lines.of_mean(z[some], [fitted.trees.predict(x[some], j) for j in range(count)], count)
         else:
-            basis = fitted.smooth["linear"].basis
-            z = np.clip((x - basis.mean) / basis.scale, -FAR, FAR)
-            trained = yield NetworkTask(z, y, start, part, seed)
+            trained = yield NetworkTask(z, y, start, parts, seed)
             fitted.network = trained.model
             inner[name] = inner[recipe.start] + trained.added
+            networks = range(len(trained.model.parameters["out"]))
+            added = _Lines.of_mean(z[some], [trained.model.predict(z[some], e) for e in networks], count)
+            lines[name] = _Lines(lines[recipe.start].model + added.model, lines[recipe.start].without + added.without)
             history |= {k: trained.history[k] for k in ("epochs", "taken")}
             about[name] = {k: trained.history[k] for k in ("taken", "batch_size")}
-        logger.info("%s: %s, %.1f s", name, about[name], time.monotonic() - began)
         if not np.isfinite(inner[name]).all():
             raise StudyFailure(
                 STAGE, f"the predictions of the model {name} are not finite; look for extreme covariate values"
             )
-    stacked = [m for m in MODELS if m != "linear"] if model == "auto" else [model]
-    if model == "auto" or (model == "network" and recipe.calibrate):
-        weights = stack(y, inner["linear"], np.column_stack([inner[m] for m in stacked]), trait)
-        fitted.weights = dict(zip(stacked, weights.tolist()))
+        measures, took = measure(y, inner[name], trait), duration(time.monotonic() - began)
+        logger.info("%s: %s in people that it has not seen, %s", name.replace("_", " "), in_words(measures), took)
+    others = [m for m in MODELS if m != "linear"] if model == "auto" else [model]
+    if model == "linear" or (model != "auto" and not recipe.calibrate):
+        fitted.weights, total = {model: 1.0}, inner[model]
     else:
-        fitted.weights = {model: 1.0}
-    logger.info("weights: %s, the rest linear", {m: round(w, 3) for m, w in fitted.weights.items()})
-    history |= {"inner": fitted.combine(inner), "inner_linear": inner["linear"]}
+        extra = np.column_stack([inner[m] - lines[m].inner(z, part) for m in others])
+        weights = weigh(z, y, extra, trait)
+        fitted.weights = dict(zip(others, weights.tolist()))
+        fitted.line = np.column_stack([lines[m].model for m in others]) @ weights
+        total = inner["linear"].copy()
+        for j in range(count):
+            # a person's own part has no say in the weights of their inner prediction either
+            rows, own = part != j, part == j
+            total[own] += extra[own] @ weigh(z[rows], y[rows], extra[rows], trait)
+    logger.info("%s", weights_in_words(fitted.weights))
+    history |= {"inner": total, "inner_linear": inner["linear"], "inner_each": inner}
     return fitted, history | {"weights": fitted.weights, "models": about, "kept": [fitted.columns[i] for i in keep]}

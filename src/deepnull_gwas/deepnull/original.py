@@ -1,14 +1,21 @@
 """Parity mode: the original DeepNull (package ``deepnull`` 0.2.2; McCaw et al., Nature Communications 2022), so that analyses can be repeated.
 
-Architecture, optimiser, choice of the epoch, roles of the folds, raw inputs and (binary) the probability as covariate are the original's. Where it
-is at fault this raises instead: a Pearson correlation that is not a number, and a checkpoint folder shared by runs does not exist here.
+Architecture, optimiser, batches, choice of the epoch, folds and their roles (:func:`deepnull_gwas.deepnull.folds.original_folds`), raw inputs and
+(binary) the probability as covariate are the original's. Batches always hold 1,024 people: they are cut from an endless run of passes over the people,
+each in a new order from a shuffle buffer of 10,000, and an epoch is as many of them as one pass needs, rounded up. So a batch may hold people of two
+passes, or (below 1,024 people) the same people several times.
+
+What differs: the numbers that chance gives (TensorFlow's generator is not rebuilt, so weights and orders are others, as they are between two runs of the
+original); Adam's epsilon stands beside the bias-corrected root of the second moment, as PyTorch has it, and not beside the uncorrected one. Where the
+original is at fault this raises instead: a Pearson correlation that is not a number; and a checkpoint folder shared by runs does not exist here.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +33,8 @@ STAGE = "train_folds"
 HIDDEN = (64, 64, 32, 16)
 BATCH = 1024
 EPOCHS = 1000
+#: People among whom the next one of a pass is drawn.
+BUFFER = 10_000
 #: Adam: 1e-4 for a batch of 1,024 in proportion to the batch; Keras's epsilon.
 LEARNING_RATE = 1e-4
 BETAS = (0.9, 0.99)
@@ -61,7 +70,7 @@ class OriginalModel:
         out = h @ self.weights[-2] + self.biases[-2] + x @ self.weights[-1] + self.biases[-1]
         return {"original": out[:, 0].astype(np.float64)}
 
-    def combine(self, each: dict[str, np.ndarray]) -> np.ndarray:
+    def combine(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
         """Give the one prediction."""
         return each["original"]
 
@@ -120,6 +129,40 @@ def pearson(prediction: np.ndarray, y: np.ndarray) -> float:
             )
         values.append(float(np.mean((a - a.mean()) * (b - b.mean())) / spread))
     return float(np.mean(values))
+
+
+def buffered_order(n: int, rng: np.random.Generator, buffer: int = BUFFER) -> np.ndarray:
+    """Draw the order of one pass as ``tf.data.Dataset.shuffle`` does: each next person by chance from a buffer that the people go through in their order.
+
+    With more people than the buffer holds, those at the beginning come early and those at the end late.
+
+    Returns
+    -------
+    int64[n], the people's numbers.
+    """
+    held = min(n, buffer)
+    slots = rng.integers(0, held, n - held)
+    # whoever is drawn from a slot is who was put there when it was last drawn from, or its first
+    order = np.argsort(slots, kind="stable")
+    drawn = slots[order]
+    first, last = np.ones(len(order), dtype=bool), np.ones(len(order), dtype=bool)
+    first[1:] = last[:-1] = drawn[1:] != drawn[:-1]
+    out = np.empty(n, dtype=np.int64)
+    out[order] = np.where(first, drawn, held + np.concatenate([[0], order[:-1]])[: len(order)])
+    left = np.arange(held)
+    left[drawn[last]] = held + order[last]
+    out[n - held :] = rng.permutation(left)
+    return out
+
+
+def batches(n: int, rng: np.random.Generator, size: int = BATCH) -> Iterator[np.ndarray]:
+    """Yield int64[size], the people of each batch, without end: passes in new orders, one after the other, cut into batches of one size."""
+    waiting = np.empty(0, dtype=np.int64)
+    while True:
+        while len(waiting) < size:
+            waiting = np.concatenate([waiting, buffered_order(n, rng)])
+        yield waiting[:size]
+        waiting = waiting[size:]
 
 
 def fit_original(
@@ -182,17 +225,17 @@ def fit_original(
         other_inputs, other_truth = (torch.from_numpy(v[validation]).float().to(where) for v in (x, y))
         optimiser = torch.optim.Adam([*weights, *biases], lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, foreach=True)
         best, taken, kept, history = -np.inf, 0, None, []
-        progress = Progress(epochs, "epochs")
+        progress = Progress(epochs, "epochs of the network")
+        stream, steps = batches(len(truth), np.random.default_rng(seed)), math.ceil(len(truth) / BATCH)
         for epoch in range(1, epochs + 1):
-            order = torch.randperm(len(truth), generator=generator).to(where)
             total = 0.0
-            for first in range(0, len(order), BATCH):
-                rows = order[first : first + BATCH]
+            for people in itertools.islice(stream, steps):
+                rows = torch.from_numpy(people).to(where)
                 optimiser.zero_grad(set_to_none=True)
                 value = loss(forward(inputs[rows]), truth[rows])
                 value.backward()
                 optimiser.step()
-                total += float(value.detach()) * len(rows)
+                total += float(value.detach())
             with torch.no_grad():
                 out = forward(other_inputs)
                 now = float(loss(out, other_truth))
@@ -205,14 +248,15 @@ def fit_original(
                 best, taken = score, epoch
                 kept = [[v.detach().clone() for v in group] for group in (weights, biases)]
             if epoch % 10 == 0 or epoch == epochs:
-                history.append({"epoch": epoch, "train": total / len(order), "validation": now})
+                history.append({"epoch": epoch, "train": total / steps, "validation": now})
             progress.add(1)
     model = OriginalModel(list(columns), trait, *[[v.cpu().numpy() for v in group] for group in kept])
     logger.info(
-        "original: epoch %d taken, validation %s %.5f",
+        "network of the original: epoch %d of %d taken, %s in the fold that validates %.5f",
         taken,
-        "correlation" if trait == "quantitative" else "-loss",
-        best,
+        epochs,
+        "correlation" if trait == "quantitative" else "loss",
+        best if trait == "quantitative" else -best,
     )
     return model, {
         "epochs": history,

@@ -2,148 +2,37 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 import logging
-import re
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from deepnull_gwas.cohort.families import names_of_families
-from deepnull_gwas.cohort.text_table import UNPACKED_BYTES, UNPACKED_TIMES, read_text
+from deepnull_gwas.cohort.layout import UNPACKED_BYTES, UNPACKED_TIMES
 from deepnull_gwas.deepnull.crossfit import crossfit
 from deepnull_gwas.deepnull.explain import calibration
-from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
-from deepnull_gwas.deepnull.metrics import measure
+from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds
+from deepnull_gwas.deepnull.metrics import in_words, measure
+from deepnull_gwas.deepnull.people_table import Table, identify, numbers, read_people_table, recognise, write_with
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
 from deepnull_gwas.errors import InputError, InputErrors, StudyFailure, nearest, some
-from deepnull_gwas.tables import atomic_path, write_json, write_npz
-from deepnull_gwas.text import is_number, shorten
+from deepnull_gwas.tables import write_json, write_npz
+from deepnull_gwas.text import shorten
 
 logger = logging.getLogger(__name__)
 
 SUFFIX = "_deepnull"
 MISSING = ("", "NA", "NaN", "nan", "N/A", "n/a", "NULL", "null", ".")
-FORMAT = 1
-
-
-@dataclass
-class Table:
-    """A table as text: its lines stay as they are.
-
-    Attributes
-    ----------
-    path
-        Where it was read from.
-    header, lines
-        Header and rows, without line ends.
-    names
-        Names of the columns, a ``#`` before the first taken off.
-    rows
-        The same rows, split.
-    delimiter
-        Tab, comma or space (any run of blanks).
-    family
-        Whether the first column is the FID.
-    """
-
-    path: Path
-    header: str
-    lines: list[str]
-    names: list[str]
-    rows: list[list[str]]
-    delimiter: str
-    family: bool
-
-    @property
-    def people(self) -> list[str]:
-        """FID and IID, or IID alone, of each row."""
-        return [" ".join(r[: 1 + self.family]) for r in self.rows]
-
-    def column(self, name: str) -> list[str]:
-        """Give the values of a column as text."""
-        at = self.names.index(name)
-        return [r[at] for r in self.rows]
-
-
-def read_people_table(path: str | Path) -> Table:
-    """Read a table whose first columns are FID and IID, or IID alone; tabs, commas or blanks; also gzipped.
-
-    Raises
-    ------
-    InputError
-        When it cannot be read, has no such columns, a row of another length than the header, or a person twice.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, expected a table")
-    if not path.exists():
-        names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{path}: no such file{nearest(path.name, names)}")
-    text = read_text(path).decode()
-    lines = [line.rstrip("\r") for line in text.split("\n")]
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines:
-        raise InputError(f"{path}: is empty; expected a header with FID, IID, target and covariates")
-    header, *lines = lines
-    delimiter = "\t" if "\t" in header else "," if "," in header else " "
-    split = (
-        (lambda line: line.split()) if delimiter == " " else (lambda line: [c.strip() for c in line.split(delimiter)])
-    )
-    names = split(header)
-    names[0] = names[0].removeprefix("#")
-    family = names[0] == "FID"
-    if names[: 1 + family] != (["FID", "IID"] if family else ["IID"]):
-        raise InputError(
-            f"{path}: the first columns are {', '.join(names[:2])}; expected FID and IID, or IID alone (a # before the first is fine). "
-            f"{'Is the header missing?' if not any(c.isalpha() for c in ''.join(names)) else 'Rename or move the ID columns'}"
-        )
-    if twice := [n for n in dict.fromkeys(names) if names.count(n) > 1]:
-        raise InputError(f"{path}: columns are there more than once: {some(twice)}; rename or remove them")
-    if not lines:
-        raise InputError(f"{path}: has a header but no rows")
-    rows = [split(line) for line in lines]
-    for number, row in enumerate(rows, 2):
-        if len(row) != len(names):
-            hint = "; an empty value in a table separated by spaces must be written as NA" if delimiter == " " else ""
-            raise InputError(f"{path}: row {number} has {len(row)} values, the header {len(names)}{hint}")
-    table = Table(path, header, lines, names, rows, delimiter, family)
-    people = table.people
-    if len(set(people)) < len(people):
-        seen: set[str] = set()
-        doubled = [p for p in people if p in seen or seen.add(p)]
-        raise InputError(
-            f"{path}: {len(doubled)} people are there more than once ({some(dict.fromkeys(doubled))}); one row a person"
-        )
-    return table
-
-
-def _numbers(table: Table, name: str, missing: Sequence[str], hint: str) -> np.ndarray:
-    out = np.empty(len(table.rows))
-    for i, value in enumerate(table.column(name)):
-        if value in missing:
-            out[i] = np.nan
-            continue
-        # not what Python takes for a number: 1_000, nan, digits of other scripts
-        wrong = "is no number" if not is_number(value) else "is not finite" if np.isinf(float(value)) else ""
-        if wrong:
-            raise InputError(
-                f"{table.path}: row {i + 2} ({shorten(table.people[i])}), column '{name}': '{shorten(value)}' {wrong}; {hint}, or add it to --missing"
-            )
-        out[i] = float(value)
-    return out
+FORMAT = 2
 
 
 def _target(table: Table, name: str, trait: str, missing: Sequence[str]) -> np.ndarray:
-    y = _numbers(table, name, missing, "a target holds numbers")
+    y = numbers(table, name, missing, "a target holds numbers")
     if trait == "quantitative":
         return y
     values = sorted(set(y[~np.isnan(y)].tolist()))
@@ -166,12 +55,12 @@ def _encode(
     for name in covariates:
         known = levels[name]
         if known is None:
-            columns.append(_numbers(table, name, missing, "list it in --categorical if its values are names of groups"))
+            columns.append(numbers(table, name, missing, "list it in --categorical if its values are names of groups"))
             names.append(name)
             continue
         values = np.array(table.column(name), dtype=object)
         absent = ~np.isin(values, list(known))
-        there = np.array([v not in missing for v in values])
+        there = ~np.isin(values, list(missing))
         if (absent & there).any():
             unknown[name] = int((absent & there).sum())
         for level in known[1:]:
@@ -179,26 +68,7 @@ def _encode(
             column[absent] = np.nan
             columns.append(column)
             names.append(f"{name}[{level}]")
-    return np.column_stack(columns) if columns else np.zeros((len(table.rows), 0)), names, unknown
-
-
-def _digest(people: Sequence[str], salt: int) -> np.ndarray:
-    text = [hashlib.sha256(f"{salt}\x1f{p}".encode()).digest()[:8] for p in people]
-    return np.sort(np.frombuffer(b"".join(text), dtype=">u8").astype(np.uint64))
-
-
-def _write(table: Table, out: str | Path, added: Mapping[str, np.ndarray]) -> None:
-    def text(values: Sequence[str]) -> str:
-        return table.delimiter + table.delimiter.join(values)
-
-    columns = [["NA" if np.isnan(v) else repr(float(v)) for v in values] for values in added.values()]
-    lines = [table.header.rstrip(" ") + text(list(added))]
-    for i, line in enumerate(table.lines):
-        lines.append((line.rstrip(" ") if table.delimiter == " " else line) + text([c[i] for c in columns]))
-    content = ("\n".join(lines) + "\n").encode()
-    with atomic_path(out) as temporary:
-        # without a time in it, so that the same input gives the same bytes
-        temporary.write_bytes(gzip.compress(content, mtime=0) if str(out).endswith(".gz") else content)
+    return np.column_stack(columns) if columns else np.zeros((len(table), 0)), names, unknown
 
 
 def _check_names(
@@ -231,7 +101,7 @@ def predict_table(
     covariates: Sequence[str],
     traits: Sequence[str],
     categorical: Sequence[str] = (),
-    folds: int = 5,
+    folds: int | None = None,
     seed: int = 1,
     model: str = "auto",
     recipe: Mapping[str, Any] | str | None = None,
@@ -239,6 +109,7 @@ def predict_table(
     device: str = "auto",
     metrics: str | Path | None = None,
     save_model: str | Path | None = None,
+    compare: bool = False,
 ) -> dict[str, Any]:
     """Predict targets from covariates, out of fold, and write the table with one more column ``<target>_deepnull`` each.
 
@@ -256,6 +127,8 @@ def predict_table(
         What stands for a missing value.
     metrics, save_model
         Files to write the metrics (JSON) and the models (.npz) to.
+    compare
+        Whether models that the prediction does not need are fitted too, to show in the metrics how they compare.
 
     Returns
     -------
@@ -280,13 +153,16 @@ def predict_table(
         c: int(np.isnan(x[:, [i for i, n in enumerate(names) if n == c or n.startswith(f"{c}[")]]).any(axis=1).sum())
         for c in covariates
     }
-    fid = [r[0] for r in table.rows] if table.family else ["0"] * len(table.rows)
-    families = names_of_families(fid, table.people, kinship=False)
+    families = names_of_families(table.fids, table.people, kinship=False)
     groups = [p if f.startswith("\x1e") else f"family {f}" for f, p in zip(families, table.people)]
     original = recipe == ORIGINAL
     how = ORIGINAL if original else Recipe.from_dict(recipe or {})
     added: dict[str, np.ndarray] = {}
     report: dict[str, Any] = {}
+    if folds is None:
+        used = {t: y[complete & ~np.isnan(y)] for t, y in ys.items()}
+        # one number for all targets: a model that is saved has one
+        folds = min(default_folds(used[t], trait, original) for t, trait in zip(targets, traits))
     saved: dict[str, np.ndarray] = {}
     for target, trait in zip(targets, traits):
         y = ys[target]
@@ -297,21 +173,20 @@ def predict_table(
             )
         rows = np.flatnonzero(use)
         own_seed = derive_seed(seed, target)
-        fold = assign_folds(
-            [table.people[i] for i in rows],
-            folds,
-            own_seed,
-            [groups[i] for i in rows],
-            y[rows].astype(int) if trait == "binary" else None,
-        )
+        if original:
+            fold = original_folds([table.iids[i] for i in rows], folds, seed)
+        else:
+            stratum = y[rows].astype(int) if trait == "binary" else None
+            names_of_rows = [table.people[i] for i in rows]
+            fold = assign_folds(names_of_rows, folds, own_seed, [groups[i] for i in rows], stratum)
         try:
             prediction, each, results = crossfit(
-                x[rows], y[rows], fold, how, own_seed, trait, model, True, names, device
+                x[rows], y[rows], fold, how, own_seed, trait, model, compare, names, device
             )
         except StudyFailure as failure:
             raise InputError(f"{path}: target '{target}': {failure.reason}") from None
         others = np.flatnonzero(complete & np.isnan(y))
-        column = np.full(len(table.rows), np.nan)
+        column = np.full(len(table), np.nan)
         column[rows] = prediction
         if len(others):
             column[others] = np.mean([r.model.predict(x[others]) for r in results], axis=0)
@@ -322,7 +197,7 @@ def predict_table(
             "trait": trait,
             "scale": "phenotype" if trait == "quantitative" else "probability" if original else "logit",
             "people": {
-                "in the table": len(table.rows),
+                "in the table": len(table),
                 "out of fold": len(rows),
                 "without target, predicted by all folds": len(others),
                 "without a covariate, not predicted": int((~complete).sum()),
@@ -345,8 +220,8 @@ def predict_table(
         }
         for f, r in enumerate(results):
             saved |= {f"{target}/{f}/{k}": v for k, v in r.model.arrays().items()}
-        saved[f"{target}/people"] = _digest([table.people[i] for i in rows], own_seed)
-        logger.info("%s: %s", target, report[target]["prediction"])
+        saved |= {f"{target}/{kind}": found for kind, found in identify(table, rows, own_seed).items()}
+        logger.info("%s: %s out of fold", target, in_words(report[target]["prediction"]))
     if save_model is not None:
         head = {
             "format": FORMAT,
@@ -357,12 +232,11 @@ def predict_table(
             "folds": folds,
             "covariates": list(covariates),
             "levels": levels,
-            "family": table.family,
         }
         write_npz(save_model, predict=np.array(json.dumps(head)), **saved)
     if metrics is not None:
         write_json(report, metrics)
-    _write(table, out, added)
+    write_with(table, out, added)
     return report
 
 
@@ -400,26 +274,26 @@ def apply_model(
     complete = np.flatnonzero(~np.isnan(x).any(axis=1))
     added, report = {}, {}
     for target, about in head["targets"].items():
-        if table.family == head["family"]:
-            known = np.isin(_digest(table.people, about["salt"]), known_people[target])
-            if known.any():
-                raise InputError(
-                    f"{path}: {int(known.sum())} people were among those that the model of '{target}' was trained on; a prediction of them would hold "
-                    "their own phenotype's noise. Take their out-of-fold prediction from the output of the training, and leave them out here"
-                )
-        column = np.full(len(table.rows), np.nan)
+        known = recognise(table, known_people[target], about["salt"])
+        if known.any():
+            raise InputError(
+                f"{path}: {int(known.sum())} people ({some(table.people[i] for i in np.flatnonzero(known))}) were among those that the model of '{target}' "
+                "was trained on; a prediction of them would hold their own phenotype's noise. Take their out-of-fold prediction from the output of the "
+                "training, and leave them out here. If they are others with the same IIDs, give the FIDs of both in the tables"
+            )
+        column = np.full(len(table), np.nan)
         try:
             total = np.sum([m.predict(x[complete]) for m in models[target]], axis=0)
         except _NO_MODEL as error:
             raise InputError(f"{model}: damaged ({_why(error)}); train it again") from None
         column[complete] = total / head["folds"]
         added[f"{target}{SUFFIX}"] = 1 / (1 + np.exp(-column)) if about["scale"] == "probability" else column
-        report[target] = {"people": len(table.rows), "predicted": len(complete), "unknown_levels": unknown}
+        report[target] = {"people": len(table), "predicted": len(complete), "unknown_levels": unknown}
     if unknown:
         logger.warning("levels that the training people did not have: %s; these people get NA", unknown)
     if metrics is not None:
         write_json(report, metrics)
-    _write(table, out, added)
+    write_with(table, out, added)
     return report
 
 
@@ -434,7 +308,7 @@ def _why(error: BaseException) -> str:
     return shorten(f"{type(error).__name__}: {error}", 200)
 
 
-def _load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], dict[str, np.ndarray]]:
+def _load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], dict[str, dict[str, np.ndarray]]]:
     """Read a saved model: what it says of itself, the models of the folds by target, and the digests of the people it was trained on.
 
     It is data from elsewhere: arrays and JSON only, nothing pickled.
@@ -454,7 +328,7 @@ def _load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], dict[
         targets, folds = dict(head["targets"]), int(head["folds"])
         if folds < 1 or not targets or not all(isinstance(c, str) for c in [*targets, *head["covariates"]]):
             raise ValueError("it names no folds, targets or covariates")
-        people = {t: arrays[f"{t}/people"] for t in targets}
+        people = {t: {kind: arrays[f"{t}/{kind}"] for kind in ("people", "iids", "bare")} for t in targets}
         parts = {t: [f"{t}/{f}/" for f in range(min(folds, len(arrays)))] for t in targets}
         if folds > len(arrays) or set(head["levels"]) != set(head["covariates"]):
             raise ValueError("its parts do not fit together")
@@ -471,7 +345,7 @@ def _load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], dict[
         raise InputError(
             f"{path}: not a model that `deepnull-gwas predict --save-model` wrote ({_why(error)})"
         ) from None
-    return head | {"folds": folds, "targets": about, "family": bool(head.get("family"))}, models, people
+    return head | {"folds": folds, "targets": about}, models, people
 
 
 def _model(arrays: dict[str, np.ndarray]) -> Any:
@@ -482,8 +356,3 @@ def _model(arrays: dict[str, np.ndarray]) -> Any:
     from deepnull_gwas.deepnull.models import FoldModel
 
     return FoldModel.from_arrays(arrays)
-
-
-def names_of(text: str) -> list[str]:
-    """Split a list of the command line: commas, blanks around them ignored."""
-    return [part for part in re.split(r"\s*,\s*", text.strip()) if part]

@@ -13,6 +13,8 @@ from deepnull_gwas.errors import InputError, nearest
 MODELS = ("linear", "second_order", "splines", "trees", "network")
 #: Name of the recipe that repeats the original DeepNull.
 ORIGINAL = "original"
+#: Folds where nobody says how many: more of them below this many people, where each person counts.
+FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MANY = 2000, 10, 5
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Recipe:
         Networks trained side by side from different seeds and with different validation parts, averaged; rounded up so that each part
         validates as many.
     calibrate
-        Weigh the network against the linear model on people it has not seen, down to none of it where it does not help there.
+        Weigh a single model by what it has beyond the linear model in people it has not seen, down to none of it where it does not help there.
     """
 
     hidden: tuple[int, ...] = (64, 64, 32, 16)
@@ -73,3 +75,13 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Give it as JSON can hold it."""
         return dataclasses.asdict(self) | {"hidden": list(self.hidden)}
+
+
+def weights_in_words(weights: Mapping[str, float]) -> str:
+    """Write for a log what models weigh: ``weights: splines 0.61, trees 0.20`` beside the linear model, or that nothing is added to it."""
+    some = {name: weight for name, weight in weights.items() if weight}
+    if not some or set(some) == {"linear"}:
+        return "the linear model alone"
+    if len(some) == 1 and set(weights) == set(some) and set(some.values()) == {1.0}:
+        return f"{next(iter(some)).replace('_', ' ')} alone"
+    return "weights beside the linear model: " + ", ".join(f"{n.replace('_', ' ')} {w:.2f}" for n, w in some.items())

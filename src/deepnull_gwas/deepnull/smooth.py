@@ -1,22 +1,15 @@
-"""Linear models on fixed functions of the covariates: linear, second order, natural splines. Least squares or logistic, with penalties.
-
-The penalties are chosen by cross-validation over parts of the people. For quantitative traits everything is solved from one matrix of
-cross-products a part, so that neither the parts nor the grid of penalties cost a pass over the people.
-"""
+"""Linear models on fixed functions of the covariates: linear, second order, natural splines. They are fitted in :mod:`penalised`."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 #: Rows of the design held at once.
 ROWS = 16384
-#: Interactions taken at most; with more candidates the strongest in the training people are taken.
-MAX_INTERACTIONS = 200
 #: Knots of a natural spline.
 KNOTS = 12
 #: Standard deviations beyond which a covariate is held: nothing was learned there.
@@ -193,7 +186,8 @@ class Basis:
         return np.concatenate([z, *curves, products, *by_two], axis=1)
 
 
-def _chunks(n: int) -> Iterator[slice]:
+def chunks(n: int) -> Iterator[slice]:
+    """Cut n rows into runs of at most ``ROWS``."""
     for first in range(0, n, ROWS):
         yield slice(first, min(first + ROWS, n))
 
@@ -220,258 +214,9 @@ class SmoothModel:
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict: float64[n]; a logit for binary traits."""
         out = np.empty(len(x))
-        for rows in _chunks(len(x)):
+        for rows in chunks(len(x)):
             out[rows] = self.basis.columns(x[rows])[:, self.used] @ self.beta + self.intercept
         return out
-
-
-def fit_smooth(
-    kind: str, x: np.ndarray, y: np.ndarray, part: np.ndarray, trait: str
-) -> tuple[SmoothModel, np.ndarray, dict[str, Any]]:
-    """Fit a model of one kind, its penalties chosen by cross-validation over the parts.
-
-    Parameters
-    ----------
-    kind
-        ``linear``, ``second_order`` or ``splines``.
-    x, y
-        Covariates float64[n, p] (no constants) and phenotype (binary: 0/1).
-    part
-        int[n]: the part of each person.
-    trait
-        ``quantitative`` or ``binary``.
-
-    Returns
-    -------
-    The model fitted on everybody; float64[n, parts], the prediction of each person by the models fitted without each part; and what was chosen.
-    """
-    n, parts = len(x), int(part.max()) + 1
-    basis = Basis.of(kind, x)
-    group, weight = basis.sizes()
-    left_out = [*range(parts), None]
-    candidates = int((group == 2).sum())
-    limit = min(MAX_INTERACTIONS, max(10, n // 10))
-    chosen = dict.fromkeys(left_out, np.arange(len(group)))
-    if candidates > limit:
-        chosen = _screen(basis, x, y, part, group, limit, left_out)
-    union = np.unique(np.concatenate(list(chosen.values())))
-    place = {j: np.searchsorted(union, chosen[j]) for j in left_out}
-    group, weight = group[union], weight[union]
-
-    families = basis.families()[union]
-    m = len(union) + 1
-
-    def design(rows: slice) -> np.ndarray:
-        return np.column_stack([np.ones(rows.stop - rows.start), basis.columns(x[rows])[:, union]])
-
-    def moments(eta: np.ndarray | None) -> _Moments:
-        return _Moments.of(design, x, y, part, parts, m, eta)
-
-    grid = _grid(group)
-    if trait == "quantitative":
-        sums = moments(None)
-        factors, point = _search(sums, place, group, weight, families, grid, left_out)
-        betas = {j: _solve(sums, j, place[j], factors[j], group, weight, point) for j in left_out}
-    else:
-        # Newton's method for all sets of people at once: they share the point at which the likelihood is expanded, that of the model of everybody
-        z = np.clip((x - basis.mean) / basis.scale, -FAR, FAR)
-        start = logistic(np.column_stack([np.ones(n), z]), y, np.full(z.shape[1], TINY))
-        linear = np.zeros(m)
-        linear[: len(start)] = start
-        betas, eta = dict.fromkeys(left_out, linear), start[0] + z @ start[1:]
-        for step in range(6):
-            sums = moments(eta)
-            if step < 2:
-                # again at the second point: at the first the expansion is coarse
-                factors, point = _search(sums, place, group, weight, families, grid, left_out)
-            at = place[None]
-            penalty = _penalty(group, weight, point)[at] * (factors[None] if point[2] else 1.0) * float(sums.mass.sum())
-
-            def cost(beta: np.ndarray, eta: np.ndarray, penalty: np.ndarray = penalty) -> float:
-                return float(np.sum(np.logaddexp(0, eta) - y * eta)) + 0.5 * float(penalty @ beta[place[None] + 1] ** 2)
-
-            proposed = {j: _solve(sums, j, place[j], factors[j], group, weight, point) for j in left_out}
-            now = cost(betas[None], eta)
-            for _ in range(8):
-                new_eta = np.concatenate([design(rows) @ proposed[None] for rows in _chunks(n)])
-                gained = now - cost(proposed[None], new_eta)
-                if gained >= 0:
-                    break
-                proposed = {j: (betas[j] + proposed[j]) / 2 for j in left_out}
-            if gained < 0:
-                break
-            betas, eta = proposed, new_eta
-            if step > 1 and gained < 0.1:
-                break
-    inner = np.empty((n, parts))
-    coefficients = np.column_stack([betas[j] for j in range(parts)])
-    for rows in _chunks(n):
-        inner[rows] = design(rows) @ coefficients
-    final, at = betas[None], place[None]
-    model = SmoothModel(basis, union[at], final[at + 1], float(final[0]))
-    about = {"penalty_curves": point[0], "penalty_interactions": point[1], "adaptive": point[2], "columns": len(at)}
-    return model, inner, about
-
-
-@dataclass
-class _Moments:
-    """Weighted cross-products of the design with itself and with the (working) response, for each part."""
-
-    gram: np.ndarray
-    cross: np.ndarray
-    square: np.ndarray
-    mass: np.ndarray
-
-    @classmethod
-    def of(cls, design, x, y, part, parts, m, eta) -> _Moments:
-        sums = cls(np.zeros((parts, m, m)), np.zeros((parts, m)), np.zeros(parts), np.zeros(parts))
-        for rows in _chunks(len(x)):
-            d = design(rows)
-            if eta is None:
-                w, target = np.ones(len(d)), y[rows]
-            else:
-                mu = 1 / (1 + np.exp(-eta[rows]))
-                w = np.maximum(mu * (1 - mu), 1e-6)
-                target = eta[rows] + (y[rows] - mu) / w
-            for j in range(parts):
-                here = part[rows] == j
-                if here.any():
-                    dj, wj, tj = d[here], w[here], target[here]
-                    weighted = dj if eta is None else dj * wj[:, None]
-                    sums.gram[j] += weighted.T @ dj
-                    sums.cross[j] += weighted.T @ tj
-                    sums.square[j] += wj @ tj**2
-                    sums.mass[j] += wj.sum()
-        return sums
-
-
-def _solve(
-    sums: _Moments,
-    j: int | None,
-    place: np.ndarray,
-    factor: np.ndarray,
-    group: np.ndarray,
-    weight: np.ndarray,
-    point: tuple[float, float, bool],
-) -> np.ndarray:
-    """Solve for the people outside part j."""
-    at = np.r_[0, place + 1]
-    keep = np.arange(len(sums.mass)) != (-1 if j is None else j)
-    g = sums.gram[keep].sum(axis=0)[np.ix_(at, at)]
-    scale = sums.mass[keep].sum()
-    penalty = _penalty(group, weight, point)[place] * (factor if point[2] else 1.0)
-    g[np.diag_indices_from(g)] += np.r_[0.0, penalty * scale]
-    beta = np.zeros(sums.cross.shape[1])
-    beta[at] = np.linalg.solve(g, sums.cross[keep].sum(axis=0)[at])
-    return beta
-
-
-def _search(
-    sums: _Moments,
-    place: dict[int | None, np.ndarray],
-    group: np.ndarray,
-    weight: np.ndarray,
-    families: np.ndarray,
-    grid: tuple[tuple[float, ...], tuple[float, ...]],
-    left_out: list[int | None],
-) -> tuple[dict[int | None, np.ndarray], tuple[float, float, bool]]:
-    """Find the penalties of least loss over the parts, with the same penalty for all functions and with a smaller one for those that matter.
-
-    In the second case the penalty of a family of functions (a covariate's curve, a product) is divided by how large its effect was in the first
-    fit on the same people (adaptive ridge).
-    """
-    parts = len(sums.mass)
-    factors = {j: np.ones(len(place[j])) for j in left_out}
-    seen: dict[tuple[float, float, bool], float] = {}
-
-    def cost(point: tuple[float, float, bool]) -> float:
-        if point not in seen:
-            value = 0.0
-            for j in range(parts):
-                beta = _solve(sums, j, place[j], factors[j], group, weight, point)
-                value += sums.square[j] - 2 * beta @ sums.cross[j] + beta @ sums.gram[j] @ beta
-            seen[point] = value
-        return seen[point]
-
-    def descend(adaptive: bool, point: tuple[float, float, bool]) -> tuple[float, float, bool]:
-        for _ in range(2):
-            point = min(((c, point[1], adaptive) for c in grid[0]), key=cost)
-            point = min(((point[0], i, adaptive) for i in grid[1]), key=cost)
-        return point
-
-    middle = (grid[0][len(grid[0]) // 2], grid[1][len(grid[1]) // 2], False)
-    best = descend(False, middle)
-    if len(grid[0]) == len(grid[1]) == 1:
-        return factors, best
-    for j in left_out:
-        beta = _solve(sums, j, place[j], factors[j], group, weight, best)[place[j] + 1]
-        family = families[place[j]]
-        energy = np.bincount(family, beta**2)
-        factor = np.ones(len(beta))
-        for g in (1, 2):
-            mine = group[place[j]] == g
-            if mine.any():
-                own = energy[np.unique(family[mine])]
-                ratio = energy[family[mine]] / max(float(own.mean()), 1e-300)
-                factor[mine] = 1 / np.clip(ratio, 1e-3, 1e3)
-        factors[j] = factor
-    other = descend(True, (*best[:2], True))
-    return factors, min((best, other), key=cost)
-
-
-def _penalty(group: np.ndarray, weight: np.ndarray, point: tuple[float, float, bool]) -> np.ndarray:
-    return TINY + np.where(group == 1, point[0], np.where(group == 2, point[1], 0.0)) * weight
-
-
-def _grid(group: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    curves = (3e-5, 3e-4, 3e-3, 3e-2, 0.3) if (group == 1).any() else (0.0,)
-    interactions = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0) if (group == 2).any() else (0.0,)
-    return curves, interactions
-
-
-def _screen(
-    basis: Basis,
-    x: np.ndarray,
-    y: np.ndarray,
-    part: np.ndarray,
-    group: np.ndarray,
-    limit: int,
-    left_out: list[int | None],
-) -> dict[int | None, np.ndarray]:
-    """Take, for each set of training people, the interactions that go most with what the linear model leaves over in these people."""
-    parts, p = int(part.max()) + 1, len(basis.mean)
-    m = len(group)
-    xx, xy, zz, zy = (
-        np.zeros((parts, m, p + 1)),
-        np.zeros((parts, m)),
-        np.zeros((parts, p + 1, p + 1)),
-        np.zeros((parts, p + 1)),
-    )
-    squares = np.zeros((parts, m))
-    for rows in _chunks(len(x)):
-        d = basis.columns(x[rows])
-        z = np.column_stack([np.ones(len(d)), d[:, :p]])
-        for j in range(parts):
-            here = part[rows] == j
-            dj, zj, yj = d[here], z[here], y[rows][here]
-            xx[j] += dj.T @ zj
-            xy[j] += dj.T @ yj
-            squares[j] += np.einsum("ij,ij->j", dj, dj)
-            zz[j] += zj.T @ zj
-            zy[j] += zj.T @ yj
-    chosen = {}
-    others = np.flatnonzero(group != 2)
-    for j in left_out:
-        keep = [i for i in range(parts) if i != j]
-        a = zz[keep].sum(axis=0)
-        a[np.diag_indices_from(a)] += TINY * a[0, 0]
-        cross = xx[keep].sum(axis=0)
-        score = np.abs(xy[keep].sum(axis=0) - cross @ np.linalg.solve(a, zy[keep].sum(axis=0)))
-        spread = squares[keep].sum(axis=0) - np.einsum("ij,ji->i", cross, np.linalg.solve(a, cross.T))
-        score /= np.sqrt(np.maximum(spread, 1e-6 * a[0, 0]))
-        score[others] = -1
-        chosen[j] = np.sort(np.r_[others, np.argsort(-score, kind="stable")[:limit]])
-    return chosen
 
 
 def logistic(
@@ -511,7 +256,7 @@ def logistic(
     shift = np.zeros(n) if offset is None else offset
 
     def pieces() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        for rows in _chunks(len(index)):
+        for rows in chunks(len(index)):
             at = index[rows]
             d = design[at] if columns is None else design[np.ix_(at, columns)]
             yield d.astype(np.float64, copy=False), y[at], shift[at]

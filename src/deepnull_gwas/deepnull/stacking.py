@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from deepnull_gwas.deepnull.metrics import loss
+from deepnull_gwas.deepnull.smooth import TINY, logistic
 
 
 def stack(y: np.ndarray, linear: np.ndarray, others: np.ndarray, trait: str) -> np.ndarray:
@@ -40,6 +41,67 @@ def stack(y: np.ndarray, linear: np.ndarray, others: np.ndarray, trait: str) -> 
     error2 = float(gain.var()) / len(gain)
     mean = float(gain.mean())
     return weights * (max(0.0, 1 - error2 / mean**2) if mean > 0 else 0.0)
+
+
+def line_of(z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Find the straight part of predictions: intercept and slopes of the linear function of the covariates that is closest to them.
+
+    Parameters
+    ----------
+    z
+        float64[n, p] standardised covariates.
+    prediction
+        float64[n, ...].
+
+    Returns
+    -------
+    float64[p + 1, ...].
+    """
+    design = np.column_stack([np.ones(len(z)), z])
+    return np.linalg.lstsq(design, prediction, rcond=1e-8)[0]
+
+
+def weigh(z: np.ndarray, y: np.ndarray, extra: np.ndarray, trait: str) -> np.ndarray:
+    """Find how much to take of what each model has beyond a straight line.
+
+    The association fits the linear covariates anyway. So the models are weighed as it sees them: beside a linear model that is fitted on the same people,
+    with all that is linear in the covariates taken out of them. Otherwise a model that shrinks the linear model, or repeats it from other people, would
+    seem to gain where the covariates explain nothing.
+
+    Parameters
+    ----------
+    z
+        float64[n, p] standardised covariates.
+    y
+        float64[n] phenotype (binary: 0/1).
+    extra
+        float64[n, models]: predictions of people that the models have not seen, less their straight part.
+    trait
+        ``quantitative`` or ``binary``.
+
+    Returns
+    -------
+    A weight of each model, as :func:`stack` gives them.
+    """
+    design = np.column_stack([np.ones(len(z)), z])
+    if trait == "quantitative":
+        root = _orthonormal(design)
+        base = root @ (root.T @ y)
+        extra = extra - root @ (root.T @ extra)
+    else:
+        base = design @ logistic(design, y, np.full(z.shape[1], TINY))
+        mu = 1 / (1 + np.exp(-base))
+        w = np.sqrt(np.maximum(mu * (1 - mu), 1e-10))[:, None]
+        root = _orthonormal(design * w)
+        extra = extra - root @ (root.T @ (extra * w)) / w
+    return stack(y, base, base[:, None] + extra, trait)
+
+
+def _orthonormal(design: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of the columns."""
+    size, direction = np.linalg.eigh(design.T @ design)
+    keep = size > 1e-10 * size[-1]
+    return design @ (direction[:, keep] / np.sqrt(size[keep]))
 
 
 def _weights(y: np.ndarray, linear: np.ndarray, extra: np.ndarray, trait: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,14 @@ import pandas as pd
 
 from deepnull_gwas.cohort.covariates import ONLY_DEEPNULL
 from deepnull_gwas.cohort.families import family_clusters, names_of_families
-from deepnull_gwas.cohort.text_table import column_of_numbers, read_text_table, refuse_doubled
+from deepnull_gwas.cohort.layout import refuse_doubled
+from deepnull_gwas.cohort.text_table import column_of_numbers, line_of, read_text_table, refuse_rounded
 from deepnull_gwas.deepnull.explain import calibration, dependence
-from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
-from deepnull_gwas.deepnull.metrics import measure
-from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
+from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds
+from deepnull_gwas.deepnull.metrics import in_words, measure
+from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe, weights_in_words
 from deepnull_gwas.errors import InputError, StudyFailure, some
+from deepnull_gwas.logs import duration
 from deepnull_gwas.tables import Column, read_json, read_npz, read_parquet, write_json, write_npz, write_parquet
 
 if TYPE_CHECKING:
@@ -26,14 +29,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STAGE = "train_folds"
+#: Folds at most.
+MAX_FOLDS = 100
 HERITABLE = (
     "A variant that acts on such a covariate can seem to act on the phenotype (collider bias), the more so the more flexible the model; compare "
     "with a run without them"
 )
 
 FOLDS = [Column("sample_index", "int64", "row of the .fam"), Column("fold", "int32", "fold that predicts the person")]
-FOLD = [
+BY_MODEL = [
     Column("sample_index", "int64", "row of the .fam"),
+    Column("fold", "int32", "fold that the person is in"),
+    # by_linear, by_splines, ...: the same by each model
     Column(
         "prediction", "float64", "DeepNull prediction in units of the phenotype as analysed; a logit for binary traits"
     ),
@@ -57,11 +64,12 @@ PREDICTION = [
 def assign_study_folds(
     samples: str | Path,
     study: str | Path,
-    k: int,
+    k: int | None,
     seed: int,
     out: str | Path,
     families: str | Path | None = None,
     fold_file: str | Path | None = None,
+    original: bool = False,
 ) -> None:
     """Part the people of a study into folds; families stay together, binary traits are stratified.
 
@@ -72,13 +80,15 @@ def assign_study_folds(
     samples, study
         samples.parquet and study.json of the study.
     k, seed
-        Number of folds; seed of the config.
+        Number of folds (None: see :func:`~deepnull_gwas.deepnull.folds.default_folds`; those of ``fold_file``); seed of the config.
     out
         folds.parquet.
     families
         structure/families.parquet, where kinship was estimated.
     fold_file
         A table of the user's own, instead of folds by chance.
+    original
+        Whether to deal people out as the original DeepNull does.
 
     Raises
     ------
@@ -93,17 +103,26 @@ def assign_study_folds(
             pd.DataFrame({"sample_index": people["sample_index"].to_numpy(np.int64), "fold": fold}), out, FOLDS
         )
         return
+    y = people["phenotype"].to_numpy()
+    count = default_folds(y, info["trait"], original) if k is None else k
     groups = family_groups(people, families)
     fid, iid = people["fid"].astype(str), people["iid"].astype(str)
-    stratum = people["phenotype"].to_numpy().astype(int) if info["trait"] == "binary" else None
     names = [f"{f} {i}" for f, i in zip(fid, iid)]
-    fold = assign_folds(names, k, derive_seed(seed, info["cohort"], info["study"], "folds"), groups, stratum)
+    if original:
+        fold = original_folds(list(iid) if iid.is_unique else names, count, seed)
+    else:
+        stratum = y.astype(int) if info["trait"] == "binary" else None
+        fold = assign_folds(names, count, derive_seed(seed, info["cohort"], info["study"], "folds"), groups, stratum)
     frame = pd.DataFrame({"sample_index": people["sample_index"].to_numpy(np.int64), "fold": fold})
+    sizes = np.bincount(fold, minlength=count)
     logger.info(
-        "%d people, %d families of more than one, folds of %s",
-        len(frame),
-        int((pd.Series(groups).value_counts() > 1).sum()),
-        np.bincount(fold, minlength=k).tolist(),
+        "%s people, %s families of more than one%s; %d folds of %s to %s people",
+        f"{len(frame):,}",
+        f"{int((pd.Series(groups).value_counts() > 1).sum()):,}",
+        " (recipe original: not kept together)" if original else "",
+        count,
+        f"{sizes.min():,}",
+        f"{sizes.max():,}",
     )
     write_parquet(frame, out, FOLDS)
 
@@ -136,7 +155,7 @@ def _join(groups: np.ndarray, families: pd.DataFrame, sample_index: pd.Series) -
     return names[np.unique(cluster, return_index=True)[1]][cluster[group]]
 
 
-def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray:
+def read_fold_file(path: str | Path, people: pd.DataFrame, k: int | None) -> np.ndarray:
     """Read folds from a table of the user's own: columns IID and fold, and FID where IIDs are not unique; tabs, commas or spaces.
 
     Parameters
@@ -146,7 +165,7 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
     people
         samples.parquet of the study; empty for a study that failed.
     k
-        Number of folds.
+        Number of folds; None: as many as the table has.
 
     Returns
     -------
@@ -169,16 +188,19 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
     both = "fid" in names
     texts = texts.rename_columns(names)
     ids = [pd.Series([v.strip() for v in texts.column(n).to_pylist()]) for n in (("fid", "iid") if both else ("iid",))]
+    for name, values in zip(("fid", "iid") if both else ("iid",), ids):
+        refuse_rounded(values, texts, name.upper(), path)
     key = ids[0] if not both else ids[0] + " " + ids[1]
     if key.duplicated().any():
         hint = "" if both else "; add a column FID if IIDs are not unique"
         raise InputError(f"{path}: {some(key[key.duplicated()])} is there more than once{hint}")
     values = column_of_numbers(texts, "fold", path)
-    bad = ~np.isin(values, range(k))
+    bad = ~np.isin(values, range(MAX_FOLDS if k is None else k))
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
+        limit = f"{MAX_FOLDS - 1}" if k is None else f"{k - 1} (deepnull.folds is {k})"
         raise InputError(
-            f"{path}: row {row + 2}: fold '{values[row]:g}', expected a whole number from 0 to {k - 1} (deepnull.folds is {k})"
+            f"{path}: row {line_of(texts, row)}: fold '{values[row]:g}', expected a whole number from 0 to {limit}"
         )
     own = people["iid"].astype(str) if not both else people["fid"].astype(str) + " " + people["iid"].astype(str)
     found = own.map(dict(zip(key, values.astype(int))))
@@ -186,6 +208,11 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int) -> np.ndarray
         absent = own[found.isna()]
         raise InputError(
             f"{path}: {len(absent)} of {len(own)} people analysed have no fold ({some(absent)}); add them, or leave them out of the study"
+        )
+    if k is None and len(found) and set(found) != set(range(max(3, int(found.max()) + 1))):
+        raise InputError(
+            f"{path}: the people analysed are in folds {', '.join(f'{f:g}' for f in sorted(set(found)))}, expected three or more, numbered from 0 "
+            "without gaps"
         )
     return found.to_numpy(np.int32)
 
@@ -264,9 +291,9 @@ def train_folds(
     folds: str | Path,
     settings: Mapping[str, Any],
     seed: int,
-    out_predictions: Sequence[str | Path],
-    out_metrics: Sequence[str | Path],
-    out_models: Sequence[str | Path],
+    out_predictions: str | Path,
+    out_metrics: str | Path,
+    out_models: str | Path,
     out_inner: str | Path | None = None,
 ) -> None:
     """Fit the models that predict each fold of a study, and predict it. One job for all folds: starting up costs more than a small fold.
@@ -276,73 +303,82 @@ def train_folds(
     samples, study, folds
         Files of the study.
     settings
-        The ``deepnull`` section, with the study's own put over it: folds, model, compare, covariates, use_pcs, recipe, device.
+        The ``deepnull`` section, with the study's own put over it: model, compare, covariates, use_pcs, recipe, device.
     seed
         Seed of the config.
     out_predictions, out_metrics, out_models
-        fold_{fold}.parquet, .json and .npz in the order of folds.
+        by_model.parquet; by_fold.json, what each fold's training came to; models.npz, each fold's arrays under its number. Of a study that failed the first
+        and the last are empty.
     out_inner
         inner.parquet: one column a fold, the covariate of everybody outside it by models that have seen neither the fold nor the person. Whoever fits
         something on the covariate and predicts the fold by it (:mod:`deepnull_gwas.prediction`) needs it: the covariate of prediction.parquet comes
         from models that have seen the other folds.
     """
     info = read_json(study)
-    people, parts = read_parquet(samples), read_parquet(folds, FOLDS)
-    inner = {"sample_index": people["sample_index"].to_numpy(np.int64)}
+    people, fold = read_parquet(samples), read_parquet(folds, FOLDS)["fold"].to_numpy()
+    index = people["sample_index"].to_numpy(np.int64)
     original = settings.get("recipe") == ORIGINAL
     recipe = ORIGINAL if original else Recipe.from_dict(settings.get("recipe", {}))
-    of_fold = parts["fold"].to_numpy()
-    seeds = [derive_seed(seed, info["cohort"], info["study"], "fold", fold) for fold in range(settings["folds"])]
-    failure: StudyFailure | None = None
-    results: Iterator[FoldResult] = iter(())
+    k = int(fold.max(initial=-1)) + 1
+    seeds = [derive_seed(seed, info["cohort"], info["study"], "fold", f) for f in range(k)]
+    about = {
+        "study": info["study"],
+        "model": ORIGINAL if original else settings.get("model", "auto"),
+        "recipe": ORIGINAL if original else recipe.as_dict(),
+    }
+    frames, heads, models, inner = [], [], {}, {"sample_index": index}
+    began = time.monotonic()
     try:
         if info["status"] != "ok":
             raise StudyFailure(info["stage"], info["reason"])
         columns = inputs_of(list(people.columns), info, settings)
         names = [c.removeprefix("cov_").removeprefix(ONLY_DEEPNULL) for c in columns]
-        results = _crossfit(people, columns, names, info["trait"], of_fold, settings, recipe, seeds)
-    except StudyFailure as reason:
-        failure = reason
-    for fold, (prediction, metrics, model) in enumerate(zip(out_predictions, out_metrics, out_models, strict=True)):
-        head = {
-            "study": info["study"],
-            "fold": fold,
-            "seed": seeds[fold],
-            "model": ORIGINAL if original else settings.get("model", "auto"),
-            "recipe": ORIGINAL if original else recipe.as_dict(),
-        }
-        try:
-            if failure is not None:
-                raise failure
-            result = next(results)
-        except StudyFailure as reason:
-            failure = reason
-            logger.warning("%s", failure)
-            write_parquet(pd.DataFrame({c.name: np.empty(0, c.dtype) for c in FOLD}), prediction, FOLD)
-            write_npz(model)
-            write_json(head | {"status": "failed", "stage": failure.stage, "reason": failure.reason}, metrics)
-            continue
-        logger.info("fold %d: %s", fold, result.history["metrics"])
-        index = people["sample_index"].to_numpy(np.int64)[result.rows]
-        each = {f"by_{name}": values for name, values in result.each.items()}
-        frame = pd.DataFrame({"sample_index": index, "prediction": result.prediction} | each)
-        write_parquet(frame, prediction, FOLD)
-        result.model.save(model)
-        if result.inner is not None:
-            inner[f"inner_{fold}"] = np.full(len(people), np.nan)
-            inner[f"inner_{fold}"][of_fold != fold] = result.inner
-        write_json(head | {"status": "ok", "covariates": names, "columns": columns} | result.history, metrics)
+        results = _crossfit(people, columns, names, info["trait"], fold, settings, recipe, seeds)
+        for f, result in enumerate(results):
+            _say(f, k, result, time.monotonic() - began)
+            each = {f"by_{name}": values for name, values in result.each.items()}
+            frame = {"sample_index": index[result.rows], "fold": np.int32(f), "prediction": result.prediction} | each
+            frames.append(pd.DataFrame(frame))
+            models |= {f"{f}/{name}": array for name, array in result.model.arrays().items()}
+            if result.inner is not None:
+                inner[f"inner_{f}"] = np.full(len(people), np.nan)
+                inner[f"inner_{f}"][fold != f] = result.inner
+            heads.append({"fold": f, "seed": seeds[f], "covariates": names, "columns": columns} | result.history)
+        about |= {"status": "ok", "folds": heads}
+    except StudyFailure as failure:
+        logger.warning("%s", failure)
+        frames, models = [pd.DataFrame({c.name: np.empty(0, c.dtype) for c in BY_MODEL})], {}
+        about |= {"status": "failed", "stage": failure.stage, "reason": failure.reason, "folds": []}
+    write_parquet(pd.concat(frames).sort_values("sample_index", ignore_index=True), out_predictions, BY_MODEL)
+    write_npz(out_models, **models)
+    write_json(about, out_metrics)
     if out_inner is not None:
         write_parquet(pd.DataFrame(inner), out_inner, INNER)
+
+
+def _say(fold: int, k: int, result: FoldResult, seconds: float) -> None:
+    """Log what a fold reached, what its models weigh, and how long the rest will take."""
+    history = result.history
+    linear = history["metrics_of"].get("baseline") or history["metrics_of"].get("linear")
+    logger.info(
+        "fold %d of %d: %s out of fold%s; %s; %s so far%s",
+        fold + 1,
+        k,
+        in_words(history["metrics"]),
+        f" (linear: {in_words(linear)})" if linear else "",
+        weights_in_words(history["weights"]),
+        duration(seconds),
+        f", about {duration(seconds / (fold + 1) * (k - fold - 1))} left" if fold + 1 < k else "",
+    )
 
 
 def merge_folds(
     samples: str | Path,
     study: str | Path,
     folds: str | Path,
-    predictions: Sequence[str | Path],
-    metrics: Sequence[str | Path],
-    models: Sequence[str | Path],
+    predictions: str | Path,
+    metrics: str | Path,
+    models: str | Path,
     settings: Mapping[str, Any],
     out_prediction: str | Path,
     out_metrics: str | Path,
@@ -354,7 +390,7 @@ def merge_folds(
     samples, study, folds
         Files of the study.
     predictions, metrics, models
-        fold_{fold}.parquet, .json and .npz in the order of folds.
+        by_model.parquet, by_fold.json and models.npz.
     settings
         As for :func:`train_folds`.
     out_prediction, out_metrics
@@ -371,25 +407,22 @@ def merge_folds(
     those that are (``baseline``), with which the prediction is compared too.
     """
     info = read_json(study)
-    heads = [read_json(path) for path in metrics]
-    failed = next((h for h in heads if h["status"] != "ok"), None)
-    if failed is not None:
-        logger.warning("failed: %s", failed["reason"])
+    about = read_json(metrics)
+    if about["status"] != "ok":
         write_parquet(pd.DataFrame({c.name: np.empty(0, c.dtype) for c in PREDICTION}), out_prediction, PREDICTION)
         write_json(
             {
                 "study": info["study"],
                 "trait": info["trait"],
                 "status": "failed",
-                "stage": failed["stage"],
-                "reason": failed["reason"],
+                "stage": about["stage"],
+                "reason": about["reason"],
             },
             out_metrics,
         )
         return
-    people, parts = read_parquet(samples), read_parquet(folds, FOLDS)
-    together = pd.concat([read_parquet(path, FOLD) for path in predictions])
-    together = together.set_index("sample_index").reindex(people["sample_index"])
+    people, parts, heads = read_parquet(samples), read_parquet(folds, FOLDS), about["folds"]
+    together = read_parquet(predictions, BY_MODEL).set_index("sample_index").reindex(people["sample_index"])
     if together["prediction"].isna().any():
         raise InputError(
             f"{out_prediction}: {int(together['prediction'].isna().sum())} analysed people have no prediction; delete the folder and run again"
@@ -398,7 +431,7 @@ def merge_folds(
     prediction = together["prediction"].to_numpy()
     names = [c.removeprefix("by_") for c in together.columns if c.startswith("by_")]
     pooled = {name: measure(y, together[f"by_{name}"].to_numpy(), trait) for name in names}
-    fitted = [load_model(path) for path in models]
+    fitted = [load_model(models, h["fold"]) for h in heads]
     columns = heads[0]["columns"]
     x = people[columns].to_numpy(np.float64)
     heritable = [
@@ -411,7 +444,7 @@ def merge_folds(
         "trait": trait,
         "status": "ok",
         "n": len(y),
-        "model": heads[0]["model"],
+        "model": about["model"],
         "deepnull": measure(y, prediction, trait),
         "linear": pooled.get("baseline")
         or pooled.get("linear")
@@ -436,12 +469,14 @@ def merge_folds(
         "warnings": [f"heritable covariates feed the prediction: {', '.join(heritable)}. {HERITABLE}"]
         if heritable
         else [],
-        "recipe": heads[0]["recipe"],
+        "recipe": about["recipe"],
         "calibration": calibration(y, prediction, trait),
         "dependence": dependence(fitted, x, heads[0]["covariates"]),
     }
-    logger.info("out of fold, pooled: %s; by model: %s", summary["deepnull"], pooled)
-    if heads[0]["model"] == ORIGINAL:
+    logger.info("all folds together: %s out of fold; each model:", in_words(summary["deepnull"]))
+    for name, measures in pooled.items():
+        logger.info("  %-12s %s", name.replace("_", " "), in_words(measures))
+    if about["model"] == ORIGINAL:
         # the original's covariate is the prediction itself, for binary traits the probability
         covariate = 1 / (1 + np.exp(-prediction)) if trait == "binary" else prediction
     else:
@@ -470,9 +505,10 @@ def _linear_out_of_fold(x: np.ndarray, y: np.ndarray, fold: np.ndarray, trait: s
     return measure(y, prediction, trait)
 
 
-def load_model(path: str | Path) -> Any:
-    """Load a fold's model, of the default or the original recipe; refuses pickled content."""
-    arrays = read_npz(path)
+def load_model(path: str | Path, fold: int) -> Any:
+    """Load a fold's model from models.npz, of the default or the original recipe; refuses pickled content."""
+    every = read_npz(path)
+    arrays = {name.removeprefix(f"{fold}/"): array for name, array in every.items() if name.startswith(f"{fold}/")}
     if "original.trait" in arrays:
         from deepnull_gwas.deepnull.original import OriginalModel
 

@@ -60,7 +60,8 @@ def batch_size(people: int, recipe: Recipe) -> int:
 
 
 def fit_networks(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, device: str = "cpu") -> list[NetworkFit]:
-    """Train the networks of one fold, or of several, as one batched model; each with another part of the people as its validation part.
+    """Train the networks of one fold, or of several, as one batched model; each without another part of the people, and stopped by a piece of the
+    next part.
 
     Networks know nothing of those beside them: their starts, batches, steps and the epochs that they are taken from are those that their fold would
     give alone (but folds of different sizes take batches and steps of the smallest).
@@ -122,32 +123,35 @@ class _Data:
     count
         Networks of a fold.
     held
-        int[count]: the part that validates each.
+        int[count]: the part that each does without.
+    scales
+        float64[networks]: standard deviation of the phenotype among those who train each (binary: 1); targets are divided by it.
     """
 
     def __init__(self, tasks: Sequence[NetworkTask], trait: str, ensemble: int, where: torch.device):
-        parts = int(tasks[0].part.max()) + 1
+        parts = tasks[0].parts.count
         self.count = parts * math.ceil(ensemble / parts)
         self.held = np.arange(self.count) % parts
-        self.scales = [float(task.y.std()) if trait == "quantitative" else 1.0 for task in tasks]
+        trains = [np.flatnonzero(t.parts.trains[:, j]) for t in tasks for j in self.held]
+        ys = [t.y for t in tasks for _ in self.held]
+        spread = [float(y[rows].std()) for y, rows in zip(ys, trains)] if trait == "quantitative" else np.ones(len(ys))
+        self.scales = np.array(spread)
+        self.shrink = torch.from_numpy(1 / self.scales).float()[:, None].to(where)
         sizes = [len(task.z) for task in tasks]
 
         def place(values: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(values).float().to(where)
 
         self.x = torch.cat([place(task.z) for task in tasks])
-        self.truth = torch.cat([place(task.y / scale) for task, scale in zip(tasks, self.scales)])
+        self.truth = torch.cat([place(task.y) for task in tasks])
         # rows are counted within a fold; its people begin here
         self.first = torch.from_numpy(np.repeat(np.cumsum([0, *sizes[:-1]]), self.count))[:, None].to(where)
         longest = max(sizes)
         self.offset = torch.cat(
-            [
-                torch.nn.functional.pad(place(task.start.T / scale)[self.held], (0, longest - len(task.z)))
-                for task, scale in zip(tasks, self.scales)
-            ]
+            [torch.nn.functional.pad(place(task.start.T)[self.held], (0, longest - len(task.z))) for task in tasks]
         )
-        self.trains = [torch.from_numpy(np.flatnonzero(t.part != j)).to(where) for t in tasks for j in self.held]
-        validates = [torch.from_numpy(np.flatnonzero(t.part == j)).to(where) for t in tasks for j in self.held]
+        self.trains = [torch.from_numpy(rows).to(where) for rows in trains]
+        validates = [torch.from_numpy(np.flatnonzero(t.parts.stops[:, j])).to(where) for t in tasks for j in self.held]
         # padded to one length
         longest = max(len(v) for v in validates)
         self.validates = torch.stack([torch.cat([v, v.new_zeros(longest - len(v))]) for v in validates])
@@ -158,7 +162,7 @@ class _Data:
     def take(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Give covariates, starting prediction and truth of each network's rows int64[networks, people]."""
         own = rows + self.first
-        return self.x[own], self.offset.gather(1, rows), self.truth[own]
+        return self.x[own], self.offset.gather(1, rows) * self.shrink, self.truth[own] * self.shrink
 
 
 def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.device) -> list[NetworkFit]:
@@ -200,8 +204,8 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
         kept = {name: value.detach().clone() for name, value in network.named_parameters()}
         epochs = [[{"epoch": 0, "train": None, "validation": float(v)}] for v in of_folds(best).mean(dim=1)]
         began = best
-        progress = Progress(recipe.max_epochs, "epochs")
-        since = torch.zeros(len(tasks), dtype=torch.long)
+        progress = Progress(recipe.max_epochs, "epochs at most of the networks")
+        since = torch.zeros(networks, dtype=torch.long)
         for epoch in range(1, recipe.max_epochs + 1):
             order = torch.stack(
                 [
@@ -220,9 +224,9 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
                 schedule.step()
                 running += value.detach()
             now = evaluate()
-            # a fold that has stopped is trained on beside the others, and not looked at
-            active = since < recipe.patience
-            seen = active.repeat_interleave(data.count).to(where)
+            # a network that has stopped is trained on beside the others, and not looked at: theirs is no word on when it ends
+            active = of_folds(since < recipe.patience)
+            seen = active.flatten().to(where)
             if not torch.isfinite(now[seen]).all() or not torch.isfinite(running[seen]).all():
                 raise StudyFailure(
                     STAGE,
@@ -234,9 +238,9 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
                 taken[better.cpu()] = epoch
                 for name, value in network.named_parameters():
                     kept[name][better] = value.detach()[better]
-            since = torch.where(of_folds(better).any(dim=1).cpu(), 0, since + 1)
+            since = torch.where(better.cpu(), 0, since + 1)
             means = of_folds(running).mean(dim=1) / steps, of_folds(now).mean(dim=1)
-            for fold in torch.nonzero(active).flatten().tolist():
+            for fold in torch.nonzero(active.any(dim=1)).flatten().tolist():
                 train, validation = (float(v[fold]) for v in means)
                 epochs[fold].append({"epoch": epoch, "train": train, "validation": validation})
             progress.add(1)
@@ -245,11 +249,15 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
     fits = []
     for fold, task in enumerate(tasks):
         own = slice(fold * data.count, (fold + 1) * data.count)
-        model = NetworkModel({name: v[own].cpu().numpy().copy() for name, v in kept.items()}, data.scales[fold])
+        parameters = {name: v[own].cpu().numpy().copy() for name, v in kept.items()}
+        for name in ("out", "linear", "intercept"):
+            # the output in units of the phenotype
+            parameters[name] = (parameters[name] * data.scales[own, None, None]).astype(np.float32)
+        model = NetworkModel(parameters)
         logger.info(
-            "networks stopped after %d epochs, taken from epochs %s; validation loss %.5f, at the start %.5f",
+            "networks stopped after %d epochs, taken from epochs %s; loss in those who stop them %.5f, at the start %.5f",
             len(epochs[fold]) - 1,
-            taken[own].tolist(),
+            ", ".join(map(str, taken[own].tolist())),
             float(best[own].mean()),
             float(began[own].mean()),
         )
@@ -259,10 +267,10 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
 
 
 def _added(model: NetworkModel, task: NetworkTask, held: np.ndarray) -> np.ndarray:
-    """Give what the networks that have not trained on a person add, the mean of them."""
+    """Return what the networks that have not seen a person's part add, the mean of them."""
     added, count = np.zeros(len(task.z)), np.zeros(len(task.z))
     for e, j in enumerate(held):
-        rows = task.part == j
+        rows = task.parts.part == j
         added[rows] += model.predict(task.z[rows], e)
         count[rows] += 1
     return added / np.maximum(count, 1)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from deepnull_gwas.deepnull.parts import Parts
+
 SETTINGS: dict[str, Any] = {
     "learning_rate": 0.06,
     "max_iter": 600,
@@ -81,16 +83,16 @@ class TreeModel:
 
 
 def fit_trees(
-    x: np.ndarray, y: np.ndarray, part: np.ndarray, trait: str, seed: int
+    x: np.ndarray, y: np.ndarray, parts: Parts, trait: str, seed: int
 ) -> tuple[TreeModel, np.ndarray, dict[str, Any]]:
-    """Boost trees, one model for each part of the people, which stops it and is not trained on.
+    """Boost trees, one model without each part of the people; a piece of another part stops it.
 
     Parameters
     ----------
     x, y
         Covariates float64[n, p] and phenotype (binary: 0/1).
-    part
-        int[n]: the part of each person.
+    parts
+        The parts of the people.
     trait
         ``quantitative`` or ``binary``.
     seed
@@ -98,7 +100,7 @@ def fit_trees(
 
     Returns
     -------
-    The models; float64[n], each person's prediction by the model that was not trained on them; and the number of trees of each model.
+    The models; float64[n], each person's prediction by the model that has not seen their part; and the number of trees of each model.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
@@ -107,15 +109,16 @@ def fit_trees(
     models = []
     # histograms are summed in an order that depends on the number of threads
     with threadpool_limits(1):
-        for j in range(int(part.max()) + 1):
-            held = part == j
+        for j in range(parts.count):
+            trains, stops = parts.trains[:, j], parts.stops[:, j]
             model = kind(**SETTINGS, early_stopping=True, random_state=seed % 2**32)
-            model.fit(x[~held], y[~held], X_val=x[held], y_val=y[held])
+            model.fit(x[trains], y[trains], X_val=x[stops], y_val=y[stops])
             models.append(model)
     trees = _arrays(models)
     inner = np.empty(len(x))
     for j in range(len(models)):
-        inner[part == j] = trees.predict(x[part == j], j)
+        rows = parts.part == j
+        inner[rows] = trees.predict(x[rows], j)
     return trees, inner, {"trees": np.diff(trees.ends).tolist()}
 
 

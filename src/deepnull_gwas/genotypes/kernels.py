@@ -5,8 +5,9 @@ Dosages count A1 (.bim column 5). All kernels release the GIL and take contiguou
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from deepnull_gwas.jit import numba
 
 #: Copies of A1 for the 2-bit codes 00, 01 (missing), 10, 11; the missing value is put in by the caller.
 _INT8_TABLE = np.array([2, -1, 1, 0], dtype=np.int8)

@@ -34,7 +34,7 @@ def fit_and_predict(train: np.ndarray, y: np.ndarray, new: np.ndarray, trait: st
     covariate that nobody in ``train`` has are predicted as if they had its first level.
     """
     mean, scale = train.mean(axis=0), train.std(axis=0)
-    varies = scale > 1e-12 * np.maximum(1.0, np.abs(mean))
+    varies = scale > 1e-12 * np.abs(mean)
     z = (train[:, varies] - mean[varies]) / scale[varies]
     other = (new[:, varies] - mean[varies]) / scale[varies]
     if trait == "quantitative":

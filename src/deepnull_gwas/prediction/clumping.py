@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
-import numba
 import numpy as np
 from scipy.special import chdtri
 from threadpoolctl import threadpool_limits
@@ -21,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from deepnull_gwas.cohort.pruning import _above, _planes
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask
+from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 LD_PEOPLE = 10_000
 #: Dosages decoded at a time.
 _BLOCK_DOSAGES = 16_000_000
+#: Bytes of genotypes that are read at a time for linkage disequilibrium.
+_LD_BYTES = 16 << 20
 #: Share of a variant's variance below which the covariates leave nothing of it to test.
 _COLLINEAR = 1e-6
 
@@ -111,6 +113,8 @@ class Moments:
         People by fold, in which the blocks of genotypes come; ``rows`` is where each fold lies in it.
     prepared
         For each arm (without ``extra``, and with it where it is given) its trainings.
+    unit
+        What coefficients are to be multiplied by: the phenotype is divided by it.
     """
 
     def __init__(self, covariates: np.ndarray, extra: np.ndarray | None, y: np.ndarray, fold: np.ndarray):
@@ -123,6 +127,10 @@ class Moments:
         self.order = np.argsort(fold, kind="stable")
         ends = np.cumsum([0, *np.bincount(fold, minlength=self.k)])
         self.rows = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+        # a power of two: whatever the phenotype's scale, single precision holds its products
+        exponent = int(np.frexp(np.abs(y).max(initial=0.0))[1])
+        self.unit = float(np.ldexp(1.0, exponent))
+        y = np.ldexp(y, -exponent)
         parts = [basis, y[:, None]] + ([np.nan_to_num(extra)] if extra is not None else [])
         columns = np.concatenate(parts, axis=1)[self.order]
         self.gram = np.stack([columns[r].T @ columns[r] for r in self.rows])
@@ -167,7 +175,7 @@ def marginal(moments: Moments, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    beta and chi-square (the squared t statistic), float32[variants, arms, trainings]; 0 where there is nothing to test.
+    beta (in units of ``moments.unit``) and chi-square (the squared t statistic), float32[variants, arms, trainings]; 0 where there is nothing to test.
     """
     products = np.stack([g[:, r] @ moments.columns[r] for r in moments.rows]).astype(np.float64)
     products[:, :, moments.width] += np.einsum("hvc,hc->hv", products[:, :, : moments.width], moments.own_fit)
@@ -219,6 +227,30 @@ def _add(g, weight, first, out):
                 target[i] += weight[v] * g[v, i]
 
 
+def side_by_side(packed: np.ndarray, people: np.ndarray, n_words: int) -> np.ndarray:
+    """Pack the genotypes of some people anew, one beside the other.
+
+    Parameters
+    ----------
+    packed
+        uint8, variants x bytes of all people.
+    people
+        Rows of the .fam, in the order in which they are wanted.
+    n_words
+        Words of 64 people that a variant gets.
+
+    Returns
+    -------
+    uint64, variants x 2 n_words: two bits a person; what is beyond the people is 0.
+    """
+    out = np.zeros((len(packed), n_words * 16), dtype=np.uint8)
+    for lane in range(4):
+        chosen = people[lane::4]
+        shift = (2 * (chosen % 4)).astype(np.uint8)
+        out[:, : len(chosen)] |= ((packed[:, chosen // 4] >> shift) & np.uint8(3)) << np.uint8(2 * lane)
+    return out.view(np.uint64)
+
+
 def clump(
     fileset: Fileset,
     index: np.ndarray,
@@ -255,22 +287,17 @@ def clump(
     lead = np.zeros(chi2.shape, dtype=bool)
     if not len(index):
         return lead
-    words_each = (fileset.n_samples + 63) // 64
-    mask = np.zeros(fileset.n_samples, dtype=bool)
-    mask[people] = True
-    # only the bytes of people who count: the planes of 10,000 people fit where those of a biobank would not
-    lanes = np.zeros(words_each * 16, dtype=np.uint8)
-    lanes[: fileset.bytes_per_variant] = pack_mask(mask)
-    useful = np.flatnonzero(lanes.view(np.uint64).reshape(-1, 2).any(axis=1))
-    lanes = np.ascontiguousarray(lanes.view(np.uint64).reshape(-1, 2)[useful]).reshape(-1)
-    planes = [np.empty((len(index), len(useful)), dtype=np.uint64) for _ in range(3)]
+    # the people who count side by side: the planes of 10,000 people fit where those of a biobank would not
+    n_words = (len(people) + 63) // 64
+    lanes = np.zeros(n_words * 16, dtype=np.uint8)
+    lanes[: (len(people) + 3) // 4] = pack_mask(np.ones(len(people), dtype=bool))
+    planes = [np.empty((len(index), n_words), dtype=np.uint64) for _ in range(3)]
     sums = np.empty((len(index), 3), dtype=np.int64)
-    for first in range(0, len(index), 1024):
-        part = slice(first, min(first + 1024, len(index)))
-        raw = np.zeros((part.stop - first, words_each * 16), dtype=np.uint8)
-        raw[:, : fileset.bytes_per_variant] = fileset.take(index[part])
-        words = np.ascontiguousarray(raw.view(np.uint64).reshape(len(raw), -1, 2)[:, useful]).reshape(len(raw), -1)
-        _planes(words, lanes, *(p[part] for p in planes), sums[part])
+    size = int(np.clip(_LD_BYTES // max(fileset.bytes_per_variant, len(people)), 16, 1024))
+    for first in range(0, len(index), size):
+        part = slice(first, min(first + size, len(index)))
+        words = side_by_side(fileset.take(index[part]), people, n_words)
+        _planes(words, lanes.view(np.uint64), *(p[part] for p in planes), sums[part])
     place = np.ascontiguousarray(position, dtype=np.int64)
     for c in range(chi2.shape[1]):
         order = np.argsort(-chi2[:, c], kind="stable")
@@ -382,7 +409,7 @@ def cross_scores(
 
         list(pool.map(clump_one, sorted(set(chromosome.tolist()))))
     used = np.flatnonzero(lead.any(axis=(1, 2)))
-    weights = np.where(lead[used], beta[used], 0)
+    weights = np.where(lead[used], beta[used], 0).astype(np.float64)
     k, n = moments.k, len(people)
     # each lead counts from the strictest threshold on that it passes
     first = np.searchsorted(-bounds, -chi2[used], side="left")
@@ -393,7 +420,7 @@ def cross_scores(
                 for t, training in enumerate(todo):
                     r = moments.rows[training.scored]
                     own = scores[arm, training.evaluated, :, r]
-                    _add(g[:, r], weights[part, arm, t].astype(np.float64), first[part, arm, t], own)
+                    _add(g[:, r], weights[part, arm, t] * moments.unit, first[part, arm, t], own)
     scores = np.cumsum(scores, axis=2)
     # from the order of the folds back to that of the people
     scores = scores[..., np.argsort(moments.order)]

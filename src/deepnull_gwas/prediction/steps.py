@@ -33,7 +33,16 @@ MODELS = {
 #: What is compared, within the same people.
 DIFFERENCES = [("deepnull", "linear"), ("deepnull_score", "linear_score"), ("linear_score", "linear"), ("deepnull_score", "deepnull")]  # fmt: skip
 #: What of the header of a file of weights is repeated.
-_HEADER = ("pgs_id", "pgs_name", "trait_reported", "genome_build", "HmPOS_build")
+_HEADER = (
+    "pgs_id",
+    "pgs_name",
+    "trait_reported",
+    "weight_type",
+    "genome_build",
+    "HmPOS_build",
+    "format_version",
+    "variants_number",
+)
 PEOPLE = [
     Column("sample_index", "int64", "row of the .fam"),
     Column("fold", "int32", "fold that the person is in: nothing here rests on a phenotype of it"),
@@ -136,6 +145,7 @@ def predict_phenotype(
     score, describe, result["score"] = _scores(
         info, people, x, held, y, fold, settings, genotypes, variants, qc_variants, score_file, threads
     )
+    result["warnings"] += [f"{result['score']['file']}: {words}" for words in result["score"].get("warnings", ())]
     chosen: dict[str, list[dict[str, Any]]] = {"linear": [], "deepnull": []}
     predictions = {name: np.full(len(y), np.nan) for name in MODELS}
     scores = {arm: np.zeros(len(y)) for arm in chosen}
@@ -253,6 +263,7 @@ def _scores(
             "rows": matched.counts,
             "positions": weights.positions,
             "header": {key: weights.header[key] for key in _HEADER if key in weights.header},
+            "warnings": weights.warnings,
         }
         return (lambda arm, f: found), (lambda arm, f, at: {}), about
     table = table[passed & table["chromosome"].isin(AUTOSOMES).to_numpy()]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from deepnull_gwas.cohort.text_table import read_text
+from deepnull_gwas.cohort.layout import refuse_doubled
+from deepnull_gwas.cohort.text_table import comments_of, line_of, lines_of, read_text_table
 from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES, normalise
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.prediction.clumping import centred
-from deepnull_gwas.text import is_number, shorten
+from deepnull_gwas.text import shorten
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +42,24 @@ OUTCOMES = {
 }
 
 
+#: Columns that say something of a weight without changing what it is.
+_INFORMATIVE = {
+    "locus_name", "imputation_method", "variant_description", "variant_type", "inclusion_criteria", "OR", "HR", "hm_source",
+    "hm_inferOtherAllele", "hm_match_chr", "hm_match_pos",
+}  # fmt: skip
+_DOSAGE = ("dosage_0_weight", "dosage_1_weight", "dosage_2_weight")
+_USED = {
+    "rsID", "chr_name", "chr_position", "effect_allele", "other_allele", "effect_weight", "weight_type", "hm_rsID", "hm_chr", "hm_pos",
+    *_NOT_ADDITIVE, *_DOSAGE,
+}  # fmt: skip
+#: Units of weights (letters only, in small ones) that add up, and ratios, whose logarithms do.
+_ADDITIVE_UNITS = {"", "nr", "beta", "betas", "logor", "lnor", "loghr", "lnhr", "logrr", "lnrr", "logoddsratio", "lnoddsratio", "loghazardratio", "lnhazardratio"}  # fmt: skip
+_RATIOS = {"or", "oddsratio", "oddsratios", "hr", "hazardratio", "hazardratios", "rr", "riskratio", "relativerisk"}
+#: Ratios that are all below this are no ratios: each allele would halve the odds.
+_NO_RATIO = 0.5
+_SEVERAL = re.compile(r"[/,|;]")
+
+
 @dataclass
 class Weights:
     """A file of weights.
@@ -46,17 +67,20 @@ class Weights:
     Attributes
     ----------
     table
-        ``row`` (of the file, from 1), ``chromosome`` and ``position`` (empty and 0 where unknown or of another build), ``id``, ``effect_allele``,
-        ``other_allele`` (empty where unknown), ``weight``, ``additive``.
+        ``row`` (line of the file, from 1), ``chromosome`` and ``position`` (empty and 0 where unknown or of another build), ``id``, ``effect_allele``,
+        ``other_allele`` (empty where unknown; several with ``/`` between them), ``weight`` (of a unit that adds up), ``additive``. Alleles in capitals.
     header
         What the lines with ``#`` say.
     positions
         Which columns the positions come from, in words.
+    warnings
+        What the file declares and is not taken as it is, in words.
     """
 
     table: pd.DataFrame
     header: dict[str, str] = field(default_factory=dict)
     positions: str = ""
+    warnings: list[str] = field(default_factory=list)
 
 
 def read_weights(path: str | Path, build: str) -> Weights:
@@ -65,55 +89,59 @@ def read_weights(path: str | Path, build: str) -> Weights:
     Parameters
     ----------
     path
-        The file: lines ``#key=value``, then a table separated by tabs with ``effect_allele``, ``effect_weight``, and ``rsID`` or ``chr_name`` and
-        ``chr_position`` (``hm_rsID``, ``hm_chr``, ``hm_pos``); ``other_allele`` where known.
+        The file: lines ``#key=value``, then a table (tabs; commas and semicolons are understood) with ``effect_allele``, ``effect_weight``, and ``rsID``
+        or ``chr_name`` and ``chr_position`` (``hm_rsID``, ``hm_chr``, ``hm_pos``); ``other_allele`` where known.
     build
         Genome build of the cohort. Positions of another build are not used.
+
+    Returns
+    -------
+    Weights per copy of the effect allele that add up: logarithms are taken of what the file calls odds, hazard or risk ratios (``weight_type``). Whatever
+    else it declares and is not honoured is in ``warnings``, and logged.
 
     Raises
     ------
     InputError
-        When the file is no such table, or a weight or an allele is none.
+        When the file is no such table, a weight or an allele is none, or weights are called ratios that are none.
     """
     path = Path(path)
-    text = read_text(path).decode().replace("\r\n", "\n")
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
-    start, head = 0, []
-    while text.startswith("#", start) or text.startswith("\n", start):
-        end = text.find("\n", start) + 1 or len(text)
-        head.append(text[start:end])
-        start = end
-    if not text[start:].strip():
-        raise InputError(f"{path}: is empty; expected a scoring file in the format of the PGS Catalog")
-    pairs = [line.lstrip("#").split("=", 1) for line in head if "=" in line]
+    texts = read_text_table(
+        path, "one row a variant (a scoring file of the PGS Catalog)", hash_header=False, quoted=None
+    )
+    names, line = texts.column_names, lines_of(texts)
+    pairs = [comment.lstrip("#").split("=", 1) for comment in comments_of(texts) if "=" in comment]
     header = {key.strip(): value.strip() for key, value in pairs}
-    first = len(head) + 1
-    text = text[start:]
-    names = [c.strip() for c in text.partition("\n")[0].split("\t")]
     expected = "effect_allele, effect_weight and rsID, or chr_name and chr_position, separated by tabs"
     for needed in ("effect_allele", "effect_weight"):
         if needed not in names:
-            raise InputError(f"{path}: line {first}: no column '{needed}'; found {some(names, 8)}, expected {expected}")
-    if repeated := sorted({c for c in names if names.count(c) > 1}):
-        raise InputError(f"{path}: line {first}: column '{repeated[0]}' is there more than once")
-    table, line = _read_table(text, names, path, first)
-    if table.empty:
+            more = (
+                "; weights of genotypes instead of alleles (dosage_*_weight) cannot be used"
+                if set(names) & set(_DOSAGE)
+                else ""
+            )
+            raise InputError(
+                f"{path}: row {line_of(texts, -1)}: no column '{needed}'; found {some(names, 8)}, expected {expected}{more}"
+            )
+    refuse_doubled(names, path)
+    if not texts.num_rows:
         raise InputError(f"{path}: has a header but no weight")
-    weight = _numbers(table["effect_weight"])
-    if (bad := np.flatnonzero(~np.isfinite(weight))).size:
-        found = shorten(table["effect_weight"][bad[0]])
-        raise InputError(f"{path}: line {line[bad[0]]}: effect_weight '{found}' is no number")
-    chromosome, position, source = _positions(table, header, build, path, line)
+    known = [n for n in names if n in _USED or n in _INFORMATIVE]
+    trimmed = {n: pc.utf8_trim_whitespace(texts.column(n)).to_pylist() for n in known}
+    table = pd.DataFrame({n: pd.Series(values, dtype=object) for n, values in trimmed.items()})
+    warnings = list(_not_honoured(table, names, header))
+    additive = _additive(table)
+    weight = _weights(table, header, additive, path, line, warnings)
+    chromosome, position, source = _positions(table, header, build, path, line, warnings)
     identifier = _first_of(table, "hm_rsID", "rsID")
     if not source and (identifier == "").all():
         raise InputError(
             f"{path}: no row has an rsID or a position of {build}; found {some(names, 8)}, expected {expected}"
         )
-    effect, other = (_first_of(table, name).str.upper() for name in ("effect_allele", "other_allele"))
+    effect, other = (in_capitals(_first_of(table, name).to_numpy(object)) for name in ("effect_allele", "other_allele"))
     if (empty := np.flatnonzero(effect == "")).size:
-        raise InputError(f"{path}: line {line[empty[0]]}: no effect_allele")
-    additive = ~np.any([_first_of(table, c).str.lower().isin(["true", "1", "yes"]) for c in _NOT_ADDITIVE], axis=0)
+        raise InputError(f"{path}: row {line[empty[0]]}: no effect_allele")
+    for words in warnings:
+        logger.warning("%s: %s", path, words)
     frame = pd.DataFrame(
         {
             "row": line,
@@ -126,31 +154,106 @@ def read_weights(path: str | Path, build: str) -> Weights:
             "additive": additive,
         }
     )
-    return Weights(frame, header, source or f"none of {build}: variants are found by ID")
+    return Weights(frame, header, source or f"none of {build}: variants are found by ID", warnings)
 
 
-def _read_table(text: str, names: list[str], path: Path, first: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Read the table of a file, as text, and give the line of each row; ``text`` begins with the header, which is line ``first``."""
-    lines, blank = [], False
-    for number, line in enumerate(io.StringIO(text), first):
-        if not line.strip():
-            blank = True
-            continue
-        if line.count("\t") != len(names) - 1:
-            raise InputError(f"{path}: line {number}: {line.count(chr(9)) + 1} fields, but the header has {len(names)}")
-        lines.append(number)
-    if blank:
-        text = "".join(line for line in io.StringIO(text) if line.strip())
-    table = pd.read_csv(
-        io.StringIO(text), sep="\t", names=names, header=0, index_col=False, dtype=str, keep_default_na=False, na_values=[],
-        quoting=csv.QUOTE_NONE, lineterminator="\n",
-    )  # fmt: skip
-    return table.apply(lambda values: values.str.strip()), np.array(lines[1:], dtype=np.int64)
+def _not_honoured(table: pd.DataFrame, names: Sequence[str], header: Mapping[str, str]) -> Iterator[str]:
+    """Yield what a file declares and does not change how its weights are used."""
+    unknown = [n for n in names if n not in _USED | _INFORMATIVE and not n.startswith("allelefrequency_effect")]
+    if unknown:
+        yield f"columns that are not understood and not used: {some(unknown, 10)}"
+    if inferred := ((_first_of(table, "hm_inferOtherAllele") != "") & (_first_of(table, "other_allele") == "")).sum():
+        yield (
+            f"hm_inferOtherAllele is not used for {inferred:,} rows without other_allele: an allele that was inferred says nothing of the strand"
+        )
+    for name in ("hm_match_chr", "hm_match_pos"):
+        if other := _first_of(table, name).str.lower().isin(["false", "0", "no"]).sum():
+            yield f"{name} is false in {other:,} rows: the harmonised place is not the one that was reported; it is used"
+    if several := _several(_first_of(table, "effect_allele")):
+        yield f"{several:,} rows have several effect alleles, of which none can be chosen: they match no variant"
+    if dosages := _of_genotypes(table).sum():
+        yield f"{dosages:,} rows have weights of genotypes ({some(_DOSAGE)}): they are left out"
+    version = header.get("format_version", "")
+    if version and version.split(".")[0] not in ("1", "2"):
+        yield f"format_version={shorten(version)} is not known; the file is read as version 2.0"
+    stated = header.get("variants_number", "").replace(",", "")
+    if stated.isdigit() and int(stated) != len(table):
+        yield f"variants_number={shorten(stated)}, but the file has {len(table):,} rows; is it whole?"
+
+
+def _several(alleles: pd.Series) -> int:
+    """Count the cells that hold several alleles."""
+    codes, found = _of_each(alleles, lambda text: _SEVERAL.search(text) is not None)
+    return int(np.array(found, dtype=bool)[codes].sum())
+
+
+def _of_genotypes(table: pd.DataFrame) -> np.ndarray:
+    return np.any([(_first_of(table, c) != "").to_numpy() for c in _DOSAGE], axis=0)
+
+
+def _additive(table: pd.DataFrame) -> np.ndarray:
+    """Tell which rows are a weight of one allele's copies."""
+    flagged = [_first_of(table, c).str.lower().isin(["true", "1", "yes"]).to_numpy() for c in _NOT_ADDITIVE]
+    return ~(np.any(flagged, axis=0) | _of_genotypes(table))
+
+
+def _weights(
+    table: pd.DataFrame,
+    header: Mapping[str, str],
+    additive: np.ndarray,
+    path: Path,
+    line: np.ndarray,
+    warnings: list[str],
+) -> np.ndarray:
+    """Give the weights in a unit that adds up; what is done beyond reading them is added to the warnings."""
+    weight = _numbers(table["effect_weight"])
+    # of genotypes: there need be none of an allele
+    unneeded = ~additive & (_first_of(table, "effect_weight") == "").to_numpy()
+    if (bad := np.flatnonzero(~np.isfinite(weight) & ~unneeded)).size:
+        found = shorten(table["effect_weight"][bad[0]])
+        raise InputError(f"{path}: row {line[bad[0]]}: effect_weight '{found}' is no number")
+    stated = list(
+        dict.fromkeys(v for v in [header.get("weight_type", ""), *_first_of(table, "weight_type").unique()] if v)
+    )
+    units = {re.sub(r"[^a-z]", "", s.lower()) for s in stated}
+    if len(units) > 1:
+        raise InputError(
+            f"{path}: weights of several units (weight_type: {some(stated)}) cannot be summed; convert them to one"
+        )
+    unit = next(iter(units), "")
+    if unit in _RATIOS:
+        used = weight[additive & np.isfinite(weight)]
+        if (bad := np.flatnonzero(additive & (weight <= 0))).size or (used.size and used.max() < _NO_RATIO):
+            what = (
+                f"row {line[bad[0]]}: effect_weight {weight[bad[0]]:g} is no ratio"
+                if bad.size
+                else f"all weights are below {_NO_RATIO:g}"
+            )
+            raise InputError(
+                f"{path}: weight_type={shorten(stated[0])}, but {what}; if the weights are logarithms, say #weight_type=log({shorten(stated[0])})"
+            )
+        warnings.append(
+            f"weight_type={shorten(stated[0])}: natural logarithms of the weights are taken, since ratios do not add up"
+        )
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(additive, np.log(weight), weight)
+    if unit not in _ADDITIVE_UNITS:
+        warnings.append(f"weight_type={shorten(stated[0])} is not known: the weights are summed as they are")
+    return weight
 
 
 def _numbers(texts: pd.Series) -> np.ndarray:
     """Give texts as numbers, NaN where one is none."""
-    return np.array([float(t) if is_number(t) else np.nan for t in texts], dtype=np.float64)
+    array = pa.array(texts, pa.string())
+    # of ASCII digits only, as text.NUMBER
+    number = pc.match_substring_regex(array, r"\A[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\z")
+    return np.array(pc.if_else(number, array, "nan").to_pylist(), dtype=object).astype(np.float64)
+
+
+def _of_each(values: pd.Series, change: Callable[[str], Any]) -> tuple[np.ndarray, list[Any]]:
+    """Apply a function to each distinct text: the place of each row's result, and the results."""
+    codes, distinct = pd.factorize(values.to_numpy(object))
+    return codes, [change(text) for text in distinct]
 
 
 def _first_of(table: pd.DataFrame, *names: str) -> pd.Series:
@@ -164,30 +267,26 @@ def _first_of(table: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def _positions(
-    table: pd.DataFrame, header: dict[str, str], build: str, path: Path, line: np.ndarray
+    table: pd.DataFrame, header: Mapping[str, str], build: str, path: Path, line: np.ndarray, warnings: list[str]
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Give chromosome and position of the cohort's build; the harmonised ones go first."""
+    """Give chromosome and position of the cohort's build; the harmonised ones go first. What is not used is added to the warnings."""
     for columns, key in ((("hm_chr", "hm_pos"), "HmPOS_build"), (("chr_name", "chr_position"), "genome_build")):
         if any(c not in table for c in columns):
             continue
         stated = header.get(key, "")
         known = {"hg19": "GRCh37", "hg38": "GRCh38", "GRCh37": "GRCh37", "GRCh38": "GRCh38"}.get(stated)
         if known not in (None, build):
-            logger.warning(
-                "%s: %s and %s are of %s, the cohort is %s: they are not used", path, *columns, stated, build
-            )
+            warnings.append(f"{columns[0]} and {columns[1]} are of {stated}, the cohort is {build}: they are not used")
             continue
         if known is None:
             if key == "HmPOS_build" or re.match(r"(hg|GRCh|NCBI)\d", stated):
-                logger.warning(
-                    "%s: the build of %s is not known (%s=%s): it is not used", path, columns[1], key, stated
-                )
+                warnings.append(f"the build of {columns[1]} is not known ({key}={shorten(stated)}): it is not used")
                 continue
-            logger.warning("%s: does not say of which build its positions are; they are taken for %s", path, build)
+            warnings.append(f"the file does not say of which build its positions are; they are taken for {build}")
         text = _first_of(table, columns[1])
         number = pd.Series(_numbers(text))
         if (bad := np.flatnonzero((text != "") & ~((number > 0) & (number < 2**31) & (number % 1 == 0)))).size:
-            raise InputError(f"{path}: line {line[bad[0]]}: {columns[1]} '{shorten(text[bad[0]])}' is no position")
+            raise InputError(f"{path}: row {line[bad[0]]}: {columns[1]} '{shorten(text[bad[0]])}' is no position")
         codes = _first_of(table, columns[0])
         names = {c: normalise(c) or "" for c in codes.unique()}
         chromosome = np.where(number.notna(), codes.map(names), "").astype(object)
@@ -199,24 +298,44 @@ def _flip(allele: str) -> str:
     return "".join(_COMPLEMENT[c] for c in reversed(allele)) if _ALLELES.fullmatch(allele) else ""
 
 
-def compare_alleles(effect: str, other: str, a1: str, a2: str) -> str:
-    """Say how the alleles of a weight fit those of a variant (A1 and A2 of the .bim): ``matched``, ``swapped``, ``ambiguous`` or ``mismatched``.
+#: What :func:`compare_alleles` tells.
+MATCHED, SWAPPED, AMBIGUOUS, MISMATCHED = "matched", "swapped", "ambiguous", "mismatched"
+
+
+def compare_alleles(effect: Sequence[str], other: Sequence[str], a1: Sequence[str], a2: Sequence[str]) -> np.ndarray:
+    """Tell how the alleles of weights fit those of variants: ``matched``, ``swapped``, ``ambiguous`` or ``mismatched`` for each pair.
 
     With both alleles given they are taken as they are written, A/T and C/G too: files of weights are on the forward strand. Without the other allele, or
     where only the complements fit, nothing tells the strand for sure, and the weight is left out (``ambiguous``).
+
+    Parameters
+    ----------
+    effect, other
+        Alleles of the weights; ``other`` is empty where unknown. In capitals or not.
+    a1, a2
+        A1 and A2 of the .bim, in capitals or not.
+
+    Returns
+    -------
+    Text, one a pair.
     """
-    palindromic = _flip(a1) == a2
-    if other:
-        if (effect, other) == (a1, a2):
-            return "matched"
-        if (effect, other) == (a2, a1):
-            return "swapped"
-        return "ambiguous" if {_flip(effect), _flip(other)} == {a1, a2} else "mismatched"
-    if effect in (a1, a2):
-        if palindromic:
-            return "ambiguous"
-        return "matched" if effect == a1 else "swapped"
-    return "ambiguous" if _flip(effect) in (a1, a2) else "mismatched"
+    lists = [np.asarray(values, dtype=object) for values in (effect, other, a1, a2)]
+    # alleles are few: what they are is found once each, and numbers are compared
+    codes, alleles = pd.factorize(in_capitals(np.concatenate(lists)))
+    e, o, a1, a2 = np.split(codes, 4)
+    place = {allele: i for i, allele in enumerate(alleles)}
+    flip = np.array([place.get(_flip(allele), -1) for allele in alleles] or [0])
+    no_other = o == place.get("", -2)
+    palindromic = flip[a1] == a2
+    flipped = ((flip[e] == a1) & (flip[o] == a2)) | ((flip[e] == a2) & (flip[o] == a1))
+    both = [(e == a1) & (o == a2), (e == a2) & (o == a1), flipped]
+    alone = [
+        (e == a1) & ~palindromic,
+        (e == a2) & ~palindromic,
+        (e == a1) | (e == a2) | (flip[e] == a1) | (flip[e] == a2),
+    ]
+    verdicts = [np.where(no_other, one, two) for one, two in zip(alone, both)]
+    return np.select(verdicts, np.array([MATCHED, SWAPPED, AMBIGUOUS], dtype=object), MISMATCHED)
 
 
 @dataclass
@@ -264,57 +383,73 @@ def match_weights(weights: Weights, variants: pd.DataFrame, path: str | Path, mi
         When fewer rows than that are found; the message counts what became of them.
     """
     table = weights.table
-    # only what the file names is looked at: a cohort may have millions of others
-    wanted = pd.MultiIndex.from_arrays([table["chromosome"], table["position"]])
-    places = pd.MultiIndex.from_arrays([variants["chromosome"], variants["position"]])
-    near = variants[places.isin(wanted) | variants["id"].isin(set(table["id"]) - {""})]
-    by_place: dict[tuple[str, int], list[Any]] = {}
-    by_id: dict[str, list[Any]] = {}
-    for row in near.itertuples(index=False):
-        by_place.setdefault((row.chromosome, row.position), []).append(row)
-        by_id.setdefault(row.id, []).append(row)
-    autosomal = set(AUTOSOMES)
-    counts = dict.fromkeys(OUTCOMES, 0)
-    found: dict[int, float] = {}
-    constant = 0.0
-    for row in table.itertuples(index=False):
-        candidates = by_place.get((row.chromosome, row.position), []) if row.chromosome else by_id.get(row.id, [])
-        chromosomes = {row.chromosome} if row.chromosome else {c.chromosome for c in candidates}
-        outcome = "missing"
-        if not row.additive:
-            outcome = "not_additive"
-        elif chromosomes and not chromosomes & autosomal:
-            outcome = "not_autosomal"
-        elif candidates:
-            verdicts = [
-                compare_alleles(row.effect_allele, row.other_allele, c.effect_allele, c.other_allele)
-                for c in candidates
-            ]
-            fits = [(c, v) for c, v in zip(candidates, verdicts) if v in ("matched", "swapped")]
-            if fits:
-                # without the other allele, two variants at one place may both fit: nothing says which is meant
-                variant, outcome = fits[0]
-                if len(fits) > 1:
-                    outcome = "ambiguous"
-                elif variant.index in found:
-                    outcome = "duplicated"
-                else:
-                    found[variant.index] = row.weight if outcome == "matched" else -row.weight
-                    constant += 2 * row.weight if outcome == "swapped" else 0.0
-            else:
-                outcome = "ambiguous" if "ambiguous" in verdicts else "mismatched"
-        counts[outcome] += 1
-    share = len(found) / len(table)
+    outcome, rows, at = _outcomes(table, variants)
+    counts = dict.fromkeys(OUTCOMES, 0) | pd.Series(outcome).value_counts().to_dict()
+    weight, swapped = table["weight"].to_numpy()[rows], outcome[rows] == SWAPPED
+    index = variants["index"].to_numpy(np.int64)[at]
+    share = len(rows) / len(table)
     told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if count)
     logger.info("%s: %s weights, positions: %s; %s", path, f"{len(table):,}", weights.positions, told)
-    if not found or share < minimum:
+    if not len(rows) or share < minimum:
         raise InputError(
-            f"{path}: only {len(found):,} of {len(table):,} weights ({100 * share:.1f} %) belong to variants of the cohort that passed quality control, "
+            f"{path}: only {len(rows):,} of {len(table):,} weights ({100 * share:.1f} %) belong to variants of the cohort that passed quality control, "
             f"expected at least {100 * minimum:g} % (scores.minimum_matched); {told}; positions: {weights.positions}. Check build and alleles, take "
             "the file harmonised to the cohort's build, or use imputed genotypes"
         )
-    index = np.array(sorted(found), dtype=np.int64)
-    return Matched(index, np.array([found[i] for i in index.tolist()]), constant, counts, len(table))
+    order = np.argsort(index)
+    constant = float(2 * weight[swapped].sum())
+    return Matched(index[order], np.where(swapped, -weight, weight)[order], constant, counts, len(table))
+
+
+def _candidates(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Give pairs of a row of the file and a variant at its place, or of its ID where it has no place: their places in the two tables."""
+    placed = (table["chromosome"] != "").to_numpy()
+    named = ~placed & (table["id"] != "").to_numpy()
+    # only what the file names is looked at: a cohort may have millions of others
+    near = np.flatnonzero(variants["position"].isin(table["position"].to_numpy()[placed]).to_numpy())
+    called = np.flatnonzero(variants["id"].isin(set(table["id"][named])).to_numpy()) if named.any() else near[:0]
+    pairs = []
+    for rows, there, key in ((placed, near, ["chromosome", "position"]), (named, called, ["id"])):
+        left = table.loc[rows, key].assign(row=np.flatnonzero(rows))
+        pairs.append(left.merge(variants.iloc[there][key].assign(at=there), on=key)[["row", "at"]])
+    found = pd.concat(pairs).to_numpy(np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
+def _outcomes(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tell what becomes of each row of a file (:data:`OUTCOMES`), and give the rows that are used with their variants (places in the two tables)."""
+    row, at = _candidates(table, variants)
+    # any one of several other alleles will do
+    codes, alleles = _of_each(table["other_allele"], lambda text: list(dict.fromkeys(_SEVERAL.split(text))))
+    lengths, flat = np.array([len(a) for a in alleles]), np.array([a for each in alleles for a in each], dtype=object)
+    starts, count = np.cumsum(lengths) - lengths, lengths[codes[row]]
+    spread = np.repeat(np.arange(len(row)), count)
+    which = np.arange(len(spread)) - np.repeat(np.cumsum(count) - count, count)
+    verdict = compare_alleles(
+        table["effect_allele"].to_numpy(object)[row][spread],
+        flat[starts[codes[row]][spread] + which],
+        variants["effect_allele"].to_numpy(object)[at][spread],
+        variants["other_allele"].to_numpy(object)[at][spread],
+    )
+    n = len(table)
+    fits = pd.DataFrame({"row": row[spread], "at": at[spread], "verdict": verdict})
+    unsure = np.bincount(fits["row"][fits["verdict"] == AMBIGUOUS], minlength=n) > 0
+    fits = fits[fits["verdict"].isin([MATCHED, SWAPPED])].drop_duplicates(["row", "at"])
+    fitting = np.bincount(fits["row"], minlength=n)
+    candidates = np.bincount(row, minlength=n) > 0
+    autosomal = table["chromosome"].isin(AUTOSOMES).to_numpy()
+    nameless = (table["chromosome"] == "").to_numpy()
+    on_autosome = variants["chromosome"].isin(AUTOSOMES).to_numpy()[at]
+    autosomal |= nameless & (~candidates | (np.bincount(row[on_autosome], minlength=n) > 0))
+    additive = table["additive"].to_numpy(bool)
+    # without the other allele, two variants at one place may both fit: nothing says which is meant
+    cases = [~additive, ~autosomal, ~candidates, fitting > 1, (fitting == 0) & unsure, fitting == 0]
+    names = ["not_additive", "not_autosomal", "missing", AMBIGUOUS, AMBIGUOUS, MISMATCHED]
+    outcome = np.select(cases, np.array(names, dtype=object), "")
+    used = fits[outcome[fits["row"].to_numpy()] == ""].sort_values("row")
+    first = ~used["at"].duplicated().to_numpy()
+    outcome[used["row"].to_numpy()] = np.where(first, used["verdict"].to_numpy(object), "duplicated")
+    return outcome, used["row"].to_numpy()[first], used["at"].to_numpy()[first]
 
 
 def score_people(fileset: Fileset, matched: Matched, people: np.ndarray) -> np.ndarray:

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from deepnull_gwas.report.style import COLOURS, figure, say_instead
+from deepnull_gwas.report.style import (
+    COLOURS,
+    ONE_COLUMN,
+    P_LABEL,
+    counted,
+    figure,
+    legend_below,
+    say_instead,
+    study_title,
+)
 from deepnull_gwas.results.compare import points_of_arms
 from deepnull_gwas.tables import read_json
 
@@ -39,8 +48,8 @@ def plot_arms(
     x, y = (points["neg_log_10_p_value"].to_numpy() for points in points_of_arms(baseline, deepnull))
     tested = np.isfinite(x) & np.isfinite(y)
     x, y = x[tested], y[tested]
-    title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
-    with figure(out, 5.6, 5.6) as fig:
+    title = study_title(about, 0.85 * ONE_COLUMN)
+    with figure(out, ONE_COLUMN, 4.5) as fig:
         if not len(x):
             say_instead(
                 fig,
@@ -58,20 +67,19 @@ def plot_arms(
         hits_x, hits_y = x >= line, y >= line
         shown |= hits_x | hits_y
         ax = fig.add_subplot()
-        ax.plot([0, top], [0, top], color=COLOURS["line"], linewidth=0.8)
-        ax.axvline(line, color="#b2182b", linewidth=0.6, linestyle="--")
-        ax.axhline(line, color="#b2182b", linewidth=0.6, linestyle="--")
+        ax.plot([0, top], [0, top], color=COLOURS["line"], linewidth=0.6)
+        ax.axvline(line, color=COLOURS["threshold"], linewidth=0.6, linestyle="--")
+        ax.axhline(line, color=COLOURS["threshold"], linewidth=0.6, linestyle="--")
         groups = {
-            "not significant": (~hits_x & ~hits_y, "#bbbbbb", 6),
-            "both": (hits_x & hits_y, COLOURS["shared"], 10),
-            "gained": (~hits_x & hits_y, COLOURS["gained"], 16),
-            "lost": (hits_x & ~hits_y, COLOURS["lost"], 16),
+            "not significant": (~hits_x & ~hits_y, "#bbbbbb", 2),
+            "both": (hits_x & hits_y, COLOURS["shared"], 4),
+            "gained": (~hits_x & hits_y, COLOURS["gained"], 6),
+            "lost": (hits_x & ~hits_y, COLOURS["lost"], 6),
         }
         loci = summary["loci"]
         names = {
-            "both": f" ({loci['shared']} loci)",
-            "gained": f" ({loci['gained']} loci)",
-            "lost": f" ({loci['lost']} loci)",
+            name: f" ({counted(loci[verdict], 'locus', 'loci')})"
+            for name, verdict in (("both", "shared"), ("gained", "gained"), ("lost", "lost"))
         }
         for name, (at, colour, size) in groups.items():
             ax.scatter(
@@ -81,29 +89,19 @@ def plot_arms(
                 color=colour,
                 linewidth=0,
                 rasterized=True,
-                label=f"{name}: {int(at.sum()):,} variants{names.get(name, '')}",
+                label=f"{name}: {counted(int(at.sum()), 'variant')}{names.get(name, '')}",
             )
         ax.set(
             xlim=(0, top),
             ylim=(0, top),
-            xlabel="baseline, −log10 p",
-            ylabel="DeepNull, −log10 p",
+            xlabel=f"baseline, {P_LABEL}",
+            ylabel=f"DeepNull, {P_LABEL}",
             title=title,
             aspect="equal",
         )
-        ax.legend(loc="upper left", fontsize=8)
         if summary.get("chi2_ratio"):
-            expected = (
-                f" (expected from R² {summary['chi2_ratio_expected']:.3f})"
-                if summary.get("chi2_ratio_expected")
-                else ""
-            )
-            ax.text(
-                0.98,
-                0.02,
-                f"mean χ² at loci, DeepNull / baseline: {summary['chi2_ratio']:.3f}{expected}",
-                transform=ax.transAxes,
-                ha="right",
-                va="bottom",
-                fontsize=8,
-            )
+            ratio = f"mean χ² at loci, DeepNull / baseline: {summary['chi2_ratio']:.3f}"
+            if summary.get("chi2_ratio_expected"):
+                ratio += f"\n(expected from R²: {summary['chi2_ratio_expected']:.3f})"
+            ax.plot([], [], linestyle="none", label=ratio)
+        legend_below(fig, ax)

@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
-from deepnull_gwas.report.style import COLOURS, figure, say_instead
+from deepnull_gwas.report.style import COLOURS, SMALL, TWO_COLUMNS, figure, say_instead, study_title
 from deepnull_gwas.tables import read_json
+from deepnull_gwas.text import shorten
 
-MEASURES = {"quantitative": ("r2", "R², out of fold"), "binary": ("auc", "AUC, out of fold")}
+#: Of each trait: the measure of accuracy, its name, and its value without any prediction, where bars begin.
+MEASURES = {"quantitative": ("r2", "R², out of fold", 0.0), "binary": ("auc", "AUC, out of fold", 0.5)}
 NAMES = {
     "linear": "linear",
     "baseline": "base-\nline",
     "second_order": "second\norder",
     "splines": "splines",
     "trees": "trees",
-    "network": "network",
-    "original": "original",
-    "deepnull": "prediction",
+    "network": "net-\nwork",
+    "original": "origi-\nnal",
+    "deepnull": "predic-\ntion",
 }
 #: Covariates whose dependence is drawn: those of the strongest.
 DRAWN = 6
 
 
-def plot_deepnull(metrics: str | Path, folds: Sequence[str | Path], out: str | Path) -> None:
+def plot_deepnull(metrics: str | Path, by_fold: str | Path, study_json: str | Path, out: str | Path) -> None:
     """Draw accuracy by model and fold, calibration, training curves, partial dependence and the strongest interaction.
 
     Parameters
     ----------
     metrics
         metrics.json.
-    folds
-        fold_{fold}.json in order.
+    by_fold
+        by_fold.json.
+    study_json
+        study.json.
     out
         Figure.
     """
-    summary, parts = read_json(metrics), [read_json(path) for path in folds]
-    with figure(out, 11, 6.6) as fig:
+    summary, parts = read_json(metrics), read_json(by_fold)["folds"]
+    title = study_title(read_json(study_json), 0.9 * TWO_COLUMNS)
+    with figure(out, TWO_COLUMNS, 4.7) as fig:
         if summary["status"] != "ok":
-            say_instead(
-                fig, f"{summary['study']}: DeepNull prediction", f"failed at {summary['stage']}: {summary['reason']}"
-            )
+            say_instead(fig, f"{title}: DeepNull", f"failed at {summary['stage']}: {summary['reason']}")
             return
-        top, bottom = fig.subfigures(2, 1, height_ratios=[1.15, 1])
-        left, middle, right = top.subplots(1, 3, width_ratios=[1.35, 1, 1])
+        fig.suptitle(title, x=0.01, ha="left")
+        top, bottom = fig.subfigures(2, 1, height_ratios=[1.25, 1])
+        left, middle, right = top.subplots(1, 3, width_ratios=[1.5, 1, 1])
         _accuracy(left, summary)
         _calibration(middle, summary)
         _training(right, summary, parts)
@@ -56,58 +59,58 @@ def plot_deepnull(metrics: str | Path, folds: Sequence[str | Path], out: str | P
 
 
 def _accuracy(ax: Axes, summary: dict[str, Any]) -> None:
-    key, label = MEASURES[summary["trait"]]
+    key, label, origin = MEASURES[summary["trait"]]
     pooled = {"linear": summary["linear"]} | summary["models"] | {"deepnull": summary["deepnull"]}
+    ticks = []
     for at, (name, values) in enumerate(pooled.items()):
         colour = COLOURS["deepnull"] if name == "deepnull" else COLOURS["baseline"]
         value = values[key]
-        ax.bar(at, np.nan if value is None else value, width=0.7, color=colour, alpha=1 if name == "deepnull" else 0.75)
+        height = np.nan if value is None else value - origin
+        ax.bar(at, height, bottom=origin, width=0.7, color=colour, alpha=1 if name == "deepnull" else 0.75)
         own = [(f["deepnull"] if name == "deepnull" else f["models"].get(name, {})).get(key) for f in summary["folds"]]
         own = [np.nan if v is None else v for v in own]
-        ax.scatter(at + np.linspace(-0.2, 0.2, len(own)), own, s=9, color="black", linewidth=0, zorder=3)
+        ax.scatter(at + np.linspace(-0.2, 0.2, len(own)), own, s=4, color="black", linewidth=0, zorder=3)
         weights = [f["weights"].get(name, 0.0) for f in summary["folds"]]
         if name == "linear":
             weights = [1 - sum(f["weights"].values()) for f in summary["folds"]]
-        if name not in ("deepnull", "baseline") and summary["model"] == "auto":
-            ax.annotate(
-                f"w {np.mean(weights):.2f}",
-                (at, 0),
-                xycoords=("data", "axes fraction"),
-                xytext=(0, 3),
-                textcoords="offset points",
-                ha="center",
-                fontsize=7,
-                color="white",
-            )
-    ax.set_xticks(range(len(pooled)), [NAMES.get(n, n) for n in pooled], fontsize=8)
-    low = 0.4 if summary["trait"] == "binary" else None
-    ax.set(ylabel=label, ylim=(low, None), title=f"{summary['study']}: accuracy (dots: folds)")
+        weighed = name not in ("deepnull", "baseline") and summary["model"] == "auto"
+        words = NAMES.get(name, name)
+        # weights in one line below names of one line and of two
+        ticks.append(words + "\n" * (2 - words.count("\n")) + f"{np.mean(weights):.2f}" if weighed else words)
+    ax.set_xticks(range(len(pooled)), ticks)
+    ax.tick_params(axis="x", length=0)
+    ax.axhline(origin, color="black", linewidth=0.6)
+    title = "Accuracy (dots: folds" + ("; below: weights)" if summary["model"] == "auto" else ")")
+    ax.set(ylabel=label, title=title)
 
 
 def _calibration(ax: Axes, summary: dict[str, Any]) -> None:
     predicted = [b["predicted"] for b in summary["calibration"]]
     observed = [b["observed"] for b in summary["calibration"]]
     ends = [min(predicted + observed), max(predicted + observed)]
-    ax.plot(ends, ends, color=COLOURS["line"], linewidth=0.8)
-    ax.plot(predicted, observed, "o-", color=COLOURS["deepnull"], markersize=4, linewidth=1)
+    ax.plot(ends, ends, color=COLOURS["line"], linewidth=0.6)
+    ax.plot(predicted, observed, "o-", color=COLOURS["deepnull"], markersize=3)
     what = "share of cases" if summary["trait"] == "binary" else "phenotype"
-    ax.set(xlabel="predicted (mean of a tenth)", ylabel=f"observed {what}", title="calibration")
+    ax.set(xlabel="predicted (mean of a tenth)", ylabel=f"observed {what}", title="Calibration")
 
 
 def _training(ax: Axes, summary: dict[str, Any], parts: list[dict[str, Any]]) -> None:
     if not any(part["epochs"] for part in parts):
         ax.axis("off")
-        ax.set_title("no network was trained")
+        ax.set_title("No network was trained")
         return
-    for part in parts:
-        colour = colormaps["viridis"](part["fold"] / max(len(parts), 2))
-        for key, line in (("validation", "-"), ("train", ":")):
+    for key, line, colour in (("validation", "-", COLOURS["deepnull"]), ("train", ":", COLOURS["baseline"])):
+        label = {"validation": "held out", "train": "training"}[key]
+        for part in parts:
             shown = [(e["epoch"], e[key]) for e in part["epochs"] if e[key] is not None]
-            label = f"fold {part['fold']}" if key == "validation" else None
-            ax.plot(*zip(*shown), color=colour, linestyle=line, linewidth=1, label=label)
+            if shown:
+                ax.plot(*zip(*shown), color=colour, linestyle=line, linewidth=0.8, label=label)
+                label = None
     loss = "squared error / variance" if summary["trait"] == "quantitative" else "cross-entropy"
-    ax.set(xlabel="epoch", ylabel=f"loss: {loss}", title="networks (dotted: training)")
-    ax.legend(fontsize=7, ncols=2)
+    ax.set(xlabel="epoch", ylabel=f"loss: {loss}", title="Networks, a line a fold")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    # under the label of the axis, where no line can run
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.23), borderaxespad=0, borderpad=0, ncols=2)
 
 
 def _dependence(fig: Any, summary: dict[str, Any]) -> None:
@@ -124,14 +127,19 @@ def _dependence(fig: Any, summary: dict[str, Any]) -> None:
     margin = 0.05 * (max(ends) - min(ends)) or 1.0
     for i, (ax, curve) in enumerate(zip(axes, curves)):
         style = "o-" if len(curve["values"]) < 6 else "-"
-        ax.plot(curve["values"], curve["prediction"], style, color=COLOURS["deepnull"], markersize=4)
+        ax.plot(curve["values"], curve["prediction"], style, color=COLOURS["deepnull"], markersize=3)
         ax.set(ylim=(min(ends) - margin, max(ends) + margin))
-        ax.set_title(curve["name"], fontsize=9)
-        ax.tick_params(labelsize=7)
+        ax.set_title(shorten(curve["name"], 10), fontsize=6)
+        ax.tick_params(labelsize=SMALL)
+        if len(curve["values"]) < 6:
+            ax.set_xticks(curve["values"], [f"{v:.3g}" for v in curve["values"]])
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=2, min_n_ticks=2))
+        ax.margins(x=0.15)
         if i:
             ax.set_yticklabels([])
         else:
-            ax.set_ylabel("partial dependence" + (" (logit)" if summary["trait"] == "binary" else ""), fontsize=8)
+            ax.set_ylabel("partial dependence" + (" (logit)" if summary["trait"] == "binary" else ""))
     if pair is not None:
         ax = axes[-1]
         size = np.abs(pair["prediction"]).max() or 1.0
@@ -139,8 +147,9 @@ def _dependence(fig: Any, summary: dict[str, Any]) -> None:
             np.array(pair["prediction"]).T, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-size, vmax=size
         )
         for setter, values in ((ax.set_xticks, pair["values"][0]), (ax.set_yticks, pair["values"][1])):
-            setter(range(len(values)), [f"{v:.3g}" for v in values], fontsize=7)
-        ax.set_xlabel(pair["names"][0], fontsize=8)
-        ax.set_ylabel(pair["names"][1], fontsize=8)
-        ax.set_title(f"strongest interaction ({100 * pair['share']:.0f} %)", fontsize=9)
-        fig.colorbar(shown, ax=ax).ax.tick_params(labelsize=7)
+            setter(range(len(values)), [f"{v:.3g}" for v in values], fontsize=SMALL)
+        ax.tick_params(axis="x", rotation=90 if len(pair["values"][0]) > 4 else 0)
+        ax.set_xlabel(shorten(pair["names"][0], 18))
+        ax.set_ylabel(shorten(pair["names"][1], 18))
+        ax.set_title(f"Strongest interaction ({100 * pair['share']:.0f} %)", fontsize=6)
+        fig.colorbar(shown, ax=ax).ax.tick_params(labelsize=SMALL)

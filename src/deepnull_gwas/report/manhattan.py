@@ -10,7 +10,17 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from deepnull_gwas.report.style import ALTERNATE, COLOURS, LABELS, figure, say_instead
+from deepnull_gwas.report.style import (
+    ALTERNATE,
+    COLOURS,
+    LABELS,
+    P_LABEL,
+    SMALL,
+    TWO_COLUMNS,
+    figure,
+    say_instead,
+    study_title,
+)
 from deepnull_gwas.results.loci import read_leads
 from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
@@ -70,8 +80,8 @@ def _label(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str], width: floa
     places = np.clip(places, step / 2, width - step / 2)
     for place, i in zip(places, order):
         ax.annotate(
-            names[i], (x[i], y[i]), xytext=(place, top * 1.05), rotation=90, ha="center", va="bottom", fontsize=7, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": COLOURS["line"], "linewidth": 0.5, "shrinkA": 1, "shrinkB": 2},
+            names[i], (x[i], y[i]), xytext=(place, top * 1.05), rotation=90, ha="center", va="bottom", fontsize=SMALL, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": COLOURS["line"], "linewidth": 0.4, "shrinkA": 1, "shrinkB": 2},
         )  # fmt: skip
 
 
@@ -97,8 +107,8 @@ def plot_manhattan(
     """
     about = read_json(study_json)
     tables = {arm: points_of(source).drop_nulls() for arm, source in sumstats.items()}
-    title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
-    with figure(out, 11, 3.6 * len(tables) + 0.4) as fig:
+    title = study_title(about, 0.8 * TWO_COLUMNS)
+    with figure(out, TWO_COLUMNS, 2.5 * len(tables) + 0.3) as fig:
         if not any(len(t) for t in tables.values()):
             say_instead(fig, title, f"no variant tested: {about.get('reason') or 'see untested.tsv.gz'}")
             return
@@ -121,26 +131,29 @@ def plot_manhattan(
             even = np.searchsorted(list(axis), code[shown]) % 2
             for parity in (0, 1):
                 at = shown[even == parity]
-                ax.scatter(x[at], y[at], s=5, linewidth=0, color=ALTERNATE[arm][parity], rasterized=True)
-            ax.axhline(-np.log10(settings["genome_wide"]), color="#b2182b", linewidth=0.8, linestyle="--")
-            ax.axhline(-np.log10(settings["suggestive"]), color=COLOURS["line"], linewidth=0.8, linestyle=":")
+                ax.scatter(x[at], y[at], s=2, linewidth=0, color=ALTERNATE[arm][parity], rasterized=True)
+            ax.axhline(-np.log10(settings["genome_wide"]), color=COLOURS["threshold"], linewidth=0.6, linestyle="--")
+            ax.axhline(-np.log10(settings["suggestive"]), color=COLOURS["line"], linewidth=0.6, linestyle=":")
             found = (
                 read_leads(leads[arm])
                 .sort("neg_log_10_p_value", descending=True, maintain_order=True)
                 .head(settings["top_loci_labelled"])
             )
+            names = [n if len(n) <= 18 else f"{n[:17]}…" for n in found["original_id"]]
             if len(found):
                 fx = found["base_pair_location"].to_numpy() + np.array([offset[c] for c in found["chromosome"]])
                 _label(
                     ax,
                     fx,
                     found["neg_log_10_p_value"].to_numpy(),
-                    [n if len(n) <= 18 else f"{n[:17]}…" for n in found["original_id"]],
+                    names,
                     width,
                     top,
                 )
-            ax.set(ylim=(0, top * 1.04), xlim=(-0.01 * width, 1.01 * width), ylabel="−log10 p")
-            ax.set_title(f"{title}: {LABELS[arm]}" if ax is axes[0] else LABELS[arm], pad=72 if len(found) else 6)
+            ax.set(ylim=(0, top * 1.04), xlim=(-0.01 * width, 1.01 * width), ylabel=P_LABEL)
+            # above the names, whose letters take about .62 of their size
+            pad = 0.62 * SMALL * max(map(len, names), default=0) + 7
+            ax.set_title(f"{title}: {LABELS[arm]}" if ax is axes[0] else LABELS[arm], pad=pad)
         centres = [start + length / 2 for start, length, _ in axis.values()]
         axes[-1].set_xticks(centres, [NAMES.get(c, str(c)) for c in axis])
         axes[-1].set_xlabel("chromosome")

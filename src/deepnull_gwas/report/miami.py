@@ -10,7 +10,17 @@ import numpy as np
 import polars as pl
 
 from deepnull_gwas.report.manhattan import NAMES, genome_axis, thin
-from deepnull_gwas.report.style import ALTERNATE, COLOURS, LABELS, figure, say_instead
+from deepnull_gwas.report.style import (
+    ALTERNATE,
+    COLOURS,
+    LABELS,
+    P_LABEL,
+    TWO_COLUMNS,
+    counted,
+    figure,
+    say_instead,
+    study_title,
+)
 from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
 
@@ -43,8 +53,8 @@ def plot_miami(
     """
     about = read_json(study_json)
     tables = {"deepnull": points_of(deepnull).drop_nulls(), "baseline": points_of(baseline).drop_nulls()}
-    title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
-    with figure(out, 11, 5.2) as fig:
+    title = study_title(about, 0.6 * TWO_COLUMNS)
+    with figure(out, TWO_COLUMNS, 3.4) as fig:
         if not any(len(t) for t in tables.values()):
             say_instead(fig, title, f"no variant tested: {about.get('reason') or 'see untested.tsv.gz'}")
             return
@@ -62,33 +72,31 @@ def plot_miami(
             shown = thin(x, y)
             for parity in (0, 1):
                 own = shown[at[shown] % 2 == parity]
-                ax.scatter(x[own], sign * y[own], s=5, linewidth=0, color=ALTERNATE[arm][parity], rasterized=True)
-            ax.axhline(sign * line, color="#b2182b", linewidth=0.7, linestyle="--")
+                ax.scatter(x[own], sign * y[own], s=2, linewidth=0, color=ALTERNATE[arm][parity], rasterized=True)
+            ax.axhline(sign * line, color=COLOURS["threshold"], linewidth=0.6, linestyle="--")
+            # beside the axes, where no point is
             ax.text(
-                0.004,
-                0.98 if sign > 0 else 0.02,
-                LABELS[arm],
-                transform=ax.transAxes,
-                va="top" if sign > 0 else "bottom",
-            )
+                1.005, 0.5 + 0.25 * sign, LABELS[arm], transform=ax.transAxes, rotation=270, ha="left", va="center",
+                color=ALTERNATE[arm][0],
+            )  # fmt: skip
         found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides=dict.fromkeys(TEXTS, pl.String))
         for verdict, arm, sign in (("gained", "deepnull", 1), ("lost", "baseline", -1)):
             rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"neg_log_10_p_value_{arm}")
             if len(rows):
                 x = [p + offset[c] for c, p in zip(rows["chromosome"], rows["base_pair_location"])]
                 ax.scatter(
-                    x, sign * rows[f"neg_log_10_p_value_{arm}"].to_numpy(), s=46, facecolor="none", edgecolor=COLOURS[verdict], linewidth=1.4,
-                    label=f"{len(rows)} {verdict}",
+                    x, sign * rows[f"neg_log_10_p_value_{arm}"].to_numpy(), s=22, facecolor="none", edgecolor=COLOURS[verdict], linewidth=1.0,
+                    label=f"{counted(len(rows), 'locus', 'loci')} {verdict}",
                 )  # fmt: skip
-        ax.axhline(0, color="black", linewidth=0.8)
+        ax.axhline(0, color="black", linewidth=0.6)
         ax.set(
             ylim=(-top * 1.08, top * 1.08),
             xlim=(-0.01 * width, 1.01 * width),
-            ylabel="−log10 p",
+            ylabel=P_LABEL,
             xlabel="chromosome",
             title=title,
         )
         ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         ax.set_xticks([start + length / 2 for start, length, _ in axis.values()], [NAMES.get(c, str(c)) for c in axis])
         if ax.get_legend_handles_labels()[0]:
-            ax.legend(loc="upper right", fontsize=8)
+            ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0, borderaxespad=0.3)

@@ -9,7 +9,16 @@ import numpy as np
 import polars as pl
 from scipy import special
 
-from deepnull_gwas.report.style import COLOURS, LABELS, figure, say_instead
+from deepnull_gwas.report.style import (
+    COLOURS,
+    LABELS,
+    ONE_COLUMN,
+    P_LABEL,
+    figure,
+    legend_below,
+    say_instead,
+    study_title,
+)
 from deepnull_gwas.results.calibration import lambda_gc
 from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
@@ -47,8 +56,8 @@ def plot_qq(sumstats: Mapping[str, str | Path | pl.DataFrame], study_json: str |
     """
     about = read_json(study_json)
     values = {arm: points_of(source)["neg_log_10_p_value"].drop_nulls().to_numpy() for arm, source in sumstats.items()}
-    title = f"{about['study']}: {about['phenotype']} (n = {about['n']:,})"
-    with figure(out, 5.2, 5.2) as fig:
+    title = study_title(about, 0.85 * ONE_COLUMN)
+    with figure(out, ONE_COLUMN, 3.9) as fig:
         if not any(len(v) for v in values.values()):
             say_instead(fig, title, f"no variant tested: {about.get('reason') or 'see untested.tsv.gz'}")
             return
@@ -63,8 +72,8 @@ def plot_qq(sumstats: Mapping[str, str | Path | pl.DataFrame], study_json: str |
             p = np.sort(p)[::-1]
             shown = ranks_shown(len(p))
             ax.scatter(
-                -np.log10(shown / (len(p) + 1)), p[shown - 1], s=9, color=COLOURS[arm], linewidth=0, rasterized=True, alpha=0.8,
+                -np.log10(shown / (len(p) + 1)), p[shown - 1], s=4, color=COLOURS[arm], linewidth=0, rasterized=True, alpha=0.8,
                 label=f"{LABELS[arm]}, λ = {lambda_gc(p):.3f}",
             )  # fmt: skip
-        ax.set(xlabel="expected −log10 p", ylabel="observed −log10 p", xlim=(0, None), ylim=(0, None), title=title)
-        ax.legend(loc="upper left")
+        ax.set(xlabel=f"expected {P_LABEL}", ylabel=f"observed {P_LABEL}", xlim=(0, None), ylim=(0, None), title=title)
+        legend_below(fig, ax)

@@ -8,10 +8,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from deepnull_gwas.genotypes.chromosomes import ORDER
-from deepnull_gwas.report.style import ALTERNATE, COLOURS, figure, say_instead
-from deepnull_gwas.tables import read_parquet
+from deepnull_gwas.report.style import (
+    ALTERNATE,
+    COLOURS,
+    ONE_COLUMN,
+    PAGE,
+    SMALL,
+    TEXT,
+    TWO_COLUMNS,
+    counted,
+    figure,
+    row_height,
+    row_label,
+    say_instead,
+    wrapped,
+)
+from deepnull_gwas.tables import read_json, read_parquet
+from deepnull_gwas.text import shorten
 
 
 def plot_scree(eigenvalues: str | Path, out: str | Path) -> None:
@@ -25,27 +41,27 @@ def plot_scree(eigenvalues: str | Path, out: str | Path) -> None:
         Figure.
     """
     table = pd.read_csv(eigenvalues, sep="\t")
-    with figure(out, 5.2, 3.4) as fig:
+    with figure(out, ONE_COLUMN, 2.5) as fig:
         if not len(table):
             say_instead(fig, "Scree plot", "no components were asked for")
             return
         ax = fig.add_subplot()
         at = np.arange(1, len(table) + 1)
         ax.plot(at, table["eigenvalue"], marker="o", color=COLOURS["baseline"])
+        labelled = len(at) <= 12 and table["variance_explained"].notna().any()
         for i, share in zip(at, table["variance_explained"]):
-            if len(at) <= 12 and np.isfinite(share):
+            if labelled and np.isfinite(share):
                 ax.annotate(
-                    f"{100 * share:.2g} %",
-                    (i, table["eigenvalue"][i - 1]),
-                    textcoords="offset points",
-                    xytext=(4, 5),
-                    fontsize=7,
-                )
+                    f"{100 * share:.2g}", (i, table["eigenvalue"][i - 1]), textcoords="offset points", xytext=(3, 3),
+                    ha="left", va="bottom", fontsize=SMALL,
+                )  # fmt: skip
         ax.set(
             xlabel="principal component",
             ylabel="eigenvalue",
-            ylim=(0, None),
-            title="Scree plot (labels: variance explained)",
+            xlim=(0.4, len(at) + 0.9),
+            # room for the first label
+            ylim=(0, 1.12 * table["eigenvalue"].max()),
+            title="Eigenvalues" + (" (labels: variance explained, %)" if labelled else ""),
         )
         ax.set_xticks(at if len(at) <= 20 else at[::5])
 
@@ -73,7 +89,9 @@ def plot_pcs(
     names = [c for c in table if c.startswith("PC")]
     pairs = list(zip(names[0:6:2], names[1:6:2]))
     rows = list(colour_by) or [None]
-    with figure(out, 3.9 * max(len(pairs), 1) + 1.6, 3.7 * len(rows)) as fig:
+    # a legend takes as much as a third of a panel; rows beyond a page get lower
+    height = min(2.25, (PAGE - 0.1) / len(rows))
+    with figure(out, TWO_COLUMNS, height * len(rows)) as fig:
         if not pairs:
             say_instead(fig, "Principal components", "fewer than two components were asked for")
             return
@@ -84,15 +102,17 @@ def plot_pcs(
             for ax, (x, y) in zip(row, pairs):
                 for label, colour, here in groups:
                     ax.scatter(
-                        table.loc[here, x], table.loc[here, y], s=5, linewidth=0, alpha=0.7, color=colour, label=label,
+                        table.loc[here, x], table.loc[here, y], s=2, linewidth=0, alpha=0.7, color=colour, label=label,
                         rasterized=True,
                     )  # fmt: skip
+                ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
                 for axis, component in (("x", x), ("y", y)):
                     part = share[int(component[2:]) - 1]
                     ax.set(**{f"{axis}label": component + (f" ({100 * part:.2g} %)" if np.isfinite(part) else "")})
-            row[0].set_title(f"Components of {len(table):,} people" if name is None else f"by {name}")
+            what = f"Components of {counted(len(table), 'person', 'people')}"
+            row[0].set_title(what if name is None else wrapped(f"{what}, by {name}", 0.85 * TWO_COLUMNS))
             if len(groups) > 1:
-                row[-1].legend(fontsize=7, markerscale=2, bbox_to_anchor=(1.0, 1.0), loc="upper left")
+                row[-1].legend(markerscale=3, bbox_to_anchor=(1.0, 1.0), loc="upper left", handletextpad=0.2)
 
 
 #: Colour-blind safe (Okabe and Ito 2008), for up to eight groups
@@ -109,7 +129,7 @@ def _groups(table: pd.DataFrame, people: pd.DataFrame, name: str | None) -> list
             ("projected (relatives)", _PALETTE[1], ~fitted & ~outlier),
             ("outliers", COLOURS["deepnull"], outlier),
         ]
-        return [g for g in groups if g[2].any()]
+        return [(f"{label} ({here.sum():,})", colour, here) for label, colour, here in groups if here.any()]
     values = people[name].to_numpy() if name in people else np.full(len(table), None, dtype=object)
     missing = pd.isna(values)
     levels = pd.unique(values[~missing])
@@ -133,7 +153,7 @@ def _groups(table: pd.DataFrame, people: pd.DataFrame, name: str | None) -> list
         others = ~missing & ~np.isin(values.astype(str), [str(v) for v in shown])
         groups.append((f"{len(levels) - len(shown)} others", _PALETTE[-1], others))
     groups.append(("missing", "#cccccc", missing))
-    return [g for g in groups if g[2].any()]
+    return [(f"{shorten(label, 24)} ({here.sum():,})", colour, here) for label, colour, here in groups if here.any()]
 
 
 def plot_loadings(loadings: str | Path, out: str | Path) -> None:
@@ -148,7 +168,7 @@ def plot_loadings(loadings: str | Path, out: str | Path) -> None:
     """
     table = read_parquet(loadings)
     names = [c for c in table if c.startswith("PC")][:10]
-    with figure(out, 8, max(1.0 + 0.9 * len(names), 3.0)) as fig:
+    with figure(out, TWO_COLUMNS, max(0.6 + 0.68 * len(names), 2.0)) as fig:
         if not names or not len(table):
             say_instead(fig, "Loadings", "no components were asked for")
             return
@@ -161,20 +181,27 @@ def plot_loadings(loadings: str | Path, out: str | Path) -> None:
             square = square / max(square.mean(), 1e-300)
             for i, part in enumerate(np.split(at, edges)):
                 ax.scatter(
-                    part, square[part], s=2, linewidth=0, rasterized=True,
+                    part, square[part], s=1.5, linewidth=0, rasterized=True,
                     color=ALTERNATE["baseline"][i % 2],
                 )  # fmt: skip
-            ax.set_ylabel(name, rotation=0, ha="right", va="center")
+            ax.set_ylabel(name)
             ax.set_ylim(0, max(10.0, float(square.max()) * 1.05))
-        axes[0].set_title("Squared loadings along the genome (mean 1)")
+            ax.set_xlim(-0.01 * len(table), 1.01 * len(table))
+            ax.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+            ax.tick_params(axis="x", length=0)
+        axes[0].set_title(f"Squared loadings of {counted(len(table), 'variant')} along the genome (mean 1)")
         ticks = [part.mean() for part in np.split(at, edges)]
         labels = [table["chromosome"].iloc[part[0]] for part in np.split(at, edges)]
-        axes[-1].set_xticks(ticks, labels, fontsize=7)
+        axes[-1].set_xticks(ticks, labels)
         axes[-1].set_xlabel("chromosome")
 
 
 def plot_stratification(
-    pcs: str | Path, stratification: str | Path, studies: Sequence[str | Path], out: str | Path
+    pcs: str | Path,
+    stratification: str | Path,
+    people: Sequence[str | Path],
+    studies: Sequence[str | Path],
+    out: str | Path,
 ) -> None:
     """Draw how strongly each component goes with each study's phenotype, and inflation without and with components.
 
@@ -184,43 +211,63 @@ def plot_stratification(
         pcs.parquet.
     stratification
         stratification.tsv.
-    studies
-        samples.parquet of each study, in its order.
+    people, studies
+        samples.parquet and study.json of each study, in its order.
     out
-        Figure.
+        Figure. Of more studies than a page has room for, those with most inflation without components.
     """
     table, measured = read_parquet(pcs).set_index("sample_index"), pd.read_csv(stratification, sep="\t")
     names = [c for c in table if c.startswith("PC")]
-    height = max(2.6, 1.4 + 0.26 * len(measured))
-    with figure(out, 9.5, height) as fig:
+    height, room = row_height(len(measured), PAGE - 1.2, 0.34, 0.12)
+    with figure(out, TWO_COLUMNS, max(1.6, 1.15 + height * min(len(measured), room))) as fig:
         if not names or "lambda_with_all" not in measured:
             say_instead(fig, "Stratification", "no components, or no study with people")
             return
-        left, right = fig.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.5, 1]})
-        shares = np.full((len(studies), len(names)), np.nan)
-        for row, path in zip(shares, studies):
-            people = read_parquet(path, columns=["sample_index", "phenotype"])
-            if len(people) > 2 and people["phenotype"].std() > 0:
-                x = table.loc[people["sample_index"], names].to_numpy(float)
-                y = people["phenotype"].to_numpy(float)
-                x = x - x.mean(axis=0)
-                norm = np.sqrt((x**2).sum(axis=0) * ((y - y.mean()) ** 2).sum())
-                row[:] = ((x * (y - y.mean())[:, None]).sum(axis=0) / np.where(norm > 0, norm, np.nan)) ** 2
+        if room < len(measured):
+            fig.suptitle(f"The {room:,} of {counted(len(measured), 'study', 'studies')} with most inflation")
+        order = measured["lambda_without_pcs"].fillna(-1).sort_values(ascending=False, kind="stable").index[:room]
+        measured, chosen = measured.loc[np.sort(order)], np.sort(order)
+        left, right = fig.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [1.4, 1]})
+        shares = np.array([_shares(table[names], people[row]) for row in chosen])
         image = left.imshow(
-            100 * shares, aspect="auto", cmap="cividis", vmin=0, vmax=max(1.0, float(np.nanmax(100 * shares)))
+            100 * shares,
+            aspect="auto",
+            cmap="cividis",
+            vmin=0,
+            vmax=max(1.0, float(np.nanmax(100 * shares, initial=1.0))),
         )
-        left.set_xticks(np.arange(len(names)), [n[2:] for n in names], fontsize=7)
-        left.set_yticks(np.arange(len(measured)), measured["study"], fontsize=8)
-        left.set(xlabel="component", title="Phenotype that each explains alone (%)")
-        fig.colorbar(image, ax=left, shrink=0.8)
+        left.set_xticks(np.arange(len(names)), [n[2:] for n in names])
+        if len(names) > 20:
+            left.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
+        labels = [row_label(name, read_json(studies[row]), height) for name, row in zip(measured["study"], chosen)]
+        left.set_yticks(np.arange(len(measured)), labels, fontsize=TEXT if height >= 0.15 else SMALL)
+        left.set(xlabel="principal component", title="Explained by each component")
+        fig.colorbar(image, ax=left, label="% of variance")
         at = np.arange(len(measured))
         for column, colour, label, style in (
-            ("lambda_without_pcs", COLOURS["deepnull"], "without components", {"markersize": 5}),
-            ("lambda_with_all", COLOURS["gained"], "with all", {"markersize": 5}),
+            ("lambda_without_pcs", COLOURS["deepnull"], "without components", {"markersize": 3.5}),
+            ("lambda_with_all", COLOURS["gained"], "with all", {"markersize": 3.5}),
             # often the same as with all: an open circle around it
-            ("lambda_with_pcs", COLOURS["baseline"], "with the study's", {"markersize": 10, "fillstyle": "none"}),
+            ("lambda_with_pcs", COLOURS["baseline"], "with the study's", {"markersize": 7, "fillstyle": "none"}),
         ):
             right.plot(measured[column], at, "o", color=colour, label=label, **style)
-        right.axvline(1.0, color=COLOURS["line"], linewidth=1)
-        right.set(xlabel="lambda GC of pruned variants", title="Inflation")
-        right.legend(fontsize=7, bbox_to_anchor=(1.0, 1.0), loc="upper left")
+        right.axvline(1.0, color=COLOURS["line"], linewidth=0.6)
+        right.set(xlabel="λ GC of pruned variants", title="Inflation")
+        for ax in (left, right):
+            ax.tick_params(axis="y", length=0)
+        handles, words = right.get_legend_handles_labels()
+        fig.legend(
+            handles, words, loc="outside lower right", ncols=3, columnspacing=1, handletextpad=0.2, borderpad=0.2
+        )
+
+
+def _shares(pcs: pd.DataFrame, people: str | Path) -> np.ndarray:
+    """Return the share of a study's phenotype that each component explains alone; NaN where there is no phenotype, or none that varies."""
+    found = read_parquet(people, columns=["sample_index", "phenotype"])
+    if len(found) <= 2 or not found["phenotype"].std() > 0:
+        return np.full(pcs.shape[1], np.nan)
+    x = pcs.loc[found["sample_index"]].to_numpy(float)
+    y = found["phenotype"].to_numpy(float)
+    x, y = x - x.mean(axis=0), y - y.mean()
+    norm = np.sqrt((x**2).sum(axis=0) * (y**2).sum())
+    return ((x * y[:, None]).sum(axis=0) / np.where(norm > 0, norm, np.nan)) ** 2

@@ -216,7 +216,7 @@ def compare_arms(
     Notes
     -----
     The gain in effective sample size is the ratio of the mean chi-squares at the loci of either arm, less 1, since the non-centrality grows with n;
-    the theory for a quantitative trait is (1 - R2 linear) / (1 - R2 DeepNull) - 1.
+    the theory for a quantitative trait is (1 - R2 linear) / (1 - R2 DeepNull) - 1, an R2 below 0 counting as 0.
     """
     loci = loci_of_both(read_leads(leads_baseline), read_leads(leads_deepnull), int(window_kb * 1000))
     blocks, at_loci = [], []
@@ -243,11 +243,14 @@ def compare_arms(
     }
     summary["effective_sample_size_gained"] = None if summary["chi2_ratio"] is None else summary["chi2_ratio"] - 1
     if prediction.get("status") == "ok" and prediction["trait"] == "quantitative":
-        summary["chi2_ratio_expected"] = (1 - prediction["linear"]["r2"]) / (1 - prediction["deepnull"]["r2"])
-        summary["r2_gained"] = prediction["deepnull"]["r2"] - prediction["linear"]["r2"]
+        # below 0 a prediction explains nothing, and losing less is no gain
+        linear, deepnull = (max(0.0, prediction[arm]["r2"]) for arm in ("linear", "deepnull"))
+        summary["chi2_ratio_expected"] = (1 - linear) / (1 - deepnull)
+        summary["r2_gained"] = deepnull - linear
     elif prediction.get("status") == "ok":
         summary |= {
-            f"{key}_gained": prediction["deepnull"][key] - prediction["linear"][key] for key in ("r2_mcfadden", "auc")
+            f"{key}_gained": max(least, prediction["deepnull"][key]) - max(least, prediction["linear"][key])
+            for key, least in (("r2_mcfadden", 0.0), ("auc", 0.5))
         }
     logger.info("%s: %s", summary["study"], summary["loci"])
     write_json(summary, out_summary)

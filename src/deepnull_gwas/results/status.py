@@ -109,7 +109,7 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
     lines += [
         f"{len(frame) - len(failed)} of {len(frame)} analyses done.",
         f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz (GWAS-SSF; effect allele = A1 of the .bim)",
-        f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms}}.svg; gains and losses: comparison.tsv beside them",
+        f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms,miami}}.{{svg,pdf}}; gains and losses: comparison.tsv beside them",
         f"State of all studies: {results}/status.tsv; where they came from: {results}/provenance.html",
     ]
     return "\n".join(lines) + "\n"
