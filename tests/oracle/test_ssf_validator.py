@@ -88,7 +88,7 @@ def test_any_id_and_any_allele(tmp_path):
 
 def test_a_p_of_one_is_not_taken_for_one_that_underflowed(tmp_path):
     study, chunks, _ = write_results(tmp_path, CHROMOSOMES, 50)
-    change(chunks, **{"s.baseline.neg_log10_p": [0.0, 0.3, -0.0, 1e-9, 312.5], "s.baseline.reason": [""]})
+    change(chunks, **{"s.baseline.neg_log10_p": [0.0, 0.3, -0.0, 1e-9, 312.5]})
     out, _ = publish(tmp_path, study, chunks)
     assert problems_of([out], 1000) == {str(out): []}
     p = read_sumstats(out)["neg_log_10_p_value"]
