@@ -27,7 +27,7 @@ demo: $(READY) ## simulate a cohort and run three studies on it, with and withou
 	@echo; cat results/summary.txt; echo "Report: $(CURDIR)/results/report.html"
 
 test: $(READY) validator readers s3 ## run all tests (unit, oracle, workflow)
-	$(BIN)/python -m pytest -m "not slow" -n $(CORES) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow" -n $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-long: $(READY) validator readers s3 ## run the tests that take longer
 	$(BIN)/python -m pytest -m slow

@@ -38,17 +38,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 missing(f"oracle tool '{tool}' is not installed (scripts/install-test-tools.sh installs it)")
 
 
-# before xdist, which writes the groups into the names of the tests
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deal the tests out for several workers: a file stays together, and so do all tests that look at the demo; long runs start first.
-
-    What a file's tests share (a finished run, a cohort) is then made once, whatever the number of workers.
-    """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        group = "demo" if "demo" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-    # the demo's run is the longest of all; runs of the workflow take longer than the rest
-    items.sort(key=lambda item: ("demo" not in getattr(item, "fixturenames", ()), "/workflow/" not in item.nodeid))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that run the workflow first, the demo's before all: with several workers (each takes whole files) the longest start first."""
+    items.sort(key=lambda item: ("/test_demo.py" not in item.nodeid, "/workflow/" not in item.nodeid))
