@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from deepnull_architectures import published
+from deepnull_architectures import entangled
 
 from deepnull_gwas.deepnull.crossfit import crossfit
 from deepnull_gwas.deepnull.metrics import measure
@@ -26,9 +26,9 @@ SHARE = 0.27  # of the variance, explained by the truth
 
 
 def draw(n: int, p: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return covariates float64[n, p], truth and phenotype float64[n]."""
+    """Return covariates float64[n, p], truth and phenotype float64[n]: the architecture in which the network has most of the weight."""
     rng = np.random.default_rng(seed)
-    x, truth = published(rng, n, p)
+    x, truth = entangled(rng, n, p)
     truth = (truth - truth.mean()) / truth.std() * SHARE**0.5
     return x, truth, truth + rng.normal(scale=(1 - SHARE) ** 0.5, size=n)
 
