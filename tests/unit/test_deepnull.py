@@ -63,16 +63,18 @@ def folds_of(n: int, k: int = 5) -> np.ndarray:
 
 
 @pytest.mark.parametrize("model", ["linear", "second_order", "splines", "trees"])
-@pytest.mark.parametrize("power", [-150, -100, -40, 40, 150])
-def test_the_unit_of_the_phenotype_scales_the_prediction(tmp_path, model, power):
+@pytest.mark.parametrize(("power", "calibrate"), [(-150, True), (-150, False), (-40, False), (40, True), (150, True)])
+def test_the_unit_of_the_phenotype_scales_the_prediction(tmp_path, model, power, calibrate):
     """Squared losses, and trees in single precision, would not hold 1e-100 or 1e100."""
     x, y, _ = simulate(200, 3)
     fold, unit = folds_of(200, 3), 10.0**power
-    plain, _, _ = crossfit(x, y, fold, Recipe(), 1, model=model, compare=False)
-    other, each, results = crossfit(x, y * unit, fold, Recipe(), 1, model=model, compare=False)
+    recipe = Recipe(calibrate=calibrate)
+    plain, _, _ = crossfit(x, y, fold, recipe, 1, model=model, compare=False)
+    other, each, results = crossfit(x, y * unit, fold, recipe, 1, model=model, compare=False)
     # a decimal power is no power of two: phenotypes differ in their last digit
     np.testing.assert_allclose(other / unit, plain, rtol=1e-6)
-    np.testing.assert_array_equal(each[model], other)
+    if not calibrate or model == "linear":
+        np.testing.assert_array_equal(each[model], other)
     for result in results:
         assert result.history["metrics"]["r2"] > -1
         result.model.save(tmp_path / "m.npz")
@@ -401,6 +403,28 @@ def test_binary_is_a_logit_and_gains():
     assert prediction.min() < 0 < prediction.max()
 
 
+def test_few_cases_lose_nothing_by_taking_the_linear_part_apart():
+    """Logistic models are not orthogonal: the linear part has to be fitted beside what is not linear, and so have the weights."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(6000, 4))
+    logit = -4.5 + x @ [0.8, 0.5, 0.0, 0.0] + 0.8 * x[:, 0] ** 2 + 1.2 * np.sin(2 * x[:, 1])
+    y = (rng.random(6000) < 1 / (1 + np.exp(-logit))).astype(float)
+    assert 0.03 < y.mean() < 0.12
+    fold = assign_folds([f"p{i}" for i in range(6000)], 5, 1, stratum=y.astype(int))
+    prediction, each, results = crossfit(x, y, fold, QUICK, 1, "binary")
+    r2 = {name: measure(y, v, "binary")["r2_mcfadden"] for name, v in (each | {"auto": prediction}).items()}
+    assert r2["splines"] > r2["linear"] + 0.05
+    # half of it for the noise of the weights
+    assert r2["auto"] > r2["splines"] - 0.002 - 0.001
+    # predicted and observed shares of cases agree, as those of a logistic model do
+    assert np.mean(1 / (1 + np.exp(-prediction))) == pytest.approx(y.mean(), rel=0.01)
+    for result in results:
+        # the covariate has no linear part of its fold
+        design = np.column_stack([np.ones(len(result.rows)), x[result.rows]])
+        straight = design @ np.linalg.lstsq(design, result.covariate, rcond=None)[0]
+        assert straight.std() < 0.2 * result.covariate.std()
+
+
 @pytest.mark.parametrize("model", [*MODELS, "auto"])
 def test_every_model_predicts_behind_one_interface(model):
     x, y, _ = simulate(300)
@@ -610,8 +634,8 @@ def test_covariates_of_the_prediction_alone(tmp_path, binary, recipe, monkeypatc
     inner = read_parquet(tmp_path / "inner.parquet")
     for f in range(3):
         nested, own = inner[f"inner_{f}"][fold != f], prediction["prediction"][fold != f]
-        # of other models, each from 400 people or fewer
-        assert np.corrcoef(nested, own)[0, 1] > 0.8
+        # of other models, each from 400 people or fewer, weighed by what chance makes of them
+        assert np.corrcoef(nested, own)[0, 1] > (0.6 if binary else 0.8)
 
 
 def test_a_prediction_without_any_covariate_of_the_association(tmp_path):

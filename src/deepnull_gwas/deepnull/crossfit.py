@@ -34,6 +34,8 @@ class FoldResult:
         Rows that they predict.
     prediction
         Their predictions (binary: logits).
+    covariate
+        What the prediction has beyond the linear part that the association fits itself; of the original all of it (binary: the probability).
     each
         The same by each model.
     model
@@ -48,6 +50,7 @@ class FoldResult:
 
     rows: np.ndarray
     prediction: np.ndarray
+    covariate: np.ndarray
     each: dict[str, np.ndarray]
     model: FoldModel
     history: dict[str, Any]
@@ -108,7 +111,7 @@ def crossfit_folds(
     unit = unit_of(y) if trait == "quantitative" and recipe != ORIGINAL else 1.0
     for result in _crossfit_folds(x, y / unit, fold, seeds, columns, trait, recipe, device, model, compare, only):
         if unit != 1.0:
-            result.prediction = result.prediction * unit
+            result.prediction, result.covariate = result.prediction * unit, result.covariate * unit
             result.each = {name: values * unit for name, values in result.each.items()}
             result.inner = None if result.inner is None else result.inner * unit
             result.model.unit = unit
@@ -197,14 +200,15 @@ def _fit(
     logger.info("fold %d of %d: models of %s people for %s", evaluated + 1, k, f"{count:,}", f"{len(fold) - count:,}")
     part = parts_of(fold, evaluated, k)
     fitted, history = yield from fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, model, compare)
-    inner, inner_linear = history.pop("inner"), history.pop("inner_linear")
+    whole, inner = history.pop("inner"), history.pop("inner_beyond")
     history.pop("inner_each")
     rows = np.flatnonzero(~outside)
     each = fitted.predict_all(x[rows])
     if len(only):
         used = np.setdiff1d(fitted.keep, only)
         each["baseline"], inner_linear = _linear(x[outside][:, used], y[outside], part, x[rows][:, used], trait)
-    return _result(x, y, rows, trait, fitted, history, each, inner - inner_linear)
+        inner = whole - inner_linear
+    return _result(x, y, rows, trait, fitted, history, each, inner)
 
 
 def _result(
@@ -219,10 +223,14 @@ def _result(
 ) -> FoldResult:
     """Measure what a fold's models predict."""
     prediction = fitted.combine(each, x[rows])
+    if "baseline" in each:
+        covariate = prediction - each["baseline"]
+    else:
+        covariate = fitted.beyond(each, x[rows])
     history["people"] = {"outside": len(x) - len(rows), "evaluation": len(rows)}
     history["metrics"] = measure(y[rows], prediction, trait)
     history["metrics_of"] = {name: measure(y[rows], values, trait) for name, values in each.items()}
-    return FoldResult(rows, prediction, each, fitted, history, inner)
+    return FoldResult(rows, prediction, covariate, each, fitted, history, inner)
 
 
 def _linear(

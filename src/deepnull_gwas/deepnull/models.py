@@ -18,7 +18,7 @@ from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import MODELS, Recipe, weights_in_words
 from deepnull_gwas.deepnull.smooth import FAR, Basis, Curve, SmoothModel
-from deepnull_gwas.deepnull.stacking import line_of, weigh
+from deepnull_gwas.deepnull.stacking import line_of, shift_of, weigh
 from deepnull_gwas.deepnull.trees import TreeModel, fit_trees
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.logs import duration
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 STAGE = "train_folds"
 SMOOTH = ("linear", "second_order", "splines")
+#: Of saved models.
+FORMAT = 4
 #: People, about, by whom the straight part of a model is seen.
 _SOME = 4096
 
@@ -54,6 +56,9 @@ class FoldModel:
     line
         float64[p + 1], intercept and slopes of standardised covariates: the straight part of the weighted models, in whose place the linear model is; None
         where one model predicts alone.
+    shift
+        float64[p + 1]: by how much the linear model differs when it is fitted beside what the weighted models have beyond a straight line; None where it
+        does not (quantitative traits, or no weight).
     start
         The model that the networks add to.
     smooth, trees, network
@@ -72,6 +77,7 @@ class FoldModel:
     trees: TreeModel | None = None
     network: Any = None
     line: np.ndarray | None = None
+    shift: np.ndarray | None = None
     unit: float = 1.0
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
@@ -113,12 +119,24 @@ class FoldModel:
         """Weigh the models' predictions ``each`` of people with covariates ``x``: the linear model, and what the others have beyond a straight line."""
         if self.line is None:
             return each[self.model]
-        total = each["linear"].copy()
-        if any(self.weights.values()):
-            total -= self.line[0] + self.standardise(x) @ self.line[1:]
+        total = each["linear"] + self.beyond(each, x)
+        if self.shift is not None:
+            total += self.shift[0] + self.standardise(x) @ self.shift[1:]
+        return total
+
+    def beyond(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+        """Return what the prediction has beyond a linear model, from the models' predictions ``each`` of people with covariates ``x``: float64[n].
+
+        It is exactly 0 where no model but the linear one has a weight. Where one model predicts alone, it is that less the linear model.
+        """
+        if self.line is None:
+            return each[self.model] - each["linear"]
+        total = np.zeros(len(x))
         for name, weight in self.weights.items():
             if weight:
                 total += weight * each[name]
+        if any(self.weights.values()):
+            total -= self.line[0] + self.standardise(x) @ self.line[1:]
         return total
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -128,7 +146,9 @@ class FoldModel:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Give everything as arrays by name, as :func:`numpy.savez` takes them."""
-        head = {"format": 3} | {k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights", "unit")}
+        head = {"format": FORMAT} | {
+            k: getattr(self, k) for k in ("columns", "trait", "model", "start", "weights", "unit")
+        }
         out = {"keep": self.keep}
         head["smooth"] = {}
         for name, model in self.smooth.items():
@@ -140,8 +160,7 @@ class FoldModel:
             for i, curve in enumerate(basis.curves):
                 for key in ("knots", "coefficients", "roughness"):
                     out[f"smooth.{name}.curve{i}.{key}"] = getattr(curve, key)
-        if self.line is not None:
-            out["line"] = self.line
+        out |= {key: value for key in ("line", "shift") if (value := getattr(self, key)) is not None}
         if self.trees is not None:
             out |= {f"trees.{f.name}": getattr(self.trees, f.name) for f in dataclasses.fields(TreeModel)}
         if self.network is not None:
@@ -152,8 +171,8 @@ class FoldModel:
     def from_arrays(cls, data: dict[str, np.ndarray]) -> FoldModel:
         """Take back what :meth:`arrays` gave."""
         head = json.loads(str(data["head"]))
-        if head.get("format") != 3:
-            raise InputError(f"a saved model of format {head.get('format')}, expected 3: train it again")
+        if head.get("format") != FORMAT:
+            raise InputError(f"a saved model of format {head.get('format')}, expected {FORMAT}: train it again")
         model = cls(head["columns"], data["keep"], head["trait"], head["model"], head["start"], head["weights"])
         model.unit = head.get("unit", 1.0)
         for name, about in head["smooth"].items():
@@ -165,8 +184,8 @@ class FoldModel:
             own = [data[at + key] for key in ("mean", "scale", "low", "high")]
             basis = Basis(name, *own, curves, data[at + "pairs"], data[at + "twos"])
             model.smooth[name] = SmoothModel(basis, data[at + "used"], data[at + "beta"], about["intercept"])
-        model.line = data.get("line")
-        if model.line is not None and model.line.shape != (len(model.keep) + 1,):
+        model.line, model.shift = data.get("line"), data.get("shift")
+        if any(v is not None and v.shape != (len(model.keep) + 1,) for v in (model.line, model.shift)):
             raise ValueError("the straight part is not of the covariates")
         if "trees.roots" in data:
             model.trees = TreeModel(**{f.name: data[f"trees.{f.name}"] for f in dataclasses.fields(TreeModel)})
@@ -295,7 +314,8 @@ def fit_fold(
     Returns
     -------
     The models, and their history: weights, what each model's fit came to, per epoch the losses of the networks, and ``inner`` and
-    ``inner_linear``, float64[n]: the predictions of these people, and those by the linear model, by models that have not seen their part.
+    ``inner_beyond``, float64[n]: the predictions of these people by models that have not seen their part, and what these have beyond a linear model
+    (see :meth:`FoldModel.beyond`).
 
     Raises
     ------
@@ -372,19 +392,52 @@ def fit_fold(
             )
         measures, took = measure(y, inner[name], trait), duration(time.monotonic() - began)
         logger.info("%s: %s in people that it has not seen, %s", name.replace("_", " "), in_words(measures), took)
-    others = [m for m in MODELS if m != "linear"] if model == "auto" else [model]
     if model == "linear" or (model != "auto" and not recipe.calibrate):
         fitted.weights, total = {model: 1.0}, inner[model]
+        beyond = total - inner["linear"]
     else:
-        extra = np.column_stack([inner[m] - lines[m].inner(z, part) for m in others])
-        weights = weigh(z, y, extra, trait)
-        fitted.weights = dict(zip(others, weights.tolist()))
-        fitted.line = np.column_stack([lines[m].model for m in others]) @ weights
-        total = inner["linear"].copy()
-        for j in range(count):
-            # a person's own part has no say in the weights of their inner prediction either
-            rows, own = part != j, part == j
-            total[own] += extra[own] @ weigh(z[rows], y[rows], extra[rows], trait)
+        total, beyond = _weigh(fitted, x, z, y, part, inner, lines)
     logger.info("%s", weights_in_words(fitted.weights))
-    history |= {"inner": total, "inner_linear": inner["linear"], "inner_each": inner}
+    history |= {"inner": total, "inner_beyond": beyond, "inner_each": inner}
     return fitted, history | {"weights": fitted.weights, "models": about, "kept": [fitted.columns[i] for i in keep]}
+
+
+def _weigh(
+    fitted: FoldModel,
+    x: np.ndarray,
+    z: np.ndarray,
+    y: np.ndarray,
+    part: np.ndarray,
+    inner: dict[str, np.ndarray],
+    lines: dict[str, _Lines],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weigh the models of a fold by their inner predictions, and fit the linear part beside them.
+
+    Returns
+    -------
+    float64[n] each: inner predictions of the whole, and what they have beyond a linear model; weights and linear part come without the person's part.
+    """
+    others = [m for m in MODELS if m != "linear"] if fitted.model == "auto" else [fitted.model]
+    extra = np.column_stack([inner[m] - lines[m].inner(z, part) for m in others])
+    weights = weigh(z, y, extra, fitted.trait)
+    fitted.weights = dict(zip(others, weights.tolist()))
+    fitted.line = np.column_stack([lines[m].model for m in others]) @ weights
+    if weights.any():
+        beyond = extra @ weights
+        # what is left that is straight: the lines were seen by some of the people only
+        left = line_of(z, beyond)
+        fitted.line += left
+        beyond -= left[0] + z @ left[1:]
+        fitted.shift = shift_of(z, y, fitted.smooth["linear"].predict(x), beyond, fitted.trait)
+    total, beyond = inner["linear"].copy(), np.zeros(len(y))
+    for j in range(lines["linear"].without.shape[1]):
+        rows, own = part != j, part == j
+        weights = weigh(z[rows], y[rows], extra[rows], fitted.trait)
+        beyond[own] = extra[own] @ weights
+        total[own] += beyond[own]
+        if weights.any():
+            line = lines["linear"].without[:, j]
+            linear = line[0] + z[rows] @ line[1:]
+            shift = shift_of(z[rows], y[rows], linear, extra[rows] @ weights, fitted.trait)
+            total[own] += 0.0 if shift is None else shift[0] + z[own] @ shift[1:]
+    return total, beyond

@@ -59,7 +59,7 @@ class OriginalModel:
     biases: list[np.ndarray]
 
     def predict_all(self, x: np.ndarray, wanted: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """Predict: ``original``, float64[n]; for binary traits a logit (the covariate is its probability, see :meth:`covariate`)."""
+        """Predict: ``original``, float64[n]; for binary traits a logit (the covariate is its probability, see :meth:`beyond`)."""
         if x.shape[1] != len(self.columns):
             raise InputError(
                 f"{x.shape[1]} covariates, the model was trained on {len(self.columns)}: {', '.join(self.columns)}"
@@ -73,6 +73,10 @@ class OriginalModel:
     def combine(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
         """Give the one prediction."""
         return each["original"]
+
+    def beyond(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+        """Return the original's covariate of the association: the prediction itself, for binary traits the probability."""
+        return 1 / (1 + np.exp(-each["original"])) if self.trait == "binary" else each["original"]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict: float64[n]."""

@@ -18,9 +18,9 @@ from deepnull_gwas.deepnull.smooth import FAR, TINY, Basis, SmoothModel, chunks,
 #: Interactions taken at most; with more candidates the strongest in the training people are taken.
 MAX_INTERACTIONS = 200
 #: Newton steps at most, and in how many of them penalties are searched: for everybody, and for the people without a part. At the first point the
-#: expansion is coarse, so they are searched again at the second where the published prediction rests on them.
+#: expansion is coarse, so they are searched again at the second; models that had not arrived would be weighed too low.
 _STEPS, _SEARCHES = 6, 2
-_STEPS_WITHOUT, _SEARCHES_WITHOUT = 2, 1
+_STEPS_WITHOUT, _SEARCHES_WITHOUT = 5, 2
 
 #: Pieces whose people a fit leaves out, in order.
 Without = tuple[int, ...]

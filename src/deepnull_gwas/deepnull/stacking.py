@@ -35,12 +35,15 @@ def stack(y: np.ndarray, linear: np.ndarray, others: np.ndarray, trait: str) -> 
         return np.zeros(0)
     extra = others - linear[:, None]
     weights = _weights(y, linear, extra, trait)
-    if not weights.any():
-        return weights
-    gain = loss(y, linear, trait) - loss(y, linear + extra @ weights, trait)
+    return weights * _trust(y, linear, linear + extra @ weights, trait) if weights.any() else weights
+
+
+def _trust(y: np.ndarray, linear: np.ndarray, weighed: np.ndarray, trait: str) -> float:
+    """Return how much of the weights the gain over the linear model allows, see :func:`stack`."""
+    gain = loss(y, linear, trait) - loss(y, weighed, trait)
     error2 = float(gain.var()) / len(gain)
     mean = float(gain.mean())
-    return weights * (max(0.0, 1 - error2 / mean**2) if mean > 0 else 0.0)
+    return max(0.0, 1 - error2 / mean**2) if mean > 0 else 0.0
 
 
 def line_of(z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -88,13 +91,78 @@ def weigh(z: np.ndarray, y: np.ndarray, extra: np.ndarray, trait: str) -> np.nda
         root = _orthonormal(design)
         base = root @ (root.T @ y)
         extra = extra - root @ (root.T @ extra)
-    else:
-        base = design @ logistic(design, y, np.full(z.shape[1], TINY))
-        mu = 1 / (1 + np.exp(-base))
-        w = np.sqrt(np.maximum(mu * (1 - mu), 1e-10))[:, None]
-        root = _orthonormal(design * w)
-        extra = extra - root @ (root.T @ (extra * w)) / w
-    return stack(y, base, base[:, None] + extra, trait)
+        return stack(y, base, base[:, None] + extra, trait)
+    base = design @ logistic(design, y, np.full(z.shape[1], TINY))
+    weights, eta = _weights_beside(design, y, base, extra)
+    return weights * _trust(y, base, eta, trait) if weights.any() else weights
+
+
+def _weights_beside(
+    design: np.ndarray, y: np.ndarray, base: np.ndarray, extra: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the weights of most likelihood for a binary trait, the linear part fitted beside them: Newton's method from the linear predictor ``base``.
+
+    A linear part that was fitted without the models has smaller effects than beside them (odds ratios are not collapsible), and weights beside it
+    would be too small.
+
+    Returns
+    -------
+    The weights, and the linear predictor.
+    """
+    weights, eta, now = np.zeros(extra.shape[1]), base, float(loss(y, base, "binary").sum())
+    for _ in range(30):
+        mu = 1 / (1 + np.exp(-eta))
+        w = np.sqrt(np.maximum(mu * (1 - mu), 1e-10))
+        root = _orthonormal(design * w[:, None])
+        target = w * eta + (y - mu) / w
+        scaled = extra * w[:, None]
+        rest = scaled - root @ (root.T @ scaled)
+        hessian = rest.T @ rest
+        hessian[np.diag_indices_from(hessian)] *= 1 + 1e-9
+        new = _simplex(hessian, rest.T @ target)
+        ahead = scaled @ new
+        ahead = (ahead + root @ (root.T @ (target - ahead))) / w
+        # the loss is convex, and so are the bounds
+        factor = 1.0
+        while (value := float(loss(y, eta + factor * (ahead - eta), "binary").sum())) > now and factor > 1e-3:
+            factor /= 2
+        if value > now:
+            break
+        moved = factor * np.abs(new - weights).max()
+        gained = now - value
+        weights, eta, now = weights + factor * (new - weights), eta + factor * (ahead - eta), value
+        if moved < 1e-6 or gained < 1e-6:
+            break
+    return weights, eta
+
+
+def shift_of(z: np.ndarray, y: np.ndarray, linear: np.ndarray, beyond: np.ndarray, trait: str) -> np.ndarray | None:
+    """Find by how much the linear model differs when it is fitted beside what is beyond a straight line.
+
+    Least squares does not see what is orthogonal to its columns, logistic regression does: effects beside those of other covariates are larger than
+    marginal ones, and the intercept moves.
+
+    Parameters
+    ----------
+    z
+        float64[n, p] standardised covariates.
+    y
+        float64[n] phenotype (binary: 0/1).
+    linear
+        float64[n]: predictions of these people by the linear model that was fitted on them.
+    beyond
+        float64[n]: what other models, which have not seen them, have beyond a straight line.
+    trait
+        ``quantitative`` or ``binary``.
+
+    Returns
+    -------
+    float64[p + 1], intercept and slopes; None for quantitative traits, where there is nothing to shift.
+    """
+    if trait == "quantitative":
+        return None
+    design = np.column_stack([np.ones(len(z)), z])
+    return logistic(design, y, np.full(z.shape[1], TINY), offset=linear + beyond, start=np.zeros(z.shape[1] + 1))
 
 
 def _orthonormal(design: np.ndarray) -> np.ndarray:

@@ -44,6 +44,11 @@ BY_MODEL = [
     Column(
         "prediction", "float64", "DeepNull prediction in units of the phenotype as analysed; a logit for binary traits"
     ),
+    Column(
+        "covariate",
+        "float64",
+        "what it has beyond the linear part that the association fits itself; of the original all",
+    ),
 ]
 INNER = [
     Column("sample_index", "int64", "row of the .fam"),
@@ -55,7 +60,7 @@ PREDICTION = [
     Column(
         "prediction",
         "float64",
-        "covariate of the deepnull arm: what the out-of-fold prediction adds to the out-of-fold linear model (binary: logits)",
+        "covariate of the deepnull arm: what the out-of-fold prediction has beyond its linear part (binary: logits)",
     ),
     Column("phenotype_prediction", "float64", "the out-of-fold prediction itself; a logit for binary traits"),
 ]
@@ -337,7 +342,8 @@ def train_folds(
         for f, result in enumerate(results):
             _say(f, k, result, time.monotonic() - began)
             each = {f"by_{name}": values for name, values in result.each.items()}
-            frame = {"sample_index": index[result.rows], "fold": np.int32(f), "prediction": result.prediction} | each
+            own = {"prediction": result.prediction, "covariate": result.covariate}
+            frame = {"sample_index": index[result.rows], "fold": np.int32(f)} | own | each
             frames.append(pd.DataFrame(frame))
             models |= {f"{f}/{name}": array for name, array in result.model.arrays().items()}
             if result.inner is not None:
@@ -399,10 +405,11 @@ def merge_folds(
 
     Notes
     -----
-    The covariate of the deepnull arm is the prediction less the linear model that was cross-fitted beside it. The association has the linear
-    covariates anyway, so nothing is lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes,
-    and as a covariate these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x covariates / n of every
-    chi-square, just where the truth is linear. Where nothing but the linear model helps, the covariate is 0 and the arms are equal.
+    The covariate of the deepnull arm is the prediction less its linear part: the linear model that was cross-fitted beside it (binary traits: fitted
+    beside what the other models have, see :class:`~deepnull_gwas.deepnull.models.FoldModel`). The association has the linear covariates anyway, so
+    nothing is lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes, and as a covariate
+    these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x covariates / n of every chi-square, just where the
+    truth is linear. Where nothing but the linear model helps, the covariate is 0 and the arms are equal.
     Covariates that are not in the association leave their linear part in the prediction's covariate: what is taken off is then the linear model of
     those that are (``baseline``), with which the prediction is compared too.
     """
@@ -476,16 +483,11 @@ def merge_folds(
     logger.info("all folds together: %s out of fold; each model:", in_words(summary["deepnull"]))
     for name, measures in pooled.items():
         logger.info("  %-12s %s", name.replace("_", " "), in_words(measures))
-    if about["model"] == ORIGINAL:
-        # the original's covariate is the prediction itself, for binary traits the probability
-        covariate = 1 / (1 + np.exp(-prediction)) if trait == "binary" else prediction
-    else:
-        covariate = prediction - together["by_baseline" if "baseline" in names else "by_linear"].to_numpy()
     frame = pd.DataFrame(
         {
             "sample_index": people["sample_index"].to_numpy(np.int64),
             "fold": parts["fold"].to_numpy(np.int32),
-            "prediction": covariate,
+            "prediction": together["covariate"].to_numpy(),
             "phenotype_prediction": prediction,
         }
     )
