@@ -259,16 +259,17 @@ def test_arrays_of_trees_predict_as_scikit_learn_does(binary, monkeypatch):
     # no early stopping to speak of, so that the library and the arrays have the same trees
     monkeypatch.setitem(trees.SETTINGS, "max_iter", 7)
     monkeypatch.setitem(trees.SETTINGS, "max_leaf_nodes", 4)
-    model, inner, about = fit_trees(x, y, parts, "binary" if binary else "quantitative", 1)
+    model, without, inner, about = fit_trees(x, y, parts, "binary" if binary else "quantitative", 1)
     kind = HistGradientBoostingClassifier if binary else HistGradientBoostingRegressor
     for j in range(2):
         other = kind(**trees.SETTINGS, early_stopping=True, random_state=1)
-        trains, stops, own = parts.trains[:, j], parts.stops[:, j], parts.part == j
-        other.fit(x[trains], y[trains], X_val=x[stops], y_val=y[stops])
+        stops, own = parts.stops[:, j], parts.part == j
+        for fitted, trains in ((without, parts.trains[:, j]), (model, ~stops)):
+            other.fit(x[trains], y[trains], X_val=x[stops], y_val=y[stops])
+            expected = other.decision_function(x) if binary else other.predict(x)
+            np.testing.assert_allclose(fitted.predict(x, j), expected, rtol=1e-12)
         assert about["trees"][j] == 7
-        expected = other.decision_function(x) if binary else other.predict(x)
-        np.testing.assert_allclose(model.predict(x, j), expected, rtol=1e-12)
-        np.testing.assert_array_equal(inner[own], model.predict(x[own], j))
+        np.testing.assert_array_equal(inner[own], without.predict(x[own], j))
 
 
 def test_stack_takes_what_helps_and_nothing_else():
@@ -322,6 +323,11 @@ def test_parts_hold_out_what_a_model_must_not_have_seen():
             assert not (parts.trains | parts.stops)[parts.part == j, j].any()
             # all others but the few who stop it
             assert parts.stops[:, j].sum() <= 0.25 * (parts.part != j).sum() + 1
+            # who predicts new people is kept from those that stop it only
+            held, trains, stops = parts.trainings()[count + j]
+            assert held == -1
+            np.testing.assert_array_equal(trains, ~stops)
+            np.testing.assert_array_equal(stops, parts.stops[:, j])
             for who in (parts.trains, parts.stops):
                 assert 0 < case[who[:, j]].sum() < who[:, j].sum()
 

@@ -215,8 +215,8 @@ class NetworkTask:
     z, y
         Standardised covariates float64[n, p] and phenotype (binary: 0/1) of everybody but the people to predict.
     start
-        float64[n, parts]: the predictions that the networks start from and add to (binary: logits); column j by a model that has seen neither part j
-        nor who stops the networks without it.
+        float64[n, 2 parts]: the predictions that the networks start from and add to (binary: logits), each by a model that has seen neither who stops the
+        networks nor, in the first half, the part that they do without.
     parts
         The parts of the people.
     seed
@@ -237,7 +237,9 @@ class NetworkFit:
     Attributes
     ----------
     model
-        The networks.
+        The networks that predict new people.
+    without
+        Those without each part in turn.
     added
         float64[n], what each person's network (the mean of those that have not seen their part) adds.
     history
@@ -246,6 +248,7 @@ class NetworkFit:
     """
 
     model: NetworkModel
+    without: NetworkModel
     added: np.ndarray
     history: dict[str, Any]
 
@@ -262,12 +265,6 @@ class _Lines:
         """Find them from the predictions of some people with standardised covariates ``z``: of the model, and of those without each part."""
         line = line_of(z, np.column_stack(predictions))
         return cls(line[:, 0], line[:, 1:])
-
-    @classmethod
-    def of_mean(cls, z: np.ndarray, predictions: Sequence[np.ndarray], count: int) -> _Lines:
-        """Do the same where the model is the mean of those without each of ``count`` parts, one or several for each."""
-        line = line_of(z, np.column_stack(predictions))
-        return cls(line.mean(axis=1), np.column_stack([line[:, j::count].mean(axis=1) for j in range(count)]))
 
     def inner(self, z: np.ndarray, part: np.ndarray) -> np.ndarray:
         """Return what each person gets from the model without their part."""
@@ -375,14 +372,17 @@ def fit_fold(
             start = fit.start if name == recipe.start else start
             lines[name] = _Lines.of(z[some], [m.predict(x[some]) for m in (fit.model, *fit.without)])
         elif name == "trees":
-            fitted.trees, inner[name], about[name] = fit_trees(x, y, parts, trait, seed)
-            lines[name] = _Lines.of_mean(z[some], [fitted.trees.predict(x[some], j) for j in range(count)], count)
+            fitted.trees, trees, inner[name], about[name] = fit_trees(x, y, parts, trait, seed)
+            each = [fitted.trees.predict(x[some]), *(trees.predict(x[some], j) for j in range(count))]
+            lines[name] = _Lines.of(z[some], each)
         else:
             trained = yield NetworkTask(z, y, start, parts, seed)
             fitted.network = trained.model
             inner[name] = inner[recipe.start] + trained.added
-            networks = range(len(trained.model.parameters["out"]))
-            added = _Lines.of_mean(z[some], [trained.model.predict(z[some], e) for e in networks], count)
+            nets = trained.without
+            each = [nets.predict(z[some], e) for e in range(len(nets.parameters["out"]))]
+            each = [np.mean(each[j::count], axis=0) for j in range(count)]
+            added = _Lines.of(z[some], [trained.model.predict(z[some]), *each])
             lines[name] = _Lines(lines[recipe.start].model + added.model, lines[recipe.start].without + added.without)
             history |= {k: trained.history[k] for k in ("epochs", "taken")}
             about[name] = {k: trained.history[k] for k in ("taken", "batch_size")}

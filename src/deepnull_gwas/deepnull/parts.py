@@ -16,7 +16,8 @@ class Parts:
     """The people outside a fold in parts (whole folds), and the parts in pieces.
 
     A model "without part j" has not seen the phenotypes of that part in any way: it trains on the other parts, what stops its training early is a piece
-    of the next part, and its penalties are chosen on the other parts.
+    of the next part, and its penalties are chosen on the other parts. Such models weigh. Those that predict new people need not be kept from anybody but who
+    stops them: they train on everybody else.
 
     Attributes
     ----------
@@ -66,6 +67,14 @@ class Parts:
     def stop(self, j: int) -> int:
         """Return the piece that stops the trainings without part j: the first of the next part."""
         return (j + 1) % self.count * self.each
+
+    def trainings(self, repeats: int = 1) -> list[tuple[int, np.ndarray, np.ndarray]]:
+        """List the trainings that are stopped early: the part that each does without, or -1, and bool[n] who trains and who stops it.
+
+        First those without each part, then those that predict new people, stopped by the same pieces; each kind ``repeats`` times.
+        """
+        own = [(j, self.trains[:, j], self.stops[:, j]) for j in range(self.count)]
+        return own * repeats + [(-1, ~stops, stops) for _, _, stops in own] * repeats
 
     @cached_property
     def trains(self) -> np.ndarray:

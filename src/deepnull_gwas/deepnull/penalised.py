@@ -41,7 +41,8 @@ class SmoothFit:
     inner
         float64[n]: the prediction of each person by the model without their part.
     start
-        float64[n, parts]: predictions of everybody by models without each part and without the piece that stops what is trained from there.
+        float64[n, 2 parts]: predictions of everybody by models without each part and without the piece that stops what is trained from there; then
+        those by models without each part.
     about
         What was chosen.
     """
@@ -75,7 +76,8 @@ def fit_smooth(kind: str, x: np.ndarray, y: np.ndarray, parts: Parts, trait: str
     (final,), point = solve((), trials[()], [()])
     solved = [solve(own[j], trials[own[j]], [own[j], starts[j]])[0] for j in range(parts.count)]
     inner_beta, start_beta = (np.column_stack(betas) for betas in zip(*solved))
-    inner, start = np.empty(n), np.empty((n, parts.count))
+    start_beta = np.column_stack([start_beta, inner_beta])
+    inner, start = np.empty(n), np.empty((n, 2 * parts.count))
     for rows in chunks(n):
         design = problem.design(np.arange(rows.start, rows.stop))
         start[rows] = design @ start_beta

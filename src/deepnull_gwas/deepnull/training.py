@@ -60,8 +60,8 @@ def batch_size(people: int, recipe: Recipe) -> int:
 
 
 def fit_networks(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, device: str = "cpu") -> list[NetworkFit]:
-    """Train the networks of one fold, or of several, as one batched model; each without another part of the people, and stopped by a piece of the
-    next part.
+    """Train the networks of one fold, or of several, as one batched model: without each part of the people, and for new people; each is stopped by a
+    piece that does not train it.
 
     Networks know nothing of those beside them: their starts, batches, steps and the epochs that they are taken from are those that their fold would
     give alone (but folds of different sizes take batches and steps of the smallest).
@@ -123,16 +123,24 @@ class _Data:
     count
         Networks of a fold.
     held
-        int[count]: the part that each does without.
+        int[count]: the part that each does without; -1 for those that predict new people.
     scales
         float64[networks]: standard deviation of the phenotype among those who train each (binary: 1); targets are divided by it.
     """
 
     def __init__(self, tasks: Sequence[NetworkTask], trait: str, ensemble: int, where: torch.device):
         parts = tasks[0].parts.count
-        self.count = parts * math.ceil(ensemble / parts)
-        self.held = np.arange(self.count) % parts
-        trains = [np.flatnonzero(t.parts.trains[:, j]) for t in tasks for j in self.held]
+        repeats = math.ceil(ensemble / parts)
+        # those that predict new people are stopped by a whole part: it takes many people to see what entangled covariates bring
+        trainings = [
+            t.parts.trainings(repeats)[: parts * repeats]
+            + [(-1, t.parts.part != j, t.parts.part == j) for j in range(parts)] * repeats
+            for t in tasks
+        ]
+        self.held = np.array([j for j, _, _ in trainings[0]])
+        self.count = len(self.held)
+        starts = np.arange(self.count) % parts + np.where(self.held < 0, parts, 0)
+        trains = [np.flatnonzero(who) for t in trainings for _, who, _ in t]
         ys = [t.y for t in tasks for _ in self.held]
         spread = [float(y[rows].std()) for y, rows in zip(ys, trains)] if trait == "quantitative" else np.ones(len(ys))
         self.scales = np.array(spread)
@@ -148,10 +156,10 @@ class _Data:
         self.first = torch.from_numpy(np.repeat(np.cumsum([0, *sizes[:-1]]), self.count))[:, None].to(where)
         longest = max(sizes)
         self.offset = torch.cat(
-            [torch.nn.functional.pad(place(task.start.T)[self.held], (0, longest - len(task.z))) for task in tasks]
+            [torch.nn.functional.pad(place(task.start.T)[starts], (0, longest - len(task.z))) for task in tasks]
         )
         self.trains = [torch.from_numpy(rows).to(where) for rows in trains]
-        validates = [torch.from_numpy(np.flatnonzero(t.parts.stops[:, j])).to(where) for t in tasks for j in self.held]
+        validates = [torch.from_numpy(np.flatnonzero(who)).to(where) for t in trainings for _, _, who in t]
         # padded to one length
         longest = max(len(v) for v in validates)
         self.validates = torch.stack([torch.cat([v, v.new_zeros(longest - len(v))]) for v in validates])
@@ -238,7 +246,10 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
                 taken[better.cpu()] = epoch
                 for name, value in network.named_parameters():
                     kept[name][better] = value.detach()[better]
-            since = torch.where(better.cpu(), 0, since + 1)
+            # and those that predict new people go on together
+            fresh = of_folds(better.cpu())
+            fresh[:, data.held < 0] = fresh[:, data.held < 0].any(dim=1, keepdim=True)
+            since = torch.where(fresh.flatten(), 0, since + 1)
             means = of_folds(running).mean(dim=1) / steps, of_folds(now).mean(dim=1)
             for fold in torch.nonzero(active.any(dim=1)).flatten().tolist():
                 train, validation = (float(v[fold]) for v in means)
@@ -253,7 +264,8 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
         for name in ("out", "linear", "intercept"):
             # the output in units of the phenotype
             parameters[name] = (parameters[name] * data.scales[own, None, None]).astype(np.float32)
-        model = NetworkModel(parameters)
+        without = NetworkModel({name: v[data.held >= 0] for name, v in parameters.items()})
+        model = NetworkModel({name: v[data.held < 0] for name, v in parameters.items()})
         logger.info(
             "networks stopped after %d epochs, taken from epochs %s; loss in those who stop them %.5f, at the start %.5f",
             len(epochs[fold]) - 1,
@@ -262,7 +274,7 @@ def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.
             float(began[own].mean()),
         )
         history = {"epochs": epochs[fold], "taken": taken[own].tolist(), "batch_size": batch}
-        fits.append(NetworkFit(model, _added(model, task, data.held), history))
+        fits.append(NetworkFit(model, without, _added(without, task, data.held[data.held >= 0]), history))
     return fits
 
 

@@ -84,8 +84,8 @@ class TreeModel:
 
 def fit_trees(
     x: np.ndarray, y: np.ndarray, parts: Parts, trait: str, seed: int
-) -> tuple[TreeModel, np.ndarray, dict[str, Any]]:
-    """Boost trees, one model without each part of the people; a piece of another part stops it.
+) -> tuple[TreeModel, TreeModel, np.ndarray, dict[str, Any]]:
+    """Boost trees, one model without each part of the people, and as many that predict new people; each is stopped by a piece that does not train it.
 
     Parameters
     ----------
@@ -100,7 +100,8 @@ def fit_trees(
 
     Returns
     -------
-    The models; float64[n], each person's prediction by the model that has not seen their part; and the number of trees of each model.
+    The models for new people; those without each part; float64[n], each person's prediction by the model that has not seen their part; and the number of trees of each model for new
+    people.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
@@ -109,17 +110,16 @@ def fit_trees(
     models = []
     # histograms are summed in an order that depends on the number of threads
     with threadpool_limits(1):
-        for j in range(parts.count):
-            trains, stops = parts.trains[:, j], parts.stops[:, j]
+        for _, trains, stops in parts.trainings():
             model = kind(**SETTINGS, early_stopping=True, random_state=seed % 2**32)
             model.fit(x[trains], y[trains], X_val=x[stops], y_val=y[stops])
             models.append(model)
-    trees = _arrays(models)
+    without, trees = _arrays(models[: parts.count]), _arrays(models[parts.count :])
     inner = np.empty(len(x))
-    for j in range(len(models)):
+    for j in range(parts.count):
         rows = parts.part == j
-        inner[rows] = trees.predict(x[rows], j)
-    return trees, inner, {"trees": np.diff(trees.ends).tolist()}
+        inner[rows] = without.predict(x[rows], j)
+    return trees, without, inner, {"trees": np.diff(trees.ends).tolist()}
 
 
 def _arrays(models: list[Any]) -> TreeModel:
