@@ -380,8 +380,9 @@ def _refined(job: Job, p: int) -> float:
     if a["refine_by"] != "spa" and a["firth"] == "never":
         carried = common = likelihood
     elif a["refine_by"] != "spa" and a["firth"] == "fallback":
-        # few copies among cases or controls: the rare ones
+        # few copies among cases or controls: the rare ones, and of few people nearly all (a quarter of the alleles, half of them in cases)
         common = likelihood
+        rare = max(rare, min(1.0, 4.0 * a["firth_mac"] / n))
     share = 1.0 if a["missing_genotypes"] == "drop" else min(float(a["refine_below"]), 1.0)
     return share * (rare * carried + (1.0 - rare) * common)
 
