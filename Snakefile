@@ -20,6 +20,11 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/paths.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/settings.smk"
+include: "workflow/rules/lineage.smk"
+include: "workflow/rules/needs.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/qc.smk"

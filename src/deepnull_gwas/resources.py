@@ -311,6 +311,8 @@ def _compute_pcs(job: Job) -> Estimate:
         # the basis of 60 passes at most, and its images
         width = -(-(k + 4) // 8) * 8
         held, seconds = 100 + min(_work(job), _mega(60 * width * 16 * n)) * 1.05, 13 * n * m * 3e-9
+        # where nothing stands out, passes are many, and each is made orthogonal to all before
+        seconds += 6e-5 * n
     return Estimate(
         400 + held + _mapped(job) + _mega(45 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads
     )
@@ -325,7 +327,7 @@ def _check_stratification(job: Job) -> Estimate:
 def _plot_structure(job: Job) -> Estimate:
     n = job.size.people
     # 200 MB for the points of ten components at 300 dpi, whose pictures a PDF holds until it is finished
-    return Estimate(430 + _mega(600 * n + 60 * n * len(job.studies) + 300 * job.pruned), 6 + 5e-5 * n)
+    return Estimate(430 + _mega(1100 * n + 60 * n * len(job.studies) + 300 * job.pruned), 6 + 1e-5 * n)
 
 
 def _is_light(job: Job) -> bool:
@@ -337,7 +339,7 @@ def _is_light(job: Job) -> bool:
 def _train_folds(job: Job) -> Estimate:
     n, p = job.size.people, job.covariates
     if _is_light(job):
-        return Estimate(190 + _mega(60 * p * n), 2 + 2e-7 * n * p)
+        return Estimate(190 + _mega((60 * p + 800) * n), 3 + 3e-5 * n)
     # on a GPU the other models of all folds wait for the networks
     folds = job.config.deepnull["folds"] or (FOLDS_OF_FEW if n < FEW_PEOPLE else FOLDS_OF_MANY)
     waiting = folds * 16 * n * (p + 10) if job.config.deepnull["device"] == "cuda" else 0
@@ -380,8 +382,9 @@ def _refined(job: Job, p: int) -> float:
     if a["refine_by"] != "spa" and a["firth"] == "never":
         carried = common = likelihood
     elif a["refine_by"] != "spa" and a["firth"] == "fallback":
-        # few copies among cases or controls: the rare ones
+        # few copies among cases or controls: the rare ones, and of few people nearly all (a quarter of the alleles, half of them in cases)
         common = likelihood
+        rare = max(rare, min(1.0, 4.0 * a["firth_mac"] / n))
     share = 1.0 if a["missing_genotypes"] == "drop" else min(float(a["refine_below"]), 1.0)
     return share * (rare * carried + (1.0 - rare) * common)
 

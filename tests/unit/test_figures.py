@@ -163,8 +163,8 @@ def test_many_studies_stay_on_a_page(tmp_path, drawn):
             pd.DataFrame({"sample_index": np.arange(40), "phenotype": rng.normal(size=40)}), folder / "samples.parquet"
         )
     batch = pd.DataFrame({"study": names, "explained_linear": 0.1, "explained_deepnull": 0.2})
-    batch["effective_sample_size_gained"] = np.linspace(-0.001, 0.2, len(names))
-    write_tsv(batch.assign(chi2_ratio_expected=1.1, shared=3, gained=1, lost=0), tmp_path / "batch.tsv")
+    batch["effective_sample_size_gained_fraction"] = np.linspace(-0.001, 0.2, len(names))
+    write_tsv(batch.assign(chi2_ratio_expected=1.1, loci_shared=3, loci_gained=1, loci_lost=0), tmp_path / "batch.tsv")
     # each figure is looked at when it is saved (drawn)
     plot_batch(tmp_path / "batch.tsv", about, tmp_path / "batch.svg")
     assert any(text.startswith("The 66 studies of 120") for text in drawn)

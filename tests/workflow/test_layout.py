@@ -129,9 +129,9 @@ def test_every_rule_names_what_it_is_made_from(tmp_path):
 
 def test_every_rule_that_reads_files_of_the_user_knows_their_state():
     """See above: what a killed job was to be made with includes the content of the user's files."""
-    common = (ROOT / "workflow/rules/common.smk").read_text()
+    paths = (ROOT / "workflow/rules/paths.smk").read_text()
     readers = set(
-        re.findall(r"^def (\w+)\((?:wildcards|extension)\):(?:(?!^def ).)*?\blocal\(", common, flags=re.M | re.S)
+        re.findall(r"^def (\w+)\((?:wildcards|extension)\):(?:(?!^def ).)*?\blocal\(", paths, flags=re.M | re.S)
     )
     assert {"sample_table", "fold_file", "score_file"} < readers
     for name, (path, body) in RULES.items():

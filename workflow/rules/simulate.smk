@@ -6,7 +6,7 @@
 rule simulate_genotypes:
     """Simulate a structured population with families by msprime and write it as a PLINK fileset."""
     output:
-        # `local` as in common.smk: genotypes are read in place
+        # `local` as in paths.smk: genotypes are read in place
         bed=local("<results>/{cohort}/simulated/genotypes.bed"),
         bim=local("<results>/{cohort}/simulated/genotypes.bim"),
         fam=local("<results>/{cohort}/simulated/genotypes.fam"),

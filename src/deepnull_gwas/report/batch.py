@@ -44,7 +44,7 @@ def plot_batch(table: str | Path, studies: Sequence[str | Path], out: str | Path
     height, room = row_height(len(rows), PAGE - _AROUND - 0.2, 0.34, 0.12)
     every = len(rows)
     if room < every:
-        change = rows["effective_sample_size_gained"].abs().fillna(-1)
+        change = rows["effective_sample_size_gained_fraction"].abs().fillna(-1)
         rows = rows.loc[np.sort(change.sort_values(ascending=False, kind="stable").index[:room])]
     title_room = 0.2 if room < every else 0.0
     with figure(out, TWO_COLUMNS, _AROUND + title_room + height * max(len(rows), 2)) as fig:
