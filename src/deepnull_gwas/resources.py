@@ -376,7 +376,7 @@ def _refined(job: Job, p: int) -> float:
     elif a["firth_form"] == "approximate":
         common, carried = 1.2e-7 * n, 3e-4 + 2e-9 * n
     else:
-        common, carried = 2e-3 + 4e-9 * n * (p + 1) ** 2, 2e-3 + 5e-9 * n
+        common, carried = 1e-3 + 4e-9 * n * (p + 1) ** 2, 1e-3 + 5e-9 * n
     carried = common if exact else carried
     likelihood = 1.5e-8 * n * (3 if exact else 1)
     if a["refine_by"] != "spa" and a["firth"] == "never":
