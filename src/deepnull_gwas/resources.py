@@ -419,11 +419,11 @@ def _merge_sumstats(job: Job) -> Estimate:
 
 def _plot_sumstats(job: Job) -> Estimate:
     # place and p of both arms, and what thins the points that are drawn
-    return Estimate(255 + _mega(105 * job.size.variants), 4 + 3e-6 * job.size.variants)
+    return Estimate(255 + _mega(105 * job.size.variants), 4 + 2.5e-6 * job.size.variants)
 
 
 def _compare_arms(job: Job) -> Estimate:
-    return Estimate(280 + _mega(100 * job.size.variants), 3 + 4e-6 * job.size.variants)
+    return Estimate(280 + _mega(100 * job.size.variants), 3 + 3e-6 * job.size.variants)
 
 
 def _small(job: Job) -> Estimate:
