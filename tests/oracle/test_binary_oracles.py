@@ -219,7 +219,7 @@ def test_approximate_firth_is_that_of_regenie(tmp_path, n, cases, exact):
     full = cohort.run(study, firth="always", firth_form="full", exact=exact)
     assert (found["s.baseline.method"] == "firth_approximate").all()
     x = np.column_stack([np.ones(n), c])
-    for v in range(20):
+    for v in range(0, 20, 1 if n < 2048 else 4):
         row = found.iloc[v]
         beta, se, p = regenie_firth(x, y, impute(g[v]))
         # from carriers the bound is 2e-5; over everybody, converged to 1e-9

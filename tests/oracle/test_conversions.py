@@ -125,6 +125,7 @@ print("ANSWER" + json.dumps(list(reader.get_variants())))
     np.testing.assert_allclose(theirs["af"], ours["effect_allele_frequency"], atol=0.006)
 
 
+@pytest.mark.slow  # its environment takes 850 MB
 @pytest.mark.parametrize("form", ["gwaslab", "ssf"])
 def test_gwaslab_reads_it(published, tmp_path, form):
     # the published file itself, too

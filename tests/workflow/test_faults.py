@@ -173,7 +173,13 @@ def fill(disk: Path, leave: int) -> Path:
     return disk / "filler"
 
 
-@pytest.mark.parametrize("target", ["results/c/associations/main/1.parquet", "results/c/y/baseline/sumstats.tsv.gz"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/c/associations/main/1.parquet",
+        pytest.param("results/c/y/baseline/sumstats.tsv.gz", marks=pytest.mark.slow),
+    ],
+)
 def test_a_full_disk_is_named_and_the_rerun_completes(published, tmp_path, target):
     (tmp_path / "run").mkdir()
     run = prepare(tmp_path / "run")
@@ -217,7 +223,7 @@ def test_a_genotype_file_that_vanishes_is_named(finished):
     ("changed", "rule"),
     [
         ("settings", "associate"),
-        ("table", "index_cohort"),
+        pytest.param("table", "index_cohort", marks=pytest.mark.slow),
         pytest.param("table", "train_folds", marks=pytest.mark.slow),
     ],
 )
@@ -255,9 +261,9 @@ def test_something_changed_and_the_job_killed(published, tmp_path, changed, rule
     [
         # with two jobs at a time the second may find the file gone
         ("c/qc/variants.parquet", "2"),
-        ("c/associations/main/1.parquet", "1"),
         ("c/y/study.json", "1"),
-        ("c/case/deepnull/sumstats.tsv.gz", "2"),
+        pytest.param("c/associations/main/1.parquet", "1", marks=pytest.mark.slow),
+        pytest.param("c/case/deepnull/sumstats.tsv.gz", "2", marks=pytest.mark.slow),
     ],
 )
 def test_a_damaged_file_is_named_and_made_anew(undisturbed, finished, name, cores):
