@@ -75,7 +75,6 @@ wildcard_constraints:
     study=r"(?!(?:qc|structure|associations|simulated)/)[A-Za-z0-9][A-Za-z0-9_-]*",
     batch=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     arm="baseline|deepnull",
-    fold=r"\d+",
     chunk=r"\d+",
 
 
