@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from cohort_files import index_fileset
-from deepnull_gwas.cohort.counts import chromosome_class, count_variants
+from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.kinship import FIRST, _spread, classify, kinship_pairs
+from deepnull_gwas.genotypes.chromosomes import class_codes
 from deepnull_gwas.genotypes.fileset import Fileset
 
 pytestmark = pytest.mark.realdata
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.realdata
 def autosomal(prefix, folder) -> np.ndarray:
     index_fileset(prefix, folder)
     variants = pd.read_parquet(folder / "variants.parquet")
-    return np.flatnonzero(chromosome_class(variants["chromosome"], variants["position"], "GRCh37") == 0)
+    return np.flatnonzero(class_codes(variants["chromosome"], variants["position"], "GRCh37") == 0)
 
 
 def people_of(prefix) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from scipy import special, stats
 
 from deepnull_gwas.association.design import StudyInput, fit_logistic, orthonormal_basis
-from deepnull_gwas.association.scan import Scan, chromosome_classes, without_het_calls
+from deepnull_gwas.association.scan import Scan, without_het_calls
 from deepnull_gwas.association.tails import neg_log10_p_normal, neg_log10_p_t
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.genotypes.kernels import decode_int8, pack_mask
@@ -288,10 +288,3 @@ def test_x_uses_sex_and_counts_men_once(data):
         assert out["s.baseline.se"][v] == pytest.approx(fit.bse[-1], rel=1e-8)
         assert out["s.eaf"][v] == pytest.approx(alleles)
     assert "sex was added" in scan.metadata()["studies"]["s"]["arms"]["baseline"]["notes"][0]
-
-
-def test_classes_of_chromosomes():
-    found = chromosome_classes(
-        np.array(["1", "X", "X", "XY", "Y", "MT"]), np.array([5, 100_000, 50_000_000, 1, 1, 1]), "GRCh38"
-    )
-    assert list(found) == ["autosome", "autosome", "X", "autosome", "Y", "MT"]

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 
 from association_cases import impute, least_squares, make_cohort, make_genotypes
-from deepnull_gwas.association.scan import chromosome_classes
 from deepnull_gwas.tables import write_parquet
 
 
@@ -100,13 +99,6 @@ def test_a_failed_study_has_empty_columns_and_a_reason(case):
         assert result[f"f.{arm}.beta"].isna().all()
         assert result.attrs["studies"]["f"]["arms"][arm]["status"] == "failed"
     assert_same(columns_of(cohort.run(studies), "a"), columns_of(result, "a"), 1e-6)
-
-
-def test_classes_of_chromosomes():
-    classes = chromosome_classes(
-        ["1", "X", "X", "X", "XY", "Y", "Y", "MT"], [5, 100_000, 3_000_000, 155_000_000, 9, 5, 59_100_000, 5], "GRCh37"
-    )
-    assert list(classes) == ["autosome", "autosome", "X", "autosome", "autosome", "Y", "autosome", "MT"]
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ from deepnull_gwas.association.second import read_study_files
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import StudyFailure
-from deepnull_gwas.genotypes.chromosomes import in_par
+from deepnull_gwas.genotypes.chromosomes import chromosome_classes
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import count_genotypes, pack_mask
 from deepnull_gwas.logs import Progress
@@ -84,13 +84,6 @@ def read_study(
         prediction=d,
         failures=failures,
     )
-
-
-def chromosome_classes(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarray:
-    """Say how each variant is inherited: ``autosome`` (also the pseudo-autosomal regions), ``X``, ``Y`` or ``MT``."""
-    chromosome = np.asarray(chromosome, dtype=object)
-    out = np.where(np.isin(chromosome, ["X", "Y", "MT"]), chromosome, "autosome")
-    return np.where(in_par(chromosome, position, build), "autosome", out)
 
 
 def without_het_calls(packed: np.ndarray, lanes: np.ndarray) -> np.ndarray:

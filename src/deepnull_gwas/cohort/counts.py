@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.genotypes.chromosomes import in_par
+from deepnull_gwas.genotypes.chromosomes import class_codes
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.genotypes.kernels import count_genotypes, lowest_bit, pack_mask
 from deepnull_gwas.jit import numba
@@ -17,7 +17,7 @@ from deepnull_gwas.tables import Column, read_json, read_parquet, write_parquet
 
 logger = logging.getLogger(__name__)
 
-#: Chromosome classes: ``autosomal`` holds 1-22 and the pseudo-autosomal regions.
+#: Names of columns for the classes of chromosomes, in the order of :data:`deepnull_gwas.genotypes.chromosomes.CLASSES`.
 CLASSES: tuple[str, ...] = ("autosomal", "x", "y", "mt")
 GENOTYPES: tuple[str, ...] = ("hom_effect", "het", "hom_other", "missing")
 
@@ -38,24 +38,6 @@ PERSON_COUNTS = [
 
 #: Variants in a block of the vertical counters: 8-bit counters hold 255.
 _BLOCK = 255
-
-
-def chromosome_class(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarray:
-    """Give the class of each variant as an index into :data:`CLASSES`; pseudo-autosomal variants are autosomal.
-
-    Parameters
-    ----------
-    chromosome, position
-        Normalised names and 1-based positions.
-    build
-        ``GRCh37`` or ``GRCh38``.
-    """
-    chromosome = np.asarray(chromosome, dtype=object)
-    out = np.zeros(len(chromosome), dtype=np.int8)
-    for code, name in ((1, "X"), (2, "Y"), (3, "MT")):
-        out[chromosome == name] = code
-    out[in_par(chromosome, position, build)] = 0
-    return out
 
 
 @numba.njit(nogil=True, cache=True)
@@ -225,7 +207,7 @@ def count_chunk(
     people = read_parquet(samples, columns=["sample_index", "recorded_sex", "in_sample_table"])
     fileset = Fileset.from_index(genotypes)
     index = table["index"].to_numpy()
-    classes = chromosome_class(table["chromosome"].to_numpy(), table["position"].to_numpy(), build)
+    classes = class_codes(table["chromosome"].to_numpy(), table["position"].to_numpy(), build)
     logger.info(
         "chunk %s: %s variants x %s people, %.0f MB read in place; needs about %.0f MB and %.0f s",
         chunk, f"{len(index):,}", f"{fileset.n_samples:,}", len(index) * fileset.bytes_per_variant / 1e6,

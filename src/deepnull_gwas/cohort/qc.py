@@ -15,7 +15,6 @@ from deepnull_gwas.cohort.counts import (
     GENOTYPES,
     PERSON_COUNTS,
     VARIANT_COUNTS,
-    chromosome_class,
     count_missing_and_het,
     count_variants,
     weigh_missing,
@@ -23,6 +22,7 @@ from deepnull_gwas.cohort.counts import (
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.alleles import in_capitals
+from deepnull_gwas.genotypes.chromosomes import class_codes
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_parquet, write_tsv
 
@@ -373,7 +373,7 @@ def filter_cohort(
     texts = ["effect_allele", "other_allele"] if settings.get("duplicate_variants") == "exclude" else []
     texts += ["id"] if settings.get("duplicate_ids") == "exclude" else []
     table = read_parquet(variants, columns=["index", "chromosome", "position", *texts])
-    classes = chromosome_class(table["chromosome"].to_numpy(), table["position"].to_numpy(), index["genome_build"])
+    classes = class_codes(table["chromosome"].to_numpy(), table["position"].to_numpy(), index["genome_build"])
     people = read_parquet(samples, columns=["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"])
     counts = pd.concat([read_parquet(f, VARIANT_COUNTS) for f in variant_counts], ignore_index=True)
     if not np.array_equal(counts["index"].to_numpy(), table["index"].to_numpy()):

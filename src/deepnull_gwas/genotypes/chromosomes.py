@@ -9,6 +9,8 @@ AUTOSOMES: tuple[str, ...] = tuple(str(i) for i in range(1, 23))
 ORDER: dict[str, int] = {**{c: int(c) for c in AUTOSOMES}, "X": 23, "Y": 24, "XY": 25, "MT": 26}
 #: Codes of the GWAS-SSF standard (X 23, Y 24, MT 25); the pseudo-autosomal region is part of X.
 SSF_CODE: dict[str, int] = {**{c: int(c) for c in AUTOSOMES}, "X": 23, "Y": 24, "XY": 23, "MT": 25}
+#: How variants are inherited, by name; ``autosome`` holds 1-22 and the pseudo-autosomal regions.
+CLASSES: tuple[str, ...] = ("autosome", "X", "Y", "MT")
 BUILDS: tuple[str, ...] = ("GRCh37", "GRCh38")
 
 #: Pseudo-autosomal regions by their positions on X and on Y, 1-based and inclusive (Genome Reference Consortium).
@@ -42,7 +44,7 @@ _ALIASES: dict[str, str] = {
 
 
 def normalise(code: str) -> str | None:
-    """Give the name of a chromosome (``1`` .. ``22``, ``X``, ``Y``, ``XY``, ``MT``) for any code of PLINK or UCSC.
+    """Return the name of a chromosome (``1`` .. ``22``, ``X``, ``Y``, ``XY``, ``MT``) for any code of PLINK or UCSC.
 
     Returns None for a code that is not known, contigs and PLINK's ``0`` (unplaced) among them.
     """
@@ -53,7 +55,7 @@ def normalise(code: str) -> str | None:
 
 
 def in_par(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarray:
-    """Return which variants behave like autosomal ones on the sex chromosomes: coded ``XY``, or on ``X`` or ``Y`` inside the pseudo-autosomal bounds.
+    """Return which variants are pseudo-autosomal: coded ``XY``, or on ``X`` or ``Y`` inside the bounds of :data:`PAR`.
 
     Parameters
     ----------
@@ -73,3 +75,33 @@ def in_par(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarr
         for start, end in regions:
             out |= (chromosome == name) & (position >= start) & (position <= end)
     return out
+
+
+def class_codes(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarray:
+    """Return the class of each variant as an index into :data:`CLASSES`; pseudo-autosomal variants are autosomal.
+
+    Parameters
+    ----------
+    chromosome, position, build
+        As :func:`in_par`.
+
+    Returns
+    -------
+    int8 array of the same length.
+
+    Examples
+    --------
+    >>> class_codes(["7", "X", "X", "MT"], [5, 100_000, 50_000_000, 5], "GRCh38").tolist()
+    [0, 0, 1, 3]
+    """
+    chromosome = np.asarray(chromosome, dtype=object)
+    out = np.zeros(len(chromosome), dtype=np.int8)
+    for code, name in enumerate(CLASSES[1:], 1):
+        out[chromosome == name] = code
+    out[in_par(chromosome, position, build)] = 0
+    return out
+
+
+def chromosome_classes(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarray:
+    """Return the class of each variant by its name in :data:`CLASSES`; parameters as :func:`class_codes`."""
+    return np.array(CLASSES, dtype=object)[class_codes(chromosome, position, build)]

@@ -20,7 +20,7 @@ import polars as pl
 import pysam
 import yaml
 
-from deepnull_gwas.association.scan import VARIANT_COLUMNS, Scan, chromosome_classes, read_study
+from deepnull_gwas.association.scan import VARIANT_COLUMNS, Scan, read_study
 from deepnull_gwas.association.second import (
     FREQUENCY,
     METHODS_KNOWN,
@@ -33,7 +33,7 @@ from deepnull_gwas.association.second import (
     read_study_files,
 )
 from deepnull_gwas.errors import InputError, InputErrors
-from deepnull_gwas.genotypes.chromosomes import SSF_CODE
+from deepnull_gwas.genotypes.chromosomes import SSF_CODE, chromosome_classes
 from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.results.loci import read_leads

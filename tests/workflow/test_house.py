@@ -1,0 +1,332 @@
+"""The house style that no linter knows: how long files, functions and lists of parameters may be, and how docstrings open.
+
+Each list of exceptions holds what is still to be brought into style.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "src/deepnull_gwas"
+LONGEST_FILE, LONGEST_FUNCTION, LONGEST_LINE, MOST_PARAMETERS = 400, 100, 120, 8
+#: How no docstring opens: they say what is returned, or what is done.
+OPENINGS = re.compile(r"\s*(Give|Gives|Say|Says|Tell|Tells)\b")
+
+FILES_TOO_LONG: set[str] = {
+    "association/design.py",
+    "association/firth.py",
+    "association/linear.py",
+    "association/scan.py",
+    "association/second.py",
+    "cohort/index.py",
+    "cohort/kinship.py",
+    "cohort/pca.py",
+    "cohort/qc.py",
+    "config.py",
+    "deepnull/models.py",
+    "deepnull/steps.py",
+    "prediction/clumping.py",
+    "prediction/weights.py",
+    "provenance.py",
+    "resources.py",
+    "results/sumstats.py",
+    "simulate/genotypes.py",
+    "simulate/phenotypes.py",
+    "tables.py",
+}
+FUNCTIONS_TOO_LONG: set[str] = {
+    "association/refine.py:_refine",
+    "association/scan.py:associate_chunk",
+    "cohort/kinship.py:estimate_kinship",
+    "cohort/pca.py:compute_pcs",
+    "cohort/qc.py:filter_cohort",
+    "deepnull/models.py:fit_fold",
+    "deepnull/predict.py:predict_table",
+    "deepnull/steps.py:merge_folds",
+    "deepnull/training.py:_fit",
+    "prediction/clumping.py:cross_scores",
+    "prediction/steps.py:predict_phenotype",
+    "results/verify.py:verify_batch",
+    "simulate/phenotypes.py:simulate_phenotypes",
+}
+TOO_MANY_PARAMETERS: set[str] = {
+    "association/binary.py:_by_firth",
+    "association/binary.py:_by_name",
+    "association/binary.py:_by_saddle_point",
+    "association/binary.py:associate_binary",
+    "association/linear.py:linear_dropped",
+    "association/linear.py:linear_imputed",
+    "association/scan.py:associate_chunk",
+    "cohort/assemble.py:assemble_study",
+    "cohort/kinship.py:estimate_kinship",
+    "cohort/pca.py:compute_or_project_pcs",
+    "cohort/pca.py:compute_pcs",
+    "cohort/pca.py:principal_components",
+    "cohort/qc.py:filter_cohort",
+    "deepnull/crossfit.py:_crossfit_folds",
+    "deepnull/crossfit.py:_fit",
+    "deepnull/crossfit.py:crossfit",
+    "deepnull/crossfit.py:crossfit_folds",
+    "deepnull/models.py:fit_fold",
+    "deepnull/original.py:fit_original",
+    "deepnull/predict.py:predict_table",
+    "deepnull/steps.py:merge_folds",
+    "deepnull/steps.py:train_folds",
+    "prediction/clumping.py:cross_scores",
+    "prediction/steps.py:_scores",
+    "prediction/steps.py:predict_phenotype",
+    "provenance.py:record_run",
+    "results/verify.py:_in_double",
+}
+LINES_TOO_LONG: set[str] = {
+    "Snakefile",
+    "__init__.py",
+    "association/binary.py",
+    "association/check.py",
+    "association/design.py",
+    "association/expansion.py",
+    "association/firth.py",
+    "association/kernels.py",
+    "association/linear.py",
+    "association/logistic.py",
+    "association/refine.py",
+    "association/scan.py",
+    "association/second.py",
+    "association/spa.py",
+    "association/tails.py",
+    "cli.py",
+    "cohort/assemble.py",
+    "cohort/counts.py",
+    "cohort/covariates.py",
+    "cohort/families.py",
+    "cohort/hwe.py",
+    "cohort/include.py",
+    "cohort/index.py",
+    "cohort/kinship.py",
+    "cohort/layout.py",
+    "cohort/matching.py",
+    "cohort/missingness.py",
+    "cohort/pca.py",
+    "cohort/preflight.py",
+    "cohort/pruning.py",
+    "cohort/qc.py",
+    "cohort/sample_table.py",
+    "cohort/stratification.py",
+    "cohort/text_table.py",
+    "config.py",
+    "deepnull/crossfit.py",
+    "deepnull/explain.py",
+    "deepnull/exports.py",
+    "deepnull/folds.py",
+    "deepnull/metrics.py",
+    "deepnull/models.py",
+    "deepnull/network.py",
+    "deepnull/original.py",
+    "deepnull/parts.py",
+    "deepnull/penalised.py",
+    "deepnull/people_table.py",
+    "deepnull/predict.py",
+    "deepnull/recipe.py",
+    "deepnull/smooth.py",
+    "deepnull/stacking.py",
+    "deepnull/steps.py",
+    "deepnull/training.py",
+    "deepnull/trees.py",
+    "errors.py",
+    "genotypes/fileset.py",
+    "genotypes/headers.py",
+    "genotypes/kernels.py",
+    "imports.py",
+    "jit.py",
+    "logs.py",
+    "prediction/__init__.py",
+    "prediction/accuracy.py",
+    "prediction/clumping.py",
+    "prediction/other_tables.py",
+    "prediction/steps.py",
+    "prediction/weights.py",
+    "provenance.py",
+    "report/arms.py",
+    "report/batch.py",
+    "report/manhattan.py",
+    "report/miami.py",
+    "report/prediction.py",
+    "report/qq.py",
+    "report/structure.py",
+    "report/style.py",
+    "report/validity.py",
+    "resources.py",
+    "results/compare.py",
+    "results/conversions.py",
+    "results/loci.py",
+    "results/ssf.py",
+    "results/status.py",
+    "results/sumstats.py",
+    "results/validity.py",
+    "results/verify.py",
+    "simulate/lengths.py",
+    "simulate/phenotypes.py",
+    "tables.py",
+    "text.py",
+    "traits.py",
+    "workflow/rules/association.smk",
+    "workflow/rules/cohort.smk",
+    "workflow/rules/common.smk",
+    "workflow/rules/deepnull.smk",
+    "workflow/rules/lineage.smk",
+    "workflow/rules/needs.smk",
+    "workflow/rules/paths.smk",
+    "workflow/rules/prediction.smk",
+    "workflow/rules/provenance.smk",
+    "workflow/rules/results.smk",
+    "workflow/rules/settings.smk",
+    "workflow/rules/structure.smk",
+    "workflow/rules/targets.smk",
+    "workflow/rules/validity.smk",
+    "workflow/rules/verify.smk",
+}
+ODD_OPENINGS: set[str] = {
+    "association/binary.py",
+    "association/design.py",
+    "association/kernels.py",
+    "association/linear.py",
+    "association/logistic.py",
+    "association/refine.py",
+    "association/scan.py",
+    "association/second.py",
+    "association/spa.py",
+    "association/tails.py",
+    "cli.py",
+    "cohort/assemble.py",
+    "cohort/covariates.py",
+    "cohort/families.py",
+    "cohort/hwe.py",
+    "cohort/include.py",
+    "cohort/index.py",
+    "cohort/kinship.py",
+    "cohort/layout.py",
+    "cohort/missingness.py",
+    "cohort/pca.py",
+    "cohort/preflight.py",
+    "cohort/pruning.py",
+    "cohort/sample_table.py",
+    "cohort/stratification.py",
+    "cohort/text_table.py",
+    "config.py",
+    "deepnull/applying.py",
+    "deepnull/crossfit.py",
+    "deepnull/exports.py",
+    "deepnull/folds.py",
+    "deepnull/metrics.py",
+    "deepnull/models.py",
+    "deepnull/original.py",
+    "deepnull/people_table.py",
+    "deepnull/predict.py",
+    "deepnull/recipe.py",
+    "deepnull/smooth.py",
+    "deepnull/steps.py",
+    "deepnull/training.py",
+    "genotypes/fileset.py",
+    "genotypes/kernels.py",
+    "logs.py",
+    "prediction/accuracy.py",
+    "prediction/steps.py",
+    "prediction/weights.py",
+    "provenance.py",
+    "report/prediction.py",
+    "report/qq.py",
+    "resources.py",
+    "results/calibration.py",
+    "results/sumstats.py",
+    "results/validity.py",
+    "results/verify.py",
+    "simulate/genotypes.py",
+    "simulate/phenotypes.py",
+    "tables.py",
+    "text.py",
+    "workflow/rules/lineage.smk",
+    "workflow/rules/needs.smk",
+    "workflow/rules/paths.smk",
+    "workflow/rules/prediction.smk",
+    "workflow/rules/results.smk",
+    "workflow/rules/settings.smk",
+    "workflow/scripts/plot_prediction.py",
+}
+
+
+def sources() -> Iterator[tuple[str, str]]:
+    """Yield name and text of every file of the library, the rules and the scripts; names of the library's refer to its folder."""
+    for path in sorted(LIBRARY.rglob("*.py")):
+        yield str(path.relative_to(LIBRARY)), path.read_text(encoding="utf-8")
+    for path in [
+        ROOT / "Snakefile",
+        *sorted((ROOT / "workflow").rglob("*.smk")),
+        *sorted((ROOT / "workflow").rglob("*.py")),
+    ]:
+        yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+
+
+def is_kernel(node: ast.FunctionDef) -> bool:
+    """Tell whether numba compiles a function: kernels take plain arrays and numbers, which no object can hold for them."""
+    return any("njit" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def functions() -> Iterator[tuple[str, str, ast.FunctionDef]]:
+    """Yield file, ``file:name`` and node of every function, methods and inner ones among them."""
+    for name, text in sources():
+        if name.endswith(".py"):
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef):
+                    yield name, f"{name}:{node.name}", node
+
+
+def same(found: set[str], excepted: set[str], what: str) -> None:
+    assert not found - excepted, f"{what}: {sorted(found - excepted)}"
+
+
+def test_no_file_is_too_long():
+    found = {name for name, text in sources() if len(text.splitlines()) > LONGEST_FILE}
+    same(found, FILES_TOO_LONG, f"more than {LONGEST_FILE} lines")
+
+
+def test_no_rule_file_is_too_long():
+    long = [p.name for p in (ROOT / "workflow/rules").glob("*.smk") if len(p.read_text().splitlines()) > 200]
+    assert not set(long) - {"paths.smk", "structure.smk"}, f"more than 200 lines: {long}"
+
+
+def test_no_function_is_too_long():
+    found = {name for _, name, node in functions() if node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION}
+    same(found, FUNCTIONS_TOO_LONG, f"more than {LONGEST_FUNCTION} lines")
+
+
+def test_no_function_has_too_many_parameters():
+    found = set()
+    for _, name, node in functions():
+        taken = [
+            a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs) if a.arg not in ("self", "cls")
+        ]
+        if len(taken) > MOST_PARAMETERS and not is_kernel(node):
+            found.add(name)
+    same(found, TOO_MANY_PARAMETERS, f"more than {MOST_PARAMETERS} parameters")
+
+
+def test_no_line_is_too_long():
+    found = {name for name, text in sources() if any(len(line) > LONGEST_LINE for line in text.splitlines())}
+    same(found, LINES_TOO_LONG, f"lines of more than {LONGEST_LINE} characters")
+
+
+def test_docstrings_open_with_what_is_returned_or_done():
+    found = set()
+    for name, text in sources():
+        if name.endswith(".py"):
+            nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.ClassDef | ast.Module)]
+            docstrings = [ast.get_docstring(node) or "" for node in nodes]
+        else:
+            docstrings = re.findall(r'"""(.*?)"""', text, flags=re.S)
+        if any(OPENINGS.match(docstring) for docstring in docstrings):
+            found.add(name)
+    same(found, ODD_OPENINGS, "docstrings that open with Give, Say or Tell")
