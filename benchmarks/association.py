@@ -137,10 +137,10 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
 
     from deepnull_gwas.association.design import StudyInput
     from deepnull_gwas.association.scan import Scan
-    from deepnull_gwas.genotypes.fileset import Fileset
+    from deepnull_gwas.genotypes.bed import BedGenotypes
 
     prefix = str(folder / name)
-    files = Fileset([prefix])
+    files = BedGenotypes([prefix])
     n = files.n_samples
     c = pd.read_csv(f"{prefix}.cov", sep="\t").iloc[:, 2:].to_numpy()
     y = pd.read_csv(f"{prefix}.phe", sep="\t").iloc[:, 2:].to_numpy()
@@ -157,11 +157,11 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
     ]  # fmt: skip
     scanner = Scan(studies, np.ones(n, dtype=np.int8), settings_of(kind))
     index = np.arange(int(files.n_variants * share))
-    scanner.coded(files.take(index[:64]), "autosome")
+    scanner.coded(files.calls(index[:64]), "autosome")
     blocks = [index[i : i + 1024] for i in range(0, len(index), 1024)]
     with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
         wall, cpu = time.perf_counter(), time.process_time()
-        for _ in pool.map(lambda b: scanner.coded(files.take(b), "autosome"), blocks):
+        for _ in pool.map(lambda b: scanner.coded(files.calls(b), "autosome"), blocks):
             pass
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from association import timed
 
-from deepnull_gwas.genotypes.fileset import write_bed
+from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.tables import write_json, write_parquet
 
 PEOPLE, VARIANTS, POPULATIONS, KIN = 10_000, 50_000, 12, 5_000
@@ -139,8 +139,8 @@ def main() -> None:
         folder = folders["large" if step in ("counts", "pruning") else "small"]
         prefix = folder / "g"
         head = (
-            "from pathlib import Path\nimport numpy as np\nfrom deepnull_gwas.genotypes.fileset import Fileset\n"
-            f"f = Path({str(folder)!r})\nfiles = Fileset.from_index(f / 'genotypes.json')\n"
+            "from pathlib import Path\nimport numpy as np\nfrom deepnull_gwas.genotypes.formats import open_genotypes\n"
+            f"f = Path({str(folder)!r})\nfiles = open_genotypes(f / 'genotypes.json')\n"
         )
         command = ["plink2", "--bfile", str(prefix), "--threads", "1", "--out", str(folder / "plink"), *THEIRS[step]]
         if step == "kinship":

@@ -50,7 +50,7 @@ def predict(table: pd.DataFrame, gene: str) -> dict:
 
 def test(table: pd.DataFrame, rows: list[dict], prefix: str) -> None:
     """Test all variants in both arms; adds the ratios of mean chi-squares to the rows."""
-    from deepnull_gwas.genotypes.fileset import Fileset
+    from deepnull_gwas.genotypes.bed import BedGenotypes
     from deepnull_gwas.genotypes.kernels import decode_int8
 
     n, c = len(table), len(COVARIATES)
@@ -60,9 +60,9 @@ def test(table: pd.DataFrame, rows: list[dict], prefix: str) -> None:
     length = np.linalg.norm(u, axis=0)
     u, free = np.divide(u, length, out=np.zeros_like(u), where=length > 0), (length > 0).astype(int)
     uy, yy = np.einsum("ij,ij->j", u, y), np.einsum("ij,ij->j", y, y)
-    fileset, chi2 = Fileset([Path(prefix)]), []
+    fileset, chi2 = BedGenotypes([Path(prefix)]), []
     for first in range(0, fileset.n_variants, 8192):
-        g = decode_int8(fileset.packed(first, min(first + 8192, fileset.n_variants)), n).astype(float)
+        g = decode_int8(fileset.calls_between(first, min(first + 8192, fileset.n_variants)), n).astype(float)
         missing = g < 0
         g[missing] = np.nan
         g -= np.nanmean(g, axis=1, keepdims=True)

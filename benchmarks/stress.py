@@ -25,7 +25,7 @@ from resources import FILES, ROOT, expected, measure
 
 from deepnull_gwas import resources
 from deepnull_gwas.config import read_config
-from deepnull_gwas.genotypes.headers import MAGIC
+from deepnull_gwas.genotypes.bed_files import MAGIC
 from deepnull_gwas.logs import SNAKEMAKE_MB
 from deepnull_gwas.tables import write_json
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from deepnull_gwas.association.scan import associate_chunk
+from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.genotypes.chromosomes import normalise
-from deepnull_gwas.genotypes.fileset import write_bed
 from deepnull_gwas.tables import read_metadata, read_parquet, write_json, write_parquet
 
 SETTINGS = {

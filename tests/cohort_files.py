@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.genotypes.chromosomes import ORDER, normalise
-from deepnull_gwas.genotypes.fileset import write_bed
 from deepnull_gwas.tables import write_json, write_parquet
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from deepnull_gwas.genotypes.fileset import write_bed
+from deepnull_gwas.genotypes.bed import write_bed
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Results that are about one run, not about its analysis: times, host, folder.

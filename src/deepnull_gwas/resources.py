@@ -15,8 +15,7 @@ from pathlib import Path
 
 from deepnull_gwas.config import Cohort, Config, Study
 from deepnull_gwas.deepnull.recipe import FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MANY
-from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.headers import HEADER_BYTES, count_lines
+from deepnull_gwas.genotypes.formats import extent, format_of
 from deepnull_gwas.logs import SNAKEMAKE_MB
 from deepnull_gwas.simulate.lengths import LENGTH_MB
 
@@ -24,14 +23,12 @@ from deepnull_gwas.simulate.lengths import LENGTH_MB
 EXACT_PEOPLE = 5_000
 #: Share of the variants that is left after pruning, and the most that are, as a guess on the high side.
 PRUNED_SHARE, PRUNED_MOST = 0.2, 250_000
-#: What may be held of genotypes that are read through a memory map: a little over what `genotypes.fileset` gives back.
+#: What may be held of genotypes that are read through a memory map: a little over what `genotypes.bed` gives back.
 MAPPED_MB = 80.0
-#: Bytes of a line of a .bim with short alleles; what is beyond counts for itself.
-USUAL_LINE = 32
 #: Columns that a categorical covariate counts for: its groups are not known before the sample table is read.
 COLUMNS_OF_CATEGORICAL = 4
-#: Variants that are looked at for how many are rare, and the share of them where there are no genotypes yet
-LOOKED_AT, RARE_GUESS = 32, 0.5
+#: Share of variants that are rare where there are no genotypes yet.
+RARE_GUESS = 0.5
 #: The limit of time is so many times the estimate, and minutes more: machines differ, and a job that is killed is lost.
 TIME_MARGIN, TIME_LEAST = 3, 20
 
@@ -49,7 +46,7 @@ class Size:
     largest_chromosome
         Most variants on one chromosome (simulated cohorts), or in one fileset.
     text_bytes
-        Bytes of the .bim beyond :data:`USUAL_LINE` a variant: long alleles and IDs.
+        Bytes of long alleles and IDs (:class:`~deepnull_gwas.genotypes.files.Extent`).
     """
 
     people: int
@@ -61,30 +58,13 @@ class Size:
 
 @functools.cache
 def _of_files(filesets: tuple[str, ...], samples: str | None, base: str) -> Size:
-    def place(name: str) -> Path:
-        path = Path(base, name)
-        if not path.is_file():
-            raise InputError(f"{name}: no such file; a PLINK fileset needs .bed, .bim and .fam")
-        return path
-
-    people = count_lines(place(f"{filesets[0]}.fam"))
-    counts, text = [], 0
-    for prefix in filesets:
-        bed = Path(base, f"{prefix}.bed")
-        width = (people + 3) // 4
-        # the size of the .bed says it at once; a .bed that is not there yet, or is not one, leaves the lines of the .bim
-        if width and bed.is_file() and (bed.stat().st_size - HEADER_BYTES) % width == 0:
-            counts.append((bed.stat().st_size - HEADER_BYTES) // width)
-        else:
-            counts.append(count_lines(place(f"{prefix}.bim")))
-        bim = Path(base, f"{prefix}.bim")
-        text += max(bim.stat().st_size - USUAL_LINE * counts[-1], 0) if bim.is_file() else 0
+    found = extent(filesets, base)
     table = Path(base, samples).stat().st_size if samples and Path(base, samples).is_file() else 0
-    return Size(people, sum(counts), table, max(counts), text)
+    return Size(found.people, sum(found.variants), table, max(found.variants), found.text_bytes)
 
 
 def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
-    """Read from the headers how large a cohort is: lines of the .fam, sizes of the .bed (or lines of the .bim); seconds at most.
+    """Read from the headers how large a cohort is; seconds at most.
 
     Parameters
     ----------
@@ -109,30 +89,17 @@ def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
 
 @functools.cache
 def _rare_of_files(filesets: tuple[str, ...], people: int, base: str) -> float:
-    width, rare, seen = (people + 3) // 4, 0, 0
-    for prefix in filesets:
-        bed = Path(base, f"{prefix}.bed")
-        variants = (bed.stat().st_size - HEADER_BYTES) // width if width and bed.is_file() else 0
-        step = max(1, len(filesets) * variants // LOOKED_AT)
-        if not variants:
-            continue
-        with open(bed, "rb") as file:
-            for row in range(0, variants, step):
-                file.seek(HEADER_BYTES + row * width)
-                packed = file.read(width)
-                # four people with the usual genotype of a variant that one in sixteen carries: 77 % of the bytes
-                rare += max(packed.count(b"\xff"), packed.count(b"\x00")) >= 0.77 * width
-                seen += 1
-    return rare / seen if seen else RARE_GUESS
+    share = format_of(filesets[0]).rare_share(filesets, people, base)
+    return RARE_GUESS if share is None else share
 
 
 def rare_share(cohort: Cohort, base: str | Path = ".") -> float:
-    """Estimate the share of variants that fewer than one in sixteen people carries, from a few rows of the .bed; milliseconds.
+    """Estimate the share of variants that fewer than one in sixteen people carries, from a few rows of the genotypes; milliseconds.
 
     Parameters
     ----------
     cohort
-        The cohort; for a simulated one, or where no .bed is there yet, a guess is given.
+        The cohort; for a simulated one, or where no genotypes are there yet, a guess is given.
     base
         Folder to which its paths refer.
     """

@@ -10,9 +10,9 @@ from fuzzing import attempt, cases
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnull_gwas.cohort.index import read_bim, read_fam
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.fileset import Fileset, check_bed, write_bed
+from deepnull_gwas.genotypes.bed import BedGenotypes, check_bed, write_bed
+from deepnull_gwas.genotypes.bed_tables import read_bim, read_fam
 
 #: What each code of a chromosome means, written down anew.
 CHROMOSOMES = {
@@ -234,7 +234,7 @@ def test_bed(folder, n, m, seed, damage):
 
     def read() -> np.ndarray:
         check_bed(path, m, n)
-        return Fileset([prefix]).packed(0, m)
+        return BedGenotypes([prefix]).calls_between(0, m)
 
     found = attempt("bed", read, str(path))
     assert (found is None) == (damage is not None)

@@ -15,7 +15,7 @@ from deepnull_gwas.cohort.assemble import assemble_study
 from deepnull_gwas.cohort.index import index_cohort
 from deepnull_gwas.cohort.preflight import preflight_cohort
 from deepnull_gwas.config import Study
-from deepnull_gwas.genotypes.fileset import write_bed
+from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.tables import read_json, read_parquet, write_parquet
 
 MARKERS = ("", "NA", "-9")

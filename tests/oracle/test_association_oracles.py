@@ -11,7 +11,7 @@ import statsmodels.api as sm
 from association_cases import Cohort, impute, make_cohort, make_genotypes
 from deepnull_gwas.association.second import Second, Study, read_calls
 from deepnull_gwas.association.tails import neg_log10_p_normal
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.tables import write_parquet
 
@@ -121,7 +121,7 @@ def test_epacts_wald_and_likelihood_ratio_to_the_printed_digits(real_data, tmp_p
     # The published standard errors are R's default: from the weights of the iteration before the last, up to 8e-4 from those at
     # the maximum. Ours are at the maximum (as R's are with a smaller epsilon); taken the published way they are the same digits.
     x = np.column_stack([np.ones(len(table)), table[["FEMALE", "PC1", "PC2"]].to_numpy(float)])
-    g = decode_int8(Fileset([str(folder / "epacts")]).packed(0, 5), len(table))
+    g = decode_int8(BedGenotypes([str(folder / "epacts")]).calls_between(0, 5), len(table))
     order = cohort.variants["id"].tolist()
     for name, row in expected.iterrows():
         full = np.column_stack([x, g[order.index(name)]])
@@ -263,7 +263,7 @@ def test_the_effect_belongs_to_the_allele_for_both_bim_orders(tmp_path, swap):
 def test_random_variants_equal_statsmodels(real_data, tmp_path, name):
     prefix = real_data(name) / name
     cohort = open_cohort(tmp_path, prefix)
-    files = Fileset([str(prefix)])
+    files = BedGenotypes([str(prefix)])
     rng = np.random.default_rng(5)
     n = files.n_samples
     age, y = rng.normal(size=n), rng.normal(size=n)
@@ -275,7 +275,7 @@ def test_random_variants_equal_statsmodels(real_data, tmp_path, name):
     ]
     kept = ~np.isnan(y)
     autosomal = np.flatnonzero(cohort.variants["chromosome"].isin([str(i) for i in range(1, 23)]))
-    g = decode_int8(files.take(autosomal), n)[:, kept]
+    g = decode_int8(files.calls(autosomal), n)[:, kept]
     copies = np.where(g > 0, g, 0).sum(axis=1)
     count = np.minimum(copies, 2 * (g >= 0).sum(axis=1) - copies)
     rare, common = np.flatnonzero((count >= 5) & (count <= 20)), np.flatnonzero(count > 20)
@@ -336,5 +336,5 @@ def test_haploid_effects_on_x_y_and_mt_equal_plink(tmp_path, trait, x_male_copie
     study = Study("s", trait, ("baseline",), (), np.arange(n), y, age[:, None], None, tmp_path)
     for row, name in enumerate(chromosome):
         second = Second(study, sex, name, settings)
-        found = second.test(read_calls(cohort.prefix, row, n), "baseline", mine["s.baseline.method"][row])
+        found = second.test(read_calls(f"{cohort.prefix}.bed", row, n), "baseline", mine["s.baseline.method"][row])
         assert found.se == pytest.approx(se[row], rel=1e-3), name

@@ -10,7 +10,7 @@ from test_association_oracles import in_order, open_cohort, plink_glm
 from association_cases import impute, make_cohort
 from deepnull_gwas.association.spa import spa
 from deepnull_gwas.association.tails import neg_log10_p_normal
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.tables import write_parquet
 
@@ -73,7 +73,7 @@ def test_firth_equals_plink_and_gives_an_estimate_where_plink_has_none(real_data
 def test_default_precision_equals_statsmodels_on_rare_and_common_variants(real_data, tmp_path, name):
     prefix = real_data(name) / name
     cohort = open_cohort(tmp_path, prefix)
-    files = Fileset([str(prefix)])
+    files = BedGenotypes([str(prefix)])
     n = files.n_samples
     rng = np.random.default_rng(6)
     age, pc = rng.normal(size=n), rng.normal(size=n)
@@ -92,7 +92,7 @@ def test_default_precision_equals_statsmodels_on_rare_and_common_variants(real_d
         if row["b.baseline.method"] != "logistic":
             assert row["b.baseline.method"] == "firth"
             continue
-        g = impute(decode_int8(files.take(np.array([row["index"]])), n)[0])
+        g = impute(decode_int8(files.calls(np.array([row["index"]])), n)[0])
         fit = sm.Logit(status, np.column_stack([np.ones(n), age, pc, g])).fit(disp=0, method="newton", tol=1e-13)
         assert abs(exact["b.baseline.beta"][i] - fit.params[-1]) / fit.bse[-1] < 1e-6
         assert exact["b.baseline.se"][i] == pytest.approx(fit.bse[-1], rel=1e-6)

@@ -11,8 +11,8 @@ import pytest
 from cohort_files import index_fileset
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.kinship import FIRST, _spread, classify, kinship_pairs
+from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.chromosomes import class_codes
-from deepnull_gwas.genotypes.fileset import Fileset
 
 pytestmark = pytest.mark.realdata
 
@@ -39,7 +39,7 @@ def as_pairs(table: pd.DataFrame, fam: pd.DataFrame) -> pd.DataFrame:
 def test_the_same_pairs_as_plink2(real_data, tmp_path, name, number):
     prefix = real_data(name) / name
     index = autosomal(prefix, tmp_path)
-    found = kinship_pairs(Fileset([prefix]), index, np.arange(len(people_of(prefix))), 0.0442)
+    found = kinship_pairs(BedGenotypes([prefix]), index, np.arange(len(people_of(prefix))), 0.0442)
     command = ["plink2", "--bfile", str(prefix), "--make-king-table", "--king-table-filter", "0.0442"]
     subprocess.run([*command, "--threads", "1", "--out", str(tmp_path / "p")], check=True, capture_output=True)
     table = pd.read_csv(tmp_path / "p.kin0", sep="\t", dtype={"#FID1": str, "IID1": str, "FID2": str, "IID2": str})
@@ -58,7 +58,7 @@ def test_the_shipped_pairs_of_kg1126(real_data, tmp_path):
     table = pd.read_csv(folder / "kg1126_related.kin0", sep="\t", dtype={"#FID1": str, "IID1": str, "FID2": str})
     table = as_pairs(table.rename(columns={"#FID1": "FID1"}), people_of(folder / "kg1126"))
     index = autosomal(folder / "kg1126", tmp_path)
-    found = kinship_pairs(Fileset([folder / "kg1126"]), index, np.arange(1126), 0.0442)
+    found = kinship_pairs(BedGenotypes([folder / "kg1126"]), index, np.arange(1126), 0.0442)
     pairs = set(zip(found["sample_index_1"], found["sample_index_2"]))
     # that table was made from 3,688 of the variants, ours from all: the first-degree pairs must be in both
     close = table[table["KINSHIP"] > FIRST]
@@ -70,7 +70,7 @@ def test_trios_of_hapmap(real_data, tmp_path):
     prefix = real_data("hapmap279") / "hapmap279"
     fam = people_of(prefix)
     index = autosomal(prefix, tmp_path)
-    fileset = Fileset([prefix])
+    fileset = BedGenotypes([prefix])
     found = kinship_pairs(fileset, index, np.arange(279), 0.0442)
     counts = count_variants(fileset, index, [np.ones(279, dtype=bool)])[0]
     p = (2 * counts[:, 0] + counts[:, 1]) / (2 * counts[:, :3].sum(axis=1))
@@ -89,7 +89,7 @@ def test_trios_of_hapmap(real_data, tmp_path):
 
 def test_related_pairs_of_sample_a(real_data, tmp_path):
     prefix = real_data("sampleA") / "sampleA"
-    found = kinship_pairs(Fileset([prefix]), autosomal(prefix, tmp_path), np.arange(2000), 0.1)
+    found = kinship_pairs(BedGenotypes([prefix]), autosomal(prefix, tmp_path), np.arange(2000), 0.1)
     # 2,997 variants: below .1 most pairs are noise
     assert len(found) == 75
 
@@ -99,4 +99,4 @@ def test_ancestry_does_not_count_as_chance(real_data, tmp_path, name, low, high)
     prefix = real_data(name) / name
     people = np.arange(len(people_of(prefix)))
     # by the binomial distribution alone .018 and .013; between populations kinship differs by more than .1
-    assert low < _spread(Fileset([prefix]), autosomal(prefix, tmp_path), people) < high
+    assert low < _spread(BedGenotypes([prefix]), autosomal(prefix, tmp_path), people) < high

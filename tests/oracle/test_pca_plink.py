@@ -10,7 +10,7 @@ import pytest
 
 from cohort_files import index_fileset, run_pruning, run_qc
 from deepnull_gwas.cohort.pca import principal_components
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 
 pytestmark = pytest.mark.realdata
 
@@ -29,7 +29,7 @@ def test_pcs_agree_with_smartpca_at_least_as_well_as_plink2(real_data, tmp_path)
     np.testing.assert_array_equal(table[0].str.split(":").str[1], fam[1])
     variants = pd.read_parquet(tmp_path / "variants.parquet")
     index = variants.loc[variants["chromosome"].isin([str(i) for i in range(1, 23)]), "index"].to_numpy()
-    result = principal_components(Fileset([prefix]), index, np.ones(len(fam), dtype=bool), 4)
+    result = principal_components(BedGenotypes([prefix]), index, np.ones(len(fam), dtype=bool), 4)
     found = correlations(result["pcs"], theirs)
     # what PLINK 2 reaches on these files; smartpca itself normalises a little differently, and PCs 3 and 4 lie close together
     assert (found >= np.array([1.000, 0.997, 0.995, 0.978]) - 5e-4).all(), found
@@ -57,8 +57,8 @@ def test_pruning_and_pcs_against_plink2_on_geuvadis(real_data, tmp_path):
         ["plink2", *run, "--extract", str(tmp_path / "keep.txt"), "--pca", "10", "--out", str(tmp_path / "pca")],
         check=True, capture_output=True,
     )  # fmt: skip
-    people = Fileset([prefix]).n_samples
-    result = principal_components(Fileset([prefix]), pruned["index"].to_numpy(), np.ones(people, dtype=bool), 10)
+    people = BedGenotypes([prefix]).n_samples
+    result = principal_components(BedGenotypes([prefix]), pruned["index"].to_numpy(), np.ones(people, dtype=bool), 10)
     theirs = pd.read_csv(tmp_path / "pca.eigenvec", sep="\t").filter(like="PC").to_numpy()
     values = pd.read_csv(tmp_path / "pca.eigenval", header=None)[0].to_numpy()
     # the same matrix and the same method: what remains is PLINK's six printed digits and our float32 products

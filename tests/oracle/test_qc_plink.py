@@ -12,7 +12,7 @@ from cohort_files import index_fileset, run_qc
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.cohort.missingness import missingness_difference
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 
 pytestmark = pytest.mark.realdata
 
@@ -104,7 +104,7 @@ def test_missingness_in_cases_and_controls_equals_plink19(real_data, tmp_path):
     status = pheno.iloc[:, -1].to_numpy()
     assert set(status) == {1, 2}
     index_fileset(prefix, tmp_path)
-    fileset = Fileset([prefix])
+    fileset = BedGenotypes([prefix])
     counts = count_variants(fileset, np.arange(fileset.n_variants), [status == 2, status == 1])
     p = missingness_difference(
         counts[0, :, :3].sum(axis=1), counts[0, :, 3], counts[1, :, :3].sum(axis=1), counts[1, :, 3]

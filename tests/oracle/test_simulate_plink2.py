@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from deepnull_gwas.genotypes import kernels
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.simulate.genotypes import draw_people, simulate_genotypes
 from deepnull_gwas.simulate.phenotypes import simulate_phenotypes
 
@@ -45,8 +45,8 @@ def cohort(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plink2")
     simulate_genotypes(SETTINGS, SEED, folder / "g")
     simulate_phenotypes(folder / "g", SETTINGS, SEED, folder / "samples.tsv", folder / "truth.tsv")
-    fileset = Fileset([folder / "g"])
-    dosages = kernels.decode_int8(np.array(fileset.packed(0, fileset.n_variants)), fileset.n_samples)
+    fileset = BedGenotypes([folder / "g"])
+    dosages = kernels.decode_int8(np.array(fileset.calls_between(0, fileset.n_variants)), fileset.n_samples)
     return folder, dosages, draw_people(SETTINGS, SEED)
 
 

@@ -9,7 +9,7 @@ import pytest
 from cohort_files import index_fileset, run_pruning, run_qc
 from deepnull_gwas.cohort.pca import principal_components
 from deepnull_gwas.cohort.stratification import lambda_gc
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 
 
 @pytest.mark.realdata
@@ -19,7 +19,7 @@ def test_being_finnish_is_inflated_without_components_only(real_data, tmp_path):
     index_fileset(prefix, tmp_path)
     run_qc(tmp_path, {"maf": 0.01})
     pruned = run_pruning(tmp_path)["index"].to_numpy()
-    fileset = Fileset([prefix])
+    fileset = BedGenotypes([prefix])
     people = np.arange(343)
     pcs = principal_components(fileset, pruned, np.ones(343, dtype=bool), 5)["pcs"] * np.sqrt(343)
     fam = pd.read_csv(f"{prefix}.fam", sep=r"\s+", header=None)

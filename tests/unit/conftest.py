@@ -12,7 +12,7 @@ import pytest
 from deepnull_gwas.cohort.index import index_cohort
 from deepnull_gwas.cohort.preflight import preflight_cohort
 from deepnull_gwas.config import Study
-from deepnull_gwas.genotypes.fileset import write_bed
+from deepnull_gwas.genotypes.bed import write_bed
 
 
 @dataclass

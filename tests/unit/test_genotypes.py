@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.bed import BedGenotypes, write_bed
+from deepnull_gwas.genotypes.bed_files import count_lines
 from deepnull_gwas.genotypes.chromosomes import in_par, normalise
-from deepnull_gwas.genotypes.fileset import Fileset, count_lines, write_bed
 from deepnull_gwas.genotypes.kernels import count_genotypes, count_people, decode, decode_int8, pack_mask
 
 
@@ -43,7 +44,7 @@ def test_known_bytes_to_known_dosages(tmp_path):
     bim.to_csv(tmp_path / "x.bim", sep="\t", header=False, index=False)
     fam.to_csv(tmp_path / "x.fam", sep="\t", header=False, index=False)
     (tmp_path / "x.bed").write_bytes(bytes([0x6C, 0x1B, 0x01, 0b11_10_01_00, 0b00_00_00_10]))
-    packed = Fileset([tmp_path / "x"]).packed(0, 1)
+    packed = BedGenotypes([tmp_path / "x"]).calls_between(0, 1)
     np.testing.assert_array_equal(decode_int8(packed, 5), [[2, -1, 1, 0, 1]])
     np.testing.assert_array_equal(decode(packed, 5), np.array([[2, np.nan, 1, 0, 1]], dtype=np.float32))
 
@@ -53,37 +54,37 @@ def test_round_trip_and_counts(tmp_path, n):
     rng = np.random.default_rng(n)
     genotypes = rng.integers(-1, 3, (50, n)).astype(np.int8)
     prefix = write(tmp_path, genotypes)
-    files = Fileset([prefix, prefix])
+    files = BedGenotypes([prefix, prefix])
     assert (files.n_variants, files.n_samples) == (100, n)
     np.testing.assert_array_equal(
-        decode_int8(files.packed(40, 60), n), np.concatenate([genotypes[40:], genotypes[:10]])
+        decode_int8(files.calls_between(40, 60), n), np.concatenate([genotypes[40:], genotypes[:10]])
     )
-    np.testing.assert_array_equal(decode_int8(files.take(np.array([3, 77, 51])), n), genotypes[[3, 27, 1]])
+    np.testing.assert_array_equal(decode_int8(files.calls(np.array([3, 77, 51])), n), genotypes[[3, 27, 1]])
     for wanted in ([4, 3, 2], [5, 7, 6, 8], [9, 11, 10, 14], [51, 50, 49], [2]):
-        taken = decode_int8(files.take(np.array(wanted)), n)
+        taken = decode_int8(files.calls(np.array(wanted)), n)
         np.testing.assert_array_equal(taken, genotypes[np.array(wanted) % 50])
     mask = rng.random(n) < 0.6
     inside = genotypes[:, mask]
     expected = np.stack([(inside == k).sum(1) for k in (2, 1, 0, -1)], axis=1)
-    np.testing.assert_array_equal(count_genotypes(files.packed(0, 50), pack_mask(mask)), expected)
+    np.testing.assert_array_equal(count_genotypes(files.calls_between(0, 50), pack_mask(mask)), expected)
     by_person = np.stack([(genotypes == k).sum(0) for k in (2, 1, 0, -1)], axis=1)
-    np.testing.assert_array_equal(count_people(files.packed(0, 50), n), by_person)
+    np.testing.assert_array_equal(count_people(files.calls_between(0, 50), n), by_person)
 
 
 def test_blocks_never_cross_files(tmp_path):
     genotypes = np.zeros((7, 3), dtype=np.int8)
-    files = Fileset([write(tmp_path, genotypes, "a"), write(tmp_path, genotypes, "b")])
+    files = BedGenotypes([write(tmp_path, genotypes, "a"), write(tmp_path, genotypes, "b")])
     assert [(a, b) for a, b, _ in files.blocks(2, 13, 4)] == [(2, 6), (6, 7), (7, 11), (11, 13)]
 
 
 def test_packed_is_a_view_of_the_file(tmp_path):
-    files = Fileset([write(tmp_path, np.zeros((7, 3), dtype=np.int8))])
-    assert not files.packed(1, 5).flags.owndata
+    files = BedGenotypes([write(tmp_path, np.zeros((7, 3), dtype=np.int8))])
+    assert not files.calls_between(1, 5).flags.owndata
 
 
 def test_missing_value_of_decode(tmp_path):
     genotypes = np.array([[-1, 2, 0]], dtype=np.int8)
-    packed = Fileset([write(tmp_path, genotypes)]).packed(0, 1)
+    packed = BedGenotypes([write(tmp_path, genotypes)]).calls_between(0, 1)
     np.testing.assert_array_equal(decode(packed, 3, missing=0.5, dtype=np.float64), [[0.5, 2, 0]])
 
 
@@ -99,7 +100,7 @@ def test_pandas_plink_reads_the_same_dosages(tmp_path, monkeypatch):
         genotypes = rng.integers(-1, 3, (40, 23)).astype(np.int8)
         prefix = write(tmp_path, genotypes)
         array = read_plink1_bin(f"{prefix}.bed", verbose=False, ref="a0").values.T
-    np.testing.assert_array_equal(decode(Fileset([prefix]).packed(0, 40), 23), array.astype(np.float32))
+    np.testing.assert_array_equal(decode(BedGenotypes([prefix]).calls_between(0, 40), 23), array.astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_wrong_bed(tmp_path, change, message):
     bed = prefix.with_suffix(".bed")
     bed.write_bytes(change(bed.read_bytes()))
     with pytest.raises(InputError, match=message) as error:
-        Fileset([prefix])
+        BedGenotypes([prefix])
     assert str(bed) in str(error.value)
 
 
@@ -126,7 +127,7 @@ def test_missing_file_is_named(tmp_path):
     prefix = write(tmp_path, np.zeros((7, 6), dtype=np.int8))
     prefix.with_suffix(".bim").unlink()
     with pytest.raises(InputError, match=r"x\.bim: no such file"):
-        Fileset([prefix])
+        BedGenotypes([prefix])
 
 
 @pytest.mark.parametrize(
@@ -181,12 +182,12 @@ def test_pages_of_the_map_do_not_pile_up(tmp_path):
     """A cluster that looks at a job's resident memory must not see the .bed in it, however it is read; and what is read stays right."""
     code = (
         "import sys, numpy as np\n"
-        "from deepnull_gwas.genotypes.fileset import Fileset\n"
+        "from deepnull_gwas.genotypes.bed import BedGenotypes\n"
         "from deepnull_gwas.logs import peak_memory_mb\n"
-        "files = Fileset([sys.argv[1]])\n"
+        "files = BedGenotypes([sys.argv[1]])\n"
         "before = peak_memory_mb()\n"
         "total = sum(int(block[:, 0].sum()) for _, _, block in files.blocks(0, files.n_variants, 64))\n"
-        "sparse = int(files.take(np.arange(0, files.n_variants, 3))[:, 0].sum())\n"
+        "sparse = int(files.calls(np.arange(0, files.n_variants, 3))[:, 0].sum())\n"
         "print(total, sparse, 0 if before is None else peak_memory_mb() - before)\n"
     )
     people, variants = 400_000, 4_500

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnull_gwas.cohort.index import SAMPLES, VARIANTS, plan_chunks, read_bim, read_fam
+from deepnull_gwas.cohort.index import SAMPLES, VARIANTS, plan_chunks
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
+from deepnull_gwas.genotypes.bed_tables import read_bim, read_fam
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.genotypes.kernels import decode
 from deepnull_gwas.tables import read_parquet
 
@@ -39,7 +41,7 @@ def test_tables(small):
     }  # fmt: skip
     index = json.loads((small.out / "genotypes.json").read_text())
     assert (index["samples"], index["variants"], index["genome_build"]) == (40, 12, "GRCh38")
-    assert Fileset.from_index(small.out / "genotypes.json").n_variants == 12
+    assert open_genotypes(small.out / "genotypes.json").n_variants == 12
 
 
 def test_rows_of_the_table_in_another_order(small):
@@ -75,8 +77,8 @@ def test_genotypes_agree_with_pandas_plink(small, monkeypatch):
         from pandas_plink import read_plink1_bin
 
         theirs = read_plink1_bin(f"{small.prefix}.bed", verbose=False).values.T
-    fileset = Fileset([small.prefix])
-    np.testing.assert_array_equal(decode(fileset.packed(0, 12), 40), 2 - theirs)
+    fileset = BedGenotypes([small.prefix])
+    np.testing.assert_array_equal(decode(fileset.calls_between(0, 12), 40), 2 - theirs)
 
 
 def test_ids_that_look_missing_are_kept(tmp_path):
@@ -165,5 +167,5 @@ def test_real_filesets(real_data, name, prefix, variants, people):
     path = real_data(name) / prefix
     bim, fam = read_bim(f"{path}.bim"), read_fam(f"{path}.fam")
     assert (len(bim), len(fam)) == (variants, people)
-    fileset = Fileset([path], [variants], people)
+    fileset = BedGenotypes([path], [variants], people)
     assert fileset.n_variants == variants

@@ -9,7 +9,7 @@ import pytest
 from cohort_files import make_cohort, run_qc
 from deepnull_gwas.cohort import kinship as kin
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.tables import read_metadata
 
 
@@ -61,7 +61,7 @@ def test_equals_the_definition(tmp_path, memory_mb, threads, monkeypatch):
     rng = np.random.default_rng(1)
     dosages = rng.choice(np.array([0, 1, 2, -1], dtype=np.int8), (1000, 150), p=[0.35, 0.4, 0.2, 0.05])
     dosages[:, 140] = dosages[:, 3]
-    fileset = Fileset([make_cohort(tmp_path, dosages) / "cohort"])
+    fileset = BedGenotypes([make_cohort(tmp_path, dosages) / "cohort"])
     people = np.flatnonzero(rng.random(150) < 0.9)
     people = np.union1d(people, [3, 140])
     expected = plain(dosages[:, people])
@@ -76,7 +76,7 @@ def test_equals_the_definition(tmp_path, memory_mb, threads, monkeypatch):
 
 def test_subset_of_variants(tmp_path):
     dosages, _ = pedigree(500)
-    fileset = Fileset([make_cohort(tmp_path, dosages) / "cohort"])
+    fileset = BedGenotypes([make_cohort(tmp_path, dosages) / "cohort"])
     index = np.arange(3, 500, 7)
     found = kin.kinship_pairs(fileset, index, np.arange(44), -1)
     expected = plain(dosages[index])

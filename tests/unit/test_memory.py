@@ -11,9 +11,9 @@ import pandas as pd
 
 from deepnull_gwas.association.design import StudyInput
 from deepnull_gwas.association.scan import Scan
-from deepnull_gwas.cohort.index import read_bim
 from deepnull_gwas.cohort.qc import duplicated_variants
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
+from deepnull_gwas.genotypes.bed_tables import read_bim
 from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.prediction import clumping
 
@@ -76,7 +76,7 @@ def test_only_people_who_count_are_held_for_clumping(tmp_path, monkeypatch):
     (tmp_path / "g.bim").write_text("".join(f"1\tv{i}\t0\t{i + 1}\tA\tG\n" for i in range(m)))
     (tmp_path / "g.fam").write_text("".join(f"{i} {i} 0 0 1 -9\n" for i in range(n)))
     monkeypatch.setattr(clumping, "_LD_BYTES", 1 << 18, raising=False)
-    fileset, people = Fileset([tmp_path / "g"]), np.linspace(0, n - 1, 499).astype(np.int64)
+    fileset, people = BedGenotypes([tmp_path / "g"]), np.linspace(0, n - 1, 499).astype(np.int64)
     position, chi2 = np.arange(m), rng.chisquare(1, (m, 1))
     given = fileset, np.arange(m), position, chi2, 0.0, people, 1000, 0.01
     clumping.clump(*given)  # compiles

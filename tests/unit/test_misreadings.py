@@ -15,7 +15,6 @@ import pysam
 import pytest
 
 from deepnull_gwas.cohort.covariates import code_phenotype
-from deepnull_gwas.cohort.index import read_bim, read_fam
 from deepnull_gwas.cohort.kinship import read_pairs
 from deepnull_gwas.cohort.pca import read_loadings
 from deepnull_gwas.cohort.sample_table import read_sample_table
@@ -24,6 +23,7 @@ from deepnull_gwas.deepnull.people_table import numbers, read_people_table
 from deepnull_gwas.deepnull.predict import MISSING
 from deepnull_gwas.deepnull.steps import read_fold_file
 from deepnull_gwas.errors import InputError, nearest, some
+from deepnull_gwas.genotypes.bed_tables import read_bim, read_fam
 from deepnull_gwas.results.loci import find_leads, read_leads
 from deepnull_gwas.results.ssf import as_text
 

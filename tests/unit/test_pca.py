@@ -9,7 +9,7 @@ import pytest
 from cohort_files import make_cohort, run_pruning, run_qc
 from deepnull_gwas.cohort import pca
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 
 
 def structured(rng: np.random.Generator, variants: int, people: int, groups: int = 4, fst: float = 0.05) -> np.ndarray:
@@ -40,7 +40,7 @@ def cohort(tmp_path_factory):
     dosages = structured(rng, 1500, 203)
     dosages[10] = 0  # monomorphic: counts for nothing
     folder = make_cohort(tmp_path_factory.mktemp("pca"), dosages)
-    return dosages, Fileset([folder / "cohort"])
+    return dosages, BedGenotypes([folder / "cohort"])
 
 
 @pytest.mark.parametrize("exact_people", [5000, 0])
@@ -67,7 +67,7 @@ def test_flat_spectrum_converges_to_the_subspace(tmp_path):
     """Components beyond the structure lie in the bulk, where eigenvalues almost touch."""
     rng = np.random.default_rng(2)
     dosages = structured(rng, 2000, 400, groups=3)
-    fileset = Fileset([make_cohort(tmp_path, dosages) / "cohort"])
+    fileset = BedGenotypes([make_cohort(tmp_path, dosages) / "cohort"])
     everybody = np.ones(400, dtype=bool)
     exact = pca.principal_components(fileset, np.arange(2000), everybody, 10)
     krylov = pca.principal_components(fileset, np.arange(2000), everybody, 10, seed=3, exact_people=0)
@@ -97,7 +97,7 @@ def test_people_outside_the_fit_are_projected(cohort, tmp_path, exact_people):
     found = pca.principal_components(
         fileset, np.arange(1500), fit, 3, seed=1, exact_people=exact_people, tolerance=1e-3
     )
-    alone = Fileset([make_cohort(tmp_path, dosages[:, fit]) / "cohort"])
+    alone = BedGenotypes([make_cohort(tmp_path, dosages[:, fit]) / "cohort"])
     expected = pca.principal_components(alone, np.arange(1500), np.ones(fit.sum(), dtype=bool), 3, seed=1)
     np.testing.assert_allclose(found["pcs"][fit], expected["pcs"], atol=2e-4)
     np.testing.assert_allclose(found["eigenvalues"], expected["eigenvalues"], rtol=1e-5)

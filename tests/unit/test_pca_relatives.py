@@ -11,7 +11,7 @@ from deepnull_gwas.cohort import pca
 from deepnull_gwas.cohort.assemble import assemble_study
 from deepnull_gwas.cohort.kinship import estimate_kinship
 from deepnull_gwas.config import Study
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.tables import read_parquet, write_parquet
 
 FAMILIES, CHILDREN, OTHERS, VARIANTS = 300, 2, 300, 6000
@@ -52,7 +52,7 @@ def cohort(tmp_path_factory):
 @pytest.mark.parametrize("exact_people", [5000, 0])
 def test_the_projected_have_the_components_of_the_fitted(cohort, exact_people):
     folder, _, family = cohort
-    fileset, index = Fileset([folder / "cohort"]), np.arange(VARIANTS)
+    fileset, index = BedGenotypes([folder / "cohort"]), np.arange(VARIANTS)
     nth = np.arange(len(family)) - np.searchsorted(family, family)
     first, second = nth == 0, (nth == 1) | (family >= FAMILIES)
     related = pca._related(folder / "relatives.tsv")
@@ -78,7 +78,7 @@ def test_the_projected_have_the_components_of_the_fitted(cohort, exact_people):
 def test_strangers_projected_are_not_shrunken(tmp_path):
     """Half of the people define the components; who of the populations does not matter."""
     dosages, population, _ = with_siblings(np.random.default_rng(5), children=1)
-    fileset = Fileset([make_cohort(tmp_path, dosages) / "cohort"])
+    fileset = BedGenotypes([make_cohort(tmp_path, dosages) / "cohort"])
     fit = np.arange(dosages.shape[1]) % 2 == 0
     pcs = pca.principal_components(fileset, np.arange(VARIANTS), fit, 4)["pcs"]
     distance = [np.diff([pcs[who & (population == g), 0].mean() for g in (0, 1)])[0] for who in (fit, ~fit)]

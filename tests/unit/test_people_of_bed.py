@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepnull_gwas.cohort.index import read_bim, read_fam
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.fileset import Fileset, check_bed, check_padding, write_bed
-from deepnull_gwas.genotypes.headers import count_header_rows, count_lines
+from deepnull_gwas.genotypes.bed import BedGenotypes, check_bed, check_padding, write_bed
+from deepnull_gwas.genotypes.bed_files import count_header_rows, count_lines
+from deepnull_gwas.genotypes.bed_tables import read_bim, read_fam
 from deepnull_gwas.genotypes.kernels import decode
 
 
@@ -52,9 +52,9 @@ def test_a_header_of_the_fam_is_no_person(tmp_path, header, people, caplog):
         read = read_fam(str(fam))
     assert read["iid"].tolist() == [f"p{i}" for i in range(people)]
     assert "header row" in caplog.text
-    fileset = Fileset([tmp_path / "x"])
+    fileset = BedGenotypes([tmp_path / "x"])
     assert (fileset.n_samples, count_lines(fam)) == (people, people)
-    np.testing.assert_array_equal(decode(fileset.packed(0, 200), people), genotypes.astype(np.float32))
+    np.testing.assert_array_equal(decode(fileset.calls_between(0, 200), people), genotypes.astype(np.float32))
 
 
 @pytest.mark.parametrize("header", ["#chr id cm pos a1 a2", "##note", "CHR SNP CM BP A1 A2"])
@@ -64,7 +64,7 @@ def test_a_header_of_the_bim_is_no_variant(tmp_path, header):
     expected = read_bim(str(bim))
     bim.write_text(f"{header}\n{bim.read_text()}")
     pd.testing.assert_frame_equal(read_bim(str(bim)), expected)
-    assert Fileset([tmp_path / "x"]).n_variants == 5
+    assert BedGenotypes([tmp_path / "x"]).n_variants == 5
 
 
 def test_rows_are_counted_from_the_header(tmp_path):
@@ -166,5 +166,5 @@ def test_plink_skips_the_same_header_rows(tmp_path):
     ]
     subprocess.run(command, check=True, capture_output=True)
     counted = pd.read_csv(tmp_path / "o.frq.counts", sep=r"\s+")
-    fileset = Fileset([tmp_path / "x"])
-    np.testing.assert_array_equal(counted["C1"], decode(fileset.packed(0, 200), fileset.n_samples).sum(axis=1))
+    fileset = BedGenotypes([tmp_path / "x"])
+    np.testing.assert_array_equal(counted["C1"], decode(fileset.calls_between(0, 200), fileset.n_samples).sum(axis=1))

@@ -16,7 +16,7 @@ from cohort_files import make_cohort
 from deepnull_gwas.deepnull.folds import assign_folds
 from deepnull_gwas.deepnull.steps import train_folds
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.prediction.accuracy import accuracy, choose_threshold, fit_and_predict, weighted_auc
 from deepnull_gwas.prediction.clumping import Moments, centred, clump, cross_scores, marginal, trainings
 from deepnull_gwas.prediction.steps import MODELS, PEOPLE, _straddling, collect_accuracies, predict_phenotype
@@ -64,7 +64,7 @@ def imputed(dosages: np.ndarray) -> np.ndarray:
 def test_marginal_effects_equal_statsmodels(tmp_path):
     n, m = 240, 8
     dosages = genotypes(n, m)
-    fileset = Fileset.from_index(make_cohort(tmp_path, dosages) / "genotypes.json")
+    fileset = open_genotypes(make_cohort(tmp_path, dosages) / "genotypes.json")
     rng = np.random.default_rng(2)
     covariates = np.column_stack([np.ones(n), rng.normal(50, 8, n), rng.integers(0, 2, n)])
     extra = rng.normal(size=(n, K))
@@ -91,7 +91,7 @@ def test_clumps_equal_the_greedy_definition(tmp_path):
     n, m = 300, 60
     dosages = genotypes(n, m)
     position = np.arange(1, m + 1) * 20_000
-    fileset = Fileset.from_index(make_cohort(tmp_path, dosages, position=position) / "genotypes.json")
+    fileset = open_genotypes(make_cohort(tmp_path, dosages, position=position) / "genotypes.json")
     rng = np.random.default_rng(3)
     chi2 = rng.chisquare(1, (m, 3)) * 3
     people = np.flatnonzero(rng.random(n) < 0.8)
@@ -120,7 +120,7 @@ def simulated(n: int = 600, m: int = 80, binary: bool = False):
 
 
 def scored(folder, dosages, x, extra, y, fold, **changes):
-    fileset = Fileset.from_index(make_cohort(folder, dosages) / "genotypes.json")
+    fileset = open_genotypes(make_cohort(folder, dosages) / "genotypes.json")
     m, n = dosages.shape
     variants = {
         "index": np.arange(m),
@@ -136,7 +136,7 @@ def test_scores_are_the_sums_of_the_leads_of_each_training(tmp_path):
     dosages, x, extra, y, fold = simulated()
     found = scored(tmp_path, dosages, x, extra, y, fold)
     g = imputed(dosages)
-    fileset = Fileset.from_index(tmp_path / "genotypes.json")
+    fileset = open_genotypes(tmp_path / "genotypes.json")
     for evaluated, target, arm in ((0, 0, 0), (0, 2, 1), (3, 1, 0), (2, 2, 1)):
         inside, here = ~np.isin(fold, [evaluated, target]), fold == target
         design = np.column_stack([np.ones(len(y)), x] + ([extra[:, evaluated]] if arm else []))
@@ -308,7 +308,7 @@ def weights_of(m: int) -> pd.DataFrame:
 def cohort(tmp_path):
     dosages = genotypes(50, 20)
     folder = make_cohort(tmp_path / "cohort", dosages)
-    return folder, dosages, Fileset.from_index(folder / "genotypes.json"), read_parquet(folder / "variants.parquet")
+    return folder, dosages, open_genotypes(folder / "genotypes.json"), read_parquet(folder / "variants.parquet")
 
 
 def score_of(cohort, path, minimum=0.75):

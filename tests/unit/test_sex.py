@@ -12,7 +12,7 @@ from association_cases import make_cohort as association_cohort
 from cohort_files import make_cohort, run_qc
 from deepnull_gwas.cohort.preflight import preflight_cohort
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.fileset import write_bed
+from deepnull_gwas.genotypes.bed import write_bed
 
 
 def on_x(rng: np.random.Generator, sex: np.ndarray, variants: int = 150) -> np.ndarray:

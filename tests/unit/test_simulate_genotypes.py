@@ -8,8 +8,8 @@ import pytest
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import kernels
+from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.chromosomes import in_par
-from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.simulate.genotypes import derive_seed, draw_people, share_out, simulate_genotypes
 
 SETTINGS = {
@@ -30,8 +30,8 @@ class Simulated:
         self.prefix = prefix
         self.people = draw_people(settings, SEED)
         self.bim = pd.read_csv(f"{prefix}.bim", sep="\t", header=None, names=BIM, dtype={"chromosome": str})
-        fileset = Fileset([prefix])
-        self.dosages = kernels.decode_int8(np.array(fileset.packed(0, fileset.n_variants)), fileset.n_samples)
+        fileset = BedGenotypes([prefix])
+        self.dosages = kernels.decode_int8(np.array(fileset.calls_between(0, fileset.n_variants)), fileset.n_samples)
         self.x = (self.bim["chromosome"] == "X").to_numpy()
         self.sex = self.people.fam["sex"].to_numpy()
 
@@ -218,7 +218,7 @@ def test_autosomes_only_and_single_people(tmp_path):
     settings = {"people": 5, "variants": 10, "chromosomes": [22], "missing_rate": 0}
     settings |= {"sibling_pairs": 0, "parent_child_pairs": 0}
     simulate_genotypes(settings, 3, tmp_path / "tiny")
-    fileset = Fileset([tmp_path / "tiny"])
+    fileset = BedGenotypes([tmp_path / "tiny"])
     assert (fileset.n_samples, fileset.n_variants) == (5, 10)
 
 

@@ -136,7 +136,7 @@ def test_the_genetic_part_is_beta_times_dosage_of_a1(simulated, composed):
     for phenotype in phenotypes.values():
         if not len(phenotype.causal):
             continue
-        dosages = kernels.decode(simulated.fileset.take(phenotype.causal), simulated.fileset.n_samples).astype(float)
+        dosages = kernels.decode(simulated.fileset.calls(phenotype.causal), simulated.fileset.n_samples).astype(float)
         complete = ~np.isnan(dosages).any(axis=0)
         score = phenotype.beta @ dosages[:, complete]
         genetic = phenotype.parts["genetic"][: len(ancestry)][complete]
@@ -170,7 +170,7 @@ def test_truth_names_the_allele_and_the_sign(simulated):
     z = []
     for name, mine in truth.groupby("phenotype"):
         index = np.array([where[v] for v in mine["id"]])
-        dosages = kernels.decode(simulated.fileset.take(index), simulated.fileset.n_samples).astype(float).T
+        dosages = kernels.decode(simulated.fileset.calls(index), simulated.fileset.n_samples).astype(float).T
         y = table[name].to_numpy(dtype=float)
         keep = ~np.isnan(y) & ~np.isnan(dosages).any(axis=1)
         x = np.column_stack([np.ones(keep.sum()), dosages[keep]])

@@ -9,7 +9,7 @@ from scipy import stats
 
 from cohort_files import make_cohort
 from deepnull_gwas.cohort import stratification
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.tables import read_json
 
 
@@ -49,7 +49,7 @@ def test_lambda_is_that_of_least_squares(tmp_path, panel, monkeypatch):
     people = np.flatnonzero(np.arange(150) % 7 > 0)
     one = np.ones((len(people), 1))
     designs = [one, np.column_stack([one, group[people]]), np.column_stack([one, group[people], 2 * group[people]])]
-    found = stratification.lambda_gc(Fileset([folder / "cohort"]), np.arange(400), people, y[people], designs)
+    found = stratification.lambda_gc(BedGenotypes([folder / "cohort"]), np.arange(400), people, y[people], designs)
     expected = [plain(dosages[:, people], y[people], d) for d in designs[:2]]
     # float32 products
     np.testing.assert_allclose(found[:2], expected, rtol=1e-4)

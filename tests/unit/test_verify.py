@@ -61,7 +61,7 @@ def test_second_implementation_agrees_with_the_scan(tmp_path, missing, trait, re
         second = Second(study, sex, kind, settings)
         for row in found[found["chromosome"] == name].itertuples():
             values = dict(zip(found.columns, row[1:]))
-            calls = read_calls(cohort.prefix, values["index"], n)
+            calls = read_calls(f"{cohort.prefix}.bed", values["index"], n)
             counted = second.counts(calls)
             names = {"n": "n", "effect_allele_frequency": "eaf"}
             if trait == "binary":

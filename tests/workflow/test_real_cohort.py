@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepnull_gwas.genotypes.fileset import Fileset, write_bed
+from deepnull_gwas.genotypes.bed import BedGenotypes, write_bed
 from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.results.sumstats import read_sumstats
 from ssf_validator import problems_of
@@ -293,7 +293,7 @@ def test_a_messy_array_cohort_from_raw_to_results(run, real_data):
 )
 def test_a_filter_that_leaves_nothing_is_named(run, settings, words):
     small_cohort(run.folder, n=60, m=40)
-    genotypes = decode_int8(Fileset([run.folder / "g"]).packed(0, 40), 60)
+    genotypes = decode_int8(BedGenotypes([run.folder / "g"]).calls_between(0, 40), 60)
     genotypes[np.arange(60) % 40, np.arange(60)] = -1
     bim = pd.read_csv(run.folder / "g.bim", sep="\t", header=None)
     fam = pd.read_csv(run.folder / "g.fam", sep="\t", header=None)

@@ -1,6 +1,6 @@
 """The check that every association job makes of itself: a few of its variants are tested again by the second implementation.
 
-Of each study and arm the strongest result, and a tested variant of each class of chromosomes, chosen at random with a fixed seed, are recomputed from the .bed and the files of the study before the result gets its name. Where anything differs, the job fails.
+Of each study and arm the strongest result, and a tested variant of each class of chromosomes, chosen at random with a fixed seed, are recomputed from the genotype files and the files of the study before the result gets its name. Where anything differs, the job fails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from deepnull_gwas.association.second import (
     read_calls,
 )
 from deepnull_gwas.errors import SelfCheckError
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.base import Genotypes
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 RANDOM = 1
 #: Problems named in the message.
 NAMED = 8
-#: Columns that are compared with what is counted in the .bed, by the names that the second implementation has for them.
+#: Columns that are compared with what is counted in the genotype files, by the names that the second implementation has for them.
 COUNTED = {
     "n": "n",
     "eaf": "effect_allele_frequency",
@@ -164,7 +164,7 @@ def check(
     sample: Sample,
     studies: Sequence[Study],
     sex: np.ndarray,
-    files: Fileset,
+    files: Genotypes,
     variants: pa.Table,
     settings: Mapping[str, Any],
     pool: Executor,
@@ -178,9 +178,9 @@ def check(
     studies
         The batch, read anew.
     sex
-        int8, one a person of the .fam.
+        int8, one a person of the genotype files.
     files
-        Where the .bed files are, and which variants lie in which.
+        Where the genotype files are, and which variants lie in which.
     variants
         The chunk's variants: index, chromosome, position, id, effect_allele, other_allele.
     settings
@@ -202,8 +202,7 @@ def check(
     def read(at: int) -> np.ndarray:
         if at not in calls:
             row = variants["index"][at].as_py()
-            file = int(np.searchsorted(files.starts, row, side="right") - 1)
-            calls[at] = read_calls(str(files.prefixes[file]), row - int(files.starts[file]), files.n_samples)
+            calls[at] = read_calls(*files.place_of(row), files.n_samples)
         return calls[at]
 
     problems: list[str] = []

@@ -36,7 +36,7 @@ from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.genotypes.chromosomes import chromosome_classes
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.genotypes.kernels import count_genotypes, pack_mask
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import ParquetParts, read_json, read_table, to_arrow, to_numpy, to_words
@@ -551,7 +551,7 @@ def associate_chunk(
         kept &= np.isin(to_numpy(table["index"]), to_numpy(verdict["index"])[to_numpy(verdict["passed"])])
     table = table.select(VARIANT_COLUMNS).take(to_arrow(np.flatnonzero(kept))).combine_chunks()
     sex = to_numpy(read_table(samples, columns=["sex"])["sex"])
-    files = Fileset.from_index(genotypes)
+    files = open_genotypes(genotypes)
     scan = Scan(inputs, sex, settings)
     classes = chromosome_classes(to_numpy(table["chromosome"]), to_numpy(table["position"]), settings["genome_build"])
     index = to_numpy(table["index"])
@@ -587,7 +587,7 @@ def associate_chunk(
 
     def work(job: tuple[str, np.ndarray]) -> dict[str, np.ndarray]:
         name, rows = job
-        part = scan.coded(files.take(index[rows]), name)
+        part = scan.coded(files.calls(index[rows]), name)
         progress.add(len(rows))
         return part
 

@@ -76,10 +76,10 @@ def read_study_files(
     )  # fmt: skip
 
 
-def read_calls(prefix: str, row: int, people: int) -> np.ndarray:
-    """Read one variant of a .bed: int8, copies of A1 (-1 missing) of everybody in the .fam."""
+def read_calls(path: str, row: int, people: int) -> np.ndarray:
+    """Read one variant of a PLINK 1 file of genotypes: int8, copies of A1 (-1 missing) of everybody in it."""
     width = (people + 3) // 4
-    with open(f"{prefix}.bed", "rb") as file:
+    with open(path, "rb") as file:
         file.seek(3 + row * width)
         packed = np.frombuffer(file.read(width), dtype=np.uint8)
     return _CALLS[(packed[:, None] >> np.array([0, 2, 4, 6])) & 3].ravel()[:people]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import class_codes
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.genotypes.kernels import count_genotypes, lowest_bit, pack_mask
 from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
@@ -149,7 +150,7 @@ def weigh_missing(packed: np.ndarray, weights: np.ndarray, out: np.ndarray) -> N
         )
 
 
-def count_variants(fileset: Fileset, index: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
+def count_variants(fileset: Genotypes, index: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
     """Count the genotypes of variants among the people of several masks.
 
     Parameters
@@ -172,7 +173,7 @@ def count_variants(fileset: Fileset, index: np.ndarray, masks: list[np.ndarray])
     for first in range(0, len(index), size):
         rows = index[first : first + size]
         contiguous = len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1
-        packed = fileset.packed(int(rows[0]), int(rows[-1]) + 1) if contiguous else fileset.take(rows)
+        packed = fileset.calls_between(int(rows[0]), int(rows[-1]) + 1) if contiguous else fileset.calls(rows)
         for k, lane in enumerate(lanes):
             out[k, first : first + size] = count_genotypes(packed, lane)
     return out
@@ -205,7 +206,7 @@ def count_chunk(
     table = read_parquet(variants, columns=["index", "chromosome", "position", "chunk"])
     table = table[table["chunk"] == int(chunk)]
     people = read_parquet(samples, columns=["sample_index", "recorded_sex", "in_sample_table"])
-    fileset = Fileset.from_index(genotypes)
+    fileset = open_genotypes(genotypes)
     index = table["index"].to_numpy()
     classes = class_codes(table["chromosome"].to_numpy(), table["position"].to_numpy(), build)
     logger.info(

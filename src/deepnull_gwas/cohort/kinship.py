@@ -18,7 +18,8 @@ from deepnull_gwas.cohort.families import FAMILIES, RELATIVES, family_clusters, 
 from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_rounded
 from deepnull_gwas.errors import InputError, some
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.genotypes.kernels import _popcount
 from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
@@ -78,7 +79,7 @@ def _to_people(words, n_variants, hom, plus, column):
                 plus[i, column] = p[bit]
 
 
-def people_planes(fileset: Fileset, index: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+def people_planes(fileset: Genotypes, index: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     """Turn the genotypes of a range of people into bit rows over variants.
 
     Parameters
@@ -100,7 +101,7 @@ def people_planes(fileset: Fileset, index: np.ndarray, start: int, stop: int) ->
     bytes_ = slice(start // 4, -(-stop // 4))
     words = np.zeros((64, -(-n_people // 64) * 16), dtype=np.uint8)
     for column in range(n_words):
-        packed = fileset.take(index[64 * column : 64 * column + 64])[:, bytes_]
+        packed = fileset.calls(index[64 * column : 64 * column + 64])[:, bytes_]
         words[: len(packed), : packed.shape[1]] = packed
         _to_people(words.view(np.uint64), len(packed), hom, plus, column)
     return hom, plus
@@ -186,7 +187,7 @@ def _kinship(counts: np.ndarray) -> np.ndarray:
 
 
 def kinship_pairs(
-    fileset: Fileset,
+    fileset: Genotypes,
     index: np.ndarray,
     people: np.ndarray,
     threshold: float = THIRD,
@@ -414,7 +415,7 @@ def estimate_kinship(
     people = read_parquet(qc_samples, columns=["sample_index", "fid", "iid", "call_rate", "passed"])
     people = people[people["passed"].to_numpy(dtype=bool)].reset_index(drop=True)
     threshold = float(settings["kinship"])
-    fileset = Fileset.from_index(genotypes)
+    fileset = open_genotypes(genotypes)
     index = read_parquet(variants, columns=["index"])["index"].to_numpy()
     expected = np.nan
     if pairs is not None:
@@ -501,7 +502,7 @@ def estimate_kinship(
         )  # fmt: skip
 
 
-def _spread(fileset: Fileset, index: np.ndarray, people: np.ndarray, number: int = 256) -> float:
+def _spread(fileset: Genotypes, index: np.ndarray, people: np.ndarray, number: int = 256) -> float:
     """Give by how much kinship of strangers varies by chance, from a sample of pairs.
 
     Kinship from one half of the genome less kinship from the other: ancestry is the same in both and cancels, whereas what varies by
@@ -513,7 +514,7 @@ def _spread(fileset: Fileset, index: np.ndarray, people: np.ndarray, number: int
     hom, plus = np.zeros((2, len(chosen), -(-len(index) // 64)), dtype=np.uint64)
     lanes = np.zeros((64, -(-len(chosen) // 64) * 64), dtype=np.uint8)
     for column in range(hom.shape[1]):
-        packed = fileset.take(index[64 * column : 64 * column + 64])
+        packed = fileset.calls(index[64 * column : 64 * column + 64])
         lanes[: len(packed), : len(chosen)] = (packed[:, chosen // 4] >> (2 * (chosen % 4)).astype(np.uint8)) & 3
         four = lanes.reshape(64, -1, 4)
         words = four[..., 0] | four[..., 1] << 2 | four[..., 2] << 4 | four[..., 3] << 6

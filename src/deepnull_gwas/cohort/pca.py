@@ -21,8 +21,9 @@ from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, line_of, read_text_table
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.alleles import in_capitals
+from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import normalise
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_parquet, write_tsv
@@ -102,7 +103,7 @@ class StandardisedGenotypes:
         Bytes of the packed rows that make up each panel of columns.
     """
 
-    def __init__(self, fileset: Fileset, index: np.ndarray, frequency: np.ndarray):
+    def __init__(self, fileset: Genotypes, index: np.ndarray, frequency: np.ndarray):
         self.fileset = fileset
         self.index = np.asarray(index, dtype=np.int64)
         p = np.asarray(frequency, dtype=np.float64)
@@ -132,7 +133,7 @@ class StandardisedGenotypes:
     def block(self, start: int) -> tuple[np.ndarray, np.ndarray]:
         """Give a block of variants, for :meth:`decode`: its packed genotypes and its values for each code."""
         rows = slice(start, start + _BLOCK)
-        return self.fileset.take(self.index[rows]), self.values[rows]
+        return self.fileset.calls(self.index[rows]), self.values[rows]
 
     def decode(self, block: tuple[np.ndarray, np.ndarray], panel: slice) -> np.ndarray:
         """Decode a panel of a block: float32, variants x columns of the panel."""
@@ -486,7 +487,7 @@ def _sum_of_squares(
 
 
 def principal_components(
-    fileset: Fileset,
+    fileset: Genotypes,
     index: np.ndarray,
     fit: np.ndarray,
     k: int,
@@ -644,7 +645,7 @@ def compute_pcs(
     passed = people["passed"].to_numpy(dtype=bool)
     table = read_parquet(pruned)
     index = table["index"].to_numpy()
-    fileset = Fileset.from_index(genotypes)
+    fileset = open_genotypes(genotypes)
     fit = passed.copy()
     if families is not None:
         kin = read_parquet(families, columns=["sample_index", "unrelated"])
@@ -838,7 +839,7 @@ def project_pcs(
         )
     frequency = merged["effect_allele_frequency"].to_numpy()
     weights = merged[names].to_numpy() * np.where(turned, -1.0, 1.0)[:, None]
-    fileset = Fileset.from_index(genotypes)
+    fileset = open_genotypes(genotypes)
     standardised = StandardisedGenotypes(
         fileset, merged["index"].to_numpy(), np.where(turned, 1 - frequency, frequency)
     )

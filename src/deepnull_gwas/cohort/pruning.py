@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.genotypes.kernels import _popcount, pack_mask
 from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
@@ -176,7 +177,13 @@ def _prune(called, hom, minus, sums, rows, maf, keep, unchecked, starts, ends, n
 
 
 def prune_chromosome(
-    fileset: Fileset, index: np.ndarray, position: np.ndarray, maf: np.ndarray, mask: np.ndarray, window: int, r2: float
+    fileset: Genotypes,
+    index: np.ndarray,
+    position: np.ndarray,
+    maf: np.ndarray,
+    mask: np.ndarray,
+    window: int,
+    r2: float,
 ) -> np.ndarray:
     """Choose variants of one chromosome so that no two kept ones within the window have a squared correlation above the threshold.
 
@@ -220,7 +227,7 @@ def prune_chromosome(
     for first in range(0, len(index), size):
         stop = min(first + size, len(index))
         words = np.zeros((stop - first, n_words * 16), dtype=np.uint8)
-        words[:, : fileset.bytes_per_variant] = fileset.take(index[first:stop])
+        words[:, : fileset.bytes_per_variant] = fileset.calls(index[first:stop])
         fresh = [np.empty((stop - first, n_words), dtype=np.uint64) for _ in range(3)]
         fresh_sums = np.empty((stop - first, 3), dtype=np.int64)
         _planes(words.view(np.uint64), lanes.view(np.uint64), *fresh, fresh_sums)
@@ -281,7 +288,7 @@ def prune_variants(
         "%s autosomal variants passed, %s with MAF >= %g, %s of them outside the regions of long-range linkage disequilibrium",
         f"{int(passed.sum()):,}", f"{int(common.sum()):,}", settings["maf"], f"{len(candidates):,}",
     )  # fmt: skip
-    n_people, fileset = int(mask.sum()), Fileset.from_index(genotypes)
+    n_people, fileset = int(mask.sum()), open_genotypes(genotypes)
     logger.info(
         "needs about %.0f MB and %.0f s",
         200 + threads * 3 * max(_BLOCK_BYTES / 1e6, 16 * 3 * n_people / 8e6),

@@ -22,8 +22,9 @@ from deepnull_gwas.cohort.counts import (
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.alleles import in_capitals
+from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import class_codes
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_parquet, write_tsv
 
 logger = logging.getLogger(__name__)
@@ -216,7 +217,7 @@ def _measures_by_parts(by_mask: Sequence[np.ndarray], classes: np.ndarray) -> pd
 
 
 def person_measures(
-    fileset: Fileset,
+    fileset: Genotypes,
     sample_counts: Sequence[str | Path],
     classes: np.ndarray,
     passed: np.ndarray,
@@ -258,7 +259,7 @@ def person_measures(
         failed = np.flatnonzero((classes == c) & ~passed)
         less = np.zeros((2, n), dtype=np.int64)
         for first in range(0, len(failed), size):
-            count_missing_and_het(fileset.take(failed[first : first + size]), *less)
+            count_missing_and_het(fileset.calls(failed[first : first + size]), *less)
         of_class[name] -= less
         total[name] -= len(failed)
 
@@ -269,7 +270,7 @@ def person_measures(
         expected = 1 - 2 * p * (1 - p)
         lost = np.zeros(n)
         for first in range(0, len(index), size):
-            weigh_missing(fileset.take(index[first : first + size]), expected[first : first + size], lost)
+            weigh_missing(fileset.calls(index[first : first + size]), expected[first : first + size], lost)
         called = total[name] - missing
         homozygous = expected.sum() - lost
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -421,7 +422,7 @@ def filter_cohort(
         "variant_call_rate_first", "variants", "variant_call_rate_first" if first_limit is not None else "variant_call_rate",
         "call rate", call_rate(), cut=None if first_limit is None else float(first_limit),
     )  # fmt: skip
-    fileset = Fileset.from_index(genotypes)
+    fileset = open_genotypes(genotypes)
     bounds = (float(settings.get("sex_f_female", 0.2)), float(settings.get("sex_f_male", 0.8)))
     frequency = measures["effect_allele_frequency"].to_numpy()
     persons, considered = person_measures(fileset, sample_counts, classes, flow.passed["variants"], frequency, bounds)

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.pca import StandardisedGenotypes
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import read_parquet, write_json, write_tsv
 
@@ -32,7 +33,7 @@ def _basis(columns: np.ndarray) -> np.ndarray:
 
 
 def lambda_gc(
-    fileset: Fileset, index: np.ndarray, people: np.ndarray, phenotype: np.ndarray, designs: Sequence[np.ndarray]
+    fileset: Genotypes, index: np.ndarray, people: np.ndarray, phenotype: np.ndarray, designs: Sequence[np.ndarray]
 ) -> list[float]:
     """Give the genomic inflation of a linear test of a phenotype, with several sets of covariates, in one pass over the variants.
 
@@ -158,7 +159,7 @@ def check_stratification(
     df = len(y) - q.shape[1]
     adjusted = 1 - (1 - explained) * df / max(df - space.shape[1], 1)
     norms = np.maximum((inner**2).sum(axis=0), 1e-300)
-    fileset = Fileset.from_index(genotypes)
+    fileset = open_genotypes(genotypes)
     inflation = lambda_gc(fileset, index, people, y, [base, with_used, with_all])
     result = {
         "n": len(y),

@@ -18,7 +18,7 @@ from scipy.special import chdtri
 from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.cohort.pruning import _above, _planes
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask
 from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
@@ -48,7 +48,9 @@ def trainings(k: int) -> list[Training]:
     return [Training(f, g) for f in range(k) for g in range(k)]
 
 
-def centred(fileset: Fileset, index: np.ndarray, people: np.ndarray) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+def centred(
+    fileset: Genotypes, index: np.ndarray, people: np.ndarray
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Go through variants in blocks of dosages less their mean among some people; a missing call is 0, the mean.
 
     Parameters
@@ -69,7 +71,7 @@ def centred(fileset: Fileset, index: np.ndarray, people: np.ndarray) -> Iterator
     lanes = pack_mask(mask)
     size = int(np.clip(_BLOCK_DOSAGES // max(fileset.n_samples, 1), 16, 1024))
     for first in range(0, len(index), size):
-        packed = fileset.take(index[first : first + size])
+        packed = fileset.calls(index[first : first + size])
         counts = count_genotypes(packed, lanes)
         called = np.maximum(counts[:, :3].sum(axis=1), 1)
         # rounded first, so that adding the mean again gives the dosage
@@ -252,7 +254,7 @@ def side_by_side(packed: np.ndarray, people: np.ndarray, n_words: int) -> np.nda
 
 
 def clump(
-    fileset: Fileset,
+    fileset: Genotypes,
     index: np.ndarray,
     position: np.ndarray,
     chi2: np.ndarray,
@@ -296,7 +298,7 @@ def clump(
     size = int(np.clip(_LD_BYTES // max(fileset.bytes_per_variant, len(people)), 16, 1024))
     for first in range(0, len(index), size):
         part = slice(first, min(first + size, len(index)))
-        words = side_by_side(fileset.take(index[part]), people, n_words)
+        words = side_by_side(fileset.calls(index[part]), people, n_words)
         _planes(words, lanes.view(np.uint64), *(p[part] for p in planes), sums[part])
     place = np.ascontiguousarray(position, dtype=np.int64)
     for c in range(chi2.shape[1]):
@@ -331,7 +333,7 @@ class CrossScores:
 
 
 def cross_scores(
-    fileset: Fileset,
+    fileset: Genotypes,
     variants: dict[str, np.ndarray],
     people: np.ndarray,
     covariates: np.ndarray,

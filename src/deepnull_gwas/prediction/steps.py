@@ -14,7 +14,7 @@ from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.steps import FOLDS, INNER, PREDICTION, family_groups
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.prediction.accuracy import accuracy, choose_threshold, fit_and_predict
 from deepnull_gwas.prediction.clumping import cross_scores
 from deepnull_gwas.prediction.weights import match_weights, read_weights, score_people
@@ -248,7 +248,7 @@ def _scores(
         raise InputError(
             f"{qc_variants}: {len(passed)} variants, {variants} has {len(table)}; delete them and run again"
         )
-    fileset = Fileset.from_index(genotypes)
+    fileset = open_genotypes(genotypes)
     if score_file is not None:
         build = read_json(genotypes)["genome_build"]
         weights = read_weights(score_file, build)

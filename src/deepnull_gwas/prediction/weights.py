@@ -18,8 +18,8 @@ from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.text_table import comments_of, line_of, lines_of, read_text_table
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.alleles import in_capitals
+from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES, normalise
-from deepnull_gwas.genotypes.fileset import Fileset
 from deepnull_gwas.prediction.clumping import centred
 from deepnull_gwas.text import shorten
 
@@ -452,7 +452,7 @@ def _outcomes(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray, 
     return outcome, used["row"].to_numpy()[first], used["at"].to_numpy()[first]
 
 
-def score_people(fileset: Fileset, matched: Matched, people: np.ndarray) -> np.ndarray:
+def score_people(fileset: Genotypes, matched: Matched, people: np.ndarray) -> np.ndarray:
     """Give each person the sum over variants of weight times copies of the effect allele; a missing call counts as the mean of these people.
 
     Parameters

@@ -13,7 +13,7 @@ import pandas as pd
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import kernels
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_filesets
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.sumstats import read_sumstats
@@ -104,16 +104,16 @@ def effective_tests(filesets: Sequence[str | Path], tested: np.ndarray) -> float
     Parameters
     ----------
     filesets
-        Prefixes of the PLINK filesets.
+        Names of the genotype filesets, as in genotypes.json.
     tested
         bool[variants]: which variants count.
     """
-    fileset = Fileset([str(p) for p in filesets])
+    fileset = open_filesets(filesets)
     total = 0.0
     progress = Progress(fileset.n_variants, "variants")
     for start in range(0, fileset.n_variants, _BLOCK):
         stop = min(start + _BLOCK, fileset.n_variants)
-        packed = fileset.packed(start, stop)[tested[start:stop]]
+        packed = fileset.calls_between(start, stop)[tested[start:stop]]
         progress.add(stop - start)
         if not len(packed):
             continue

@@ -34,11 +34,11 @@ from deepnull_gwas.association.second import (
 )
 from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.genotypes.chromosomes import SSF_CODE, chromosome_classes
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.results.loci import read_leads
 from deepnull_gwas.results.sumstats import DAMAGE, OTHER_ALLELES, text_blocks
-from deepnull_gwas.tables import read_json, read_parquet, write_tsv
+from deepnull_gwas.tables import read_parquet, write_tsv
 
 logger = logging.getLogger(__name__)
 
@@ -211,11 +211,10 @@ def verify_batch(
         When anything published differs, naming file, variant, what was found and what was expected.
     """
     cohort = Path(cohort)
-    index = read_json(cohort / "genotypes.json")
     variants = read_parquet(cohort / "variants.parquet", columns=[*VARIANT_COLUMNS])
     passed = read_parquet(cohort / "qc" / "variants.parquet", columns=["index", "passed"])
     sex = read_parquet(cohort / "qc" / "samples.parquet", columns=["sex"])["sex"].to_numpy()
-    fileset = Fileset.from_index(cohort / "genotypes.json")
+    fileset = open_genotypes(cohort / "genotypes.json")
     variants = variants[variants["index"].isin(passed.loc[passed["passed"], "index"])].reset_index(drop=True)
     variants["code"] = variants["chromosome"].map(SSF_CODE).astype(int)
     key = ["code", "position", "id", "effect_allele", "other_allele"]
@@ -282,8 +281,7 @@ def verify_batch(
             if kind not in seconds:
                 seconds[kind] = Second(study, sex, kind, association)
             second = seconds[kind]
-            file = int(np.searchsorted(fileset.starts, row["index"], side="right") - 1)
-            calls = read_calls(index["filesets"][file], int(row["index"] - fileset.starts[file]), fileset.n_samples)
+            calls = read_calls(*fileset.place_of(row["index"]), fileset.n_samples)
             counted = second.counts(calls)
             for arm in study.arms:
                 if (published := files.get((study.name, arm))) is None:
@@ -342,7 +340,7 @@ def _in_double(cohort, read, variants, kinds, blocks, size, sex, fileset, associ
         rows = np.arange(start, min(start + size, len(variants)))
         for kind in dict.fromkeys(kinds[rows]):
             part = rows[kinds[rows] == kind]
-            result = scan.block(fileset.take(variants["index"].to_numpy()[part]), kind)
+            result = scan.block(fileset.calls(variants["index"].to_numpy()[part]), kind)
             table = variants.iloc[part]
             for (study, arm), published in files.items():
                 tally, at = tallies[study, arm], f"{study}.{arm}"

@@ -21,8 +21,9 @@ import pandas as pd
 import tskit
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.bed import write_bed
+from deepnull_gwas.genotypes.bed_files import HEADER_BYTES, MAGIC
 from deepnull_gwas.genotypes.chromosomes import ORDER, normalise
-from deepnull_gwas.genotypes.fileset import HEADER_BYTES, MAGIC, write_bed
 from deepnull_gwas.simulate.lengths import LENGTH_MB
 
 logger = logging.getLogger(__name__)

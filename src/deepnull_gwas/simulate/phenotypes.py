@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.errors import InputError, nearest
 from deepnull_gwas.genotypes import kernels
-from deepnull_gwas.genotypes.fileset import Fileset
+from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.formats import open_filesets
 from deepnull_gwas.simulate.genotypes import generator
 from deepnull_gwas.tables import write_json, write_tsv
 
@@ -227,14 +228,14 @@ def choose_causal(
         spacing //= 2
 
 
-def _dosages(fileset: Fileset, rows: np.ndarray) -> np.ndarray:
+def _dosages(fileset: Genotypes, rows: np.ndarray) -> np.ndarray:
     """Decode these variants to float64, variants x people; a missing call becomes the variant's mean."""
-    dosages = kernels.decode(np.ascontiguousarray(fileset.take(rows)), fileset.n_samples).astype(np.float64)
+    dosages = kernels.decode(np.ascontiguousarray(fileset.calls(rows)), fileset.n_samples).astype(np.float64)
     mean = np.nanmean(dosages, axis=1, keepdims=True)
     return np.where(np.isnan(dosages), mean, dosages)
 
 
-def ancestry_axis(fileset: Fileset, bim: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
+def ancestry_axis(fileset: Genotypes, bim: pd.DataFrame, counts: np.ndarray) -> np.ndarray:
     """Give one standardised ancestry score a person: first plus half the second principal component.
 
     Of up to 1,500 evenly spread common autosomal variants, from their variants x variants covariance, so that the
@@ -292,7 +293,7 @@ def _check(name: str, spec: Mapping[str, Any]) -> tuple[str, str, float, float, 
 def compose(
     name: str,
     spec: Mapping[str, Any],
-    fileset: Fileset,
+    fileset: Genotypes,
     bim: pd.DataFrame,
     counts: np.ndarray,
     covariates: pd.DataFrame,
@@ -409,8 +410,8 @@ def _summary(spec: Mapping[str, Any], phenotype: Phenotype, n: int) -> dict[str,
     return out
 
 
-def _read(prefix: Path) -> tuple[Fileset, pd.DataFrame, pd.DataFrame, np.ndarray]:
-    fileset = Fileset([prefix])
+def _read(prefix: Path) -> tuple[Genotypes, pd.DataFrame, pd.DataFrame, np.ndarray]:
+    fileset = open_filesets([prefix])
     bim = pd.read_csv(
         f"{prefix}.bim",
         sep="\t",

@@ -1,14 +1,90 @@
-"""What the headers of a PLINK fileset say. Without numpy: the workflow reads this each time that it is parsed."""
+"""PLINK 1 filesets (.bed, .bim, .fam): their files, and what headers and sizes tell. Without numpy: read at each parsing."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.files import USUAL_LINE, Extent, Format
 from deepnull_gwas.text import shorten
+
+if TYPE_CHECKING:
+    from deepnull_gwas.genotypes.bed import BedGenotypes
 
 MAGIC = b"\x6c\x1b"
 HEADER_BYTES = 3
+#: Variants that are looked at for how many are rare.
+LOOKED_AT = 32
+
+
+class Bed(Format):
+    """The PLINK 1 binary fileset; its name is the path without extension."""
+
+    name = "bed"
+    title = "PLINK fileset"
+    extensions = (".bed", ".bim", ".fam")
+    effect_allele = "A1 of the .bim"
+    other_is_reference = False
+
+    def fileset(self, path: str) -> str:
+        """Return the prefix: the path without ``.bed``."""
+        return path.removesuffix(".bed")
+
+    def files(self, name: str, base: str = ".") -> tuple[str, ...]:
+        """Return .bed, .bim and .fam of a prefix."""
+        return tuple(f"{name}{extension}" for extension in self.extensions)
+
+    def people_file(self, name: str, base: str = ".") -> str:
+        """Return the .fam."""
+        return f"{name}.fam"
+
+    def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
+        """Read lines of the .fam, sizes of the .bed (or lines of the .bim)."""
+
+        def place(name: str) -> Path:
+            path = Path(base, name)
+            if not path.is_file():
+                raise InputError(f"{name}: no such file; a PLINK fileset needs .bed, .bim and .fam")
+            return path
+
+        people = count_lines(place(f"{names[0]}.fam"))
+        counts, text = [], 0
+        for prefix in names:
+            bed = Path(base, f"{prefix}.bed")
+            width = (people + 3) // 4
+            # the size of the .bed says it at once; a .bed that is not there yet, or is not one, leaves the lines of the .bim
+            if width and bed.is_file() and (bed.stat().st_size - HEADER_BYTES) % width == 0:
+                counts.append((bed.stat().st_size - HEADER_BYTES) // width)
+            else:
+                counts.append(count_lines(place(f"{prefix}.bim")))
+            bim = Path(base, f"{prefix}.bim")
+            text += max(bim.stat().st_size - USUAL_LINE * counts[-1], 0) if bim.is_file() else 0
+        return Extent(people, tuple(counts), text)
+
+    def rare_share(self, names: tuple[str, ...], people: int, base: str = ".") -> float | None:
+        """Look at a few rows of the .bed: four people with the usual genotype make a byte of equal bits."""
+        width, rare, seen = (people + 3) // 4, 0, 0
+        for prefix in names:
+            bed = Path(base, f"{prefix}.bed")
+            variants = (bed.stat().st_size - HEADER_BYTES) // width if width and bed.is_file() else 0
+            step = max(1, len(names) * variants // LOOKED_AT)
+            if not variants:
+                continue
+            with open(bed, "rb") as file:
+                for row in range(0, variants, step):
+                    file.seek(HEADER_BYTES + row * width)
+                    packed = file.read(width)
+                    # four people with the usual genotype of a variant that one in sixteen carries: 77 % of the bytes
+                    rare += max(packed.count(b"\xff"), packed.count(b"\x00")) >= 0.77 * width
+                    seen += 1
+        return rare / seen if seen else None
+
+    def reader(self) -> type[BedGenotypes]:
+        """Return the reader."""
+        from deepnull_gwas.genotypes.bed import BedGenotypes
+
+        return BedGenotypes
 
 
 #: How a row of column names begins that nobody marked as one; PLINK would take it for a person or a variant.

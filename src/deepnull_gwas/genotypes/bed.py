@@ -6,24 +6,25 @@ Alleles: a genotype code of the .bed counts A1, column 5 of the .bim, which is t
 from __future__ import annotations
 
 import io
-import json
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.headers import HEADER_BYTES, MAGIC, count_lines
+from deepnull_gwas.genotypes.base import Genotypes, check_same_people
+from deepnull_gwas.genotypes.bed_files import HEADER_BYTES, MAGIC, Bed, count_lines
+from deepnull_gwas.genotypes.bed_tables import read_bim, read_fam
 
 if TYPE_CHECKING:
     import pandas as pd
 
 #: Bytes that are read through a memory map before its pages are given back.
 RELEASE_AFTER = 64 << 20
-#: Bytes around a variant read alone that the system maps beside it.
+#: Bytes around a variant read alone that the system maps with it.
 AROUND = 64 << 10
 #: Of how many variants, and bytes of each, the check of the number of people looks at the end.
 PADDING_VARIANTS, PADDING_BYTES = 2000, 64
@@ -31,63 +32,61 @@ PADDING_VARIANTS, PADDING_BYTES = 2000, 64
 PADDING_OTHERS, PADDING_CALLS = 20, 30
 
 
-class Fileset:
-    """One or several PLINK 1 binary filesets with the same people, seen as one matrix of variants x people.
+class BedGenotypes(Genotypes):
+    """PLINK 1 binary filesets, read through memory maps.
 
     Parameters
     ----------
-    prefixes
+    names
         Paths without ``.bed``, in the order of analysis.
-
-    Attributes
-    ----------
-    n_samples, n_variants
-        Numbers of people (the same in each fileset) and of variants (over all filesets).
-    bytes_per_variant
-        ``ceil(n_samples / 4)``.
+    variant_counts, n_samples
+        Numbers of variants of each and of people, if they are known; else counted.
 
     Raises
     ------
     InputError
         When a file is missing, is not a variant-major .bed, or its size does not fit its .bim and .fam.
-
-    Notes
-    -----
-    Two bits a genotype, the first person in the lowest bits: 00 homozygous A1, 01 missing, 10 heterozygous,
-    11 homozygous A2 (https://www.cog-genomics.org/plink/1.9/formats#bed).
     """
 
+    format = Bed()
+
     def __init__(
-        self, prefixes: Sequence[str | Path], variant_counts: Sequence[int] | None = None, n_samples: int | None = None
+        self, names: Sequence[str | Path], variant_counts: Sequence[int] | None = None, n_samples: int | None = None
     ):
-        if not prefixes:
+        names = [str(name) for name in names]
+        if not names:
             raise InputError("no PLINK fileset given")
-        self.prefixes = [str(p) for p in prefixes]
-        self.n_samples = n_samples if n_samples is not None else count_lines(f"{self.prefixes[0]}.fam")
-        self.bytes_per_variant = (self.n_samples + 3) // 4
-        counts = []
-        for i, prefix in enumerate(self.prefixes):
-            for extension in ("bed", "bim", "fam"):
-                if not Path(f"{prefix}.{extension}").is_file():
-                    raise InputError(f"{prefix}.{extension}: no such file; a PLINK fileset needs .bed, .bim and .fam")
-            if n_samples is None and i and (people := count_lines(f"{prefix}.fam")) != self.n_samples:
-                raise InputError(
-                    f"{prefix}.fam: {people} people, but {self.prefixes[0]}.fam has {self.n_samples}; "
-                    "the filesets of a cohort must hold the same people in the same order"
-                )
-            counts.append(int(variant_counts[i]) if variant_counts is not None else count_lines(f"{prefix}.bim"))
-            check_bed(f"{prefix}.bed", counts[-1], self.n_samples)
-        self.variant_counts = counts
-        self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        self.n_variants = int(self.starts[-1])
+        for name in names:
+            for file in self.format.files(name):
+                if not Path(file).is_file():
+                    raise InputError(f"{file}: no such file; a PLINK fileset needs .bed, .bim and .fam")
+        if n_samples is None:
+            people = [count_lines(self.format.people_file(name)) for name in names]
+            check_same_people(names, people, self.format)
+            n_samples = people[0]
+        if variant_counts is None:
+            variant_counts = [count_lines(f"{name}.bim") for name in names]
+        super().__init__(names, variant_counts, n_samples)
+        for name, count in zip(self.names, self.variant_counts):
+            check_bed(f"{name}.bed", count, self.n_samples)
         self._maps: dict[int, np.ndarray] = {}
         self._mapped = 0
 
-    @classmethod
-    def from_index(cls, path: str | Path) -> Fileset:
-        """Open the filesets that ``index_cohort`` wrote down in ``genotypes.json``."""
-        index = json.loads(Path(path).read_text(encoding="utf-8"))
-        return cls(index["filesets"])
+    @staticmethod
+    def read_variants(name: str) -> pd.DataFrame:
+        """Read the .bim (see :func:`~deepnull_gwas.genotypes.bed_tables.read_bim`)."""
+        return read_bim(f"{name}.bim")
+
+    @staticmethod
+    def read_people(name: str) -> pd.DataFrame:
+        """Read the .fam (see :func:`~deepnull_gwas.genotypes.bed_tables.read_fam`)."""
+        return read_fam(f"{name}.fam")
+
+    @staticmethod
+    def check(name: str, n_variants: int, n_samples: int) -> None:
+        """Check magic bytes, size and the ends of the rows of a .bed."""
+        check_bed(f"{name}.bed", n_variants, n_samples)
+        check_padding(f"{name}.bed", n_variants, n_samples)
 
     def _map(self, file: int) -> np.ndarray:
         if file not in self._maps:
@@ -96,7 +95,7 @@ class Fileset:
                 self._maps[file] = np.zeros(shape, dtype=np.uint8)
             else:
                 self._maps[file] = np.memmap(
-                    f"{self.prefixes[file]}.bed", dtype=np.uint8, mode="r", offset=HEADER_BYTES, shape=shape
+                    f"{self.names[file]}.bed", dtype=np.uint8, mode="r", offset=HEADER_BYTES, shape=shape
                 )
         return self._maps[file]
 
@@ -114,18 +113,12 @@ class Fileset:
             if isinstance(whole, np.memmap):
                 whole._mmap.madvise(mmap.MADV_DONTNEED)
 
-    def packed(self, start: int, stop: int) -> np.ndarray:
-        """Give the packed genotypes of variants ``start`` to ``stop`` (exclusive).
-
-        Returns
-        -------
-        uint8 array, variants x bytes; a view of the memory map unless the range crosses filesets.
-        """
-        if not 0 <= start <= stop <= self.n_variants:
-            raise IndexError(f"variants {start}:{stop} of {self.n_variants}")
+    def calls_between(self, start: int, stop: int) -> np.ndarray:
+        """Return the packed calls of variants ``start`` to ``stop``: a view of the memory map unless the range crosses filesets."""
+        self._check_range(start, stop)
         self._release((stop - start) * self.bytes_per_variant)
         parts = []
-        for file in range(len(self.prefixes)):
+        for file in range(len(self.names)):
             low, high = max(start, self.starts[file]), min(stop, self.starts[file + 1])
             if low < high:
                 parts.append(self._map(file)[low - self.starts[file] : high - self.starts[file]])
@@ -133,47 +126,24 @@ class Fileset:
             return np.zeros((0, self.bytes_per_variant), dtype=np.uint8)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def blocks(self, start: int, stop: int, size: int) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Go through variants ``start`` to ``stop`` in blocks of at most ``size`` that never cross filesets.
-
-        Yields
-        ------
-        (first, last exclusive, packed view)
-        """
-        for file in range(len(self.prefixes)):
-            low, high = int(max(start, self.starts[file])), int(min(stop, self.starts[file + 1]))
-            for first in range(low, high, size):
-                last = min(first + size, high)
-                yield first, last, self.packed(first, last)
-
-    def take(self, index: np.ndarray) -> np.ndarray:
-        """Copy the packed genotypes of the variants with these indices: uint8, len(index) x bytes."""
-        index = np.asarray(index, dtype=np.int64)
-        out = np.empty((len(index), self.bytes_per_variant), dtype=np.uint8)
-        if not len(index):
-            return out
-        file = np.searchsorted(self.starts, index, side="right") - 1
-        for f in np.unique(file):
-            rows = file == f
-            wanted = index[rows] - self.starts[f]
-            low, high = int(wanted.min()), int(wanted.max()) + 1
-            if high - low <= 2 * len(wanted):
-                # mostly neighbours: read as one, past the memory map, whose pages would count as the process's memory
-                block = np.empty((high - low, self.bytes_per_variant), dtype=np.uint8)
-                with open(f"{self.prefixes[f]}.bed", "rb", buffering=0) as bed:
-                    bed.seek(HEADER_BYTES + low * self.bytes_per_variant)
-                    _read_whole(bed, memoryview(block).cast("B"), f"{self.prefixes[f]}.bed")
-                whole = len(wanted) == high - low and bool(np.all(np.diff(wanted) == 1))
-                out[rows] = block if whole else block[wanted - low]
-            else:
-                # the system maps neighbouring pages too
-                each = self.bytes_per_variant + AROUND
-                step, at = max(RELEASE_AFTER // each, 1), np.flatnonzero(rows)
-                for first in range(0, len(wanted), step):
-                    part = slice(first, first + step)
-                    self._release(len(wanted[part]) * each)
-                    out[at[part]] = self._map(int(f))[wanted[part]]
-        return out
+    def _read_calls(self, file: int, rows: np.ndarray, out: np.ndarray, at: np.ndarray) -> None:
+        low, high = int(rows.min()), int(rows.max()) + 1
+        if high - low <= 2 * len(rows):
+            # mostly neighbours: read as one, past the memory map, whose pages would count as the process's memory
+            block = np.empty((high - low, self.bytes_per_variant), dtype=np.uint8)
+            with open(f"{self.names[file]}.bed", "rb", buffering=0) as bed:
+                bed.seek(HEADER_BYTES + low * self.bytes_per_variant)
+                _read_whole(bed, memoryview(block).cast("B"), f"{self.names[file]}.bed")
+            whole = len(rows) == high - low and bool(np.all(np.diff(rows) == 1))
+            out[at] = block if whole else block[rows - low]
+        else:
+            # the system maps neighbouring pages too
+            each = self.bytes_per_variant + AROUND
+            step = max(RELEASE_AFTER // each, 1)
+            for first in range(0, len(rows), step):
+                part = slice(first, first + step)
+                self._release(len(rows[part]) * each)
+                out[at[part]] = self._map(file)[rows[part]]
 
     def read_ahead(self, index: np.ndarray) -> None:
         """Ask the system to have the variants with these indices (ascending) in memory by the time they are wanted."""
@@ -185,7 +155,7 @@ class Fileset:
             high = min(int(index[-1] - self.starts[f]) + 1, self.variant_counts[f])
             length = (high - low) * self.bytes_per_variant
             start = HEADER_BYTES + low * self.bytes_per_variant
-            with open(f"{self.prefixes[f]}.bed", "rb") as file:
+            with open(f"{self.names[f]}.bed", "rb") as file:
                 os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
 
 

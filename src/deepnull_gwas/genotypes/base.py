@@ -1,0 +1,196 @@
+"""The interface of genotypes: everything above this folder asks it for people, variants, calls and dosages, and knows no file format.
+
+Alleles: calls and dosages count the *effect allele*; which one that is says the format (:attr:`Format.effect_allele`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.files import Format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The numerator that stands for a missing dosage.
+MISSING_DOSAGE = 65_535
+
+
+@dataclass(frozen=True)
+class Dosages:
+    """Dosages of the effect allele as exact fractions.
+
+    Attributes
+    ----------
+    numerator
+        uint16, variants x people; :data:`MISSING_DOSAGE` where missing. The variant is the slow axis, as all formats store it: sums over
+        people run along memory, and a tile is transposed where it is decoded to floats.
+    unit
+        Dosage of a numerator of 1 (2**-14, or 1/255 for probabilities of 8 bits); dosages lie between 0 and 2.
+    """
+
+    numerator: np.ndarray
+    unit: float
+
+    def decode(self, missing: float = np.nan, dtype: np.dtype | type = np.float32) -> np.ndarray:
+        """Return the dosages as floats, variants x people, with a value for missing ones."""
+        out = self.numerator.astype(dtype) * dtype(self.unit)
+        out[self.numerator == MISSING_DOSAGE] = missing
+        return out
+
+
+class Genotypes(ABC):
+    """One or several filesets with the same people, seen as one matrix of variants x people.
+
+    Parameters
+    ----------
+    names
+        Names of the filesets, in the order of analysis.
+    variant_counts
+        Number of variants of each.
+    n_samples
+        Number of people (the same in each).
+
+    Attributes
+    ----------
+    n_samples, n_variants
+        Numbers of people and of variants over all filesets.
+    bytes_per_variant
+        Bytes of the packed hard calls of a variant: ``ceil(n_samples / 4)``.
+    starts
+        int64[filesets + 1], number of the first variant of each fileset.
+    has_dosages
+        Whether :meth:`dosages` gives more than :meth:`calls`.
+
+    Notes
+    -----
+    Packed hard calls have two bits a genotype, the first person in the lowest bits: 00 homozygous for the effect allele, 01 missing,
+    10 heterozygous, 11 homozygous for the other allele (as in https://www.cog-genomics.org/plink/1.9/formats#bed, with A1 the effect allele).
+    Only kernels in this folder take them apart.
+
+    A format implements :meth:`read_variants`, :meth:`read_people`, :meth:`check` (all before an index is there), :meth:`_read_calls`, and
+    may override what it can do better.
+    """
+
+    format: ClassVar[Format]
+    has_dosages: ClassVar[bool] = False
+
+    def __init__(self, names: Sequence[str], variant_counts: Sequence[int], n_samples: int):
+        self.names = [str(name) for name in names]
+        self.variant_counts = [int(n) for n in variant_counts]
+        self.n_samples = int(n_samples)
+        self.bytes_per_variant = (self.n_samples + 3) // 4
+        self.starts = np.concatenate([[0], np.cumsum(self.variant_counts)]).astype(np.int64)
+        self.n_variants = int(self.starts[-1])
+
+    @staticmethod
+    @abstractmethod
+    def read_variants(name: str) -> pd.DataFrame:
+        """Read and check the table of variants of a fileset.
+
+        Returns
+        -------
+        chromosome (normalised), position (int64), id, effect_allele, other_allele, in file order.
+
+        Raises
+        ------
+        InputError
+            Naming file and row.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def read_people(name: str) -> pd.DataFrame:
+        """Read and check the table of people of a fileset.
+
+        Returns
+        -------
+        fid, iid (text) and sex (int8: 1 male, 2 female, 0 unknown), in file order.
+
+        Raises
+        ------
+        InputError
+            Naming file and row.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def check(name: str, n_variants: int, n_samples: int) -> None:
+        """Check that the genotypes of a fileset are of as many variants and people as its tables list.
+
+        Raises
+        ------
+        InputError
+            Naming the file and what is wrong with it.
+        """
+
+    @abstractmethod
+    def _read_calls(self, file: int, rows: np.ndarray, out: np.ndarray, at: np.ndarray) -> None:
+        """Write the packed calls of variants ``rows`` (numbers within a fileset, in any order) to the rows ``at`` of ``out``."""
+
+    def calls(self, index: np.ndarray) -> np.ndarray:
+        """Return the packed hard calls of the variants with these indices, in any order: uint8, len(index) x bytes, a copy."""
+        index = np.asarray(index, dtype=np.int64)
+        out = np.empty((len(index), self.bytes_per_variant), dtype=np.uint8)
+        if len(index):
+            file = np.searchsorted(self.starts, index, side="right") - 1
+            for f in np.unique(file):
+                at = np.flatnonzero(file == f)
+                self._read_calls(int(f), index[at] - self.starts[f], out, at)
+        return out
+
+    def calls_between(self, start: int, stop: int) -> np.ndarray:
+        """Return the packed hard calls of variants ``start`` to ``stop`` (exclusive): uint8, variants x bytes, read-only where it is a view."""
+        self._check_range(start, stop)
+        return self.calls(np.arange(start, stop))
+
+    def blocks(self, start: int, stop: int, size: int) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Go through variants ``start`` to ``stop`` in blocks of at most ``size`` that never cross filesets.
+
+        Yields
+        ------
+        (first, last exclusive, packed calls)
+        """
+        for file in range(len(self.names)):
+            low, high = int(max(start, self.starts[file])), int(min(stop, self.starts[file + 1]))
+            for first in range(low, high, size):
+                last = min(first + size, high)
+                yield first, last, self.calls_between(first, last)
+
+    def dosages(self, index: np.ndarray) -> Dosages | None:
+        """Return the dosages of the variants with these indices, or None where the format has hard calls only."""
+        return None
+
+    def read_ahead(self, index: np.ndarray) -> None:  # noqa: B027
+        """Ask the system to have the variants with these indices (ascending) in memory by the time they are wanted, where that helps."""
+
+    def place_of(self, variant: int) -> tuple[str, int]:
+        """Return the file that holds the genotypes of a variant, and its row there."""
+        file = int(np.searchsorted(self.starts, variant, side="right") - 1)
+        return self.format.files(self.names[file])[0], int(variant - self.starts[file])
+
+    def _check_range(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self.n_variants:
+            raise IndexError(f"variants {start}:{stop} of {self.n_variants}")
+
+
+def check_same_people(names: Sequence[str], counts: Sequence[int], form: Format) -> None:
+    """Check that all filesets of a cohort have as many people as the first.
+
+    Raises
+    ------
+    InputError
+        Naming the two files.
+    """
+    for name, people in zip(names, counts):
+        if people != counts[0]:
+            raise InputError(
+                f"{form.people_file(name)}: {people} people, but {form.people_file(names[0])} has {counts[0]}; "
+                "the filesets of a cohort must hold the same people in the same order"
+            )

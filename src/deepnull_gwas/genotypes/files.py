@@ -1,0 +1,98 @@
+"""What a file format of genotypes is to the rest of the workflow before any genotype is read. Without numpy: read at each parsing."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from deepnull_gwas.genotypes.base import Genotypes
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much genotype files hold, as far as their headers and sizes tell.
+
+    Attributes
+    ----------
+    people
+        Number of people.
+    variants
+        Number of variants of each fileset.
+    text_bytes
+        Bytes of the table of variants beyond :data:`USUAL_LINE` for each variant: long alleles and IDs.
+    """
+
+    people: int
+    variants: tuple[int, ...]
+    text_bytes: int = 0
+
+
+#: Bytes of a line of a table of variants with short alleles; what is beyond counts for itself.
+USUAL_LINE = 32
+
+
+class Format(ABC):
+    """A file format of genotypes: which files make up a fileset, and what their headers tell.
+
+    A *fileset* is what one path of the configuration (or one chromosome of a pattern) stands for; its *name* is the path by which the
+    configuration, ``genotypes.json`` and messages call it.
+
+    Attributes
+    ----------
+    name
+        Short name, as in the registry.
+    title
+        Name in messages.
+    extensions
+        Extensions of the files of a fileset; the first is that of the genotypes themselves.
+    effect_allele
+        Which allele dosages count, in the words of the format.
+    other_is_reference
+        Whether the other allele is known to be that of the reference genome.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    extensions: ClassVar[tuple[str, ...]]
+    effect_allele: ClassVar[str]
+    other_is_reference: ClassVar[bool]
+
+    @abstractmethod
+    def fileset(self, path: str) -> str:
+        """Return the name of the fileset that a path of the configuration means."""
+
+    @abstractmethod
+    def files(self, name: str, base: str = ".") -> tuple[str, ...]:
+        """Return the files of a fileset, named as the fileset is, whether they are there or not; the genotypes first.
+
+        Parameters
+        ----------
+        name
+            Name of the fileset.
+        base
+            Folder to which names refer, for formats with a choice of files.
+        """
+
+    @abstractmethod
+    def people_file(self, name: str, base: str = ".") -> str:
+        """Return the file of a fileset that lists the people."""
+
+    @abstractmethod
+    def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
+        """Read from headers and sizes how much some filesets hold, in seconds at most.
+
+        Raises
+        ------
+        InputError
+            When a file that tells it is not there.
+        """
+
+    @abstractmethod
+    def rare_share(self, names: tuple[str, ...], people: int, base: str = ".") -> float | None:
+        """Estimate the share of variants that fewer than one in sixteen people carries, in milliseconds; None where nothing tells."""
+
+    @abstractmethod
+    def reader(self) -> type[Genotypes]:
+        """Return the class that reads the format; imported only here."""

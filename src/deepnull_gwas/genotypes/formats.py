@@ -1,0 +1,84 @@
+"""The registry of genotype formats: which format a path is, which files belong to it, and how it is opened.
+
+Adding a format: a module with its :class:`~deepnull_gwas.genotypes.files.Format`, one with its
+:class:`~deepnull_gwas.genotypes.base.Genotypes`, and a line in :data:`FORMATS`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deepnull_gwas.genotypes.bed_files import Bed
+from deepnull_gwas.genotypes.files import Extent, Format
+
+if TYPE_CHECKING:
+    from deepnull_gwas.genotypes.base import Genotypes
+
+#: All formats; the last one takes every path that no other recognises by its extension.
+FORMATS: tuple[Format, ...] = (Bed(),)
+
+
+def format_of(path: str | Path) -> Format:
+    """Return the format of a path of the configuration or of the name of a fileset, by its extension.
+
+    Examples
+    --------
+    >>> format_of("data/cohort.bed").title
+    'PLINK fileset'
+    >>> format_of("data/cohort").fileset("data/cohort")
+    'data/cohort'
+    """
+    text = str(path)
+    return next((f for f in FORMATS if text.endswith(f.extensions[0])), FORMATS[-1])
+
+
+def files_of(names: Iterable[str], base: str | Path = ".") -> list[str]:
+    """Return all files of some filesets."""
+    return [file for name in names for file in format_of(name).files(name, str(base))]
+
+
+def filesets_among(files: Iterable[str | Path]) -> list[str]:
+    """Return the names of the filesets whose genotypes are among some files (inverse of :func:`files_of`), in their order.
+
+    Examples
+    --------
+    >>> filesets_among(files_of(["a", "b"]))
+    ['a', 'b']
+    """
+    names = []
+    for file in map(str, files):
+        for form in FORMATS:
+            if file.endswith(form.extensions[0]):
+                names.append(form.fileset(file))
+                break
+    return names
+
+
+def extent(names: Sequence[str], base: str | Path = ".") -> Extent:
+    """Read from headers how much the filesets of a cohort hold (see :meth:`Format.extent`)."""
+    return format_of(names[0]).extent(tuple(names), str(base))
+
+
+def open_filesets(names: Sequence[str | Path]) -> Genotypes:
+    """Open the filesets of a cohort, all of one format, as one matrix of variants x people.
+
+    Raises
+    ------
+    InputError
+        When a file is missing, damaged, or does not fit the others.
+    """
+    return format_of(names[0]).reader()([str(name) for name in names])
+
+
+def open_genotypes(path: str | Path) -> Genotypes:
+    """Open the genotypes that ``index_cohort`` wrote down in ``genotypes.json``.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_filesets`.
+    """
+    return open_filesets(json.loads(Path(path).read_text(encoding="utf-8"))["filesets"])
