@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -86,17 +87,27 @@ def test_the_library_never_imports_snakemake():
 
 def test_layers_of_the_library():
     """A module imports only from its own folder, from those listed above it in the design, and from `genotypes`."""
-    order = ["genotypes", "cohort", "deepnull", "association", "results", "prediction", "report"]
+    order = ["genotypes", "cohort", "deepnull", "verify", "association", "results", "prediction", "report"]
     allowed = {folder: set(order[: i + 1]) for i, folder in enumerate(order)} | {"simulate": {"simulate", "genotypes"}}
     heavy = {"torch": {"deepnull"}, "matplotlib": {"report"}}
     for folder, may in allowed.items():
         for path in (ROOT / "src/deepnull_gwas" / folder).rglob("*.py"):
             text = path.read_text()
             for used in re.findall(r"from deepnull_gwas\.(\w+)", text):
-                assert used in may | {"errors", "jit", "tables", "logs", "text"}, f"{path}: imports {used}"
+                assert used in may | {"errors", "jit", "tables", "traits", "logs", "text"}, f"{path}: imports {used}"
             for package, where in heavy.items():
                 if re.search(rf"^\s*(import|from) {package}\b", text, flags=re.M):
                     assert folder in where, f"{path}: imports {package}"
+
+
+def test_the_second_implementation_shares_nothing_with_the_first():
+    """Not a reader of genotypes, not a kernel, not a tail: only reading of tables, and the words for errors."""
+    for path in (ROOT / "src/deepnull_gwas/verify").rglob("*.py"):
+        text = path.read_text()
+        used = set(re.findall(r"(?:from|import) deepnull_gwas\.(\w+)", text))
+        assert used <= {"verify", "errors", "tables", "traits"}, f"{path}: imports {used}"
+        packages = set(re.findall(r"^\s*(?:import|from) (\w+)", text, flags=re.M)) - {"deepnull_gwas", "__future__"}
+        assert packages <= set(sys.stdlib_module_names) | {"numpy"}, f"{path}: imports {packages}"
 
 
 def test_numba_is_taken_from_one_place():

@@ -12,7 +12,7 @@ import pytest
 
 from deepnull_gwas.config import read_config
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.results.verify import verify_batch
+from deepnull_gwas.results.verify_batch import verify_batch
 from workflow_runs import CONFIG, SHEET, Run, small_cohort
 
 pytestmark = pytest.mark.workflow

@@ -5,7 +5,7 @@ from pathlib import Path
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
-    from deepnull_gwas.results.verify import verify_batch
+    from deepnull_gwas.results.verify_batch import verify_batch
 
     verify_batch(
         Path(snakemake.input.genotypes).parent,

@@ -1,12 +1,14 @@
-"""The check that every association job makes of itself: a few of its variants are tested again by the second implementation.
+"""The check that every association job makes of itself: a few variants are tested by the second implementation, too.
 
-Of each study and arm the strongest result, and a tested variant of each class of chromosomes, chosen at random with a fixed seed, are recomputed from the genotype files and the files of the study before the result gets its name. Where anything differs, the job fails.
+The strongest result of each study and arm, and a tested variant of each class of chromosomes, chosen at random with a
+fixed seed, are recomputed (:mod:`deepnull_gwas.verify`) from the genotypes and the files of the study before the result
+gets its name. Where anything differs, the job fails.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,25 +17,20 @@ import numpy as np
 import pyarrow as pa
 
 from deepnull_gwas.association.codes import METHODS, TESTED
-from deepnull_gwas.association.second import (
-    FREQUENCY,
-    METHODS_KNOWN,
-    METHODS_OF,
-    Second,
-    Study,
-    differences,
-    read_calls,
-)
 from deepnull_gwas.errors import SelfCheckError
 from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.verify.compare import METHODS_KNOWN, METHODS_OF, count_agrees, differences
+from deepnull_gwas.verify.files import Study, read_calls
+from deepnull_gwas.verify.second import Second
 
 logger = logging.getLogger(__name__)
 
-#: Random variants of each study, arm and class of chromosomes, beside the strongest: with 20 studies in a batch the check takes 3 % of the job.
+#: Random variants of each study, arm and class of chromosomes, in addition to the strongest: with 20 studies
+#: in a batch the check takes 3 % of the job.
 RANDOM = 1
 #: Problems named in the message.
 NAMED = 8
-#: Columns that are compared with what is counted in the genotype files, by the names that the second implementation has for them.
+#: Columns that are compared with what the second implementation counts, and its names for them.
 COUNTED = {
     "n": "n",
     "eaf": "effect_allele_frequency",
@@ -43,7 +40,7 @@ COUNTED = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Row:
     """One result to check: its place among the chunk's variants, and what the scan found.
 
@@ -61,7 +58,7 @@ class Row:
 
 @dataclass
 class Sample:
-    """What of a job's results is to be checked; collected while they pass on their way to the disk.
+    """Those of a job's results that are to be checked; collected while they pass on their way to the disk.
 
     Parameters
     ----------
@@ -131,33 +128,24 @@ def _first(order: np.ndarray, tested: np.ndarray) -> np.ndarray:
     return found if len(found) == RANDOM else order[tested[order]][:RANDOM]
 
 
-def compare(
-    second: Second, calls: np.ndarray, arm: str, row: Row, settings: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    """Test a variant again and say what differs: column, and what was found and expected."""
-    counted = second.counts(calls)
+def compare(second: Second, calls: np.ndarray, arm: str, row: Row, settings: Mapping[str, Any]) -> list[str]:
+    """Test a variant again and return what differs, each with its column, what was found and what was expected."""
+    found, counted = [], second.counts(calls)
     for name, value in row.values.items():
-        if name in COUNTED and not _near(value, counted[COUNTED[name]], 0.0 if name.startswith("n") else FREQUENCY):
-            yield name, f"found {value:.7g}, expected {counted[COUNTED[name]]:.7g}"
+        if name in COUNTED and not count_agrees(name, value, counted[COUNTED[name]]):
+            found.append(f"{name}: found {value:.7g}, expected {counted[COUNTED[name]]:.7g}")
     if row.method not in METHODS_OF[second.study.trait]:
-        yield (
-            "method",
-            f"found {row.method or 'none'}, expected one of: {', '.join(sorted(METHODS_OF[second.study.trait]))}",
-        )
-    elif row.method in METHODS_KNOWN:
+        allowed = ", ".join(sorted(METHODS_OF[second.study.trait]))
+        return [*found, f"method: found {row.method or 'none'}, expected one of: {allowed}"]
+    if row.method in METHODS_KNOWN:
         values = [row.values[c] for c in ("beta", "se", "neg_log10_p")]
-        for name, (off, bound, value) in differences(*values, second.test(calls, arm, row.method)).items():
+        for difference in differences(*values, second.test(calls, arm, row.method)):
             # a p that was asked for by name is not that of the method
-            if name == "neg_log10_p" and settings.get("test", "wald") != "wald" and row.method != "linear":
+            if difference.name == "neg_log10_p" and settings.get("test", "wald") != "wald" and row.method != "linear":
                 continue
-            # `not <=`: what is not a number differs
-            if not off <= bound:
-                unit = {"beta": " standard errors", "se": " of it"}.get(name, "")
-                yield name, f"found {row.values[name]:.7g}, expected {value:.7g} (within {bound:.2g}{unit})"
-
-
-def _near(found: float, expected: float, bound: float) -> bool:
-    return abs(found - expected) <= bound or (np.isnan(found) and np.isnan(expected))
+            if not difference.agrees:
+                found.append(f"{difference.name}: found {row.values[difference.name]:.7g}, {difference}")
+    return found
 
 
 def check(
@@ -176,11 +164,11 @@ def check(
     sample
         The results.
     studies
-        The batch, read anew.
+        The batch, read again from its files.
     sex
-        int8, one a person of the genotype files.
+        int8, one per person of the genotype files.
     files
-        Where the genotype files are, and which variants lie in which.
+        Which genotype files there are, and which variants lie in which.
     variants
         The chunk's variants: index, chromosome, position, id, effect_allele, other_allele.
     settings
@@ -219,12 +207,12 @@ def check(
                     seconds[kind] = Second(study, sex, kind, settings).ready(before.get(kind))
                 work.append((seconds[kind], read(at), arm, row))
         before |= seconds
-        for (_, _, arm, row), found in zip(work, pool.map(lambda w: list(compare(*w, settings)), work), strict=True):
+        for (_, _, arm, row), found in zip(work, pool.map(lambda w: compare(*w, settings), work), strict=True):
             compared += 1
             name = "variant {id} ({chromosome}:{position}, {effect_allele}/{other_allele})".format(
                 **variants.slice(row.at, 1).to_pylist()[0]
             )
-            problems += [f"study {study.name}, {arm} arm: {name}, {row.method}: {c}: {text}" for c, text in found]
+            problems += [f"study {study.name}, {arm} arm: {name}, {row.method}: {text}" for text in found]
     if problems:
         more = [f"... and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
         raise SelfCheckError([*problems[:NAMED], *more], compared)

@@ -31,7 +31,6 @@ from deepnull_gwas.association.codes import (
 from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
 from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rare, rows_of_tiles
 from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
-from deepnull_gwas.association.second import read_study_files
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import StudyFailure
@@ -40,6 +39,7 @@ from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.genotypes.kernels import count_genotypes, pack_mask
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import ParquetParts, read_json, read_table, to_arrow, to_numpy, to_words
+from deepnull_gwas.verify.files import read_study_files
 
 logger = logging.getLogger(__name__)
 

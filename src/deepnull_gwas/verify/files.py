@@ -1,0 +1,96 @@
+"""What the second implementation reads: a study from the files of earlier steps, a variant from the bytes of its genotypes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepnull_gwas.tables import read_json, read_table, to_numpy
+from deepnull_gwas.traits import trait_of
+
+#: Copies of A1 that the four codes of a genotype stand for; -1 is a missing call.
+_CALLS = np.array([2, -1, 1, 0], dtype=np.int8)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study and what its tests are made of: everything from its files, nothing from the scan.
+
+    Attributes
+    ----------
+    name, trait, arms
+        As in the sheet.
+    failed
+        Arms that failed in a step before.
+    people
+        int64[n], rows of the .fam that are analysed.
+    y
+        float64[n], the phenotype as analysed.
+    covariates
+        float64[n, c], encoded, without intercept.
+    prediction
+        float64[n], what the deepnull arm has as a further covariate; None where there is no such arm, or it failed.
+    folder
+        Folder of its results.
+    """
+
+    name: str
+    trait: str
+    arms: tuple[str, ...]
+    failed: tuple[str, ...]
+    people: np.ndarray
+    y: np.ndarray
+    covariates: np.ndarray
+    prediction: np.ndarray | None
+    folder: Path
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether the phenotype is 1 for cases and 0 for controls."""
+        return trait_of(self.trait).has_cases
+
+
+def read_study_files(
+    study: str | Path, people: str | Path, prediction: str | Path | None, arms: Sequence[str]
+) -> Study:
+    """Read a study from study.json, samples.parquet and prediction.parquet (with metrics.json next to it)."""
+    about, table = read_json(study), read_table(people)
+    columns = [c for c in table.column_names if c.startswith("cov_")]
+    failed, d = set(arms) if about["status"] != "ok" else set(), None
+    if "deepnull" in arms and not failed and prediction is not None:
+        metrics = Path(prediction).with_name("metrics.json")
+        if metrics.exists() and read_json(metrics).get("status", "ok") != "ok":
+            failed.add("deepnull")
+        else:
+            d = to_numpy(read_table(prediction, columns=["prediction"])["prediction"]).astype(float)
+    covariates = [np.empty((len(table), 0)), *(to_numpy(table[c]) for c in columns)]
+    return Study(
+        about["study"], about["trait"], tuple(arms), tuple(failed), to_numpy(table["sample_index"]),
+        to_numpy(table["phenotype"]).astype(float), np.column_stack(covariates).astype(float), d, Path(study).parent,
+    )  # fmt: skip
+
+
+def read_calls(path: str, row: int, people: int) -> np.ndarray:
+    """Read one variant of a PLINK 1 file of genotypes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    row
+        Which variant, from 0.
+    people
+        Number of people in it.
+
+    Returns
+    -------
+    int8[people], copies of A1; -1 is a missing call.
+    """
+    width = (people + 3) // 4
+    with open(path, "rb") as file:
+        file.seek(3 + row * width)
+        packed = np.frombuffer(file.read(width), dtype=np.uint8)
+    return _CALLS[(packed[:, None] >> np.array([0, 2, 4, 6])) & 3].ravel()[:people]
