@@ -12,9 +12,9 @@ import pytest
 from bgen_files import BgenFile, Variant, random_variant
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import bgen, bgen_index
+from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.genotypes.bgen_header import read_bgen_header
 from deepnull_gwas.genotypes.dosage import CALLED, MISSING, SQUARES, TOTAL, VARIANCE, sum_dosages
-from deepnull_gwas.genotypes.bed import write_bed
 
 pytest.importorskip("deflate", reason="the package deflate is not installed")
 
