@@ -138,6 +138,7 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
     from deepnull_gwas.association.design import StudyInput
     from deepnull_gwas.association.scan import Scan
     from deepnull_gwas.genotypes.bed import BedGenotypes
+    from deepnull_gwas.genotypes.block import read_block
 
     prefix = str(folder / name)
     files = BedGenotypes([prefix])
@@ -157,11 +158,11 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
     ]  # fmt: skip
     scanner = Scan(studies, np.ones(n, dtype=np.int8), settings_of(kind))
     index = np.arange(int(files.n_variants * share))
-    scanner.coded(files.calls(index[:64]), "autosome")
+    scanner.coded(read_block(files, index[:64]), "autosome")
     blocks = [index[i : i + 1024] for i in range(0, len(index), 1024)]
     with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
         wall, cpu = time.perf_counter(), time.process_time()
-        for _ in pool.map(lambda b: scanner.coded(files.calls(b), "autosome"), blocks):
+        for _ in pool.map(lambda b: scanner.coded(read_block(files, b), "autosome"), blocks):
             pass
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -326,17 +327,17 @@ def residualise(folder: Path, name: str) -> None:
 PRODUCT = """
 import sys, time
 import numpy as np
-from deepnull_gwas.association.kernels import make_tiles, multiply
+from deepnull_gwas.genotypes.products import make_tiles, multiply
 n, m, out = 50_000, 600, []
 rng = np.random.default_rng(0)
 packed, centre = rng.integers(0, 256, (m, n // 4), dtype=np.uint8), np.full(m, 0.7)
 for k in (4, 24, 48):
     tiles = make_tiles(n, np.arange(n), rng.normal(size=(n, k)))
-    multiply(packed[:6], centre[:6], tiles)
+    multiply((packed[:6],), centre[:6], tiles)
     times = []
     for _ in range(int(sys.argv[1])):
         start = time.perf_counter()
-        multiply(packed, centre, tiles)
+        multiply((packed,), centre, tiles)
         times.append(time.perf_counter() - start)
     out.append(n * m / min(times) / 1e6)
 print(*out)

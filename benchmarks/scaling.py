@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from deepnull_gwas.association.design import StudyInput
 from deepnull_gwas.association.scan import Scan
+from deepnull_gwas.genotypes.block import PackedBlock
 
 
 def rate(people: int, variants: int, studies: int, threads: int, kind: str = "linear") -> float:
@@ -40,13 +41,13 @@ def rate(people: int, variants: int, studies: int, threads: int, kind: str = "li
         trait = "binary" if binary else "quantitative"
         batch.append(StudyInput(f"s{i}", trait, ("baseline", "deepnull"), np.arange(people), y, c, names, d))
     scan = Scan(batch, np.ones(people, dtype=np.int8), settings_of(kind))
-    scan.coded(block[:16], "autosome")
+    scan.coded(PackedBlock(block[:16], people), "autosome")
     blocks = [block] * max(1, variants // len(block))
     best = np.inf
     with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
         for _ in range(3):
             start = time.perf_counter()
-            for _ in pool.map(lambda b: scan.coded(b, "autosome"), blocks):
+            for _ in pool.map(lambda b: scan.coded(PackedBlock(b, people), "autosome"), blocks):
                 pass
             best = min(best, time.perf_counter() - start)
     return best * variants / (len(blocks) * len(block))

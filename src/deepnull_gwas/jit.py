@@ -16,6 +16,8 @@ from pathlib import Path
 
 import llvmlite.binding
 
+#: ``fastmath`` of kernels: sums may be reordered (vectorised) and multiplications fused; no assumption on NaN or infinities.
+FAST = {"reassoc", "contract", "nsz"}
 #: What a user may have set about the processor: it is left as it is.
 _SETTINGS = ("NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_ENABLE_AVX", "NUMBA_DISABLE_JIT")
 

@@ -8,10 +8,10 @@ import statsmodels.api as sm
 from scipy import special, stats
 
 from deepnull_gwas.association.design import StudyInput, fit_logistic, orthonormal_basis
-from deepnull_gwas.association.scan import Scan, without_het_calls
+from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.association.tails import neg_log10_p_normal, neg_log10_p_t
 from deepnull_gwas.errors import StudyFailure
-from deepnull_gwas.genotypes.kernels import decode_int8, pack_mask
+from deepnull_gwas.genotypes.block import PackedBlock
 
 N, M = 1003, 60
 SETTINGS = {"min_mac": 0, "hwe_p": 0.0, "missing_genotypes": "impute_mean"}
@@ -53,7 +53,7 @@ def study(
 
 def run(studies, genotypes, **settings) -> dict[str, np.ndarray]:
     return Scan(studies, np.ones(genotypes.shape[1], dtype=np.int8), SETTINGS | settings).block(
-        pack(genotypes), "autosome"
+        PackedBlock(pack(genotypes), genotypes.shape[1]), "autosome"
     )
 
 
@@ -139,7 +139,7 @@ def test_collinear_covariates_are_dropped_and_named(data):
     more.covariates = np.column_stack([s.covariates, s.covariates[:, 0] + s.covariates[:, 1], np.ones(N)])
     more.covariate_names = (*s.covariate_names, "sum", "constant")
     scan = Scan([more], np.ones(N, dtype=np.int8), SETTINGS | {"exact": True})
-    out, one = scan.block(pack(data[0]), "autosome"), run([s], data[0], exact=True)
+    out, one = scan.block(PackedBlock(pack(data[0]), N), "autosome"), run([s], data[0], exact=True)
     np.testing.assert_allclose(out["s.baseline.neg_log10_p"], one["s.baseline.neg_log10_p"], rtol=1e-9, atol=1e-9)
     assert scan.metadata()["studies"]["s"]["arms"]["baseline"]["dropped_covariates"] == ["sum", "constant"]
 
@@ -257,14 +257,6 @@ def test_tails():
     np.testing.assert_allclose(neg_log10_p_normal(z), -(np.log(2) + special.log_ndtr(-z)) / np.log(10))
 
 
-def test_heterozygous_haploid_calls_become_missing():
-    genotypes = np.array([[0, 1, 2, -1, 1, 0, 2]], dtype=np.int8)
-    haploid = np.array([True, True, True, True, False, False, False])
-    np.testing.assert_array_equal(
-        decode_int8(without_het_calls(pack(genotypes), pack_mask(haploid)), 7), [[0, -1, 2, -1, 1, 0, 2]]
-    )
-
-
 def test_x_uses_sex_and_counts_men_once(data):
     rng = np.random.default_rng(8)
     sex = rng.integers(1, 3, N).astype(np.int8)
@@ -273,7 +265,7 @@ def test_x_uses_sex_and_counts_men_once(data):
     genotypes[0, np.flatnonzero(sex == 1)[0]] = 1
     s = study(data, columns=slice(2, 5), arms=("baseline",))
     scan = Scan([s], sex, SETTINGS | {"exact": True})
-    out = scan.block(pack(genotypes), "X")
+    out = scan.block(PackedBlock(pack(genotypes), N), "X")
     known = sex > 0
     for v in (0, 9):
         g = genotypes[v].astype(float)

@@ -92,33 +92,43 @@ def test_right_results_pass_whatever_the_units(tmp_path, power, missing):
         assert (found[f"y.{arm}.method"] == "linear").all()
 
 
-def wrong(monkeypatch, study: int, what: int, factor: float) -> None:
-    """Multiply a number (0 beta, 1 se, 2 -log10 p) of both arms of one study."""
-    put = scan.Scan._put
+def plant(monkeypatch, change) -> None:
+    """Let a function change the columns that come out of the scan."""
+    coded = scan.Scan.coded
 
-    def planted(self, d, i, results, reason, out):
-        put(self, d, i, results, reason, out)
-        for arm in d.study.arms if i == study else ():
-            name = f"{d.study.name}.{arm}.{('beta', 'se', 'neg_log10_p')[what]}"
-            out[name] = out[name] * factor
+    def planted(self, *given, **named):
+        out = coded(self, *given, **named)
+        change(out)
+        return out
 
-    monkeypatch.setattr(scan.Scan, "_put", planted)
+    monkeypatch.setattr(scan.Scan, "coded", planted)
+
+
+def wrong(monkeypatch, study: str, what: str, factor: float) -> None:
+    """Multiply a column of both arms of one study."""
+
+    def change(out):
+        for name in out:
+            if name.startswith(f"{study}.") and name.endswith(f".{what}"):
+                out[name] = out[name] * factor
+
+    plant(monkeypatch, change)
 
 
 @pytest.mark.parametrize("what", [0, 1, 2])
 @pytest.mark.parametrize("study", [0, 1, 3, 4])
 def test_a_study_that_is_off_by_a_hundredth_is_named(cohort, monkeypatch, study, what):
-    wrong(monkeypatch, study, what, 1.01)
+    name, column = ("plain", "full", "failed", "alone", "case")[study], ("beta", "se", "neg_log10_p")[what]
+    wrong(monkeypatch, name, column, 1.01)
     out = cohort.folder / "associations" / "0.parquet"
     out.unlink(missing_ok=True)
-    name = ("plain", "full", "failed", "alone", "case")[study]
     with pytest.raises(
         SelfCheckError, match=rf"study {name}, baseline arm: variant v\d+ \(\w+:\d+, A/G\), \w+: "
     ) as error:
         cohort.run(cohort.studies, **SETTINGS)
     others = {"plain", "full", "failed", "alone", "case"} - {name}
     assert not any(f"study {other}," in str(error.value) for other in others)
-    assert ("beta", "se", "neg_log10_p")[what] + ": found " in str(error.value)
+    assert f"{column}: found " in str(error.value)
     assert not out.exists()
 
 
@@ -137,16 +147,11 @@ def test_a_wrong_denominator_of_one_study_is_named(cohort, monkeypatch):
 
 
 def test_wrong_counts_are_named(cohort, monkeypatch):
-    head = scan.Scan._head
+    def change(out):
+        out["case.n_cases"] = out["case.n_cases"] + 1
+        out["case.eaf_controls"] = 1 - out["case.eaf_controls"]
 
-    def planted(self, c, g, i, packed, count, gg, out):
-        result = head(self, c, g, i, packed, count, gg, out)
-        if self.studies[i].name == "case":
-            out["case.n_cases"] = out["case.n_cases"] + 1
-            out["case.eaf_controls"] = 1 - out["case.eaf_controls"]
-        return result
-
-    monkeypatch.setattr(scan.Scan, "_head", planted)
+    plant(monkeypatch, change)
     with pytest.raises(SelfCheckError, match="study case, baseline arm") as error:
         cohort.run(cohort.studies, **SETTINGS)
     assert "n_cases: found" in str(error.value)

@@ -1,10 +1,11 @@
-"""The kernels against numpy."""
+"""The products of genotypes with columns against numpy."""
 
 import numpy as np
 import pytest
 from test_association_properties import pack
 
-from deepnull_gwas.association.kernels import COLUMNS, make_tiles, multiply, multiply_rare
+from deepnull_gwas.genotypes.products import COLUMNS, make_tiles, multiply
+from deepnull_gwas.genotypes.rare import multiply_rare
 
 
 @pytest.mark.parametrize("n", [1, 5, 31, 1023, 1024, 1030, 2051])
@@ -18,7 +19,7 @@ def test_products_equal_numpy(n, dtype, squared):
     centre = rng.uniform(0, 2, size=9)
     x = np.where(g < 0, 0.0, g - centre[:, None])[:, inside]
     expected = (x**2 if squared else x) @ k
-    found = multiply(pack(g), centre, make_tiles(n, inside, k, dtype), squared)
+    found = multiply((pack(g),), centre, make_tiles(n, inside, k, dtype), squared)
     assert found.shape == (9, -(-7 // COLUMNS) * COLUMNS)
     # rounding of the columns and of sums of up to 1,024 people
     tolerance = 1e-4 if dtype is np.float32 else 1e-11

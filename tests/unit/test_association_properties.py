@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from deepnull_gwas.association.design import StudyInput
 from deepnull_gwas.association.scan import Scan
+from deepnull_gwas.genotypes.block import PackedBlock
 
 ALL = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 M = 14
@@ -63,7 +64,7 @@ class Case:
         options = {"missing_genotypes": "impute_mean", "min_mac": 1, "refine_below": 0.3, "firth": "fallback"} | options
         g = self.g if g is None else g
         scan = Scan(self.studies if studies is None else studies, np.ones(g.shape[1], dtype=np.int8), options)
-        parts = [scan.block(part, "autosome") for part in np.array_split(pack(g), blocks)]
+        parts = [scan.block(PackedBlock(part, g.shape[1]), "autosome") for part in np.array_split(pack(g), blocks)]
         return {key: np.concatenate([p[key] for p in parts]) for key in parts[0]}
 
 
@@ -138,7 +139,7 @@ class Related(Case):
             "hwe_p": 1e-4,
             "missingness_p": 1e-3,
         } | options
-        return Scan(studies, self.sex, settings).block(pack(self.g), kind)
+        return Scan(studies, self.sex, settings).block(PackedBlock(pack(self.g), self.n), kind)
 
 
 related = st.builds(

@@ -9,6 +9,7 @@ from test_association_properties import pack, same
 from deepnull_gwas.association import binary, firth
 from deepnull_gwas.association.design import StudyInput
 from deepnull_gwas.association.scan import Scan
+from deepnull_gwas.genotypes.block import PackedBlock
 
 N, M = 12_000, 24
 ARMS = ("baseline", "deepnull")
@@ -54,7 +55,7 @@ def run(studies, g, blocks: int = 1, kind: str = "autosome", **options) -> dict[
     """Scan all variants, in so many blocks; every third person is a woman."""
     sex = 1 + (np.arange(N) % 3 == 0).astype(np.int8)
     scan = Scan(studies, sex, {"min_mac": 1, "refine_below": 1.0, "firth": "always"} | options)
-    parts = [scan.block(part, kind) for part in np.array_split(pack(g), blocks)]
+    parts = [scan.block(PackedBlock(part, N), kind) for part in np.array_split(pack(g), blocks)]
     return {key: np.concatenate([p[key] for p in parts]) for key in parts[0]}
 
 
@@ -137,8 +138,7 @@ def test_what_the_series_leaves_out_is_bounded(cohort):
         v = np.zeros(N, dtype=np.int8)
         v[rng.choice(N, carriers, replace=False)] = 1
         v[rng.choice(np.flatnonzero(s.y == 1), carriers // 4, replace=False)] = 1
-        count = np.bincount(v, minlength=3)[[2, 1, 0]]
-        found = arm.carriers(pack(v[None])[0], np.append(count, 0), v.mean(), False)
+        found = arm.carriers(PackedBlock(pack(v[None]), N), 0, False)
         rare = binary.Carriers.of(arm.penalised, *found)
         fit, path = firth._test(firth.OfCarriers(rare), np.zeros(arm.null.x.shape[1] + 1))
         truth = firth.firth(arm.null.x, s.y, v - v.mean(), arm.firth_null[0])

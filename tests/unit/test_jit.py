@@ -92,7 +92,7 @@ def test_other_processors_and_what_a_user_has_set_stay_as_they_are(tmp_path):
 
 COMPILE = """
 from deepnull_gwas.jit import numba
-from deepnull_gwas.association.kernels import _dots_6x4
+from deepnull_gwas.genotypes.products import _dots_6x4
 f4, f8, i8 = numba.float32, numba.float64, numba.int64
 _dots_6x4.compile((f4[:, ::1], f4[:, ::1], f8[:, ::1], i8, i8))
 (text,) = _dots_6x4.inspect_asm().values()

@@ -16,7 +16,7 @@ import numpy as np
 from deepnull_gwas.association import codes
 from deepnull_gwas.association.codes import COLLINEAR, COLLINEAR_BELOW, NOT_CONVERGED, TESTED
 from deepnull_gwas.association.design import LogisticNull
-from deepnull_gwas.association.expansion import PEOPLE, SPARSE, Carriers, Expansion, carriers
+from deepnull_gwas.association.expansion import PEOPLE, SPARSE, Carriers, Expansion
 from deepnull_gwas.association.firth import (
     FirthFit,
     firth,
@@ -30,7 +30,7 @@ from deepnull_gwas.association.logistic import logistic_block
 from deepnull_gwas.association.refine import RefineInput, refine
 from deepnull_gwas.association.spa import spa
 from deepnull_gwas.association.tails import LOG10_E, look_up, neg_log10_p_normal, tail_table
-from deepnull_gwas.genotypes.kernels import decode
+from deepnull_gwas.genotypes.block import Block, Mask
 from deepnull_gwas.jit import numba
 
 #: Bytes of decoded genotypes held at once by the methods that need them
@@ -105,28 +105,30 @@ class BinaryArm:
         return self._once("plain", lambda: Expansion(self.null.x, self.null.eta, self.y))
 
     @functools.cached_property
+    def mask(self) -> Mask:
+        """The analysed people."""
+        return Mask.of_people(self.index, self.n_people)
+
+    @functools.cached_property
     def row_of(self) -> np.ndarray:
         """int64, one a person of the .fam: row among the analysed people, -1 for the others."""
         out = np.full(self.n_people, -1, dtype=np.int64)
         out[self.index] = np.arange(len(self.index))
         return out
 
-    def carriers(
-        self, packed: np.ndarray, count: np.ndarray, mean: float, drop: bool
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    def carriers(self, block: Block, v: int, drop: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """List who has another genotype than nearly everybody; None where these are many, or everything is to be in double precision."""
         n = len(self.y)
         if self.dtype == np.float64 or n < PEOPLE:
             return None
         # of people who are not analysed there may be more carriers
-        return carriers(packed, self.n_people, self.row_of, bool(count[2] >= count[0]), mean, drop, n // SPARSE)
+        return block.carriers(v, self.mask, self.row_of, drop, n // SPARSE)
 
-    def genotypes(self, packed: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Decode variants for the analysed people: centred genotypes with missing calls 0, and whether the call is there."""
-        # `take`, not an index: rows then lie in memory as rows, and sums over them do not depend on how many there are
-        g = np.take(decode(packed, self.n_people, dtype=np.float64), self.index, axis=1)
+    def genotypes(self, block: Block, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return variants of the analysed people: centred genotypes with missing calls 0, and whether the call is there."""
+        g = block.dosages(rows, self.index)
         present = ~np.isnan(g)
-        g -= mean[:, None]
+        g -= block.moments(self.mask)[0][rows, None]
         return np.nan_to_num(g, copy=False, nan=0.0), present
 
 
@@ -166,9 +168,7 @@ def _project(products, rows, first, half):
 
 def associate_binary(
     arm: BinaryArm,
-    packed: np.ndarray,
-    count: np.ndarray,
-    mean: np.ndarray,
+    block: Block,
     products: np.ndarray,
     squares: np.ndarray,
     smaller: np.ndarray,
@@ -182,10 +182,8 @@ def associate_binary(
     ----------
     arm
         Null model and columns.
-    packed
-        uint8, variants x bytes.
-    count, mean
-        Genotype counts (variants x 4) among the analysed people, and mean dosage.
+    block
+        The genotypes.
     products, squares
         Products of the centred genotypes, and of their squares, with the columns of the mask group.
     smaller
@@ -218,17 +216,17 @@ def associate_binary(
     chosen = why == TESTED
     if refine_below < 1.0 and named == "wald":
         chosen &= values[:, 2] > -np.log10(max(refine_below, 1e-300))
-    incomplete = (count[:, 3] > 0) & drop
+    incomplete = (block.missing(arm.mask) > 0) & drop
     # without the people who have no call the null model is another: such variants are always fitted
     chosen |= (why == TESTED) & incomplete
     rows = np.flatnonzero(chosen)
     if not len(rows):
         return estimates, method
     if named != "wald":
-        _by_name(named, arm, packed, mean, rows, incomplete, values, method, why)
+        _by_name(named, arm, block, rows, incomplete, values, method, why)
         return estimates, method
     if settings.get("refine_by", "likelihood") == "spa":
-        _by_saddle_point(arm, packed, count, mean, rows, products, score, information, values, method)
+        _by_saddle_point(arm, block, rows, products, score, information, values, method)
         return estimates, method
     form, when = settings.get("firth_form", "full"), settings.get("firth", "never")
     # a fit with few copies in cases or controls may run away; Firth's likelihood has a maximum always
@@ -239,16 +237,22 @@ def associate_binary(
     values[rows] = np.nan
     projection = _project(products, rows, arm.basis.start, arm.null.half)
     beta, se, converged = refine(
-        arm.refine_input, packed, rows, mean, score[rows] / information[rows], projection, bool(incomplete[rows].any())
+        arm.refine_input,
+        block,
+        rows,
+        block.moments(arm.mask)[0],
+        score[rows] / information[rows],
+        projection,
+        bool(incomplete[rows].any()),
     )
     values[rows, 0], values[rows, 1] = beta, se
     values[rows, 2] = neg_log10_p_normal(beta / se)
     method[rows] = codes.LOGISTIC
     for part in _parts(rows[~converged], arm):
-        _by_newton(arm, packed, mean, part, incomplete, values, method, why)
+        _by_newton(arm, block, part, incomplete, values, method, why)
         if when != "never":
             for_firth += list(part[why[part] != TESTED])
-    _by_firth(arm, packed, count, mean, sorted(for_firth), incomplete, form, values, method, why)
+    _by_firth(arm, block, sorted(for_firth), incomplete, form, values, method, why)
     return estimates, method
 
 
@@ -258,17 +262,17 @@ def _parts(rows: np.ndarray, arm: BinaryArm) -> list[np.ndarray]:
     return [rows[first : first + size] for first in range(0, len(rows), size)]
 
 
-def _by_name(named, arm, packed, mean, rows, incomplete, values, method, why) -> None:
+def _by_name(named, arm, block, rows, incomplete, values, method, why) -> None:
     for part in _parts(rows, arm):
-        g, present = arm.genotypes(packed[part], mean[part])
+        g, present = arm.genotypes(block, part)
         e = logistic_block(arm.null, arm.y, g, present if incomplete[part].any() else None)
         p = {"lrt": e.neg_log10_p_lrt, "score": e.neg_log10_p_score}[named]
         _store(part, e.beta, e.se, p, e.reason, values, method, why)
 
 
-def _by_newton(arm, packed, mean, rows, incomplete, values, method, why) -> None:
+def _by_newton(arm, block, rows, incomplete, values, method, why) -> None:
     """Fit by Newton's method with the whole information, halving its steps: slower, and hard to throw off."""
-    g, present = arm.genotypes(packed[rows], mean[rows])
+    g, present = arm.genotypes(block, rows)
     for k, v in enumerate(rows):
         # one by one: sums in a matrix product depend, in their last digits, on its size
         e = logistic_block(arm.null, arm.y, g[k : k + 1], present[k : k + 1] if incomplete[v] else None)
@@ -284,11 +288,11 @@ def _store(rows, beta, se, p, reason, values, method, why) -> None:
     method[rows] = np.where(code == TESTED, codes.LOGISTIC, codes.UNTESTED)
 
 
-def _by_firth(arm, packed, count, mean, rows, incomplete, form, values, method, why) -> None:
+def _by_firth(arm, block, rows, incomplete, form, values, method, why) -> None:
     approximate = form == "approximate"
     fits: dict[int, FirthFit] = {}
     for v in rows:
-        found = arm.carriers(packed[v], count[v], mean[v], bool(incomplete[v]))
+        found = arm.carriers(block, v, bool(incomplete[v]))
         if found is not None and arm.firth_null[2]:
             rare = Carriers.of(arm.penalised, *found)
             fit = (
@@ -299,7 +303,7 @@ def _by_firth(arm, packed, count, mean, rows, incomplete, form, values, method, 
             if fit is not None:
                 fits[v] = fit
     for part in _parts(np.array([v for v in rows if v not in fits], dtype=np.int64), arm):
-        g, present = arm.genotypes(packed[part], mean[part])
+        g, present = arm.genotypes(block, part)
         for k, v in enumerate(part):
             fits[v] = _firth_of_everybody(arm, g[k], present[k] if incomplete[v] else None, approximate)
     for v in rows:
@@ -336,18 +340,18 @@ def _on_covariates(arm: BinaryArm, rare: Carriers) -> np.ndarray:
     return np.linalg.solve(np.linalg.inv(arm.null.inverse) - (x * w[~rare.present, None]).T @ x, cross)
 
 
-def _by_saddle_point(arm, packed, count, mean, rows, products, score, information, values, method) -> None:
+def _by_saddle_point(arm, block, rows, products, score, information, values, method) -> None:
     """Replace the p of the score test; the standard error is the one that makes beta and p agree, as SAIGE reports it."""
     null = arm.null
     found: dict[int, tuple[float, bool]] = {}
     for v in rows:
-        rare = arm.carriers(packed[v], count[v], mean[v], False)
+        rare = arm.carriers(block, v, False)
         if rare is not None:
             result = _saddle_of_carriers(Carriers.of(arm.plain, *rare), arm, score[v], information[v])
             if result is not None:
                 found[v] = result
     for part in _parts(np.array([v for v in rows if v not in found], dtype=np.int64), arm):
-        g, _ = arm.genotypes(packed[part], mean[part])
+        g, _ = arm.genotypes(block, part)
         projection = _project(products, part, arm.basis.start, null.half)
         for k, v in enumerate(part):
             found[v] = spa(score[v], information[v], g[k] - null.x @ projection[k], null.mu)

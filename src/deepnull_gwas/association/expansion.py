@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepnull_gwas.association.kernels import FAST
-from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
-from deepnull_gwas.jit import numba
+from deepnull_gwas.jit import FAST, numba
 
 #: People with the largest leverages, who are always computed one by one
 CORE = 512
@@ -26,8 +24,6 @@ PEOPLE, SPARSE = 4 * CORE, 16
 #: Where the series is not good enough, one in so many people more is computed one by one: those whom the shift moves most
 WIDER = 64
 _ROWS = 4096
-#: Copies of A1 that a genotype code stands for (1 is a missing call)
-_COPIES = np.array([2.0, 0.0, 1.0, 0.0])
 
 
 class Expansion:
@@ -148,7 +144,7 @@ class Carriers:
 
     @classmethod
     def of(cls, expansion: Expansion, rows: np.ndarray, g: np.ndarray, present: np.ndarray) -> Carriers:
-        """Add the core to the people that :func:`carriers` lists."""
+        """Add the core to the people that a block lists (:meth:`deepnull_gwas.genotypes.block.Block.carriers`)."""
         place = expansion.place[rows]
         outside = place < 0
         k = len(expansion.core)
@@ -221,84 +217,3 @@ class Carriers:
         third = -float(a @ (e.third @ a) @ a) + float((w * (1.0 - 2.0 * mu) * shift**3).sum())
         on = np.flatnonzero(self.present)
         return on, (self.g - shift)[on], (score, max(information, 0.0), third)
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _count(row, n_people, flip):
-    n_words = len(row) // 8
-    words = row[: n_words * 8].view(np.uint64)
-    total = 0
-    one = np.uint64(1)
-    for w in range(n_words + 1):
-        word = words[w] if w < n_words else tail_word(row)
-        x = word ^ flip
-        hits = (x | (x >> one)) & np.uint64(0x5555555555555555)
-        while hits:
-            place = lowest_bit(hits)
-            hits &= hits - one
-            if 32 * w + (place >> 1) >= n_people:
-                break
-            total += 1
-    return total
-
-
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _list(row, n_people, flip, people, code):
-    n_words = len(row) // 8
-    words = row[: n_words * 8].view(np.uint64)
-    k = 0
-    one = np.uint64(1)
-    for w in range(n_words + 1):
-        word = words[w] if w < n_words else tail_word(row)
-        x = word ^ flip
-        hits = (x | (x >> one)) & np.uint64(0x5555555555555555)
-        while hits:
-            place = lowest_bit(hits)
-            hits &= hits - one
-            person = 32 * w + (place >> 1)
-            if person >= n_people:
-                break
-            people[k] = person
-            code[k] = (word >> np.uint64(place)) & np.uint64(3)
-            k += 1
-
-
-def carriers(
-    packed: np.ndarray, n_people: int, row_of: np.ndarray, common: bool, mean: float, drop: bool, most: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """List the analysed people whose genotype is not the usual one.
-
-    Parameters
-    ----------
-    packed
-        uint8, the bytes of one variant.
-    n_people
-        Number of people of the .fam.
-    row_of
-        int64, one a person of the .fam: row among the analysed people, -1 for the others.
-    common
-        Whether nearly everybody is homozygous for A2 (else for A1).
-    mean
-        Mean dosage of A1: what a missing call counts for where it is not left out.
-    drop
-        Whether people without a call are left out.
-    most
-        Up to so many; None where there are more (of all people of the .fam).
-
-    Returns
-    -------
-    int64 rows among the analysed people, ascending; float64 copies of A1 beyond the usual genotype's; bool, whether the person stays.
-    """
-    flip = np.uint64(0xFFFFFFFFFFFFFFFF if common else 0)
-    k = _count(packed, n_people, flip)
-    if k > most:
-        return None
-    people, code = np.empty(k, dtype=np.int64), np.empty(k, dtype=np.uint8)
-    _list(packed, n_people, flip, people, code)
-    rows = row_of[people]
-    code = code[rows >= 0]
-    rows = rows[rows >= 0]
-    usual = 0.0 if common else 2.0
-    missing = code == 1
-    g = np.where(missing, 0.0 if drop else mean - usual, _COPIES[code] - usual)
-    return rows, g, ~missing if drop else np.ones(len(rows), dtype=bool)

@@ -14,9 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from deepnull_gwas.association.expansion import ACCURACY, Carriers
-from deepnull_gwas.association.kernels import FAST
 from deepnull_gwas.association.tails import neg_log10_p_chi2
-from deepnull_gwas.jit import numba
+from deepnull_gwas.jit import FAST, numba
 
 MAX_ITERATIONS = 200
 #: The longest step of a coefficient (of columns of length sqrt(n), and of the log odds ratio): as R's logistf

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepnull_gwas.association.codes import COLLINEAR, COLLINEAR_BELOW, NOT_CONVERGED, TESTED
-from deepnull_gwas.association.kernels import FAST
 from deepnull_gwas.association.tails import neg_log10_p_t, student_tail, tail_table
-from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
-from deepnull_gwas.jit import numba
+from deepnull_gwas.genotypes.block import Block
+from deepnull_gwas.genotypes.rare import list_missing
+from deepnull_gwas.jit import FAST, numba
 
 #: Variants whose small systems are solved at a time
 LANES = 8
@@ -194,31 +194,11 @@ def _cross(a, i, b, out, n, count):
         out[j], out[j + 1], out[j + 2], out[j + 3] = s0, s1, s2, s3
 
 
-@numba.njit(nogil=True, cache=True, error_model="numpy")
-def _missing_people(row, people):
-    """List the people of a variant without a call."""
-    count = 0
-    n_words = len(row) // 8
-    words = row[: n_words * 8].view(np.uint64)
-    one = np.uint64(1)
-    for w in range(n_words + 1):
-        x = words[w] if w < n_words else tail_word(row)
-        hits = x & ~(x >> one) & np.uint64(0x5555555555555555)
-        while hits:
-            person = 32 * w + (lowest_bit(hits) >> 1)
-            hits &= hits - one
-            # the padding of the last byte
-            if person < len(people):
-                people[count] = person
-                count += 1
-    return count
-
-
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _take_away(row, basis_rows, own_rows, people, left, own, sums, a, c, squares, lane):
+def _take_away(stored, v, basis_rows, own_rows, people, left, own, sums, a, c, squares, lane):
     """Subtract one variant's people without a call from the cross-products in its lane; give larger buffers where these are too small."""
     m, s = basis_rows.shape[1], own_rows.shape[1] // 2
-    count = _missing_people(row, people)
+    count = list_missing(stored, v, people)
     kept = 0
     # those without a call who are not analysed have nothing to take away
     for i in range(count):
@@ -281,7 +261,7 @@ def _minus_dot(x, y, n, out):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _dropped(
-    packed, rows, products, q0, ys, us, gg, observed, basis_rows, own_rows, basis_total, cross_total, own_total,
+    stored, rows, products, q0, ys, us, gg, observed, basis_rows, own_rows, basis_total, cross_total, own_total,
     table, base, base_df, base_reason, deep, deep_df, deep_reason,
 ):  # fmt: skip
     m = basis_rows.shape[1]
@@ -304,7 +284,7 @@ def _dropped(
             a[:, :, lane] = basis_total
             c[:, :, lane] = cross_total.T
             squares[:, :, lane] = own_total
-            left, own = _take_away(packed[v], basis_rows, own_rows, people, left, own, sums, a, c, squares, lane)
+            left, own = _take_away(stored, v, basis_rows, own_rows, people, left, own, sums, a, c, squares, lane)
             # the product with the intercept is the sum of the centred genotypes
             g[0, lane] = 0.0
             for i in range(1, m):
@@ -361,7 +341,7 @@ def _dropped(
 
 
 def linear_dropped(
-    packed: np.ndarray,
+    block: Block,
     rows: np.ndarray,
     products: np.ndarray,
     basis: slice,
@@ -379,10 +359,10 @@ def linear_dropped(
 
     Parameters
     ----------
-    packed
-        uint8, variants x bytes.
+    block
+        The genotypes.
     rows
-        Which of them to compute.
+        Which of its variants to compute.
     products
         Products of the genotypes (centred among the people observed, missing calls 0) with the columns of the design.
     basis, ys, us
@@ -401,10 +381,10 @@ def linear_dropped(
     Arm -> estimates, a study; untouched outside ``rows``.
     """
     s = len(ys)
-    values, df = np.full((2, s, len(packed), 3), np.nan), np.full((2, s, len(packed)), np.nan)
+    values, df = np.full((2, s, block.n_variants, 3), np.nan), np.full((2, s, block.n_variants), np.nan)
     reasons = np.stack([reason, reason])
     _dropped(
-        np.ascontiguousarray(packed), np.asarray(rows, dtype=np.int64), products, basis.start, ys, us, gg, observed,
+        block.stored, np.asarray(rows, dtype=np.int64), products, basis.start, ys, us, gg, observed,
         given.basis_rows, given.own_rows, given.basis_total, given.cross_total, given.own_total, tail_table(),
         values[0], df[0], reasons[0], values[1], df[1], reasons[1],
     )  # fmt: skip

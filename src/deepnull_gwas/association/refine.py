@@ -1,4 +1,4 @@
-"""Maximum-likelihood logistic regression of many variants, started from the null model and computed on packed genotypes.
+"""Maximum-likelihood logistic regression of many variants, started from the null model and computed on blocks of genotypes.
 
 Newton's method with the covariates' part of the information taken from the null model and the variant's part computed anew in each
 pass. Per variant, eta = eta0 + X delta + gamma g, and g~ = g - X a is the genotype with the covariates projected out under the current
@@ -22,18 +22,10 @@ import numpy as np
 
 from deepnull_gwas.association.codes import COLLINEAR_BELOW
 from deepnull_gwas.association.design import LogisticNull
-from deepnull_gwas.association.kernels import (
-    COLUMNS,
-    FAST,
-    STRIDE,
-    TILE,
-    TILE_BYTES,
-    VARIANTS,
-    decode_tile,
-    dots,
-    make_tiles,
-)
-from deepnull_gwas.jit import numba
+from deepnull_gwas.genotypes.block import Block
+from deepnull_gwas.genotypes.products import COLUMNS, VARIANTS, dots, make_tiles
+from deepnull_gwas.genotypes.tiles import STRIDE, TILE, load_presence, load_tile
+from deepnull_gwas.jit import FAST, numba
 
 MAX_PASSES = 12
 #: Accepted when Newton's decrement (the length of the step in standard errors) is below the first, and what the next pass would still
@@ -135,12 +127,11 @@ def _residuals(eta, e, g, y, on, r, wg):
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _refine(
-    packed, rows, centre, drop, x, own, inverse, occupied, gamma, delta, projection, enough, agreed,
+    stored, rows, centre, drop, x, own, inverse, occupied, gamma, delta, projection, enough, agreed,
     g, on, eta, e, bits, powers, r, wg, beta, se, state,
 ):  # fmt: skip
     n_tiles, width, _ = x.shape
     p = inverse.shape[0]
-    n_bytes = packed.shape[1]
     real = g.dtype.type
     single = real(16777217.0) == real(16777216.0)
     q, c = np.zeros((VARIANTS, width)), np.zeros((VARIANTS, width))
@@ -161,23 +152,17 @@ def _refine(
             for t in range(n_tiles):
                 if not occupied[t]:
                     continue
-                low = t * TILE_BYTES
-                high = min(low + TILE_BYTES, n_bytes)
                 inside = own[t, 2]
                 for i in range(VARIANTS):
                     # finished and missing rows keep what the buffers hold: finite numbers that nobody reads
                     if not open_[i]:
                         continue
                     k = first + i
-                    row = packed[rows[k], low:high]
-                    m = centre[rows[k]]
+                    v = rows[k]
                     gi, oi, ei, ex = g[i], on[i], eta[i], e[i]
-                    if high - low < TILE_BYTES:
-                        gi[:] = real(0.0)
-                        oi[:] = real(0.0)
-                    decode_tile(row, real(2.0 - m), real(1.0 - m), real(-m), gi)
+                    load_tile(stored, v, t, centre[v], False, gi)
                     if drop:
-                        decode_tile(row, real(1.0), real(1.0), real(1.0), oi)
+                        load_presence(stored, v, t, oi)
                         for a in range(TILE):
                             oi[a] *= inside[a]
                     else:
@@ -246,7 +231,7 @@ def _refine(
 
 def refine(
     given: RefineInput,
-    packed: np.ndarray,
+    block: Block,
     rows: np.ndarray,
     centre: np.ndarray,
     gamma: np.ndarray,
@@ -259,12 +244,12 @@ def refine(
     ----------
     given
         Study and arm.
-    packed
-        uint8, variants x bytes.
+    block
+        The genotypes.
     rows
-        Which of them to fit.
+        Which of its variants to fit.
     centre
-        float64, one a variant of ``packed``: subtracted from each dosage of A1; a missing call counts as this value.
+        float64, one per variant of the block: subtracted from each dosage of A1; a missing call counts as this value.
     gamma
         float64[rows], where to start from (the first step of Newton's method from the null model).
     projection
@@ -291,7 +276,7 @@ def refine(
     g, on, eta, e, r, wg = buffers
     beta, se, state = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, dtype=bool)
     _refine(
-        np.ascontiguousarray(packed), np.asarray(rows, dtype=np.int64), np.ascontiguousarray(centre), drop, given.x, given.own,
+        block.stored, np.asarray(rows, dtype=np.int64), np.ascontiguousarray(centre), drop, given.x, given.own,
         given.inverse, given.occupied, gamma.copy(), delta, minus, enough, agreed, g, on, eta, e, bits,
         bits.view(np.float32), r, wg, beta, se, state,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,14 @@ from deepnull_gwas.association.codes import (
     TESTED,
 )
 from deepnull_gwas.association.design import Design, MaskGroup, StudyDesign, StudyInput, build_design
-from deepnull_gwas.association.kernels import make_tiles, multiply, multiply_rare, rows_of_tiles
 from deepnull_gwas.association.linear import DropInput, Estimates, left_over, linear_dropped, linear_imputed
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import StudyFailure
+from deepnull_gwas.genotypes.block import Block, Mask, read_block
 from deepnull_gwas.genotypes.chromosomes import chromosome_classes
 from deepnull_gwas.genotypes.formats import open_genotypes
-from deepnull_gwas.genotypes.kernels import count_genotypes, pack_mask
+from deepnull_gwas.genotypes.products import Columns
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import ParquetParts, read_json, read_table, to_arrow, to_numpy, to_words
 from deepnull_gwas.verify.files import read_study_files
@@ -44,8 +44,6 @@ from deepnull_gwas.verify.files import read_study_files
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
-#: A variant is rare when fewer than one in so many has another genotype than the rest
-RARE = 48
 #: Blocks whose results are held before they are written
 BLOCKS_HELD = 16
 _LOCK = threading.Lock()
@@ -86,27 +84,15 @@ def read_study(
     )
 
 
-def without_het_calls(packed: np.ndarray, lanes: np.ndarray) -> np.ndarray:
-    """Turn the heterozygous calls of the people of a mask into missing ones: they are haploid there."""
-    low, high = packed & 0x55, (packed >> 1) & 0x55
-    het = high & ~low & (lanes & 0x55)
-    return packed ^ (het | het << 1)
-
-
-def one_copy(packed: np.ndarray, lanes: np.ndarray) -> np.ndarray:
-    """Count one copy, not two, of a homozygous A1 genotype of the people of a mask: it becomes the heterozygous code."""
-    low, high = packed & 0x55, (packed >> 1) & 0x55
-    two = ~(low | high) & (lanes & 0x55)
-    return packed | two << 1
-
-
 @dataclass
 class _Group:
     """A mask group made ready for the scan.
 
     Attributes
     ----------
-    tiles, squares
+    mask
+        The people.
+    columns, squares
         Columns that the genotypes, and their squares, are multiplied with, laid out for the kernels.
     drops
         Studies of one basis, with what dropping missing calls needs; only where calls are dropped.
@@ -115,22 +101,11 @@ class _Group:
     """
 
     group: MaskGroup
-    lanes: np.ndarray
-    tiles: np.ndarray
-    squares: np.ndarray
+    mask: Mask
+    columns: Columns
+    squares: Columns
     drops: list[tuple[list[int], DropInput]]
     arms: dict[tuple[int, str], BinaryArm]
-    _people: dict[bool, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-
-    def by_person(self, squared: bool, n_people: int) -> tuple[np.ndarray, np.ndarray]:
-        """Give ``tiles`` or ``squares`` with a row for everybody in the .fam, and their sums; made when first asked for."""
-        with _LOCK:
-            if squared not in self._people:
-                rows = rows_of_tiles(self.squares if squared else self.tiles, n_people)
-                # column by column: the order of a sum must not depend on how many columns there are
-                totals = [np.ascontiguousarray(column).sum(dtype=np.float64) for column in rows.T]
-                self._people[squared] = rows, np.array(totals, dtype=np.float64)
-            return self._people[squared]
 
 
 @dataclass
@@ -139,10 +114,10 @@ class _Class:
 
     name: str
     design: Design
-    haploid: np.ndarray | None
+    haploid: Mask | None
     groups: list[_Group]
-    hwe_lanes: list[np.ndarray | None]
-    case_lanes: list[np.ndarray | None]
+    hwe_masks: list[Mask | None]
+    case_masks: list[Mask | None]
     het_calls: list[int]
 
 
@@ -179,17 +154,17 @@ class Scan:
     @property
     def width(self) -> int:
         """Number of columns of the designs made so far."""
-        return sum(g.tiles.shape[1] + g.squares.shape[1] for c in self._classes.values() for g in c.groups)
+        return sum(g.columns.width + g.squares.width for c in self._classes.values() for g in c.groups)
 
     def _prepare(self, name: str) -> _Class:
         male, female, known = self.sex == 1, self.sex == 2, self.sex > 0
         extra, keep, haploid = None, None, None
         if name == "X":
-            extra, keep, haploid = {"sex": self.sex.astype(np.float64)}, known, pack_mask(male)
+            extra, keep, haploid = {"sex": self.sex.astype(np.float64)}, known, Mask.of(male)
         elif name == "Y":
-            keep, haploid = male, pack_mask(male)
+            keep, haploid = male, Mask.of(male)
         elif name == "MT":
-            haploid = pack_mask(np.ones(self.n_people, dtype=bool))
+            haploid = Mask.of(np.ones(self.n_people, dtype=bool))
         design = build_design(self.studies, extra, keep)
         for d in design.studies:
             if name == "X" and d.arms and "sex" not in d.dropped:
@@ -217,28 +192,19 @@ class Scan:
                 logger.warning("%s (%s), %s arm: not tested: %s", d.study.name, name, arm, failure.reason)
             if d.dropped:
                 logger.info("%s (%s): collinear covariates left out: %s", d.study.name, name, ", ".join(d.dropped))
-        hwe_lanes, case_lanes = [], []
+        hwe_masks, case_masks = [], []
         for d in design.studies:
-            cases = self._lanes(d.sample_index[d.y == 1.0])
-            controls = self._lanes(d.sample_index[d.y == 0.0])
             binary = d.study.trait == "binary"
-            case_lanes.append(cases if binary else None)
-            tested = controls if binary else self._lanes(d.sample_index)
+            case_masks.append(self._mask(d.sample_index[d.y == 1.0]) if binary else None)
+            tested = self._mask(d.sample_index[d.y == 0.0] if binary else d.sample_index)
             if name == "X":
-                tested = tested & pack_mask(female)
-            hwe_lanes.append(None if name in ("Y", "MT") else tested)
+                tested &= Mask.of(female)
+            hwe_masks.append(None if name in ("Y", "MT") else tested)
         groups = [self._group(g, design.studies) for g in design.groups]
-        for g in groups:
-            for i in g.group.members:
-                # the same people need not be counted twice
-                if hwe_lanes[i] is not None and np.array_equal(hwe_lanes[i], g.lanes):
-                    hwe_lanes[i] = g.lanes
-        return _Class(name, design, haploid, groups, hwe_lanes, case_lanes, [0] * len(design.studies))
+        return _Class(name, design, haploid, groups, hwe_masks, case_masks, [0] * len(design.studies))
 
-    def _lanes(self, index: np.ndarray) -> np.ndarray:
-        chosen = np.zeros(self.n_people, dtype=bool)
-        chosen[index] = True
-        return pack_mask(chosen)
+    def _mask(self, index: np.ndarray) -> Mask:
+        return Mask.of_people(index, self.n_people)
 
     def _group(self, group: MaskGroup, designs: Sequence[StudyDesign]) -> _Group:
         index, columns = group.sample_index, [group.columns]
@@ -265,121 +231,91 @@ class Scan:
                 u = np.column_stack([zero if designs[i].u is None else designs[i].u for i in members])
                 drops.append((members, DropInput.of(self.n_people, index, designs[members[0]].basis, y, u, self.dtype)))
         weights = np.column_stack(squares) if squares else np.zeros((len(index), 0))
-        tiles, square_tiles = (make_tiles(self.n_people, index, c, self.dtype) for c in (np.hstack(columns), weights))
+        laid_out = (Columns(self.n_people, index, c, self.dtype) for c in (np.hstack(columns), weights))
+        products, squares_of = laid_out
         # the largest of what is not needed any more
         group.columns = np.empty((0, group.columns.shape[1]))
-        return _Group(group, self._lanes(index), tiles, square_tiles, drops, arms)
+        return _Group(group, self._mask(index), products, squares_of, drops, arms)
 
-    def block(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:
+    def block(self, block: Block, name: str) -> dict[str, np.ndarray]:
         """Test a block of variants of one class.
 
         Parameters
         ----------
-        packed
-            uint8, variants x bytes.
+        block
+            The genotypes.
         name
             Class of chromosomes: ``autosome``, ``X``, ``Y`` or ``MT``.
 
         Returns
         -------
-        Columns of the result, by name, each with one value a variant.
+        Columns of the result, by name, each with one value per variant.
         """
-        return {column: codes.to_words(column, values) for column, values in self.coded(packed, name).items()}
+        return {column: codes.to_words(column, values) for column, values in self.coded(block, name).items()}
 
-    def coded(self, packed: np.ndarray, name: str) -> dict[str, np.ndarray]:
+    def coded(self, block: Block, name: str) -> dict[str, np.ndarray]:
         """Do as :meth:`block`, methods and reasons as the small numbers of :mod:`deepnull_gwas.association.codes`."""
         c = self.on(name)
-        packed = np.ascontiguousarray(packed)
-        hets = None
         if c.haploid is not None:
-            hets = [int(count_genotypes(packed, g.lanes & c.haploid)[:, 1].sum()) for g in c.groups]
-            packed = without_het_calls(packed, c.haploid)
-        # alleles are counted as the file has them; the tests see copies: one where one is there, men's on X as configured
-        tested = one_copy(packed, c.haploid) if self._single(c) else packed
+            # alleles are counted as the file has them; the tests see copies: one where one is there, men's on X as configured
+            block = block.inherited(c.haploid, self._single(c))
         out: dict[str, np.ndarray] = {}
-        for j, g in enumerate(c.groups):
-            count = count_genotypes(packed, g.lanes)
-            seen = count_genotypes(tested, g.lanes) if tested is not packed else count
-            observed = count[:, :3].sum(axis=1)
-            mean = (2.0 * seen[:, 0] + seen[:, 1]) / np.maximum(observed, 1)
-            gg = seen[:, 1] + 4.0 * seen[:, 0] - observed * mean**2
-            products, squares = self._products(g, tested, seen, mean)
+        for g in c.groups:
+            products, squares = block.multiply(g.columns, g.mask), block.multiply(g.squares, g.mask, squared=True)
             reasons: dict[int, np.ndarray] = {}
             smaller: dict[int, np.ndarray | None] = {}
             like = None
             for i in g.group.members:
                 study = self.studies[i].name
                 if self.studies[i].trait == "binary" or like is None:
-                    reasons[i], smaller[i] = self._head(c, g, i, packed, count, gg, out)
+                    reasons[i], smaller[i] = self._head(c, g, i, block, out)
                     like = i if self.studies[i].trait != "binary" else like
                 else:
                     # the same people: what is counted is the same for all quantitative traits
                     reasons[i] = reasons[like]
                     for column in ("n", "eaf"):
                         out[f"{study}.{column}"] = out[f"{self.studies[like].name}.{column}"]
-            results = self._linear(c, g, tested, count, gg, products, reasons)
+            results = self._linear(c, g, block, products, reasons)
             for (i, arm), binary in g.arms.items():
                 results[i, arm] = associate_binary(
-                    binary, tested, count, mean, products, squares, smaller[i], reasons[i], self.drop, self.settings
+                    binary, block, products, squares, smaller[i], reasons[i], self.drop, self.settings
                 )  # fmt: skip
+            hets = block.haploid_hets(g.mask)
             for i in g.group.members:
                 self._put(c.design.studies[i], i, results, reasons[i], out)
-                if hets is not None:
+                if hets:
                     with _LOCK:
-                        c.het_calls[i] += hets[j]
+                        c.het_calls[i] += hets
         return out
-
-    def _products(
-        self, g: _Group, packed: np.ndarray, count: np.ndarray, mean: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Multiply genotypes, and their squares, with the columns of a group: rare variants by their carriers, the others by tiles."""
-        usual = np.maximum(count[:, 0], count[:, 2])
-        rare = (len(g.group.sample_index) - usual) * RARE < len(g.group.sample_index)
-        if not rare.any():
-            return multiply(packed, mean, g.tiles), multiply(packed, mean, g.squares, squared=True)
-        dense, rows = np.flatnonzero(~rare), np.flatnonzero(rare)
-        common = count[rows, 2] >= count[rows, 0]
-        out = []
-        for tiles, squared in ((g.tiles, False), (g.squares, True)):
-            products = np.zeros((len(packed), tiles.shape[1]))
-            if tiles.shape[1]:
-                products[dense] = multiply(packed, mean, tiles, squared, dense)
-                people, totals = g.by_person(squared, self.n_people)
-                multiply_rare(packed, rows, common, mean, people, totals, products, squared)
-            out.append(products)
-        return out[0], out[1]
 
     def _single(self, c: _Class) -> bool:
         """Return whether a haploid genotype is tested as the one copy that it is: always but on X, by default."""
         return c.name in ("Y", "MT") or (c.name == "X" and int(self.settings.get("x_male_copies", 2)) == 1)
 
-    def _head(
-        self, c: _Class, g: _Group, i: int, packed: np.ndarray, count: np.ndarray, gg: np.ndarray, out: dict
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def _head(self, c: _Class, g: _Group, i: int, block: Block, out: dict) -> tuple[np.ndarray, np.ndarray | None]:
         """Fill in a study's counts and frequencies; say which variants are not to be tested, and (binary) how few copies a group has."""
         d = c.design.studies[i]
         name = d.study.name
-        observed = count[:, :3].sum(axis=1)
-        alleles, chromosomes = self._alleles(c, packed, count, g.lanes)
+        observed, missing = block.observed(g.mask), block.missing(g.mask)
+        alleles, chromosomes = block.alleles(g.mask)
         with np.errstate(invalid="ignore", divide="ignore"):
             out[f"{name}.n"] = (observed if self.drop else np.where(observed > 0, d.n, 0)).astype(np.int32)
             out[f"{name}.eaf"] = alleles / chromosomes
         mac = np.minimum(alleles, chromosomes - alleles)
         low = mac < float(self.settings.get("min_mac", 0))
-        reason = np.full(len(packed), TESTED, dtype=np.int8)
+        reason = np.full(block.n_variants, TESTED, dtype=np.int8)
         smaller = None
         threshold = float(self.settings.get("hwe_p", 0.0))
-        if threshold > 0 and c.hwe_lanes[i] is not None:
-            h = count if c.hwe_lanes[i] is g.lanes else count_genotypes(packed, c.hwe_lanes[i])
+        if threshold > 0 and c.hwe_masks[i] is not None:
+            h = block.calls(c.hwe_masks[i])
             reason[hwe_below(h[:, 1], h[:, 0], h[:, 2], threshold)] = HWE
         if d.study.trait == "binary":
-            case = count_genotypes(packed, c.case_lanes[i])
-            case_alleles, case_chromosomes = self._alleles(c, packed, case, c.case_lanes[i])
+            case_alleles, case_chromosomes = block.alleles(c.case_masks[i])
             other_alleles, other_chromosomes = alleles - case_alleles, chromosomes - case_chromosomes
             with np.errstate(invalid="ignore", divide="ignore"):
                 out[f"{name}.eaf_cases"] = case_alleles / case_chromosomes
                 out[f"{name}.eaf_controls"] = other_alleles / other_chromosomes
-            called = case[:, :3].sum(axis=1)
+            called, not_called = block.observed(c.case_masks[i]), block.missing(c.case_masks[i])
             cases = called if self.drop else int((d.y == 1.0).sum())
             out[f"{name}.n_cases"] = np.where(observed > 0, cases, 0).astype(np.int32)
             # copies of the allele that is rarer in all people
@@ -389,39 +325,24 @@ class Scan:
             smaller = np.minimum(in_cases, in_others)
             low |= smaller < float(self.settings.get("min_mac_cases", 0))
             threshold = float(self.settings.get("missingness_p", 0.0))
-            rows = np.flatnonzero(count[:, 3] > 0) if threshold > 0 else []
+            rows = np.flatnonzero(missing > 0) if threshold > 0 else []
             if len(rows):
                 p = missingness_difference(
-                    called[rows], case[rows, 3], (observed - called)[rows], (count[:, 3] - case[:, 3])[rows]
+                    called[rows], not_called[rows], (observed - called)[rows], (missing - not_called)[rows]
                 )
                 reason[rows[p < threshold]] = MISSINGNESS
         reason[low] = LOW_MAC
-        reason[(gg <= 0) | (mac <= 0)] = CONSTANT
+        reason[(block.moments(g.mask)[1] <= 0) | (mac <= 0)] = CONSTANT
         reason[observed == 0] = NO_CALLS
         return reason, smaller
 
-    def _alleles(
-        self, c: _Class, packed: np.ndarray, count: np.ndarray, lanes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Count effect alleles and chromosomes among the people of a mask: a haploid genotype is one chromosome, not two."""
-        alleles = 2.0 * count[:, 0] + count[:, 1]
-        chromosomes = 2.0 * count[:, :3].sum(axis=1)
-        if c.name == "X":
-            men = count_genotypes(packed, lanes & c.haploid)
-            alleles -= men[:, 0]
-            chromosomes -= men[:, :3].sum(axis=1)
-        elif c.haploid is not None:
-            alleles /= 2.0
-            chromosomes /= 2.0
-        return alleles, chromosomes
-
     def _linear(
-        self, c: _Class, g: _Group, packed: np.ndarray, count: np.ndarray, gg: np.ndarray, products: np.ndarray,
-        reasons: Mapping[int, np.ndarray],
+        self, c: _Class, g: _Group, block: Block, products: np.ndarray, reasons: Mapping[int, np.ndarray]
     ) -> dict[tuple[int, str], tuple[Estimates, np.ndarray]]:  # fmt: skip
         results: dict[tuple[int, str], Estimates] = {}
         group, designs = g.group, c.design.studies
-        rows = np.flatnonzero((count[:, 3] > 0) & (gg > 0)) if self.drop else []
+        _, gg = block.moments(g.mask)
+        rows = np.flatnonzero((block.missing(g.mask) > 0) & (gg > 0)) if self.drop else []
         # by both ends: a basis without columns begins where the next one does
         dens: dict[tuple[int, int], np.ndarray] = {}
         for i, basis in group.basis_of.items():
@@ -432,13 +353,13 @@ class Scan:
             estimates = linear_imputed(products, dens[columns], group.y_of[i], u, gg, d.yy, d.uy, df, reasons[i])
             results |= {(i, arm): e for arm, e in estimates.items()}
         if len(rows):
-            observed = count[:, :3].sum(axis=1)
+            observed = block.observed(g.mask)
             for members, given in g.drops:
                 ys = np.array([group.y_of[i] for i in members])
                 us = np.array([-1 if group.u_of[i] is None else group.u_of[i] for i in members])
                 reason = np.stack([reasons[i] for i in members])
                 exact = linear_dropped(
-                    packed, rows, products, group.basis_of[members[0]], ys, us, gg, observed, given, reason
+                    block, rows, products, group.basis_of[members[0]], ys, us, gg, observed, given, reason
                 )
                 for i, estimates in zip(members, exact):
                     for arm, e in estimates.items():
@@ -587,7 +508,7 @@ def associate_chunk(
 
     def work(job: tuple[str, np.ndarray]) -> dict[str, np.ndarray]:
         name, rows = job
-        part = scan.coded(files.calls(index[rows]), name)
+        part = scan.coded(read_block(files, index[rows]), name)
         progress.add(len(rows))
         return part
 

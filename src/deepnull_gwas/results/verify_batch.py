@@ -21,6 +21,7 @@ import polars as pl
 from deepnull_gwas.association.scan import VARIANT_COLUMNS, Scan, read_study
 from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.block import read_block
 from deepnull_gwas.genotypes.chromosomes import SSF_CODE, chromosome_classes
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
@@ -313,7 +314,7 @@ def _in_double(batch: Batch, chosen: Chosen, files: Files) -> Iterator[Findings]
         rows = batch.variants.iloc[start : start + size]
         for kind in dict.fromkeys(rows["class"]):
             part = rows[rows["class"] == kind]
-            result = scan.block(batch.genotypes.calls(part["index"].to_numpy()), kind)
+            result = scan.block(read_block(batch.genotypes, part["index"].to_numpy()), kind)
             for (study, arm), published in files.items():
                 own = {c: result[f"{study}.{arm}.{c}"] for c in ("reason", "method", *PUBLISHED)}
                 yield from _compare_block(part.drop(columns="class").itertuples(), own, (study, arm), published)

@@ -1,4 +1,4 @@
-"""Kernels of the linear scan: packed genotypes times the columns of a design, and sums over the few people without a call.
+"""Products of genotypes with the columns of a design, and of their squares.
 
 The product never decodes a genotype vector as a whole: a tile of people of a few variants is decoded into the first-level cache and
 multiplied with the same tile of the columns at once. What a variant gets does not depend on its neighbours in the block, nor on the
@@ -7,40 +7,17 @@ other columns: results are the same bytes for any blocks, chunks, threads and ba
 
 from __future__ import annotations
 
+import threading
+
 import llvmlite.binding
 import numpy as np
 
-from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
-from deepnull_gwas.jit import numba
+from deepnull_gwas.genotypes.tiles import STRIDE, TILE, TILE_BYTES, load_tile
+from deepnull_gwas.jit import FAST, numba
 
-#: People in a tile: a tile of the variants and columns that are multiplied at a time stays in the first-level cache
-TILE = 1024
-TILE_BYTES = TILE // 4
-#: Rows of tiles and buffers lie a little apart, so that they do not fall on the same sets of the cache
-STRIDE = TILE + 32
-
-# sums may be reordered (vectorised) and multiplications fused; no assumption on NaN or infinities
-FAST = {"reassoc", "contract", "nsz"}
 #: 32 vector registers hold 6 x 4 sums and what feeds them, 16 hold 4 x 3
 WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
 VARIANTS, COLUMNS = (6, 4) if WIDE else (4, 3)
-
-
-@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def decode_tile(row, two, one, none, out):
-    """Decode one variant's bytes lane by lane (the order of the people within `out` is that of `tiles`); missing calls are 0."""
-    zero = none * 0
-    count = len(row)
-    for lane in range(4):
-        mask = 3 << (2 * lane)
-        high = 2 << (2 * lane)
-        target = out[lane * TILE_BYTES : lane * TILE_BYTES + count]
-        # comparisons of masked bytes with constants, not shifts: this is what the compiler vectorises well
-        for b in range(count):
-            code = row[b] & mask
-            value = none if code == mask else zero
-            value = one if code == high else value
-            target[b] = two if code == 0 else value
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -164,23 +141,14 @@ dots = _dots_6x4 if WIDE else _dots_4x3
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _multiply(packed, rows, centre, squared, tiles, buffer, out):
-    n_variants, n_bytes = len(rows), packed.shape[1]
+def _multiply(stored, rows, centre, squared, tiles, buffer, out):
+    n_variants = len(rows)
     n_tiles, n_columns, _ = tiles.shape
     for t in range(n_tiles):
-        first = t * TILE_BYTES
-        last = min(first + TILE_BYTES, n_bytes)
-        if last - first < TILE_BYTES:
-            buffer[:] = 0
         for v0 in range(0, n_variants, VARIANTS):
             for i in range(VARIANTS):
                 v = rows[min(v0 + i, n_variants - 1)]
-                c = centre[v]
-                two, one, none = 2 - c, 1 - c, -c
-                if squared:
-                    two, one, none = two * two, one * one, none * none
-                real = buffer.dtype.type
-                decode_tile(packed[v, first:last], real(two), real(one), real(none), buffer[i])
+                load_tile(stored, v, t, centre[v], squared, buffer[i])
             for j in range(0, n_columns, COLUMNS):
                 # rows past the last variant take a copy of it, and `out` has room for them
                 dots(buffer, tiles[t], out, v0, j)
@@ -192,7 +160,7 @@ def make_tiles(n_people: int, rows: np.ndarray, columns: np.ndarray, dtype: type
     Parameters
     ----------
     n_people
-        Number of people of the .fam.
+        Number of people of the cohort.
     rows
         int64[n], the people that the columns are about; the others get zeros.
     columns
@@ -202,8 +170,8 @@ def make_tiles(n_people: int, rows: np.ndarray, columns: np.ndarray, dtype: type
 
     Returns
     -------
-    tiles x columns (padded to a multiple of COLUMNS) x STRIDE: within a tile first all people in the lowest bits of their bytes, then
-    those in the next bits, and so on, so that decoding is the same operation on neighbouring bytes.
+    tiles x columns (padded to a multiple of COLUMNS) x STRIDE: within a tile first every fourth person, then those who follow
+    them, and so on, so that decoding packed calls is the same operation on neighbouring bytes.
     """
     k = columns.shape[1]
     n_tiles = max(-(-n_people // TILE), 1)
@@ -216,20 +184,64 @@ def make_tiles(n_people: int, rows: np.ndarray, columns: np.ndarray, dtype: type
 
 
 def rows_of_tiles(tiles: np.ndarray, n_people: int) -> np.ndarray:
-    """Give back the columns that :func:`make_tiles` laid out: people x columns (with their padding)."""
+    """Return the columns that :func:`make_tiles` laid out: people x columns (with their padding)."""
     tile, within = np.divmod(np.arange(n_people), TILE)
     return tiles[tile, :, within % 4 * TILE_BYTES + within // 4]
 
 
+class Columns:
+    """Columns that genotypes are multiplied with, laid out for the kernels.
+
+    Parameters
+    ----------
+    n_people
+        Number of people of the cohort.
+    index
+        int64[n], the people that the columns are about; the others count as zeros.
+    columns
+        float64[n, k].
+    dtype
+        float32 or float64: the precision of the products.
+
+    Attributes
+    ----------
+    tiles
+        From :func:`make_tiles`.
+    width
+        Number of columns of the products: those given, and padding.
+    """
+
+    def __init__(self, n_people: int, index: np.ndarray, columns: np.ndarray, dtype: type = np.float32):
+        self.n_people = n_people
+        self.tiles = make_tiles(n_people, index, columns, dtype)
+        self.width = self.tiles.shape[1]
+        self._lock = threading.Lock()
+        self._by_person: tuple[np.ndarray, np.ndarray] | None = None
+
+    def by_person(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the columns with a row for everybody in the cohort, and their sums; made when first asked for."""
+        with self._lock:
+            if self._by_person is None:
+                rows = rows_of_tiles(self.tiles, self.n_people)
+                # column by column: the order of a sum must not depend on how many columns there are
+                totals = [np.ascontiguousarray(column).sum(dtype=np.float64) for column in rows.T]
+                self._by_person = rows, np.array(totals, dtype=np.float64)
+            return self._by_person
+
+
 def multiply(
-    packed: np.ndarray, centre: np.ndarray, tiles: np.ndarray, squared: bool = False, rows: np.ndarray | None = None
+    stored: tuple[np.ndarray, ...],
+    centre: np.ndarray,
+    tiles: np.ndarray,
+    squared: bool = False,
+    rows: np.ndarray | None = None,
 ) -> np.ndarray:
     """Multiply centred genotypes, or their squares, with columns.
 
     Parameters
     ----------
-    packed
-        uint8, variants x bytes.
+    stored
+        Genotypes as a block stores them (:attr:`deepnull_gwas.genotypes.block.Block.stored`).
     centre
         float64[variants], subtracted from each dosage of A1; a missing call counts as this value.
     tiles
@@ -243,85 +255,10 @@ def multiply(
     -------
     float64, variants (those of ``rows``) x columns (with their padding).
     """
-    rows = np.arange(packed.shape[0]) if rows is None else np.asarray(rows, dtype=np.int64)
+    rows = np.arange(len(centre)) if rows is None else np.asarray(rows, dtype=np.int64)
     n = len(rows)
     out = np.zeros((-(-n // VARIANTS) * VARIANTS, tiles.shape[1]))
     if out.size:
         buffer = np.zeros((VARIANTS, STRIDE), dtype=tiles.dtype)
-        _multiply(np.ascontiguousarray(packed), rows, np.ascontiguousarray(centre), squared, tiles, buffer, out)
+        _multiply(stored, rows, np.ascontiguousarray(centre), squared, tiles, buffer, out)
     return out[:n]
-
-
-@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _multiply_rare(packed, rows, common, centre, squared, people, totals, out):
-    n, width = people.shape
-    n_bytes = packed.shape[1]
-    n_words = n_bytes // 8
-    one = np.uint64(1)
-    for k in range(len(rows)):
-        v = rows[k]
-        c = centre[v]
-        values = (2.0 - c, 0.0, 1.0 - c, -c)
-        if squared:
-            values = (values[0] * values[0], 0.0, values[2] * values[2], values[3] * values[3])
-        base = values[3] if common[k] else values[0]
-        flip = np.uint64(0xFFFFFFFFFFFFFFFF) if common[k] else np.uint64(0)
-        target = out[v]
-        for j in range(width):
-            target[j] = base * totals[j]
-        row = packed[v]
-        words = row[: n_words * 8].view(np.uint64)
-        for w in range(n_words + 1):
-            word = words[w] if w < n_words else tail_word(row)
-            x = word ^ flip
-            # one bit for each genotype that is not the common one
-            hits = (x | (x >> one)) & np.uint64(0x5555555555555555)
-            while hits:
-                place = lowest_bit(hits)
-                hits &= hits - one
-                person = 32 * w + (place >> 1)
-                # the padding of the last byte
-                if person >= n:
-                    break
-                code = (word >> np.uint64(place)) & np.uint64(3)
-                step = values[code] - base
-                source = people[person]
-                for j in range(width):
-                    target[j] += step * source[j]
-
-
-def multiply_rare(
-    packed: np.ndarray,
-    rows: np.ndarray,
-    common: np.ndarray,
-    centre: np.ndarray,
-    people: np.ndarray,
-    totals: np.ndarray,
-    out: np.ndarray,
-    squared: bool = False,
-) -> None:
-    """Do as :func:`multiply` for variants that nearly everybody has the same genotype of: only the others are looked at.
-
-    Parameters
-    ----------
-    packed
-        uint8, variants x bytes.
-    rows
-        Which of them.
-    common
-        bool, one of ``rows``: whether the genotype that nearly everybody has is homozygous for A2 (else for A1).
-    centre
-        float64, one a variant of ``packed``.
-    people
-        float32 or float64, people of the .fam x columns, zero for those who are not analysed.
-    totals
-        float64, sums of its columns.
-    out
-        float64, variants x columns; its ``rows`` are filled in. All sums are in float64.
-    squared
-        Whether the centred dosages are squared first.
-    """
-    _multiply_rare(
-        np.ascontiguousarray(packed), np.asarray(rows, dtype=np.int64), np.asarray(common, dtype=np.bool_),
-        np.ascontiguousarray(centre), squared, people, totals, out,
-    )  # fmt: skip
