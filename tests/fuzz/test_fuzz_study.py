@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from deepnull_gwas.cohort.assemble import assemble_study
 from deepnull_gwas.cohort.index import index_cohort
 from deepnull_gwas.cohort.preflight import preflight_cohort
-from deepnull_gwas.config import Study
+from deepnull_gwas.config import study_of
 from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.tables import read_json, read_parquet, write_parquet
 
@@ -97,11 +97,17 @@ def test_the_people_analysed(folder, planted):
     people = pd.DataFrame({"f": fam, "i": fam, "x": 0, "y": 0, "s": 1, "p": -9})
     write_bed(folder / "g", np.zeros((2, len(fam)), dtype=np.int8), bim, people)
     pd.DataFrame(rows).to_csv(folder / "t.tsv", sep="\t", index=False)
-    covariates = ("age", "site") if planted["site"] else ("age",)
-    study = Study(
-        name="s", cohort="c", phenotype="y", trait="binary" if planted["binary"] else "quantitative", covariates=covariates,
-        categorical_covariates=covariates[1:], include=planted["include"],
-    ).settings()  # fmt: skip
+    covariates = ["age", "site"] if planted["site"] else ["age"]
+    row = {
+        "study": "s",
+        "cohort": "c",
+        "phenotype": "y",
+        "trait": "binary" if planted["binary"] else "quantitative",
+        "covariates": covariates,
+        "categorical_covariates": covariates[1:],
+        "include": planted["include"],
+    }
+    study = study_of(row, pcs=0).settings()
 
     def run() -> tuple[pd.DataFrame, dict]:
         settings = {

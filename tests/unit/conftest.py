@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 
 from deepnull_gwas.cohort.index import index_cohort
 from deepnull_gwas.cohort.preflight import preflight_cohort
-from deepnull_gwas.config import Study
+from deepnull_gwas.config import study_of
 from deepnull_gwas.genotypes.bed import write_bed
 
 
@@ -90,13 +90,11 @@ class SmallCohort:
         return pd.read_parquet(self.out / "samples.parquet")
 
     def study(self, **changes) -> dict:
-        """Give a study's settings."""
-        return Study(
-            **(
-                {"name": "s", "cohort": "c", "phenotype": "height", "trait": "quantitative", "covariates": ("age",)}
-                | changes
-            )
-        ).settings()
+        """Return a study's settings."""
+        row = {"study": "s", "cohort": "c", "phenotype": "height", "trait": "quantitative", "covariates": ["age"]}
+        row |= {"study" if key == "name" else key: value for key, value in changes.items()}
+        own = {"deepnull_only": row.pop("deepnull_only")} if "deepnull_only" in row else {}
+        return replace(study_of(row, pcs=0), **own).settings()
 
     def preflight(self, *studies: dict) -> pd.DataFrame:
         """Run the preflight on an indexed cohort."""

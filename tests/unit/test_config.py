@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deepnull_gwas.config import SCHEMAS, _chromosome, load_config, path_from, read_config
+from deepnull_gwas.config import SCHEMAS, load_config, path_from, read_config
 from deepnull_gwas.errors import InputErrors
-from deepnull_gwas.genotypes.chromosomes import normalise
 
 ROOT = Path(__file__).resolve().parents[2]
 SIMULATED = {"genome_build": "GRCh38", "simulate": {"phenotypes": {"y": {"trait": "quantitative"}}}}
@@ -229,34 +228,6 @@ def test_pattern_gives_filesets_in_numeric_order(tmp_path):
         cohort = {"genotypes": pattern, "samples": str(tmp_path / "s.tsv"), "genome_build": "GRCh38"}
         config = load_config({"studies": str(tmp_path / "studies.tsv"), "cohorts": {"c": cohort}}, base)
         assert [Path(p).name for p in config.cohorts["c"].filesets] == ["chr1", "chr2", "chr10", "chrX", "chr25"]
-
-
-def test_chromosome_codes_agree_with_the_reader():
-    codes = [
-        "1",
-        "01",
-        "22",
-        "23",
-        "X",
-        "x",
-        "chrX",
-        "24",
-        "Y",
-        "25",
-        "XY",
-        "PAR1",
-        "26",
-        "MT",
-        "M",
-        "chrM",
-        "chr07",
-        "0",
-        "27",
-        "1_old",
-        "chr",
-        "",
-    ]
-    assert [_chromosome(c) for c in codes] == [normalise(c) for c in codes]
 
 
 def test_parsing_is_fast_and_light(tmp_path):

@@ -10,7 +10,7 @@ from cohort_files import make_cohort, run_pruning, run_qc
 from deepnull_gwas.cohort import pca
 from deepnull_gwas.cohort.assemble import assemble_study
 from deepnull_gwas.cohort.kinship import estimate_kinship
-from deepnull_gwas.config import Study
+from deepnull_gwas.config import study_of
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.tables import read_parquet, write_parquet
 
@@ -120,7 +120,8 @@ def test_cases_analysed_have_the_components_of_controls(cohort, tmp_path):
     tables = [folder / name for name in ("genotypes.json", "pruned.parquet", "qc_samples.parquet")]
     structure = {"families": folder / "families.parquet", "relatives": folder / "relatives.tsv"}
     pca.compute_pcs(*tables, {"pcs": 6}, 1, *out, **structure)
-    study = Study(name="s", cohort="c", phenotype="status", trait="binary", covariates=(), pcs=6).settings()
+    row = {"study": "s", "cohort": "c", "phenotype": "status", "trait": "binary"}
+    study = study_of(row, pcs=6).settings()
     assemble_study(
         tmp_path / "samples.parquet", tables[2], out[0], study | {"relatives": "exclude", "cases_first": True},
         tmp_path / "study.parquet", tmp_path / "study.json", structure["relatives"], structure["families"],

@@ -1,8 +1,14 @@
-"""Chromosome names, their order and codes, and the pseudo-autosomal regions."""
+"""Chromosome names, their order and codes, and the pseudo-autosomal regions.
+
+The configuration looks up names here each time that the workflow is parsed, so numpy is imported only where arrays are.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 AUTOSOMES: tuple[str, ...] = tuple(str(i) for i in range(1, 23))
 #: Order of analysis, with PLINK's numeric codes (23 X, 24 Y, 25 XY = pseudo-autosomal, 26 MT).
@@ -68,6 +74,8 @@ def in_par(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarr
     -------
     bool array of the same length.
     """
+    import numpy as np
+
     chromosome = np.asarray(chromosome, dtype=object)
     position = np.asarray(position)
     out = chromosome == "XY"
@@ -94,6 +102,8 @@ def class_codes(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.
     >>> class_codes(["7", "X", "X", "MT"], [5, 100_000, 50_000_000, 5], "GRCh38").tolist()
     [0, 0, 1, 3]
     """
+    import numpy as np
+
     chromosome = np.asarray(chromosome, dtype=object)
     out = np.zeros(len(chromosome), dtype=np.int8)
     for code, name in enumerate(CLASSES[1:], 1):
@@ -104,4 +114,6 @@ def class_codes(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.
 
 def chromosome_classes(chromosome: np.ndarray, position: np.ndarray, build: str) -> np.ndarray:
     """Return the class of each variant by its name in :data:`CLASSES`; parameters as :func:`class_codes`."""
+    import numpy as np
+
     return np.array(CLASSES, dtype=object)[class_codes(chromosome, position, build)]

@@ -1,0 +1,234 @@
+"""What a configuration is once it is read: cohorts, studies and settings, as plain frozen dataclasses."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from deepnull_gwas.errors import InputError, nearest, some
+from deepnull_gwas.genotypes.formats import files_of
+from deepnull_gwas.traits import trait_of
+
+#: Folders that the workflow itself makes in results/{cohort}.
+RESERVED_STUDIES = ("qc", "structure", "associations", "simulated")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One set of people: read from ``filesets`` and ``samples``, or simulated; defaults are filled from the schema.
+
+    Attributes
+    ----------
+    filesets
+        Names of the genotype filesets in numeric order of the chromosomes; empty for a simulated cohort.
+    samples
+        Path of the sample table; None for a simulated cohort.
+    missing_values
+        Texts that stand for a missing value in the sample table.
+    minimum_overlap
+        Share of the people of the smaller side (genotypes or sample table) who have to be in both.
+    qc, structure
+        The global settings, overridden by the cohort's own.
+    chunks
+        Number of chunks of the variants.
+    simulate
+        Settings of the simulation, defaults filled, or None.
+    """
+
+    name: str
+    genome_build: str
+    chunks: int
+    qc: dict[str, Any]
+    structure: dict[str, Any]
+    filesets: tuple[str, ...]
+    samples: str | None
+    sample_id: str
+    family_id: str | None
+    sex: str | None
+    missing_values: tuple[str, ...]
+    minimum_overlap: float
+    simulate: dict[str, Any] | None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what ingestion depends on, as plain JSON values."""
+        return {
+            "cohort": self.name,
+            "genome_build": self.genome_build,
+            "sample_id": self.sample_id,
+            "family_id": self.family_id,
+            "sex": self.sex,
+            "missing_values": list(self.missing_values),
+            "minimum_overlap": self.minimum_overlap,
+        }
+
+
+@dataclass(frozen=True)
+class Study:
+    """One row of the studies sheet, with defaults filled (see :func:`deepnull_gwas.config.study_of`).
+
+    Attributes
+    ----------
+    deepnull_only
+        Covariates that feed the prediction and are not in the association: those that ``deepnull_covariates``, or
+        ``deepnull.covariates`` of the config, names beyond ``covariates``; none without the arm deepnull.
+    """
+
+    name: str
+    cohort: str
+    phenotype: str
+    trait: str
+    covariates: tuple[str, ...]
+    categorical_covariates: tuple[str, ...]
+    transform: str
+    case_value: str | None
+    control_value: str | None
+    batch: str
+    include: str | None
+    pcs: int
+    arms: tuple[str, ...]
+    model: str | None
+    deepnull_covariates: tuple[str, ...] | None
+    score_file: str | None
+    deepnull_only: tuple[str, ...]
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether the phenotype is one of cases and controls."""
+        return trait_of(self.trait).has_cases
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether the study has both arms, so that they are compared."""
+        return len(self.arms) == 2
+
+    def deepnull_settings(self) -> dict[str, Any]:
+        """Return the study's own settings of the prediction, which override the ``deepnull`` section of the config."""
+        own: dict[str, Any] = {}
+        if self.model is not None:
+            own["model"] = self.model
+        if self.deepnull_covariates is not None:
+            own["covariates"] = list(self.deepnull_covariates)
+        return own
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the study's own steps depend on, as plain JSON values (neither its batch nor its arms)."""
+        return {
+            "study": self.name,
+            "cohort": self.cohort,
+            "phenotype": self.phenotype,
+            "trait": self.trait,
+            "covariates": list(self.covariates),
+            "categorical_covariates": list(self.categorical_covariates),
+            "transform": self.transform,
+            "case_value": self.case_value,
+            "control_value": self.control_value,
+            "include": self.include,
+            "pcs": self.pcs,
+            "deepnull_only": list(self.deepnull_only),
+        }
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole configuration.
+
+    Attributes
+    ----------
+    cohorts
+        The cohorts that some study uses, by name.
+    studies
+        All studies, in the order of the sheet.
+    deepnull, association, scores, report, verify
+        Settings by key, defaults filled.
+    metadata_date
+        Day (ISO) that the metadata of the published files name; None, that of the workflow's release.
+    """
+
+    seed: int
+    cohorts: dict[str, Cohort]
+    studies: list[Study]
+    deepnull: dict[str, Any]
+    association: dict[str, Any]
+    report: dict[str, Any]
+    scores: dict[str, Any]
+    qc: dict[str, Any]
+    structure: dict[str, Any]
+    verify: dict[str, Any]
+    metadata_date: str | None
+
+    def studies_of(self, cohort: str) -> list[Study]:
+        """List a cohort's studies in the order of the sheet."""
+        return [s for s in self.studies if s.cohort == cohort]
+
+    def batches(self, cohort: str) -> dict[str, list[Study]]:
+        """Return a cohort's studies by batch, both in the order of the sheet."""
+        batches: dict[str, list[Study]] = {}
+        for study in self.studies_of(cohort):
+            batches.setdefault(study.batch, []).append(study)
+        return batches
+
+    def study(self, cohort: str, name: str) -> Study:
+        """Return one study.
+
+        Raises
+        ------
+        InputError
+            When the sheet has no such study in that cohort.
+        """
+        if (cohort, name) not in self._by_name:
+            names = [s.name for s in self.studies_of(cohort)]
+            raise InputError(
+                f"the studies sheet has no study '{name}' in cohort '{cohort}', it has: {some(names, 10)}"
+                f"{nearest(name, names)}"
+            )
+        return self._by_name[cohort, name]
+
+    @functools.cached_property
+    def _by_name(self) -> dict[tuple[str, str], Study]:
+        return {(s.cohort, s.name): s for s in self.studies}
+
+
+def input_files(config: Config) -> list[str]:
+    """List the files that a configuration reads, as it names them.
+
+    These are genotypes, sample tables, tables of relatives, loadings, folds and weights of scores.
+    """
+    files: list[str] = []
+    for cohort in config.cohorts.values():
+        files += files_of(cohort.filesets)
+        files += [cohort.samples] if cohort.samples else []
+        if cohort.structure["relatives"] not in ("exclude", "keep"):
+            files.append(cohort.structure["relatives"])
+        files += [cohort.structure["loadings"]] if cohort.structure["loadings"] else []
+    files += [config.deepnull["fold_file"]] if config.deepnull["fold_file"] else []
+    files += [s.score_file for s in config.studies if s.score_file]
+    return list(dict.fromkeys(files))
+
+
+def published_files(config: Config) -> list[str]:
+    """List what a run publishes, relative to the folder of results."""
+    return [
+        f"{s.cohort}/{s.name}/{arm}/{name}"
+        for s in config.studies
+        for arm in s.arms
+        for name in ("sumstats.tsv.gz", "other_alleles.tsv.gz", "untested.tsv.gz", "leads.tsv")
+    ]
+
+
+def folders_of(config: Config) -> dict[str, dict[str, list[str]]]:
+    """Return the studies and the batches of each cohort whose results belong to a run."""
+    return {
+        name: {"studies": [s.name for s in config.studies_of(name)], "batches": list(config.batches(name))}
+        for name in config.cohorts
+    }
+
+
+def subject_of(config: Config) -> dict[str, Any]:
+    """Return what the record of a run takes from its configuration: seed, inputs, published files, folders."""
+    return {
+        "seed": config.seed,
+        "inputs": input_files(config),
+        "published": published_files(config),
+        "folders": folders_of(config),
+    }
