@@ -1,14 +1,12 @@
 # Ingestion: from the user's files to indexed tables, and from a cohort to the people of a study.
-# Needs: PLINK filesets and a sample table (the user's, or simulated).
+# Needs: genotype files and a sample table (the user's, or simulated).
 # Makes: <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,.screened.tsv,preflight.tsv} and <results>/{cohort}/{study}/{samples.parquet,study.json}.
 
 
 rule index_cohort:
-    """Check the fileset, join the sample table by ID, and lay out the chunks of variants."""
+    """Check the genotype files, join the sample table by ID, and lay out the chunks of variants."""
     input:
-        bed=genotype_files(".bed"),
-        bim=genotype_files(".bim"),
-        fam=genotype_files(".fam"),
+        genotypes=genotype_files,
         table=sample_table,
     output:
         genotypes="<results>/{cohort}/genotypes.json",
@@ -29,12 +27,7 @@ rule index_cohort:
         settings=cohort_settings,
         chunks=number_of_chunks,
         code=code_of("index_cohort"),
-        given=state_of(
-            genotype_files(".bed"),
-            genotype_files(".bim"),
-            genotype_files(".fam"),
-            sample_table,
-        ),
+        given=state_of(genotype_files, sample_table),
         behind=made_from("simulate_genotypes", "simulate_phenotypes"),
     script:
         "../scripts/index_cohort.py"

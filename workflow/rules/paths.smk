@@ -2,18 +2,17 @@
 # The user's own files and all genotypes are `local`: read where they are, also where results go to an object store.
 
 
-def genotype_files(extension):
-    """Give the function that names a cohort's files of one extension, in the order of analysis."""
+def simulated_genotypes(cohort):
+    """Name all files of the genotypes of a simulated cohort."""
+    return files_of([f"<results>/{cohort}/simulated/genotypes"])
 
-    def files(wildcards):
-        cohort = PLAN.cohorts[wildcards.cohort]
-        if cohort.simulate:
-            return local(
-                [f"<results>/{wildcards.cohort}/simulated/genotypes{extension}"]
-            )
-        return local([f"{prefix}{extension}" for prefix in cohort.filesets])
 
-    return files
+def genotype_files(wildcards):
+    """Name all files of a cohort's genotypes, fileset by fileset in the order of analysis."""
+    cohort = PLAN.cohorts[wildcards.cohort]
+    if cohort.simulate:
+        return local(simulated_genotypes(wildcards.cohort))
+    return local(files_of(cohort.filesets))
 
 
 def sample_table(wildcards):

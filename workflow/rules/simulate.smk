@@ -7,9 +7,7 @@ rule simulate_genotypes:
     """Simulate a structured population with families by msprime and write it as a PLINK fileset."""
     output:
         # `local` as in paths.smk: genotypes are read in place
-        bed=local("<results>/{cohort}/simulated/genotypes.bed"),
-        bim=local("<results>/{cohort}/simulated/genotypes.bim"),
-        fam=local("<results>/{cohort}/simulated/genotypes.fam"),
+        genotypes=local(simulated_genotypes("{cohort}")),
     log:
         "<logs>/simulate_genotypes/{cohort}.log",
     benchmark:
@@ -34,9 +32,7 @@ rule simulate_genotypes:
 rule simulate_phenotypes:
     """Simulate covariates and phenotypes with known effects on the simulated genotypes."""
     input:
-        bed=local("<results>/{cohort}/simulated/genotypes.bed"),
-        bim=local("<results>/{cohort}/simulated/genotypes.bim"),
-        fam=local("<results>/{cohort}/simulated/genotypes.fam"),
+        genotypes=local(simulated_genotypes("{cohort}")),
     output:
         table="<results>/{cohort}/simulated/samples.tsv",
         truth="<results>/{cohort}/simulated/truth.tsv",
