@@ -51,7 +51,7 @@ def predict(table: pd.DataFrame, gene: str) -> dict:
 def test(table: pd.DataFrame, rows: list[dict], prefix: str) -> None:
     """Test all variants in both arms; adds the ratios of mean chi-squares to the rows."""
     from deepnull_gwas.genotypes.bed import BedGenotypes
-    from deepnull_gwas.genotypes.kernels import decode_int8
+    from deepnull_gwas.genotypes.kernels import decode
 
     n, c = len(table), len(COVARIATES)
     q, _ = np.linalg.qr(np.column_stack([np.ones(n), table[COVARIATES].to_numpy(float)]))
@@ -62,7 +62,7 @@ def test(table: pd.DataFrame, rows: list[dict], prefix: str) -> None:
     uy, yy = np.einsum("ij,ij->j", u, y), np.einsum("ij,ij->j", y, y)
     fileset, chi2 = BedGenotypes([Path(prefix)]), []
     for first in range(0, fileset.n_variants, 8192):
-        g = decode_int8(fileset.calls_between(first, min(first + 8192, fileset.n_variants)), n).astype(float)
+        g = decode(fileset.calls_between(first, min(first + 8192, fileset.n_variants)), n, missing=-1).astype(float)
         missing = g < 0
         g[missing] = np.nan
         g -= np.nanmean(g, axis=1, keepdims=True)

@@ -16,6 +16,12 @@ LONG_RANGE_LD = ROOT / "resources" / "long_range_ld.tsv"
 NO_FILTER = {"variant_call_rate": 0, "sample_call_rate": 0, "maf": 0, "mac": 0, "hwe_p": 0}
 
 
+def decode_int8(packed: np.ndarray, people: int) -> np.ndarray:
+    """Return packed genotypes as copies of A1, -1 missing: int8, variants x people; apart from the kernels that it is to judge."""
+    codes = (np.asarray(packed)[..., None] >> np.array([0, 2, 4, 6])) & 3
+    return np.array([2, -1, 1, 0], dtype=np.int8)[codes].reshape(len(packed), -1)[:, :people]
+
+
 def index_fileset(prefix: str | Path, folder: Path, build: str = "GRCh37", chunks: int = 2) -> Path:
     """Write genotypes.json, variants.parquet and samples.parquet of one fileset; everybody is in the sample table."""
     bim = pd.read_csv(f"{prefix}.bim", sep=r"\s+", header=None, dtype=str)

@@ -9,9 +9,9 @@ import pytest
 import statsmodels.api as sm
 
 from association_cases import Cohort, impute, make_cohort, make_genotypes
+from cohort_files import decode_int8
 from deepnull_gwas.association.tails import neg_log10_p_normal
 from deepnull_gwas.genotypes.bed import BedGenotypes
-from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.tables import write_parquet
 from deepnull_gwas.verify.files import Study, read_calls
 from deepnull_gwas.verify.second import Second

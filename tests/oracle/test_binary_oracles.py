@@ -8,10 +8,10 @@ from scipy import optimize, stats
 from test_association_oracles import in_order, open_cohort, plink_glm
 
 from association_cases import impute, make_cohort
+from cohort_files import decode_int8
 from deepnull_gwas.association.spa import spa
 from deepnull_gwas.association.tails import neg_log10_p_normal
 from deepnull_gwas.genotypes.bed import BedGenotypes
-from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.tables import write_parquet
 
 

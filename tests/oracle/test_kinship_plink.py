@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from cohort_files import index_fileset
-from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.kinship import FIRST, _spread, classify, kinship_pairs
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.chromosomes import class_codes
+from deepnull_gwas.genotypes.counts import count_variants
 
 pytestmark = pytest.mark.realdata
 

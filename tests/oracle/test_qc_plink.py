@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from cohort_files import index_fileset, run_qc
-from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.genotypes.bed import BedGenotypes
+from deepnull_gwas.genotypes.counts import count_variants
 
 pytestmark = pytest.mark.realdata
 

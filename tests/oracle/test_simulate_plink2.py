@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepnull_gwas.genotypes import kernels
+from cohort_files import decode_int8
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.simulate.genotypes import draw_people, simulate_genotypes
 from deepnull_gwas.simulate.phenotypes import simulate_phenotypes
@@ -46,7 +46,7 @@ def cohort(tmp_path_factory):
     simulate_genotypes(SETTINGS, SEED, folder / "g")
     simulate_phenotypes(folder / "g", SETTINGS, SEED, folder / "samples.tsv", folder / "truth.tsv")
     fileset = BedGenotypes([folder / "g"])
-    dosages = kernels.decode_int8(np.array(fileset.calls_between(0, fileset.n_variants)), fileset.n_samples)
+    dosages = decode_int8(fileset.calls_between(0, fileset.n_variants), fileset.n_samples)
     return folder, dosages, draw_people(SETTINGS, SEED)
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from cohort_files import make_cohort, run_counts
-from deepnull_gwas.cohort.counts import CLASSES, count_missing_and_het, weigh_missing
+from deepnull_gwas.cohort.counts import CLASSES
 from deepnull_gwas.genotypes import chromosomes
+from deepnull_gwas.genotypes.counts import count_missing_and_het, weigh_missing
 from deepnull_gwas.tables import read_metadata
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cohort_files import decode_int8
 from deepnull_gwas.association.design import StudyInput
 from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.cohort.qc import duplicated_variants
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.bed_tables import read_bim
-from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.prediction import clumping
 
 

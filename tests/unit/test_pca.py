@@ -9,6 +9,7 @@ import pytest
 from cohort_files import make_cohort, run_pruning, run_qc
 from deepnull_gwas.cohort import pca
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes import standardised
 from deepnull_gwas.genotypes.bed import BedGenotypes
 
 
@@ -46,7 +47,7 @@ def cohort(tmp_path_factory):
 @pytest.mark.parametrize("exact_people", [5000, 0])
 @pytest.mark.parametrize("panel", [8192, 24])
 def test_equals_the_dense_decomposition(cohort, exact_people, panel, monkeypatch):
-    monkeypatch.setattr(pca, "_PANEL", panel)
+    monkeypatch.setattr(standardised, "PANEL", panel)
     dosages, fileset = cohort
     everybody = np.ones(203, dtype=bool)
     found = pca.principal_components(
@@ -78,8 +79,9 @@ def test_flat_spectrum_converges_to_the_subspace(tmp_path):
 @pytest.mark.parametrize("exact_people", [5000, 0])
 def test_same_bytes_for_any_number_of_threads(cohort, exact_people, monkeypatch):
     _, fileset = cohort
-    monkeypatch.setattr(pca, "_BLOCK", 50)
-    monkeypatch.setattr(pca, "_PANEL", 64)
+    for module in (pca, standardised):
+        monkeypatch.setattr(module, "BLOCK", 50)
+    monkeypatch.setattr(standardised, "PANEL", 64)
     monkeypatch.setattr(pca, "_TILE", 64)
     runs = [
         pca.principal_components(fileset, np.arange(1500), np.ones(203, dtype=bool), 3, 5, threads, exact_people)

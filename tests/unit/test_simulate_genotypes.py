@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cohort_files import decode_int8
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes import kernels
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.chromosomes import in_par
 from deepnull_gwas.simulate.genotypes import derive_seed, draw_people, share_out, simulate_genotypes
@@ -31,7 +31,7 @@ class Simulated:
         self.people = draw_people(settings, SEED)
         self.bim = pd.read_csv(f"{prefix}.bim", sep="\t", header=None, names=BIM, dtype={"chromosome": str})
         fileset = BedGenotypes([prefix])
-        self.dosages = kernels.decode_int8(np.array(fileset.calls_between(0, fileset.n_variants)), fileset.n_samples)
+        self.dosages = decode_int8(fileset.calls_between(0, fileset.n_variants), fileset.n_samples)
         self.x = (self.bim["chromosome"] == "X").to_numpy()
         self.sex = self.people.fam["sex"].to_numpy()
 

@@ -44,7 +44,7 @@ def plain(dosages, y, design):
 
 @pytest.mark.parametrize("panel", [8192, 40])
 def test_lambda_is_that_of_least_squares(tmp_path, panel, monkeypatch):
-    monkeypatch.setattr("deepnull_gwas.cohort.pca._PANEL", panel)
+    monkeypatch.setattr("deepnull_gwas.genotypes.standardised.PANEL", panel)
     folder, dosages, group, y = cohort(tmp_path)
     people = np.flatnonzero(np.arange(150) % 7 > 0)
     one = np.ones((len(people), 1))

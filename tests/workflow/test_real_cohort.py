@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cohort_files import decode_int8
 from deepnull_gwas.genotypes.bed import BedGenotypes, write_bed
-from deepnull_gwas.genotypes.kernels import decode_int8
 from deepnull_gwas.results.sumstats import read_sumstats
 from ssf_validator import problems_of
 from workflow_runs import CONFIG, SHEET, Run, small_cohort

@@ -13,15 +13,21 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.families import FAMILIES, RELATIVES, family_clusters, unrelated_set
 from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_rounded
 from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.counts import count_variants
 from deepnull_gwas.genotypes.formats import open_genotypes
-from deepnull_gwas.genotypes.kernels import _popcount
-from deepnull_gwas.jit import numba
+from deepnull_gwas.genotypes.people_planes import (
+    TILE,
+    count_het,
+    count_pairs,
+    people_planes,
+    planes_of_people,
+    screen_pairs,
+)
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import read_parquet, write_parquet, write_tsv
 
@@ -31,151 +37,8 @@ logger = logging.getLogger(__name__)
 DUPLICATE, FIRST, SECOND, THIRD = 2**-1.5, 2**-2.5, 2**-3.5, 2**-4.5
 #: First-degree pairs: siblings share no allele by descent at a quarter of the genome, parent and child nowhere.
 _PARENT_CHILD_NONE_SHARED = 0.1
-
-_TILE = 32  # people on each side of a tile
-_WORDS = 256  # words of 64 variants that a tile looks at before the next
-
-
-@numba.njit(nogil=True, cache=True)
-def _transpose64(rows):
-    """Transpose a 64 x 64 matrix of bits in place (Warren, Hacker's Delight, 7-3)."""
-    width = 32
-    mask = np.uint64(0x00000000FFFFFFFF)
-    while width:
-        shift = np.uint64(width)
-        k = 0
-        while k < 64:
-            a, b = rows[k], rows[k + width]
-            t = ((a >> shift) ^ b) & mask
-            rows[k] = a ^ (t << shift)
-            rows[k + width] = b ^ t
-            k = (k + width + 1) & ~width
-        width >>= 1
-        if width:
-            mask = mask ^ (mask << np.uint64(width))
-
-
-@numba.njit(nogil=True, cache=True)
-def _to_people(words, n_variants, hom, plus, column):
-    """Turn 64 variants x people (packed) into one word for each person: hom (either), plus (hom A1 or het); both 0 where missing."""
-    low_bits = np.uint64(0x5555555555555555)
-    one = np.uint64(1)
-    h = np.empty(64, dtype=np.uint64)
-    p = np.empty(64, dtype=np.uint64)
-    n_people = hom.shape[0]
-    for w in range(words.shape[1] // 2):
-        h[:] = 0
-        p[:] = 0
-        for v in range(n_variants):
-            a, b = words[v, 2 * w], words[v, 2 * w + 1]
-            h[v] = (~(a ^ (a >> one)) & low_bits) | ((~(b ^ (b >> one)) & low_bits) << one)
-            p[v] = (~a & low_bits) | ((~b & low_bits) << one)
-        _transpose64(h)
-        _transpose64(p)
-        for bit in range(64):
-            i = 64 * w + (bit >> 1) + 32 * (bit & 1)
-            if i < n_people:
-                hom[i, column] = h[bit]
-                plus[i, column] = p[bit]
-
-
-def people_planes(fileset: Genotypes, index: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Turn the genotypes of a range of people into bit rows over variants.
-
-    Parameters
-    ----------
-    fileset
-        The genotypes.
-    index
-        Ascending indices of variants.
-    start, stop
-        Range of people; ``start`` a multiple of 4.
-
-    Returns
-    -------
-    hom, plus: uint64, people x ceil(variants / 64); hom A1 is 11, het 01, hom A2 10, missing 00.
-    """
-    n_people = stop - start
-    n_words = -(-len(index) // 64)
-    hom, plus = np.zeros((2, n_people, n_words), dtype=np.uint64)
-    bytes_ = slice(start // 4, -(-stop // 4))
-    words = np.zeros((64, -(-n_people // 64) * 16), dtype=np.uint8)
-    for column in range(n_words):
-        packed = fileset.calls(index[64 * column : 64 * column + 64])[:, bytes_]
-        words[: len(packed), : packed.shape[1]] = packed
-        _to_people(words.view(np.uint64), len(packed), hom, plus, column)
-    return hom, plus
-
-
-@numba.njit(nogil=True, cache=True)
-def _count_het(hom, plus, out):
-    for i in range(hom.shape[0]):
-        n = np.uint64(0)
-        for w in range(hom.shape[1]):
-            n += _popcount(plus[i, w] & ~hom[i, w])
-        out[i] = n
-
-
-@numba.njit(nogil=True, cache=True)
-def _distance(hom_i, plus_i, hom_j, plus_j):
-    """Sum the squared differences of dosage over the variants called in both."""
-    unlike, opposite = np.uint64(0), np.uint64(0)
-    for w in range(len(hom_i)):
-        h, g, p, q = hom_i[w], hom_j[w], plus_i[w], plus_j[w]
-        unlike += _popcount((h ^ g) & (h | p) & (g | q))
-        opposite += _popcount(h & g & (p ^ q))
-    return np.int64(unlike) + 4 * np.int64(opposite)
-
-
-@numba.njit(nogil=True, cache=True)
-def _screen(hom_1, plus_1, het_1, hom_2, plus_2, het_2, low, high, first_2, room, words, out):
-    """Mark the pairs that may reach the threshold, for people ``low`` to ``high`` of the first group against the second.
-
-    Kinship is 1/2 - d / (4 h), d the sum of squared differences, h the smaller number of heterozygotes; h is at most that of the
-    person alone, and d only grows: once d exceeds ``room`` x h the pair is out, whatever the other variants say.
-    """
-    n_2, n_words = hom_2.shape
-    distance = np.empty((_TILE, _TILE), dtype=np.int64)
-    for left in range(first_2, n_2, _TILE):
-        right = min(left + _TILE, n_2)
-        distance[:] = 0
-        for start in range(0, n_words, words):
-            stop = min(start + words, n_words)
-            alive = False
-            for i in range(low, high):
-                for j in range(left, right):
-                    d = distance[i - low, j - left]
-                    if d <= room * min(het_1[i], het_2[j]):
-                        d += _distance(
-                            hom_1[i, start:stop], plus_1[i, start:stop], hom_2[j, start:stop], plus_2[j, start:stop]
-                        )
-                        distance[i - low, j - left] = d
-                        alive = True
-            if not alive:
-                break
-        for i in range(low, high):
-            for j in range(left, right):
-                out[i - low, j] = distance[i - low, j - left] <= room * min(het_1[i], het_2[j])
-
-
-@numba.njit(nogil=True, cache=True)
-def _pair_counts(hom_1, plus_1, hom_2, plus_2, first, second, out):
-    """Count for each pair: called in both, het-het, opposite homozygotes, het-hom, hom-het."""
-    for k in range(len(first)):
-        hom_i, plus_i, hom_j, plus_j = hom_1[first[k]], plus_1[first[k]], hom_2[second[k]], plus_2[second[k]]
-        called, both, opposite, left, right = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)
-        for w in range(len(hom_i)):
-            h, g, p, q = hom_i[w], hom_j[w], plus_i[w], plus_j[w]
-            called += _popcount((h | p) & (g | q))
-            both += _popcount(p & ~h & q & ~g)
-            opposite += _popcount(h & g & (p ^ q))
-            left += _popcount(p & ~h & g)
-            right += _popcount(q & ~g & h)
-        out[k, 0] = called
-        out[k, 1] = both
-        out[k, 2] = opposite
-        out[k, 3] = left
-        out[k, 4] = right
+#: Words of 64 variants that a tile of pairs looks at before the next.
+_WORDS = 256
 
 
 def _kinship(counts: np.ndarray) -> np.ndarray:
@@ -223,7 +86,7 @@ def kinship_pairs(
     """
     people = np.asarray(people, dtype=np.int64)
     bytes_of_person = 16 * -(-len(index) // 64)
-    per_group = int(max(_TILE, memory_mb * 1e6 / 2 / max(bytes_of_person, 1)) // 64 * 64) or 64
+    per_group = int(max(TILE, memory_mb * 1e6 / 2 / max(bytes_of_person, 1)) // 64 * 64) or 64
     edges = np.arange(0, fileset.n_samples + per_group, per_group).clip(max=fileset.n_samples)
     ranges = [(int(a), int(b)) for a, b in pairwise(edges) if b > a]
     room = 4 * (0.5 - threshold)
@@ -238,7 +101,7 @@ def kinship_pairs(
         if len(members) < bounds[1] - bounds[0]:
             planes = tuple(np.ascontiguousarray(p[members - bounds[0]]) for p in planes)
         het = np.zeros(len(members), dtype=np.int64)
-        _count_het(*planes, het)
+        count_het(*planes, het)
         return (members, *planes, het)
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -252,19 +115,19 @@ def kinship_pairs(
                 def strip(
                     low: int, one: tuple[np.ndarray, ...] = one, other: tuple[np.ndarray, ...] = other
                 ) -> tuple[np.ndarray, ...]:
-                    high = min(low + _TILE, len(one[0]))
+                    high = min(low + TILE, len(one[0]))
                     maybe = np.zeros((high - low, len(other[0])), dtype=bool)
-                    _screen(*one[1:], *other[1:], low, high, low if one is other else 0, room, _WORDS, maybe)
+                    screen_pairs(*one[1:], *other[1:], low, high, low if one is other else 0, room, _WORDS, maybe)
                     first, second = np.nonzero(maybe)
                     first += low
                     if one is other:
                         first, second = first[second > first], second[second > first]
                     counts = np.zeros((len(first), 5), dtype=np.int64)
-                    _pair_counts(*one[1:3], *other[1:3], first, second, counts)
+                    count_pairs(*one[1:3], *other[1:3], first, second, counts)
                     progress.add((high - low) * (len(other[0]) - (low + (high - low + 1) // 2 if one is other else 0)))
                     return one[0][first], other[0][second], counts
 
-                found += list(pool.map(strip, range(0, len(one[0]), _TILE)))
+                found += list(pool.map(strip, range(0, len(one[0]), TILE)))
     first = np.concatenate([f for f, _, _ in found]) if found else np.empty(0, dtype=np.int64)
     second = np.concatenate([s for _, s, _ in found]) if found else np.empty(0, dtype=np.int64)
     counts = np.concatenate([c for _, _, c in found]) if found else np.empty((0, 5), dtype=np.int64)
@@ -503,7 +366,7 @@ def estimate_kinship(
 
 
 def _spread(fileset: Genotypes, index: np.ndarray, people: np.ndarray, number: int = 256) -> float:
-    """Give by how much kinship of strangers varies by chance, from a sample of pairs.
+    """Estimate by how much kinship of strangers varies by chance, from a sample of pairs.
 
     Kinship from one half of the genome less kinship from the other: ancestry is the same in both and cancels, whereas what varies by
     chance (few variants, their linkage disequilibrium, what strangers share by descent here and there) does not.
@@ -511,14 +374,7 @@ def _spread(fileset: Genotypes, index: np.ndarray, people: np.ndarray, number: i
     chosen = people[np.linspace(0, len(people) - 1, min(number, len(people))).astype(np.int64)]
     if len(chosen) < 8 or len(index) == 0:
         return 0.0
-    hom, plus = np.zeros((2, len(chosen), -(-len(index) // 64)), dtype=np.uint64)
-    lanes = np.zeros((64, -(-len(chosen) // 64) * 64), dtype=np.uint8)
-    for column in range(hom.shape[1]):
-        packed = fileset.calls(index[64 * column : 64 * column + 64])
-        lanes[: len(packed), : len(chosen)] = (packed[:, chosen // 4] >> (2 * (chosen % 4)).astype(np.uint8)) & 3
-        four = lanes.reshape(64, -1, 4)
-        words = four[..., 0] | four[..., 1] << 2 | four[..., 2] << 4 | four[..., 3] << 6
-        _to_people(words.view(np.uint64), len(packed), hom, plus, column)
+    hom, plus = planes_of_people(fileset, index, chosen)
     first, second = np.triu_indices(len(chosen), 1)
     few = np.linspace(0, len(first) - 1, min(len(first), 4000)).astype(np.int64)
     # stretches of the genome in turn: ten to a half, or as many as there are words of 64 variants
@@ -530,7 +386,7 @@ def _spread(fileset: Genotypes, index: np.ndarray, people: np.ndarray, number: i
     for side in (0, 1):
         counts = np.zeros((len(few), 5), dtype=np.int64)
         part = [np.ascontiguousarray(plane[:, half == side]) for plane in (hom, plus)]
-        _pair_counts(*part, *part, first[few], second[few], counts)
+        count_pairs(*part, *part, first[few], second[few], counts)
         both.append(_kinship(counts))
     difference = (both[0] - both[1]) / 2
     low, high = np.quantile(difference[np.isfinite(difference)], [0.1587, 0.8413])

@@ -7,7 +7,6 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from deepnull_gwas.cohort.counts import count_variants
 from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, line_of, read_text_table
@@ -23,8 +21,9 @@ from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import normalise
+from deepnull_gwas.genotypes.counts import count_variants
 from deepnull_gwas.genotypes.formats import open_genotypes
-from deepnull_gwas.jit import numba
+from deepnull_gwas.genotypes.standardised import BLOCK, PANEL, StandardisedGenotypes
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import Column, read_metadata, read_parquet, write_parquet, write_tsv
 
@@ -32,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 #: Up to so many people the relationship matrix is decomposed exactly.
 EXACT_PEOPLE = 5000
-#: A decoded tile of so many variants x at most so many columns stays in the cache; fixed, so that no result depends on threads.
-_BLOCK, _PANEL = 256, 8192
 #: Columns of one tile of the relationship matrix.
 _TILE = 512
 
@@ -59,92 +56,6 @@ LOADINGS = [
         nullable=True,
     ),
 ]
-
-
-@numba.njit(nogil=True, cache=True)
-def _standardise(packed, values, out):
-    """Decode to standardised dosages, the people in lane order: first every fourth person from the first, then from the second, ...
-
-    In that order a lane is one contiguous run, which the compiler turns into SIMD. ``values``: of hom A1, missing, het, hom A2.
-    """
-    n_bytes = packed.shape[1]
-    for v in range(packed.shape[0]):
-        row = packed[v]
-        a, b, c, d = values[v, 0], values[v, 1], values[v, 2], values[v, 3]
-        for lane in range(4):
-            target = out[v, lane * n_bytes : (lane + 1) * n_bytes]
-            shift = np.uint8(2 * lane)
-            for i in range(n_bytes):
-                code = (row[i] >> shift) & np.uint8(3)
-                low = a if code == 0 else b
-                high = c if code == 2 else d
-                target[i] = low if code < 2 else high
-
-
-class StandardisedGenotypes:
-    """Standardised dosages of some variants, decoded tile by tile: (g - 2p) / sqrt(2p(1-p)), missing calls 0 (the mean).
-
-    Parameters
-    ----------
-    fileset
-        The genotypes.
-    index
-        Ascending indices of the variants.
-    frequency
-        p of the effect allele, one a variant; a variant with p of 0 or 1 (or NaN) counts for nothing.
-
-    Attributes
-    ----------
-    width
-        Number of columns: people and padding.
-    order
-        Column in which each person is found (lane order within panels).
-    panels
-        Bytes of the packed rows that make up each panel of columns.
-    """
-
-    def __init__(self, fileset: Genotypes, index: np.ndarray, frequency: np.ndarray):
-        self.fileset = fileset
-        self.index = np.asarray(index, dtype=np.int64)
-        p = np.asarray(frequency, dtype=np.float64)
-        sd = np.sqrt(2 * p * (1 - p))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(sd > 0, 1 / sd, 0.0)
-        dosage = np.array([2.0, np.nan, 1.0, 0.0])
-        self.values = np.nan_to_num((dosage - 2 * np.nan_to_num(p)[:, None]) * scale[:, None]).astype(np.float32)
-        n_bytes = fileset.bytes_per_variant
-        self.width = 4 * n_bytes
-        number = -(-self.width // _PANEL)
-        edges = np.linspace(0, n_bytes, number + 1).astype(np.int64)
-        self.panels = [slice(int(a), int(b)) for a, b in pairwise(edges)]
-        self.order = np.empty(fileset.n_samples, dtype=np.int64)
-        for panel in self.panels:
-            people = np.arange(4 * panel.start, min(4 * panel.stop, fileset.n_samples))
-            lane, byte = people % 4, people // 4
-            self.order[people] = 4 * panel.start + lane * (panel.stop - panel.start) + byte - panel.start
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def starts(self) -> range:
-        """Give the first row of each block."""
-        return range(0, len(self.index), _BLOCK)
-
-    def block(self, start: int) -> tuple[np.ndarray, np.ndarray]:
-        """Give a block of variants, for :meth:`decode`: its packed genotypes and its values for each code."""
-        rows = slice(start, start + _BLOCK)
-        return self.fileset.calls(self.index[rows]), self.values[rows]
-
-    def decode(self, block: tuple[np.ndarray, np.ndarray], panel: slice) -> np.ndarray:
-        """Decode a panel of a block: float32, variants x columns of the panel."""
-        packed, values = block
-        out = np.empty((len(packed), 4 * (panel.stop - panel.start)), dtype=np.float32)
-        _standardise(packed[:, panel], values, out)
-        return out
-
-    def columns(self, panel: slice) -> slice:
-        """Give the columns of a panel."""
-        return slice(4 * panel.start, 4 * panel.stop)
 
 
 def _in_order(function: Callable[[int], Any], starts: range, threads: int) -> Iterator[Any]:
@@ -186,10 +97,10 @@ def relationship_matrix(genotypes: StandardisedGenotypes, columns: np.ndarray, t
         low, high = np.searchsorted(columns, [4 * panel.start, 4 * panel.stop])
         chosen.append((panel, columns[low:high] - 4 * panel.start, slice(int(low), int(high))))
     progress = Progress(len(genotypes), "variants")
-    wide = range(0, len(genotypes), 4 * _BLOCK)  # a longer inner dimension suits a square product
+    wide = range(0, len(genotypes), 4 * BLOCK)  # a longer inner dimension suits a square product
     with ThreadPoolExecutor(max(1, threads)) as pool:
         for start in wide:
-            parts = [genotypes.block(s) for s in range(start, min(start + 4 * _BLOCK, len(genotypes)), _BLOCK)]
+            parts = [genotypes.block(s) for s in range(start, min(start + 4 * BLOCK, len(genotypes)), BLOCK)]
             block = (np.concatenate([p for p, _ in parts]), np.concatenate([v for _, v in parts]))
             z = np.empty((len(block[0]), n), dtype=np.float32)
             for panel, wanted, place in chosen:
@@ -253,7 +164,7 @@ def apply_transposed(genotypes: StandardisedGenotypes, weights: np.ndarray, thre
         block = genotypes.block(start)
         part = np.empty((w.shape[1], genotypes.width), dtype=np.float32)
         for panel in genotypes.panels:
-            part[:, genotypes.columns(panel)] = w[start : start + _BLOCK].T @ genotypes.decode(block, panel)
+            part[:, genotypes.columns(panel)] = w[start : start + BLOCK].T @ genotypes.decode(block, panel)
         return part
 
     total = np.zeros((weights.shape[1], genotypes.width))
@@ -663,7 +574,7 @@ def compute_pcs(
     logger.info(
         "%d components of %s people from %s variants (%s); needs about %.0f MB and %.0f s",
         k, f"{n:,}", f"{len(index):,}", "exact" if exact else "block Krylov",
-        300 + (work + 2 * threads * (n * (k + 12) * 4 + 4 * _BLOCK * _PANEL)) / 1e6, seconds,
+        300 + (work + 2 * threads * (n * (k + 12) * 4 + 4 * BLOCK * PANEL)) / 1e6, seconds,
     )  # fmt: skip
     names = [f"PC{i}" for i in range(1, k + 1)]
     if k == 0:

@@ -14,7 +14,7 @@ import pandas as pd
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
 from deepnull_gwas.genotypes.formats import open_genotypes
-from deepnull_gwas.genotypes.kernels import _popcount, pack_mask
+from deepnull_gwas.genotypes.variant_planes import correlated_above, padded_lanes, variant_planes, words_of_people
 from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import Column, read_parquet, rows_of_table, write_parquet
@@ -35,79 +35,8 @@ _BLOCK_BYTES = 64 << 20
 
 
 @numba.njit(nogil=True, cache=True)
-def _planes(words, lanes, called, hom, minus, sums):
-    """Split packed genotypes into bit planes, with -1, 0, 1 for hom A2, het, hom A1: called, hom (called and not 0), minus (-1).
-
-    Two words of 32 people each become one of 64. ``sums``: called people, sum, sum of squares. People outside the mask count as missing.
-    """
-    low_bits = np.uint64(0x5555555555555555)
-    one = np.uint64(1)
-    for v in range(words.shape[0]):
-        row = words[v]
-        n, n_hom, n_minus = np.uint64(0), np.uint64(0), np.uint64(0)
-        for w in range(called.shape[1]):
-            keep = lanes[2 * w] & low_bits
-            low, high = row[2 * w] & keep, (row[2 * w] >> one) & keep
-            c, h, m = keep ^ (low & ~high), keep ^ (low ^ high), low & high
-            keep = lanes[2 * w + 1] & low_bits
-            low, high = row[2 * w + 1] & keep, (row[2 * w + 1] >> one) & keep
-            c |= (keep ^ (low & ~high)) << one
-            h |= (keep ^ (low ^ high)) << one
-            m |= (low & high) << one
-            called[v, w] = c
-            hom[v, w] = h
-            minus[v, w] = m
-            n += _popcount(c)
-            n_hom += _popcount(h)
-            n_minus += _popcount(m)
-        sums[v, 0] = n
-        sums[v, 1] = np.int64(n_hom) - 2 * np.int64(n_minus)
-        sums[v, 2] = n_hom
-
-
-@numba.njit(nogil=True, cache=True)
-def _above(called, hom, minus, sums, i, j, n_people, r2):
-    """Say whether the squared correlation of two variants, over the people called in both, is above the threshold."""
-    hom_i, hom_j, minus_i, minus_j = hom[i], hom[j], minus[i], minus[j]
-    both, unlike = np.uint64(0), np.uint64(0)
-    for w in range(hom.shape[1]):
-        h = hom_i[w] & hom_j[w]
-        both += _popcount(h)
-        unlike += _popcount(h & (minus_i[w] ^ minus_j[w]))
-    dot = float(np.int64(both) - 2 * np.int64(unlike))
-    n = float(sums[i, 0])
-    if sums[j, 0] == n_people:
-        sum_i, squares_i = float(sums[i, 1]), float(sums[i, 2])
-    else:
-        called_j = called[j]
-        a, b = np.uint64(0), np.uint64(0)
-        for w in range(hom.shape[1]):
-            a += _popcount(hom_i[w] & called_j[w])
-            b += _popcount(minus_i[w] & called_j[w])
-        sum_i, squares_i = float(np.int64(a) - 2 * np.int64(b)), float(a)
-    if sums[i, 0] == n_people:
-        n = float(sums[j, 0])
-        sum_j, squares_j = float(sums[j, 1]), float(sums[j, 2])
-    else:
-        called_i = called[i]
-        a, b = np.uint64(0), np.uint64(0)
-        for w in range(hom.shape[1]):
-            a += _popcount(hom_j[w] & called_i[w])
-            b += _popcount(minus_j[w] & called_i[w])
-        sum_j, squares_j = float(np.int64(a) - 2 * np.int64(b)), float(a)
-        if sums[j, 0] != n_people:
-            c = np.uint64(0)
-            for w in range(hom.shape[1]):
-                c += _popcount(called_i[w] & called[j, w])
-            n = float(c)
-    covariance = n * dot - sum_i * sum_j
-    variances = (n * squares_i - sum_i * sum_i) * (n * squares_j - sum_j * sum_j)
-    return covariance * covariance > r2 * variances and variances > 0.0
-
-
-@numba.njit(nogil=True, cache=True)
 def _windows(position, window):
-    """Give first and last (exclusive) candidate of each window; each start is the first that lets the end move on."""
+    """Return first and last (exclusive) candidate of each window; each start is the first that lets the end move on."""
     m = len(position)
     starts, ends = np.empty(m, dtype=np.int64), np.empty(m, dtype=np.int64)
     count, start, end = 0, 0, 0
@@ -123,13 +52,13 @@ def _windows(position, window):
 
 @numba.njit(nogil=True, cache=True)
 def _prune(called, hom, minus, sums, rows, maf, keep, unchecked, starts, ends, number, n_people, r2):
-    """Prune window after window, from window ``number`` as far as genotypes are loaded; give the first window that must wait.
+    """Prune window after window, from window ``number`` as far as genotypes are loaded; return the first window that must wait.
 
     In a window, rounds: each variant in turn goes on along those it has not met until it meets one above the threshold, and of the two
     the one with the lower MAF goes (the later one where they are equal); rounds end when one removes nothing.
 
     ``rows``: number of the candidate in each row of the planes; ``maf``, ``keep``, ``unchecked`` (first candidate that
-    each has not met): one a candidate.
+    each has not met): one per candidate.
     """
     loaded = rows[-1] + 1
     live = np.empty(len(rows), dtype=np.int64)
@@ -164,7 +93,7 @@ def _prune(called, hom, minus, sums, rows, maf, keep, unchecked, starts, ends, n
                 unchecked[i] = end
                 for b in range(low, n_live):
                     j = rows[live[b]]
-                    if keep[j] and _above(called, hom, minus, sums, live[a], live[b], n_people, r2):
+                    if keep[j] and correlated_above(called, hom, minus, sums, live[a], live[b], n_people, r2):
                         again = True
                         if maf[i] < maf[j] - 1e-13:  # equal frequencies may differ by rounding
                             keep[i] = False
@@ -194,7 +123,7 @@ def prune_chromosome(
     index, position, maf
         Candidates in order of position; of a pair the one with the lower MAF goes, the later one where they are equal.
     mask
-        bool, one a person: who counts. Correlations are over the people called in both variants.
+        bool, one per person: who counts. Correlations are over the people called in both variants.
     window
         Base pairs.
     r2
@@ -202,19 +131,17 @@ def prune_chromosome(
 
     Returns
     -------
-    bool, one a candidate: kept.
+    bool, one per candidate: kept.
 
     Notes
     -----
     The order of the comparisons is that of PLINK 2 ``--indep-pairwise <kb>``, so that the two choose the same variants. The dot product
     of two variants coded -1, 0, 1 is two popcounts over bit planes (Chang et al. 2015, GigaScience 4:7). Memory: the planes
-    of what is kept in a window and of one block of candidates, 3/8 byte a person and variant.
+    of what is kept in a window and of one block of candidates, 3/8 byte per person and variant.
     """
     if len(index) == 0:
         return np.ones(0, dtype=bool)
-    n_words = (fileset.n_samples + 63) // 64
-    lanes = np.zeros(n_words * 16, dtype=np.uint8)
-    lanes[: fileset.bytes_per_variant] = pack_mask(mask)
+    n_words, lanes = words_of_people(fileset.n_samples), padded_lanes(mask)
     n_people = int(np.count_nonzero(mask))
     keep = np.ones(len(index), dtype=bool)
     unchecked = np.arange(1, len(index) + 1)
@@ -230,7 +157,7 @@ def prune_chromosome(
         words[:, : fileset.bytes_per_variant] = fileset.calls(index[first:stop])
         fresh = [np.empty((stop - first, n_words), dtype=np.uint64) for _ in range(3)]
         fresh_sums = np.empty((stop - first, 3), dtype=np.int64)
-        _planes(words.view(np.uint64), lanes.view(np.uint64), *fresh, fresh_sums)
+        variant_planes(words.view(np.uint64), lanes, fresh, fresh_sums)
         stay = keep[rows] & (rows >= starts[number])
         rows = np.concatenate([rows[stay], np.arange(first, stop)])
         planes = [np.concatenate([old[stay], new]) for old, new in zip(planes, fresh)]

@@ -10,20 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.cohort.counts import (
-    CLASSES,
-    GENOTYPES,
-    PERSON_COUNTS,
-    VARIANT_COUNTS,
-    count_missing_and_het,
-    count_variants,
-    weigh_missing,
-)
+from deepnull_gwas.cohort.counts import CLASSES, GENOTYPES, PERSON_COUNTS, VARIANT_COUNTS
 from deepnull_gwas.cohort.hwe import hwe_exact
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import class_codes
+from deepnull_gwas.genotypes.counts import count_missing_and_het, count_variants, weigh_missing
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_parquet, write_tsv
 

@@ -13,10 +13,10 @@ import pandas as pd
 from scipy import special
 from threadpoolctl import threadpool_limits
 
-from deepnull_gwas.cohort.counts import count_variants
-from deepnull_gwas.cohort.pca import StandardisedGenotypes
 from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.counts import count_variants
 from deepnull_gwas.genotypes.formats import open_genotypes
+from deepnull_gwas.genotypes.standardised import StandardisedGenotypes
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import read_parquet, write_json, write_tsv
 

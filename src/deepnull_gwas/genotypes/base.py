@@ -1,4 +1,6 @@
-"""The interface of genotypes: everything above this folder asks it for people, variants, calls and dosages, and knows no file format.
+"""The interface of genotypes.
+
+Everything above this folder asks it for people, variants, calls and dosages, and knows no file format.
 
 Alleles: calls and dosages count the *effect allele*; which one that is says the format (:attr:`Format.effect_allele`).
 """
@@ -29,8 +31,8 @@ class Dosages:
     Attributes
     ----------
     numerator
-        uint16, variants x people; :data:`MISSING_DOSAGE` where missing. The variant is the slow axis, as all formats store it: sums over
-        people run along memory, and a tile is transposed where it is decoded to floats.
+        uint16, variants x people; :data:`MISSING_DOSAGE` where missing. The variant is the slow axis, as all formats
+        store it: sums over people run along memory, and a tile is transposed where it is decoded to floats.
     unit
         Dosage of a numerator of 1 (2**-14, or 1/255 for probabilities of 8 bits); dosages lie between 0 and 2.
     """
@@ -70,12 +72,13 @@ class Genotypes(ABC):
 
     Notes
     -----
-    Packed hard calls have two bits a genotype, the first person in the lowest bits: 00 homozygous for the effect allele, 01 missing,
-    10 heterozygous, 11 homozygous for the other allele (as in https://www.cog-genomics.org/plink/1.9/formats#bed, with A1 the effect allele).
-    Only kernels in this folder take them apart.
+    Packed hard calls have two bits a genotype, the first person in the lowest bits: 00 homozygous for the effect
+    allele, 01 missing, 10 heterozygous, 11 homozygous for the other allele (as in
+    https://www.cog-genomics.org/plink/1.9/formats#bed, with A1 the effect allele). Only kernels in this folder take
+    them apart.
 
-    A format implements :meth:`read_variants`, :meth:`read_people`, :meth:`check` (all before an index is there), :meth:`_read_calls`, and
-    may override what it can do better.
+    A format implements :meth:`read_variants`, :meth:`read_people`, :meth:`check` (all before an index is there),
+    :meth:`_read_calls`, and may override what it can do better.
     """
 
     format: ClassVar[Format]
@@ -132,10 +135,10 @@ class Genotypes(ABC):
 
     @abstractmethod
     def _read_calls(self, file: int, rows: np.ndarray, out: np.ndarray, at: np.ndarray) -> None:
-        """Write the packed calls of variants ``rows`` (numbers within a fileset, in any order) to the rows ``at`` of ``out``."""
+        """Write the packed calls of variants ``rows`` (numbers within a fileset) to rows ``at`` of ``out``."""
 
     def calls(self, index: np.ndarray) -> np.ndarray:
-        """Return the packed hard calls of the variants with these indices, in any order: uint8, len(index) x bytes, a copy."""
+        """Return a copy of the packed hard calls of some variants, in any order: uint8, len(index) x bytes."""
         index = np.asarray(index, dtype=np.int64)
         out = np.empty((len(index), self.bytes_per_variant), dtype=np.uint8)
         if len(index):
@@ -146,7 +149,7 @@ class Genotypes(ABC):
         return out
 
     def calls_between(self, start: int, stop: int) -> np.ndarray:
-        """Return the packed hard calls of variants ``start`` to ``stop`` (exclusive): uint8, variants x bytes, read-only where it is a view."""
+        """Return the packed hard calls of variants ``start`` to ``stop`` (exclusive): uint8, variants x bytes."""
         self._check_range(start, stop)
         return self.calls(np.arange(start, stop))
 
@@ -168,7 +171,7 @@ class Genotypes(ABC):
         return None
 
     def read_ahead(self, index: np.ndarray) -> None:  # noqa: B027
-        """Ask the system to have the variants with these indices (ascending) in memory by the time they are wanted, where that helps."""
+        """Ask the system to read these variants (ascending indices) ahead, where the format allows it."""
 
     def place_of(self, variant: int) -> tuple[str, int]:
         """Return the file that holds the genotypes of a variant, and its row there."""

@@ -100,10 +100,10 @@ class BedGenotypes(Genotypes):
         return self._maps[file]
 
     def _release(self, count: int) -> None:
-        """Give the pages of the maps back once many bytes were read through them.
+        """Release the pages of the maps once many bytes were read through them.
 
-        The system keeps them cached, but they no longer count as this process's memory: a cluster that looks at that would otherwise see
-        it grow to the size of the .bed, and end the job.
+        The system keeps them cached, but they no longer count as this process's memory: a cluster that looks at that
+        would otherwise see it grow to the size of the .bed, and end the job.
         """
         self._mapped += count
         if self._mapped < RELEASE_AFTER or not hasattr(mmap, "MADV_DONTNEED"):
@@ -114,7 +114,7 @@ class BedGenotypes(Genotypes):
                 whole._mmap.madvise(mmap.MADV_DONTNEED)
 
     def calls_between(self, start: int, stop: int) -> np.ndarray:
-        """Return the packed calls of variants ``start`` to ``stop``: a view of the memory map unless the range crosses filesets."""
+        """Return packed calls of a range of variants: a view of the memory map unless the range crosses filesets."""
         self._check_range(start, stop)
         self._release((stop - start) * self.bytes_per_variant)
         parts = []
@@ -185,15 +185,18 @@ def check_bed(path: str | Path, n_variants: int, n_samples: int) -> None:
         header = file.read(HEADER_BYTES)
     if len(header) < HEADER_BYTES or header[:2] != MAGIC:
         raise InputError(
-            f"{path}: not a PLINK 1 .bed (it starts with {header[:2].hex() or 'nothing'}, expected 6c1b); make one with plink2 --make-bed"
+            f"{path}: not a PLINK 1 .bed (it starts with {header[:2].hex() or 'nothing'}, expected 6c1b); make one "
+            "with plink2 --make-bed"
         )
     if header[2] == 0:
         raise InputError(
-            f"{path}: individual-major .bed (third byte 00); rewrite it variant-major with `plink1.9 --bfile … --make-bed`"
+            f"{path}: individual-major .bed (third byte 00); rewrite it variant-major with `plink1.9 --bfile … "
+            "--make-bed`"
         )
     if header[2] != 1:
         raise InputError(
-            f"{path}: unknown .bed mode (third byte {header[2]:02x}, expected 01); make the file anew with plink2 --make-bed"
+            f"{path}: unknown .bed mode (third byte {header[2]:02x}, expected 01); make the file again with plink2 "
+            "--make-bed"
         )
     bytes_per_variant = (n_samples + 3) // 4
     expected = HEADER_BYTES + n_variants * bytes_per_variant
@@ -201,12 +204,14 @@ def check_bed(path: str | Path, n_variants: int, n_samples: int) -> None:
         data = size - HEADER_BYTES
         whole = bytes_per_variant > 0 and data % bytes_per_variant == 0
         why = (
-            f"it holds {data // bytes_per_variant:,} variants of {n_samples:,} people, but the .bim lists {n_variants:,}"
+            f"it holds {data // bytes_per_variant:,} variants of {n_samples:,} people, but the .bim lists "
+            f"{n_variants:,}"
             if whole
             else "it is truncated or belongs to another .bim or .fam"
         )
         raise InputError(
-            f"{path}: {size:,} bytes, expected {expected:,} for {n_variants:,} variants (.bim) and {n_samples:,} people (.fam): {why}; "
+            f"{path}: {size:,} bytes, expected {expected:,} for {n_variants:,} variants (.bim) and {n_samples:,} "
+            f"people (.fam): {why}; "
             "copy the three files again from one source"
         )
 
@@ -214,9 +219,10 @@ def check_bed(path: str | Path, n_variants: int, n_samples: int) -> None:
 def check_padding(path: str | Path, n_variants: int, n_samples: int) -> None:
     """Check by the genotypes at the end of each row that a .bed has as many people as its .fam lists.
 
-    The size of a .bed is the same for one to four people more or less, and with people missing or too many in the .fam others would get
-    their genotypes. Where the .fam lists too few, the bits behind the last person hold genotypes, where PLINK leaves them 0. Where it lists too
-    many, the last ones are read from those bits: homozygous for A1 at every variant, as nobody is.
+    The size of a .bed is the same for one to four people more or less, and with people missing or too many in the .fam
+    others would get their genotypes. Where the .fam lists too few, the bits behind the last person hold genotypes,
+    where PLINK leaves them 0. Where it lists too many, the last ones are read from those bits: homozygous for A1 at
+    every variant, as nobody is.
 
     Parameters
     ----------
@@ -243,17 +249,22 @@ def check_padding(path: str | Path, n_variants: int, n_samples: int) -> None:
     used = codes.shape[1] - (4 * width - n_samples)
     if count := int((codes[:, used:] != 0).any(axis=1).sum()):
         raise InputError(
-            f"{path}: behind the last of the {n_samples:,} people of the .fam there are more genotypes, in {count:,} of {len(index):,} variants "
-            "looked at: the .fam has lost people, and the others would get their neighbours' genotypes. Take the .fam that belongs to this .bed; "
-            "if it is this one, the .bed was not written as PLINK does: write it anew with plink1.9 --bfile … --make-bed"
+            f"{path}: behind the last of the {n_samples:,} people of the .fam there are more genotypes, in {count:,} "
+            f"of {len(index):,} variants "
+            "looked at: the .fam has lost people, and the others would get their neighbours' genotypes. Take the .fam "
+            "that belongs to this .bed; "
+            "if it is this one, the .bed was not written as PLINK does: write it again with plink1.9 --bfile … "
+            "--make-bed"
         )
     # how often each of the last people is not homozygous for A1
     others, ends = np.split((codes[:, :used] != 0).sum(axis=0), [used - (n_samples - 1) % 4 - 1])
     empty = len(ends) - (int(np.flatnonzero(ends)[-1]) + 1 if ends.any() else 0)
     if empty and len(others) >= PADDING_OTHERS and others.min() >= max(PADDING_CALLS, 0.5 * np.median(others)):
         raise InputError(
-            f"{path}: the last {empty} of the {n_samples:,} people of the .fam would be homozygous for A1 at all {len(index):,} variants looked "
-            f"at (anybody else is not at {others.min():,} or more): the .bed has fewer people than the .fam, and some would get their neighbours' "
+            f"{path}: the last {empty} of the {n_samples:,} people of the .fam would be homozygous for A1 at all "
+            f"{len(index):,} variants looked "
+            f"at (anybody else is not at {others.min():,} or more): the .bed has fewer people than the .fam, and some "
+            "would get their neighbours' "
             "genotypes. Take the .fam that belongs to this .bed (is one of its rows a header, or there by mistake?)"
         )
 

@@ -1,4 +1,7 @@
-"""PLINK 1 filesets (.bed, .bim, .fam): their files, and what headers and sizes tell. Without numpy: read at each parsing."""
+"""PLINK 1 filesets (.bed, .bim, .fam): their files, and what headers and sizes tell.
+
+Without numpy: the workflow reads this each time that it is parsed.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,8 @@ class Bed(Format):
         for prefix in names:
             bed = Path(base, f"{prefix}.bed")
             width = (people + 3) // 4
-            # the size of the .bed says it at once; a .bed that is not there yet, or is not one, leaves the lines of the .bim
+            # the size of the .bed says it at once; a .bed that is not there yet, or is not one, leaves the lines of the
+            # .bim
             if width and bed.is_file() and (bed.stat().st_size - HEADER_BYTES) % width == 0:
                 counts.append((bed.stat().st_size - HEADER_BYTES) // width)
             else:
@@ -94,7 +98,8 @@ _UNMARKED = (("fid", "iid"), ("chr", "snp"), ("chr", "id"), ("chrom", "snp"), ("
 def count_header_rows(path: str | Path) -> int:
     """Count the rows at the head of a .fam or .bim that are no person or variant.
 
-    Those are comments and headers, which begin with ``#`` (PLINK skips them), and one row of column names that lacks the ``#`` (``FID IID ...``).
+    Those are comments and headers, which begin with ``#`` (PLINK skips them), and one row of column names that lacks
+    the ``#`` (``FID IID ...``).
     """
     count = 0
     with open(path, "rb") as file:
@@ -124,7 +129,8 @@ _ORDER = {
 def check_header(path: str | Path, kind: str) -> int:
     """Count the header rows of a .fam or .bim, and check that the columns that they name stand in PLINK 1's order.
 
-    PLINK 1.9 skips such rows whatever they say; PLINK 2 reads the columns in the order that ``#FID ...``, ``#IID ...`` or ``#CHROM ...`` gives.
+    PLINK 1.9 skips such rows whatever they say; PLINK 2 reads the columns in the order that ``#FID ...``, ``#IID ...``
+    or ``#CHROM ...`` gives.
 
     Raises
     ------
@@ -145,8 +151,9 @@ def check_header(path: str | Path, kind: str) -> int:
         wrong = [name for place, name in enumerate(names) if _PLACES[kind].get(name, place) != place]
         if wrong:
             raise InputError(
-                f"{path}: row {number} is a header, '{shorten(row.strip())}', with {wrong[0].upper()} in another place than PLINK 1 has it "
-                f"({_ORDER[kind]}); write the fileset anew: plink2 --bfile … --make-bed --out …"
+                f"{path}: row {number} is a header, '{shorten(row.strip())}', with {wrong[0].upper()} in another place "
+                "than PLINK 1 has it "
+                f"({_ORDER[kind]}); write the fileset again: plink2 --bfile … --make-bed --out …"
             )
     return count
 

@@ -27,16 +27,16 @@ _FAM = ["FID", "IID", "father", "mother", "sex", "phenotype"]
 #: A tabix index (.tbi) holds positions below 2^29 (SAM/BAM specification, 5.3).
 LAST_POSITION = 2**29
 
-#: What pandas-plink reads otherwise than PLINK: quotes are a character like any other, and a zero byte ends no text. In a .bim, a number of ten
-#: digits or more as well: as a position it would wrap around in 32 bits, unseen.
+#: What pandas-plink reads otherwise than PLINK: quotes are a character like any other, and a zero byte ends no text. In
+#: a .bim, a number of ten digits or more as well: as a position it would wrap around in 32 bits, unseen.
 _READ_OTHERWISE = {"bim": re.compile(rb'["\0]|[ \t][+-]?[0-9]{10}'), "fam": re.compile(rb'["\0]')}
 
 
 def _read_by_pandas_plink(path: str, kind: str, head: int) -> pd.DataFrame:
     """Read a .bim or .fam by pandas-plink, but for the rows of its head.
 
-    The only place that touches pandas-plink. Its public reader opens the .bed as well and takes the path for a glob pattern; its readers of
-    the two tables do neither.
+    The only place that touches pandas-plink. Its public reader opens the .bed as well and takes the path for a glob
+    pattern; its readers of the two tables do neither.
     """
     os.environ["DISABLE_PANDERA_IMPORT_WARNING"] = "True"
     with warnings.catch_warnings():
@@ -81,7 +81,7 @@ def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> tuple[pd.Da
         and not _has(path, _READ_OTHERWISE[kind])
     )
     if not sound:
-        frame = None  # not held beside its successor
+        frame = None  # freed before its successor is read
         frame = _read_verbatim(path, kind, names, lines, head)
     if frame is None:
         frame = _read_line_by_line(path, kind, names, why, head)
@@ -89,7 +89,7 @@ def _read_plink_table(path: str, kind: str, names: Sequence[str]) -> tuple[pd.Da
 
 
 def _read_verbatim(path: str, kind: str, names: Sequence[str], lines: int, head: int) -> pd.DataFrame | None:
-    """Read a .bim or .fam with quotes as letters and NA as a name, whole; None where there is anything else to say of it.
+    """Read a whole .bim or .fam with quotes as letters and NA as a name; None where anything else is to be said of it.
 
     Of one quote in an ID the reader line by line would make three times the memory and time.
     """
@@ -99,8 +99,8 @@ def _read_verbatim(path: str, kind: str, names: Sequence[str], lines: int, head:
     try:
         # seven columns, so that a field too many is seen
         frame = pd.read_csv(
-            path, sep=r"\s+", header=None, names=range(7), dtype=types, quoting=csv.QUOTE_NONE, na_filter=False, engine="c",
-            skiprows=head,
+            path, sep=r"\s+", header=None, names=range(7), dtype=types, quoting=csv.QUOTE_NONE, na_filter=False,
+            engine="c", skiprows=head,
         )  # fmt: skip
     except (ValueError, OverflowError):
         return None
@@ -112,7 +112,7 @@ def _read_verbatim(path: str, kind: str, names: Sequence[str], lines: int, head:
 
 
 def _has(path: str, pattern: re.Pattern[bytes]) -> bool:
-    """Say whether a file holds what a pattern of at most 16 bytes finds."""
+    """Return whether a file holds what a pattern of at most 16 bytes finds."""
     with open(path, "rb") as file:
         tail = b""
         while block := file.read(1 << 22):
@@ -123,7 +123,7 @@ def _has(path: str, pattern: re.Pattern[bytes]) -> bool:
 
 
 def _read_line_by_line(path: str, kind: str, names: Sequence[str], why: str, head: int) -> pd.DataFrame:
-    """Say in which rows a .bim or .fam is wrong; give it as it stands if it is right (an ID may be called NA)."""
+    """Raise naming the rows of a .bim or .fam that are wrong; return it if it is right (an ID may be called NA)."""
     problems, rows = [], []
     try:
         lines = Path(path).read_text(encoding="utf-8").rstrip("\r\n").split("\n")
@@ -161,12 +161,14 @@ def read_bim(path: str) -> pd.DataFrame:
 
     Returns
     -------
-    chromosome (normalised), position (int64), id, effect_allele (A1, column 5), other_allele (A2, column 6), in file order.
+    chromosome (normalised), position (int64), id, effect_allele (A1, column 5), other_allele (A2, column 6), in file
+    order.
 
     Raises
     ------
     InputErrors
-        When rows have not six fields, positions are no whole numbers, negative or beyond 2^29, chromosomes are unknown, or the two alleles are the same.
+        When rows have not six fields, positions are no whole numbers, negative or beyond 2^29, chromosomes are unknown,
+        or the two alleles are the same.
     """
     raw, head = _read_plink_table(path, "bim", _BIM)
     first = head + 1
@@ -181,24 +183,29 @@ def read_bim(path: str) -> pd.DataFrame:
     if unknown := [c for c, name in names.items() if name is None]:
         rows = np.flatnonzero(code.isin(unknown).to_numpy())
         problems.append(
-            f"{path}: {len(rows)} variants on unknown chromosomes {some([repr(c) for c in unknown])} (rows {some(rows + first)}); known are 1-22, "
-            "X, Y, XY, MT, 23-26, PAR1, PAR2, with or without 'chr'; remove the others: plink2 --bfile … --chr 1-26 --make-bed --out …"
+            f"{path}: {len(rows)} variants on unknown chromosomes {some([repr(c) for c in unknown])} (rows "
+            f"{some(rows + first)}); known are 1-22, "
+            "X, Y, XY, MT, 23-26, PAR1, PAR2, with or without 'chr'; remove the others: plink2 --bfile … --chr 1-26 "
+            "--make-bed --out …"
         )
     if (negative := np.flatnonzero(position < 0)).size:
         problems.append(
-            f"{path}: {negative.size} variants have a negative position (rows {some(negative + first)}); PLINK leaves such variants out, so do the "
+            f"{path}: {negative.size} variants have a negative position (rows {some(negative + first)}); PLINK leaves "
+            "such variants out, so do the "
             "same: plink2 --bfile … --make-bed --out …"
         )
     if (far := np.flatnonzero(position >= LAST_POSITION)).size:
         shown = some([f"row {i + first}: {position[i]}" for i in far], 3)
         problems.append(
-            f"{path}: {far.size} variants have a position of {LAST_POSITION:,} or more ({shown}), beyond what a tabix index can hold and twice "
-            "as far as any human chromosome goes; mend these positions, or leave the variants out: plink2 --exclude"
+            f"{path}: {far.size} variants have a position of {LAST_POSITION:,} or more ({shown}), beyond what a tabix "
+            "index can hold and twice "
+            "as far as any human chromosome goes; correct these positions, or leave the variants out: plink2 --exclude"
         )
     if (same := np.flatnonzero((in_capitals(a1) == in_capitals(a2)) & (a1 != "0"))).size:
         shown = some([f"row {i + first}: {a1[i]} {a2[i]}" for i in same], 3)
         problems.append(
-            f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an unknown one"
+            f"{path}: {same.size} variants have the same allele twice ({shown}); expected two alleles, 0 for an "
+            "unknown one"
         )
     if problems:
         raise InputErrors(problems)
@@ -230,7 +237,8 @@ def read_fam(path: str) -> pd.DataFrame:
     fid, iid, sex = (raw.iloc[:, i].astype(object) for i in (0, 1, 4))
     if (comments := np.flatnonzero(fid.str.startswith("#").to_numpy())).size:
         raise InputError(
-            f"{path}: rows {some(comments + first)} begin with #, which marks a comment, but only the head of the file may hold any; remove "
+            f"{path}: rows {some(comments + first)} begin with #, which marks a comment, but only the head of the file "
+            "may hold any; remove "
             "these rows, or give the families other IDs"
         )
     people = fid + " " + iid
@@ -241,7 +249,7 @@ def read_fam(path: str) -> pd.DataFrame:
             for name, rows in twice.groupby(twice, sort=False)
         ]
         raise InputError(
-            f"{path}: {len(shown)} people (FID IID) are there more than once: {some(shown, 3)}; keep one row a person"
+            f"{path}: {len(shown)} people (FID IID) are there more than once: {some(shown, 3)}; keep one row per person"
         )
     odd = ~sex.isin(["0", "1", "2", "-9", "NA", "nan"])
     if odd.any():

@@ -1,4 +1,7 @@
-"""What a file format of genotypes is to the rest of the workflow before any genotype is read. Without numpy: read at each parsing."""
+"""What a file format of genotypes is to the rest of the workflow before any genotype is read.
+
+Without numpy: the workflow reads this each time that it is parsed.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,8 @@ USUAL_LINE = 32
 class Format(ABC):
     """A file format of genotypes: which files make up a fileset, and what their headers tell.
 
-    A *fileset* is what one path of the configuration (or one chromosome of a pattern) stands for; its *name* is the path by which the
-    configuration, ``genotypes.json`` and messages call it.
+    A *fileset* is what one path of the configuration (or one chromosome of a pattern) stands for; its *name* is the
+    path by which the configuration, ``genotypes.json`` and messages call it.
 
     Attributes
     ----------
@@ -91,7 +94,7 @@ class Format(ABC):
 
     @abstractmethod
     def rare_share(self, names: tuple[str, ...], people: int, base: str = ".") -> float | None:
-        """Estimate the share of variants that fewer than one in sixteen people carries, in milliseconds; None where nothing tells."""
+        """Estimate the share of variants that fewer than one in sixteen people carries; None where nothing tells."""
 
     @abstractmethod
     def reader(self) -> type[Genotypes]:

@@ -41,7 +41,7 @@ def files_of(names: Iterable[str], base: str | Path = ".") -> list[str]:
 
 
 def filesets_among(files: Iterable[str | Path]) -> list[str]:
-    """Return the names of the filesets whose genotypes are among some files (inverse of :func:`files_of`), in their order.
+    """Return the names of the filesets whose genotypes are among some files (inverse of :func:`files_of`).
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Kernels on packed 2-bit genotypes that all readers share: decoding and counting.
+"""Kernels on packed 2-bit genotypes that all others share: decoding, counting, masks, selecting people.
 
-Dosages count A1 (.bim column 5). All kernels release the GIL and take contiguous rows.
+Dosages count the effect allele (A1). All kernels release the GIL and take contiguous rows.
 """
 
 from __future__ import annotations
@@ -8,9 +8,6 @@ from __future__ import annotations
 import numpy as np
 
 from deepnull_gwas.jit import numba
-
-#: Copies of A1 for the 2-bit codes 00, 01 (missing), 10, 11; the missing value is put in by the caller.
-_INT8_TABLE = np.array([2, -1, 1, 0], dtype=np.int8)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -31,16 +28,7 @@ def _decode_float32(packed, n_samples, table, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def _decode_int8(packed, n_samples, table, out):
-    for v in range(packed.shape[0]):
-        row = packed[v]
-        target = out[v]
-        for i in range(n_samples):
-            target[i] = table[(row[i >> 2] >> ((i & 3) << 1)) & 3]
-
-
-@numba.njit(nogil=True, cache=True)
-def _popcount(x):
+def popcount(x):
     """Count the bits that are set in an unsigned 64-bit integer."""
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
     x = (x & np.uint64(0x3333333333333333)) + ((x >> np.uint64(2)) & np.uint64(0x3333333333333333))
@@ -50,14 +38,14 @@ def _popcount(x):
 
 @numba.njit(nogil=True, cache=True)
 def lowest_bit(x):
-    """Give the place of the lowest bit that is set in an unsigned 64-bit integer; ``x & (x - 1)`` is what is left after it."""
+    """Return the place of the lowest bit set in a 64-bit integer; ``x & (x - 1)`` is what is left after it."""
     one = np.uint64(1)
-    return np.int64(_popcount((x & (~x + one)) - one))
+    return np.int64(popcount((x & (~x + one)) - one))
 
 
 @numba.njit(nogil=True, cache=True)
 def tail_word(row):
-    """Give the last bytes of a packed variant, those beyond its whole 64-bit words, as one word; missing bytes are 0."""
+    """Return the bytes of a packed variant beyond its whole 64-bit words as one word; missing bytes are 0."""
     first = len(row) // 8 * 8
     word = np.uint64(0)
     for b in range(first, len(row)):
@@ -82,32 +70,24 @@ def _count_masked(packed, lanes, out):
             low = words[w] & keep
             high = (words[w] >> np.uint64(1)) & keep
             both = low & high
-            hom2 += _popcount(both)
-            missing += _popcount(low ^ both)
-            het += _popcount(high ^ both)
+            hom2 += popcount(both)
+            missing += popcount(low ^ both)
+            het += popcount(high ^ both)
         for b in range(n_words * 8, n_bytes):
             keep = np.uint64(lanes[b]) & low_bits
             low = np.uint64(row[b]) & keep
             high = (np.uint64(row[b]) >> np.uint64(1)) & keep
             both = low & high
-            hom2 += _popcount(both)
-            missing += _popcount(low ^ both)
-            het += _popcount(high ^ both)
+            hom2 += popcount(both)
+            missing += popcount(low ^ both)
+            het += popcount(high ^ both)
         out[v, 1] = het
         out[v, 2] = hom2
         out[v, 3] = missing
 
 
-@numba.njit(nogil=True, cache=True)
-def _count_people(packed, n_samples, out):
-    for v in range(packed.shape[0]):
-        row = packed[v]
-        for i in range(n_samples):
-            out[i, (row[i >> 2] >> ((i & 3) << 1)) & 3] += 1
-
-
 def _byte_table(missing: float, dtype: np.dtype | type) -> np.ndarray:
-    """Give the 256 x 4 table of the dosages that one packed byte holds."""
+    """Return the 256 x 4 table of the dosages that one packed byte holds."""
     values = np.array([2, missing, 1, 0], dtype=dtype)
     codes = (np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3
     return values[codes]
@@ -145,20 +125,13 @@ def decode(
     return out
 
 
-def decode_int8(packed: np.ndarray, n_samples: int) -> np.ndarray:
-    """Decode packed genotypes to int8 dosages of A1, variants x people, -1 missing."""
-    out = np.empty((packed.shape[0], n_samples), dtype=np.int8)
-    _decode_int8(np.asarray(packed), n_samples, _INT8_TABLE, out)
-    return out
-
-
 def pack_mask(selected: np.ndarray) -> np.ndarray:
     """Turn a 0/1 mask over people into 2-bit lanes: 11 for each person in it, 00 for the others and the padding.
 
     Parameters
     ----------
     selected
-        bool, one a person.
+        bool, one per person.
 
     Returns
     -------
@@ -193,13 +166,25 @@ def count_genotypes(packed: np.ndarray, mask_lanes: np.ndarray) -> np.ndarray:
     return out
 
 
-def count_people(packed: np.ndarray, n_samples: int) -> np.ndarray:
-    """Count the genotypes of each person over the variants of a block.
+def select_people(packed: np.ndarray, people: np.ndarray, n_words: int) -> np.ndarray:
+    """Pack the genotypes of some people next to each other.
+
+    Parameters
+    ----------
+    packed
+        uint8, variants x bytes of all people.
+    people
+        Numbers of the people, in the order in which they are wanted.
+    n_words
+        Words of 64 people that a variant gets.
 
     Returns
     -------
-    int64, people x 4: homozygous A1, heterozygous, homozygous A2, missing.
+    uint64, variants x 2 n_words: two bits per person; what is beyond the people is 0.
     """
-    raw = np.zeros((n_samples, 4), dtype=np.int64)
-    _count_people(np.asarray(packed), n_samples, raw)
-    return raw[:, [0, 2, 3, 1]]
+    out = np.zeros((len(packed), n_words * 16), dtype=np.uint8)
+    for lane in range(4):
+        chosen = people[lane::4]
+        shift = (2 * (chosen % 4)).astype(np.uint8)
+        out[:, : len(chosen)] |= ((packed[:, chosen // 4] >> shift) & np.uint8(3)) << np.uint8(2 * lane)
+    return out.view(np.uint64)

@@ -17,9 +17,9 @@ import numpy as np
 from scipy.special import chdtri
 from threadpoolctl import threadpool_limits
 
-from deepnull_gwas.cohort.pruning import _above, _planes
 from deepnull_gwas.genotypes.base import Genotypes
-from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask
+from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask, select_people
+from deepnull_gwas.genotypes.variant_planes import correlated_above, padded_lanes, variant_planes, words_of_people
 from deepnull_gwas.jit import numba
 from deepnull_gwas.logs import Progress
 
@@ -60,7 +60,7 @@ def centred(
     index
         Ascending indices of the variants.
     people
-        int, rows of the .fam.
+        int, numbers of people.
 
     Yields
     ------
@@ -211,7 +211,7 @@ def _clump(called, hom, minus, sums, position, order, candidate, n_people, windo
         for step in (-1, 1):
             j = i + step
             while 0 <= j < len(position) and abs(position[j] - position[i]) <= window:
-                if not removed[j] and _above(called, hom, minus, sums, i, j, n_people, r2):
+                if not removed[j] and correlated_above(called, hom, minus, sums, i, j, n_people, r2):
                     removed[j] = True
                 j += step
 
@@ -227,30 +227,6 @@ def _add(g, weight, first, out):
             target = out[first[v]]
             for i in range(g.shape[1]):
                 target[i] += weight[v] * g[v, i]
-
-
-def side_by_side(packed: np.ndarray, people: np.ndarray, n_words: int) -> np.ndarray:
-    """Pack the genotypes of some people anew, one beside the other.
-
-    Parameters
-    ----------
-    packed
-        uint8, variants x bytes of all people.
-    people
-        Rows of the .fam, in the order in which they are wanted.
-    n_words
-        Words of 64 people that a variant gets.
-
-    Returns
-    -------
-    uint64, variants x 2 n_words: two bits a person; what is beyond the people is 0.
-    """
-    out = np.zeros((len(packed), n_words * 16), dtype=np.uint8)
-    for lane in range(4):
-        chosen = people[lane::4]
-        shift = (2 * (chosen % 4)).astype(np.uint8)
-        out[:, : len(chosen)] |= ((packed[:, chosen // 4] >> shift) & np.uint8(3)) << np.uint8(2 * lane)
-    return out.view(np.uint64)
 
 
 def clump(
@@ -276,7 +252,7 @@ def clump(
     least
         Chi-square that a variant needs.
     people
-        Rows of the .fam from whom correlations are estimated.
+        Numbers in the genotype files from whom correlations are estimated.
     window
         Base pairs to either side of a lead.
     r2
@@ -290,16 +266,14 @@ def clump(
     if not len(index):
         return lead
     # the people who count side by side: the planes of 10,000 people fit where those of a biobank would not
-    n_words = (len(people) + 63) // 64
-    lanes = np.zeros(n_words * 16, dtype=np.uint8)
-    lanes[: (len(people) + 3) // 4] = pack_mask(np.ones(len(people), dtype=bool))
+    n_words, lanes = words_of_people(len(people)), padded_lanes(np.ones(len(people), dtype=bool))
     planes = [np.empty((len(index), n_words), dtype=np.uint64) for _ in range(3)]
     sums = np.empty((len(index), 3), dtype=np.int64)
     size = int(np.clip(_LD_BYTES // max(fileset.bytes_per_variant, len(people)), 16, 1024))
     for first in range(0, len(index), size):
         part = slice(first, min(first + size, len(index)))
-        words = side_by_side(fileset.calls(index[part]), people, n_words)
-        _planes(words, lanes.view(np.uint64), *(p[part] for p in planes), sums[part])
+        words = select_people(fileset.calls(index[part]), people, n_words)
+        variant_planes(words, lanes, [p[part] for p in planes], sums[part])
     place = np.ascontiguousarray(position, dtype=np.int64)
     for c in range(chi2.shape[1]):
         order = np.argsort(-chi2[:, c], kind="stable")
@@ -354,7 +328,7 @@ def cross_scores(
     variants
         ``index``, ``chromosome``, ``position`` of the variants to use, by index.
     people
-        Rows of the .fam of the study's people.
+        Numbers in the genotype files of the study's people.
     covariates, extra, y, fold
         See :class:`Moments`. Without ``extra`` there is one arm, else two: without and with it.
     thresholds
@@ -397,7 +371,7 @@ def cross_scores(
         chi2 = np.concatenate([f[2] for f in found] or [np.zeros(shape, np.float32)])
         lead = np.zeros(chi2.shape, dtype=bool)
         chromosome = variants["chromosome"][rows]
-        # evenly spaced, so that every part of the .fam counts
+        # evenly spaced, so that every part of the genotype files counts
         spread = np.sort(people)[np.linspace(0, len(people) - 1, min(LD_PEOPLE, len(people))).astype(np.int64)]
 
         def clump_one(name: str) -> None:
