@@ -16,7 +16,8 @@ from scipy import stats
 from deepnull_gwas.cli import main
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.results.conversions import FORMS, SMALLEST_P, convert_sumstats
-from deepnull_gwas.results.sumstats import merge_sumstats, read_sumstats
+from deepnull_gwas.results.publish import merge_sumstats
+from deepnull_gwas.results.sumstats import read_sumstats
 from result_tables import write_results
 
 ROOT = Path(__file__).resolve().parents[2]

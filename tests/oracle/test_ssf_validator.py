@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 import yaml
 
-from deepnull_gwas.results.sumstats import OTHER_ALLELES, merge_sumstats, read_sumstats
+from deepnull_gwas.results.publish import merge_sumstats
+from deepnull_gwas.results.sumstats import OTHER_ALLELES, read_sumstats
 from deepnull_gwas.tables import read_metadata, read_table, write_table
 from result_tables import write_results
 from ssf_validator import problems_of

@@ -23,9 +23,10 @@ from deepnull_gwas.results import sumstats
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.compare import KEY, compare_arms, join_arms, loci_of_both
 from deepnull_gwas.results.loci import find_leads, lead_variants, read_leads
+from deepnull_gwas.results.publish import merge_sumstats
 from deepnull_gwas.results.ssf import COLUMNS, significant
 from deepnull_gwas.results.status import check_status, summarise_run
-from deepnull_gwas.results.sumstats import BGZF_END, OTHER_ALLELES, merge_sumstats, points_of, read_sumstats
+from deepnull_gwas.results.sumstats import BGZF_END, OTHER_ALLELES, points_of, read_sumstats
 from deepnull_gwas.tables import read_json, read_metadata, read_table, write_json, write_table
 from result_tables import write_results
 

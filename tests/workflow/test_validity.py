@@ -22,8 +22,8 @@ from deepnull_gwas.results.validity import (
     measure_validity,
     simulated_phenotypes,
     wilson,
-    write_validity,
 )
+from deepnull_gwas.results.validity_page import write_validity
 from deepnull_gwas.tables import read_json
 from workflow_runs import CONFIG, SHEET, Run, small_cohort
 

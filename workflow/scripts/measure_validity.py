@@ -6,7 +6,8 @@ from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.report.validity import plot_validity
-    from deepnull_gwas.results.validity import measure_validity, simulated_phenotypes, write_validity
+    from deepnull_gwas.results.validity import measure_validity, simulated_phenotypes
+    from deepnull_gwas.results.validity_page import write_validity
 
     out, params = snakemake.output, snakemake.params
     phenotypes = simulated_phenotypes(snakemake.wildcards.cohort, params.simulate, params.studies)

@@ -4,7 +4,7 @@ from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.results.loci import find_leads
-    from deepnull_gwas.results.sumstats import merge_sumstats
+    from deepnull_gwas.results.publish import merge_sumstats
     from deepnull_gwas.tables import write_json
 
     out, settings = snakemake.output, snakemake.params.settings

@@ -10,9 +10,19 @@ MEDIAN_CHI2 = float(special.chdtri(1, 0.5))
 
 
 def chi2_of_neg_log10_p(neg_log10_p: np.ndarray) -> np.ndarray:
-    """Give the chi-square (one degree of freedom) whose upper tail has this -log10 p, also where p underflows.
+    """Return the chi-square (one degree of freedom) whose upper tail has this -log10 p, also where p underflows.
 
     The normal quantile of p/2 is found by Newton's method on the logarithm of the tail.
+
+    Parameters
+    ----------
+    neg_log10_p
+        float64, of any shape.
+
+    Examples
+    --------
+    >>> chi2_of_neg_log10_p(np.array([0.0, -np.log10(5e-8), 1000.0])).round(4).tolist()
+    [0.0, 29.7168, 4596.2852]
     """
     target = -np.asarray(neg_log10_p, dtype=np.float64) * np.log(10.0) - np.log(2.0)
     z = np.sqrt(np.maximum(-2.0 * target - np.log(np.maximum(-2.0 * target, 1.0)), 0.0))
@@ -28,18 +38,24 @@ def chi2_of_neg_log10_p(neg_log10_p: np.ndarray) -> np.ndarray:
 
 
 def lambda_gc(neg_log10_p: np.ndarray, quantile: float = 0.5) -> float:
-    """Give the genomic inflation factor (Devlin and Roeder 1999): a quantile of the chi-squares over what it should be.
+    """Return the genomic inflation factor (Devlin and Roeder 1999): a quantile of chi-square over the expected one.
 
     Parameters
     ----------
     neg_log10_p
-        One a variant; NaN are passed over.
+        One per variant; NaN are passed over.
     quantile
         Upper-tail probability at which to compare; .5 is the usual median.
 
     Returns
     -------
-    NaN where there is nothing to go by.
+    NaN where there is no p-value.
+
+    Examples
+    --------
+    >>> p = np.linspace(0.005, 0.995, 100)
+    >>> round(lambda_gc(-np.log10(p)), 3), round(lambda_gc(-np.log10(p**1.1)), 3)
+    (1.0, 1.166)
     """
     p = np.asarray(neg_log10_p, dtype=np.float64)
     p = p[np.isfinite(p)]

@@ -1,4 +1,4 @@
-"""What DeepNull bought: the two arms of a study side by side."""
+"""What DeepNull gained: the two arms of a study side by side."""
 
 from __future__ import annotations
 
@@ -16,18 +16,40 @@ from deepnull_gwas.results.loci import lead_variants, read_leads
 from deepnull_gwas.results.ssf import TABLES_VERSION, significant
 from deepnull_gwas.results.sumstats import OTHER_ALLELES, POINTS, in_order_of_genome, read_blocks
 from deepnull_gwas.tables import atomic_path, read_json, write_json, write_tsv
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
 KEY = ["chromosome", "base_pair_location", "variant_id", "original_id", "effect_allele", "other_allele"]
 ARMS = ("baseline", "deepnull")
+#: Columns of a batch's table of comparisons.
+BATCH_COLUMNS = (
+    "study",
+    "status",
+    "explained_measure",
+    "explained_linear",
+    "explained_deepnull",
+    "auc_linear",
+    "auc_deepnull",
+    "mean_chi2_at_loci_baseline",
+    "mean_chi2_at_loci_deepnull",
+    "chi2_ratio",
+    "chi2_ratio_expected",
+    "effective_sample_size_gained_fraction",
+    "lambda_gc_baseline",
+    "lambda_gc_deepnull",
+    "loci_shared",
+    "loci_gained",
+    "loci_lost",
+)
 P = "neg_log_10_p_value"
 
 
 def join_arms(baseline: str | Path, deepnull: str | Path) -> Iterator[pl.DataFrame]:
-    """Go through both arms side by side, variant by variant; each file is read once, and never lies in memory as a whole.
+    """Go through both arms side by side, variant by variant; each file is read once, and never held as a whole.
 
-    Both are in the order of the genome, so that a variant of one is near that of the other: what both have read up to a place is joined.
+    Both are in the order of the genome, so that a variant of one is near that of the other: what both have read up to a
+    place is joined.
 
     Parameters
     ----------
@@ -36,8 +58,8 @@ def join_arms(baseline: str | Path, deepnull: str | Path) -> Iterator[pl.DataFra
 
     Yields
     ------
-    Key columns, ``n``, and ``beta``, ``standard_error`` and ``neg_log_10_p_value`` with the arm's name behind, null where the arm did not test the
-    variant.
+    Key columns, ``n``, and ``beta``, ``standard_error`` and ``neg_log_10_p_value`` with the arm's name behind, null
+    where the arm did not test the variant.
     """
     for files in ((baseline, deepnull), [Path(f).with_name(OTHER_ALLELES) for f in (baseline, deepnull)]):
         if all(Path(file).exists() for file in files):
@@ -84,7 +106,7 @@ def _side_by_side(*arms: pl.DataFrame) -> pl.DataFrame:
 
 
 def _points(blocks: Iterator[pl.DataFrame] | Sequence[pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Return, for each arm, what the figures need of joined blocks, row by row the same variants; null p where an arm did not test one."""
+    """Return for each arm what figures need of joined blocks, row by row the same variants; p null if not tested."""
     table = in_order_of_genome(_of_points(block) for block in blocks)
     place = ("chromosome", "base_pair_location")
     return {arm: table.select(*place, pl.col(f"{P}_{arm}").alias(P)) for arm in ARMS}
@@ -98,12 +120,13 @@ def _of_points(block: pl.DataFrame) -> pl.DataFrame:
 def points_of_arms(
     baseline: str | Path | pl.DataFrame, deepnull: str | Path | pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return chromosome, position and -log10 p of both arms, row by row the same variants; null p where an arm did not test one.
+    """Return chromosome, position and -log10 p of both arms, row by row the same variants; p is null where not tested.
 
     Parameters
     ----------
     baseline, deepnull
-        sumstats.tsv.gz of the arms; or what :func:`compare_arms` returned of them, which is given back: several figures share one read.
+        sumstats.tsv.gz of the arms; or what :func:`compare_arms` returned of them, which is given back: several figures
+        share one read.
     """
     if isinstance(baseline, pl.DataFrame) and isinstance(deepnull, pl.DataFrame):
         return baseline, deepnull
@@ -116,7 +139,8 @@ def loci_of_both(baseline: pl.DataFrame, deepnull: pl.DataFrame, window: int) ->
 
     Returns
     -------
-    One row a locus: the stronger lead variant, whether each arm found the locus, and ``verdict``: ``shared``, ``gained`` (deepnull only) or ``lost``.
+    One row per locus: the stronger lead variant, whether each arm found the locus, and ``verdict``: ``shared``,
+    ``gained`` (deepnull only) or ``lost``.
     """
     both = pl.concat(
         [t.with_columns(pl.lit(arm).alias("arm")) for arm, t in (("baseline", baseline), ("deepnull", deepnull))]
@@ -141,8 +165,9 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
     comparisons
         comparison.json of each study with both arms.
     out
-        TSV with one row a study: ``explained_linear`` and ``explained_deepnull`` (out of fold, in the ``explained_measure``: ``r2``; binary: ``r2_mcfadden``), AUCs of binary traits, mean
-        chi-squares at the loci, their ratio and what the accuracy leads one to expect, effective sample size gained, lambdas, and loci shared,
+        TSV with one row per study: ``explained_linear`` and ``explained_deepnull`` (out of fold, in the
+        ``explained_measure``: ``r2``; binary: ``r2_mcfadden``), AUCs of binary traits, mean chi-squares at the loci,
+        their ratio and what the accuracy leads one to expect, effective sample size gained, lambdas, and loci shared,
         gained and lost.
     """
     rows = []
@@ -164,24 +189,7 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
                 **{f"loci_{verdict}": count for verdict, count in one["loci"].items()},
             }
         )
-    names = [
-        "study",
-        "status",
-        "explained_measure",
-        "explained_linear",
-        "explained_deepnull",
-        "auc_linear",
-        "auc_deepnull",
-    ]
-    names += [
-        "mean_chi2_at_loci_baseline",
-        "mean_chi2_at_loci_deepnull",
-        "chi2_ratio",
-        "chi2_ratio_expected",
-        "effective_sample_size_gained_fraction",
-    ]
-    names += ["lambda_gc_baseline", "lambda_gc_deepnull", "loci_shared", "loci_gained", "loci_lost"]
-    write_tsv(pd.DataFrame(rows, columns=names), out)
+    write_tsv(pd.DataFrame(rows, columns=[*BATCH_COLUMNS]), out)
 
 
 def compare_arms(
@@ -215,8 +223,9 @@ def compare_arms(
 
     Notes
     -----
-    The gain in effective sample size is the ratio of the mean chi-squares at the loci of either arm, less 1, since the non-centrality grows with n;
-    the theory for a quantitative trait is (1 - R2 linear) / (1 - R2 DeepNull) - 1, an R2 below 0 counting as 0.
+    The gain in effective sample size is the ratio of the mean chi-squares at the loci of either arm, less 1, since the
+    non-centrality grows with n; the theory for a quantitative trait is (1 - R2 linear) / (1 - R2 DeepNull) - 1, an R2
+    below 0 counting as 0.
     """
     loci = loci_of_both(read_leads(leads_baseline), read_leads(leads_deepnull), int(window_kb * 1000))
     blocks, at_loci = [], []
@@ -242,16 +251,8 @@ def compare_arms(
         "chi2_ratio": float(chi2["deepnull"].mean() / chi2["baseline"].mean()) if len(chi2["baseline"]) else None,
     }
     summary["effective_sample_size_gained"] = None if summary["chi2_ratio"] is None else summary["chi2_ratio"] - 1
-    if prediction.get("status") == "ok" and prediction["trait"] == "quantitative":
-        # below 0 a prediction explains nothing, and losing less is no gain
-        linear, deepnull = (max(0.0, prediction[arm]["r2"]) for arm in ("linear", "deepnull"))
-        summary["chi2_ratio_expected"] = (1 - linear) / (1 - deepnull)
-        summary["r2_gained"] = deepnull - linear
-    elif prediction.get("status") == "ok":
-        summary |= {
-            f"{key}_gained": max(least, prediction["deepnull"][key]) - max(least, prediction["linear"][key])
-            for key, least in (("r2_mcfadden", 0.0), ("auc", 0.5))
-        }
+    if prediction.get("status") == "ok":
+        summary |= _accuracy_gained(prediction)
     logger.info("%s: %s", summary["study"], summary["loci"])
     write_json(summary, out_summary)
     with atomic_path(out_loci) as temporary:
@@ -259,3 +260,16 @@ def compare_arms(
         digits = pl.col(pl.Float64).map_batches(lambda s: pl.Series(significant(s.to_numpy())).fill_nan(None))
         loci.with_columns(digits).write_csv(temporary, separator="\t", null_value="NA")
     return points
+
+
+def _accuracy_gained(prediction: Mapping[str, Any]) -> dict[str, float]:
+    """Return what DeepNull explains beyond the linear model, out of fold, and the ratio of chi-squares to expect.
+
+    Below what it says of a prediction that knows nothing, a measure counts as that: losing less is no gain.
+    """
+    linear, deepnull = prediction["linear"], prediction["deepnull"]
+    if trait_of(prediction["trait"]).has_cases:
+        least = {"r2_mcfadden": 0.0, "auc": 0.5}
+        return {f"{key}_gained": max(low, deepnull[key]) - max(low, linear[key]) for key, low in least.items()}
+    before, after = max(0.0, linear["r2"]), max(0.0, deepnull["r2"])
+    return {"chi2_ratio_expected": (1 - before) / (1 - after), "r2_gained": after - before}

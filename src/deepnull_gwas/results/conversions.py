@@ -13,13 +13,15 @@ import numpy as np
 import polars as pl
 
 from deepnull_gwas.errors import InputError, nearest, some
+from deepnull_gwas.results.publish import gzipped
 from deepnull_gwas.results.ssf import COLUMNS, as_text, significant
-from deepnull_gwas.results.sumstats import gzipped, read_blocks
+from deepnull_gwas.results.sumstats import read_blocks
 from deepnull_gwas.tables import atomic_path
 
 logger = logging.getLogger(__name__)
 
-#: Smallest p that is written where a program reads p and not its logarithm: below, readers find 0, which LDSC leaves out.
+#: Smallest p that is written where a program reads p and not its logarithm: below, readers find 0, which LDSC leaves
+#: out.
 SMALLEST_P = 1e-300
 _LETTERS = {23: "X", 24: "Y", 25: "MT"}
 
@@ -31,9 +33,10 @@ class Form:
     Attributes
     ----------
     columns
-        Column of the program -> expression over the published columns, and ``p`` and ``letter`` (chromosome, X for 23) beside them.
+        Column of the program -> expression over the published columns, and ``p`` and ``letter`` (chromosome, X for 23)
+        in addition.
     binary
-        The same, of what only binary traits have.
+        The same, for what only binary traits have.
     missing
         What stands for a missing value.
     about
@@ -93,7 +96,8 @@ FORMS: dict[str, Form] = {
             "P": pl.col("p"),
             "N": pl.col("n"),
         },
-        "MungeSumstats: the alleles by names that cannot be mistaken (its A2 is the effect allele, LDSC's is the other one)",
+        "MungeSumstats: the alleles by names that cannot be mistaken "
+        "(its A2 is the effect allele, LDSC's is the other one)",
         {"N_CAS": pl.col("n_cases"), "N_CON": _CONTROLS},
     ),
     "gwaslab": Form(
@@ -119,7 +123,8 @@ FORMS: dict[str, Form] = {
 def convert_sumstats(source: str | Path, form: str, out: str | Path) -> int:
     """Write published summary statistics in the form that another program reads, block by block.
 
-    Variants with alleles that GWAS-SSF does not know are not in ``source``, and so not in what is written: none of the programs takes them.
+    Variants with alleles that GWAS-SSF does not know are not in ``source``, and so not in what is written: none of the
+    programs takes them.
 
     Parameters
     ----------
@@ -138,6 +143,20 @@ def convert_sumstats(source: str | Path, form: str, out: str | Path) -> int:
     ------
     InputError
         When there is no such form, or the file is not what the workflow publishes.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> row = dict(zip(COLUMNS, (23, 123, "g", "A", 0.5, 0.1, 0.25, 6.2, "v1", "rs7", None, 400), strict=True))
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with gzipped(folder / "sumstats.tsv.gz") as file:
+    ...     _ = file.write(as_text(pl.DataFrame([row]), header=True))
+    >>> convert_sumstats(folder / "sumstats.tsv.gz", "pheweb", folder / "phenotype.tsv")
+    1
+    >>> for line in (folder / "phenotype.tsv").read_text().splitlines():
+    ...     print(line.replace("\\t", " "))
+    chrom pos ref alt pval beta sebeta af
+    X 123 A G 6.309573e-7 0.5 0.1 0.25
     """
     if form not in FORMS:
         raise InputError(f"form: found '{form}', allowed: {', '.join(FORMS)}{nearest(form, FORMS)}")
@@ -151,7 +170,8 @@ def convert_sumstats(source: str | Path, form: str, out: str | Path) -> int:
         for number, block in enumerate(read_blocks(source, own=False)):
             if lacking := [c for c in COLUMNS if c not in block.columns]:
                 raise InputError(
-                    f"{source}: no column {some(lacking, 5)}; expected sumstats.tsv.gz as this version of the workflow publishes it"
+                    f"{source}: no column {some(lacking, 5)}; "
+                    "expected sumstats.tsv.gz as this version of the workflow publishes it"
                 )
             columns = {**shape.columns, **(shape.binary if "n_cases" in block.columns else {})}
             p = np.maximum(10.0 ** -block["neg_log_10_p_value"].to_numpy(), SMALLEST_P)

@@ -45,7 +45,17 @@ def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
 
     Returns
     -------
-    One row a locus, in the order of the genome: the lead variant, and start, end and number of the hits that it stands for.
+    One row per locus, in the order of the genome: the lead variant, and start, end and number of the hits that it
+    stands for.
+
+    Examples
+    --------
+    >>> hits = pl.DataFrame({"chromosome": 1, "base_pair_location": [100, 180, 900], "original_id": ["a", "b", "c"],
+    ...                      "neg_log_10_p_value": [8.0, 9.5, 7.5]})
+    >>> hits = hits.with_columns(pl.lit(None).alias(c) for c in LEADS[:-3] if c not in hits.columns)
+    >>> found = lead_variants(hits, window=100)
+    >>> found.select("original_id", "locus_start", "locus_end", "hits").rows()
+    [('b', 100, 180, 2), ('c', 900, 900, 1)]
     """
     rows = []
     for (_,), part in hits.sort(["chromosome", "base_pair_location", "original_id"]).group_by(
@@ -75,12 +85,12 @@ def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
 
 
 def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: str | Path) -> dict[str, Any]:
-    """Write the lead variants of a study and arm, and sum up its tests, in one read of what was published.
+    """Write the lead variants of a study and arm, and summarise its tests, in one read of what was published.
 
     Parameters
     ----------
     sumstats
-        sumstats.tsv.gz; tested variants with other alleles, in the file beside it, count like all others.
+        sumstats.tsv.gz; tested variants with other alleles, in the file next to it, count like all others.
     threshold
         Largest p.
     window_kb

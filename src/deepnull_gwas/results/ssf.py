@@ -1,6 +1,7 @@
-"""Rows of summary statistics as the GWAS Catalog's standard GWAS-SSF wants them, and what becomes of those that it does not know.
+"""Rows of summary statistics as the GWAS Catalog's standard GWAS-SSF wants them, and those that it does not know.
 
-The standard: https://github.com/EBISPOT/gwas-summary-statistics-standard; its validator: https://github.com/EBISPOT/gwas-sumstats-tools.
+The standard: https://github.com/EBISPOT/gwas-summary-statistics-standard; its validator:
+https://github.com/EBISPOT/gwas-sumstats-tools.
 """
 
 from __future__ import annotations
@@ -42,16 +43,22 @@ UNTESTED = (
 )
 #: Alleles of the standard: nucleotides, or what stands for too many of them.
 ALLELE = r"^(?:[ACGTacgt]+|LONG_STRING)$"
-#: What stands in a .bim for no ID.
+#: What stands for no ID in a table of variants.
 NAMELESS = (".", "0", "", "NA", "#NA")
 SIGNIFICANT_DIGITS = 7
-#: Published for -log10 p = 0 (p = 1, an estimate of exactly 0): the standard's validator takes a 0 for a p-value that underflowed. 10 to the
-#: power of its negative is 1 in double precision.
+#: Published for -log10 p = 0 (p = 1, an estimate of exactly 0): the standard's validator takes a 0 for a p-value that
+#: underflowed. 10 to the power of its negative is 1 in double precision.
 LEAST_NEG_LOG10_P = 1e-17
 
 
 def significant(values: np.ndarray, digits: int = SIGNIFICANT_DIGITS) -> np.ndarray:
-    """Round to so many significant digits, so that the shortest text of a number is short."""
+    """Round to a number of significant digits, so that the shortest text of a number is short.
+
+    Examples
+    --------
+    >>> significant(np.array([123456.789, 1 / 3, 2e-40])).tolist()
+    [123456.8, 0.3333333, 2e-40]
+    """
     values = np.asarray(values, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         exponent = np.floor(np.log10(np.abs(values)))
@@ -65,13 +72,22 @@ def significant(values: np.ndarray, digits: int = SIGNIFICANT_DIGITS) -> np.ndar
 def published_ids(code: str = "code", position: str = "position", name: str = "id") -> list[pl.Expr]:
     """Return expressions for ``variant_id`` and ``rsid`` as the standard allows them.
 
-    ``variant_id`` is the ID of the .bim, with ``_`` for every character other than letters, digits and ``_`` (``1:123:A:G`` becomes ``1_123_A_G``);
-    a variant without an ID is named by its chromosome, position, other and effect allele. ``rsid`` is the ID where it is one of dbSNP.
+    ``variant_id`` is the variant's ID, with ``_`` for every character other than letters, digits and ``_``
+    (``1:123:A:G`` becomes ``1_123_A_G``); a variant without an ID is named by its chromosome, position, other and
+    effect allele. ``rsid`` is the ID where it is one of dbSNP.
 
     Parameters
     ----------
     code, position, name
-        Columns with the standard's chromosome code, the position and the ID; ``effect_allele`` and ``other_allele`` beside them.
+        Columns with the standard's chromosome code, the position and the ID; ``effect_allele`` and ``other_allele`` are
+        there, too.
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({"code": 1, "position": 123, "id": ["rs7", "1:123:A:G", "."],
+    ...                       "effect_allele": "G", "other_allele": "A"})
+    >>> frame.select(published_ids()).rows()
+    [('rs7', 'rs7'), ('1_123_A_G', None), ('1_123_A_G', None)]
     """
     place = pl.concat_str([code, position, "other_allele", "effect_allele"], separator="_")
     nameless = pl.col(name).is_in(NAMELESS) | ~pl.col(name).str.contains("[A-Za-z0-9]")
@@ -81,19 +97,27 @@ def published_ids(code: str = "code", position: str = "position", name: str = "i
 
 
 def has_known_alleles() -> pl.Expr:
-    """Return the expression that says whether the standard knows both alleles of a row (nucleotides in either case)."""
+    """Return the expression for whether the standard knows both alleles of a row (nucleotides in either case).
+
+    Examples
+    --------
+    >>> frame = pl.DataFrame({"effect_allele": ["A", "ttg", "<DEL>"], "other_allele": ["G", "T", "A"]})
+    >>> frame.select(has_known_alleles()).to_series().to_list()
+    [True, True, False]
+    """
     return pl.col("effect_allele").str.contains(ALLELE) & pl.col("other_allele").str.contains(ALLELE)
 
 
-def tested_rows(frame: pl.DataFrame, binary: bool) -> pl.DataFrame:
+def tested_rows(frame: pl.DataFrame, has_cases: bool) -> pl.DataFrame:
     """Return the published rows of the variants that were tested, whatever their alleles.
 
     Parameters
     ----------
     frame
-        Rows of an association table, columns without the names of study and arm, with the standard's chromosome ``code``.
-    binary
-        Whether the trait is.
+        Rows of an association table, columns without the names of study and arm, with the standard's chromosome
+        ``code``.
+    has_cases
+        Whether the trait is binary: then numbers and frequencies of cases and controls are published, too.
     """
     frame = frame.filter(pl.col("reason") == "").with_columns(published_ids())
     columns = {
@@ -107,11 +131,11 @@ def tested_rows(frame: pl.DataFrame, binary: bool) -> pl.DataFrame:
         "neg_log_10_p_value": np.maximum(significant(frame["neg_log10_p"].to_numpy()), LEAST_NEG_LOG10_P),
         "variant_id": frame["variant_id"],
         "rsid": frame["rsid"],
-        # a .bed does not know which allele is the reference's
+        # a PLINK 1 file does not know which allele is the reference's
         "ref_allele": pl.Series([None], dtype=pl.String).new_from_index(0, len(frame)),
         "n": frame["n"],
     }
-    if binary:
+    if has_cases:
         columns["n_cases"] = frame["n_cases"]
         columns["effect_allele_frequency_cases"] = significant(frame["eaf_cases"].to_numpy())
         columns["effect_allele_frequency_controls"] = significant(frame["eaf_controls"].to_numpy())
@@ -121,7 +145,10 @@ def tested_rows(frame: pl.DataFrame, binary: bool) -> pl.DataFrame:
 
 
 def untested_rows(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the published rows of the variants that were not tested, each with its reason; ``frame`` as in :func:`tested_rows`."""
+    """Return the published rows of the variants that were not tested, each with its reason.
+
+    ``frame`` as in :func:`tested_rows`.
+    """
     frame = frame.filter(pl.col("reason") != "").with_columns(published_ids())
     return pl.DataFrame(
         {
@@ -138,12 +165,18 @@ def untested_rows(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-#: Stands for a quote while a table is written; Unicode says that no text has it.
+#: Stands for a quote while a table is written; by Unicode's rules no text has it.
 _QUOTE = "\ufdd0"
 
 
 def as_text(frame: pl.DataFrame, header: bool, missing: str = "#NA") -> bytes:
-    """Write rows as tab-separated text, missing values as the standard's ``#NA`` unless told otherwise."""
+    r"""Return rows as tab-separated text, missing values as the standard's ``#NA`` unless told otherwise.
+
+    Examples
+    --------
+    >>> as_text(pl.DataFrame({"n": [1, 2], "id": ["a", None]}), header=True)
+    b'n\tid\n1\ta\n2\t#NA\n'
+    """
     head = "\t".join(frame.columns) + "\n" if header else ""
     texts = [c for c, kind in frame.schema.items() if kind == pl.String]
     quotes = any(frame[c].str.contains('"', literal=True).any() for c in texts)

@@ -15,9 +15,10 @@ from deepnull_gwas.tables import atomic_path, read_json, read_metadata, write_ts
 
 logger = logging.getLogger(__name__)
 
-#: So many analyses are shown one by one on the screen at the end of a run; of more, counts; so many failed ones; so many with most loci; so many notes.
+#: At most this many are shown on the screen at the end of a run: analyses one by one (of more, counts), failed ones,
+#: those with most loci, notes.
 ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN, NOTES_SHOWN = 20, 10, 6, 10
-#: So many pairs of alleles that the standard does not know are named there.
+#: At most this many pairs of alleles that the standard does not know are named there.
 ALLELES_SHOWN = 5
 
 
@@ -72,7 +73,7 @@ def summarise_run(
 
 
 def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> str:
-    """Write one screen: what failed first, then counts by arm, every analysis where they are few, and where things are."""
+    """Return one screen: failures first, then counts by arm, every analysis where they are few, where things are."""
     failed = frame[frame["status"] == "failed"]
     lines = [
         f"FAILED {row.cohort}/{row.study} ({row.arm}) at {row.stage}: {row.reason}"
@@ -91,8 +92,8 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
         for arm, part in done.groupby("arm", sort=True):
             low, middle, high = part["lambda_gc"].quantile([0.0, 0.5, 1.0])
             lines.append(
-                f"{arm}: {len(part)} studies, {int((part['loci'] > 0).sum())} with hits, {int(part['loci'].sum())} loci in all; "
-                f"lambda {middle:.3f} ({low:.3f} to {high:.3f})"
+                f"{arm}: {len(part)} studies, {int((part['loci'] > 0).sum())} with hits, "
+                f"{int(part['loci'].sum())} loci in all; lambda {middle:.3f} ({low:.3f} to {high:.3f})"
             )
         most = done.sort_values(["loci", "cohort", "study", "arm"], ascending=[False, True, True, True]).head(
             MOST_SHOWN
@@ -101,22 +102,25 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
     if examples:
         most = int(frame["variants_with_other_alleles"].max())
         lines += [
-            f"Up to {most:,} tested variants of an analysis have alleles that GWAS-SSF does not know ({', '.join(examples[:ALLELES_SHOWN])}): "
+            f"Up to {most:,} tested variants of an analysis have alleles that GWAS-SSF does not know "
+            f"({', '.join(examples[:ALLELES_SHOWN])}): "
             f"they are in {OTHER_ALLELES} beside sumstats.tsv.gz, with the same columns.",
             "",
         ]
     lines += _notes(frame)
     lines += [
         f"{len(frame) - len(failed)} of {len(frame)} analyses done.",
-        f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz (GWAS-SSF; effect allele = A1 of the .bim)",
-        f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms,miami}}.{{svg,pdf}}; gains and losses: comparison.tsv beside them",
+        f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz "
+        "(GWAS-SSF; effect allele = A1 of the .bim)",
+        f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms,miami}}.{{svg,pdf}}; "
+        "gains and losses: comparison.tsv beside them",
         f"State of all studies: {results}/status.tsv; where they came from: {results}/provenance.html",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _notes(frame: pd.DataFrame) -> list[str]:
-    """Return what has to be known of studies that are done: each note once, with the studies that it is about, and an empty line."""
+    """Return what has to be known about studies that are done: each note once, with its studies, and an empty line."""
     noted = frame[frame["notes"] != ""].drop_duplicates(["cohort", "study"])
     lines = []
     for note, part in noted.groupby("notes", sort=False):

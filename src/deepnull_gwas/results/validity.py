@@ -1,9 +1,13 @@
-"""Calibration and power on a simulated cohort, where the truth is known: does DeepNull keep the type I error, and what does it find?"""
+"""Calibration and power on a simulated cohort, where the truth is known.
+
+Does DeepNull keep the type I error, and what does it find? The page with the answers is written by
+:mod:`deepnull_gwas.results.validity_page`.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +21,8 @@ from deepnull_gwas.genotypes.formats import open_filesets
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.sumstats import read_sumstats
-from deepnull_gwas.tables import atomic_path, read_json, read_parquet, write_json, write_npz
+from deepnull_gwas.tables import read_json, read_parquet, write_json, write_npz
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +95,8 @@ def simulated_phenotypes(
         oracle = [s["study"] for s in own if truth in s["covariates"] and "baseline" in s["arms"]]
         if len(both) != 1 or len(oracle) != 1:
             raise InputError(
-                f"cohort {cohort}: phenotype {name}: validity needs one study with the arms baseline and deepnull (found {len(both)}), and one "
-                f"with the arm baseline and the covariate {truth} (found {len(oracle)})"
+                f"cohort {cohort}: phenotype {name}: validity needs one study with the arms baseline and deepnull "
+                f"(found {len(both)}), and one with the arm baseline and the covariate {truth} (found {len(oracle)})"
             )
         kind = f"{settings['trait']}, {settings.get('covariate_effects', 'nonlinear')}"
         found.append(SimulatedPhenotype(name, kind, settings["trait"], both[0], oracle[0]))
@@ -99,7 +104,9 @@ def simulated_phenotypes(
 
 
 def effective_tests(filesets: Sequence[str | Path], tested: np.ndarray) -> float:
-    """Give the effective number of independent tests among variants: m² / sum of r² in each block of 500, less what chance adds to r².
+    """Return the effective number of independent tests among variants.
+
+    That is m² / sum of r² in each block of 500 variants, less what chance adds to r².
 
     Parameters
     ----------
@@ -127,7 +134,14 @@ def effective_tests(filesets: Sequence[str | Path], tested: np.ndarray) -> float
 
 
 def wilson(rate: float, n: float) -> tuple[float, float]:
-    """Give Wilson's 95 % interval of a rate among ``n`` (effective) trials (Wilson 1927)."""
+    """Return Wilson's 95 % interval of a rate among ``n`` (effective) trials (Wilson 1927).
+
+    Examples
+    --------
+    >>> low, high = wilson(0.05, 1000)
+    >>> f"{low:.4f} to {high:.4f}"
+    '0.0381 to 0.0653'
+    """
     z = 1.959963984540054
     middle = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
@@ -151,18 +165,75 @@ def measure_validity(
     phenotypes
         See :func:`simulated_phenotypes`.
     out
-        validity.json: ``null``, one row a kind and arm: for each level the rate, its Wilson interval with the effective number of tests; lambda
-        of all and by frequency with twice its standard error between phenotypes. ``power``: mean chi-square at causal variants, its ratio to the
-        baseline's with a bootstrap interval over phenotypes, what theory expects of it, share found at the genome-wide level, found and lost; of
-        the causal variants that all three arms tested. ``left_out``: phenotypes of which a study failed.
+        validity.json: ``null``, one row per kind and arm: for each level the rate, its Wilson interval with the
+        effective number of tests; lambda of all and by frequency with twice its standard error between phenotypes.
+        ``power``: mean chi-square at causal variants, its ratio to the baseline's with a bootstrap interval over
+        phenotypes, what theory expects, share found at the genome-wide level, found and lost; over the causal variants
+        that all three arms tested. ``left_out``: phenotypes of which a study failed.
     out_points
         .npz with what the figure draws.
     genome_wide
         The p-value below which a variant counts as found.
     """
     results = Path(results)
-    truth = pd.read_csv(results / "simulated" / "truth.tsv", sep="\t")
+    collected = _collect(results, phenotypes)
+    measured: dict[str, Any] = {
+        "phenotypes": [asdict(p) for p in phenotypes],
+        "left_out": collected.left_out,
+        "genome_wide": genome_wide,
+        "null": [],
+        "power": [],
+    }
+    if collected.tested is not None:
+        counted = read_parquet(results / "variants.parquet", columns=["id"])["id"].isin(collected.tested).to_numpy()
+        measured["variants"] = int(counted.sum())
+        measured["effective_tests"] = effective_tests(read_json(results / "genotypes.json")["filesets"], counted)
+    points: dict[str, np.ndarray] = {}
+    for kind, own in _by_kind(collected.null).items():
+        for arm in ARMS:
+            parts = [collected.tables[p.name, arm] for p in own]
+            measured["null"].append({"kind": kind, "arm": arm} | _type_one_error(parts, measured["effective_tests"]))
+            points[f"null/{kind}/{arm}"] = np.concatenate([t["neg_log_10_p_value"] for t in parts])
     shares = read_json(results / "simulated" / "truth.json")["phenotypes"]
+    for kind, own in _by_kind(collected.causal).items():
+        chi2 = {
+            arm: [chi2_of_neg_log10_p(collected.tables[p.name, arm]["neg_log_10_p_value"].to_numpy()) for p in own]
+            for arm in ARMS
+        }
+        metrics = [read_json(results / p.study / "deepnull" / "metrics.json") for p in own]
+        measured["power"] += _power_rows(kind, own, chi2, metrics, shares, genome_wide)
+        points |= {f"power/{kind}/{arm}": np.concatenate(chi2[arm]) for arm in ARMS}
+    write_npz(out_points, **points)
+    write_json(measured, out)
+
+
+@dataclass(frozen=True)
+class _Collected:
+    """What was published of the simulated phenotypes.
+
+    Attributes
+    ----------
+    tables
+        (phenotype, arm) -> frequencies and p-values: of all variants where none is causal, else of the causal ones.
+    tested
+        Names of the variants that a phenotype without causal variants was tested on; None where there is no such
+        phenotype.
+    null, causal
+        Phenotypes without and with causal variants.
+    left_out
+        Names of those of which a study failed.
+    """
+
+    tables: Mapping[tuple[str, str], pd.DataFrame]
+    tested: pd.Series | None
+    null: Sequence[SimulatedPhenotype]
+    causal: Sequence[SimulatedPhenotype]
+    left_out: list[str]
+
+
+def _collect(results: Path, phenotypes: Sequence[SimulatedPhenotype]) -> _Collected:
+    """Read what was published of each phenotype and arm."""
+    truth = pd.read_csv(results / "simulated" / "truth.tsv", sep="\t")
     causal = {name: set(rows["id"]) for name, rows in truth.groupby("phenotype")}
     tables: dict[tuple[str, str], pd.DataFrame] = {}
     tested: pd.Series | None = None
@@ -175,7 +246,7 @@ def measure_validity(
             own[arm] = read_sumstats(results.joinpath(*folder, "sumstats.tsv.gz"), _COLUMNS).to_pandas()
             progress.add(1)
         variants = causal.get(phenotype.name)
-        # a variant that one arm could not test says nothing of the others
+        # a variant that one arm could not test tells nothing about the others
         common = set.intersection(*(set(t["original_id"]) for t in own.values())) if variants else set()
         if not all(map(len, own.values())) or (variants and not common & variants):
             left_out.append(phenotype.name)
@@ -188,53 +259,43 @@ def measure_validity(
                 tested = table["original_id"]
             # names take more memory than all else
             tables[phenotype.name, arm] = table.drop(columns="original_id")
-    null = [p for p in phenotypes if not causal.get(p.name) and p.name not in left_out]
-    other = [p for p in phenotypes if causal.get(p.name) and p.name not in left_out]
-    measured: dict[str, Any] = {
-        "phenotypes": [asdict(p) for p in phenotypes],
-        "left_out": left_out,
-        "genome_wide": genome_wide,
-        "null": [],
-        "power": [],
+    kept = [p for p in phenotypes if p.name not in left_out]
+    null, other = [p for p in kept if not causal.get(p.name)], [p for p in kept if causal.get(p.name)]
+    return _Collected(tables, tested, null, other, left_out)
+
+
+def _by_kind(phenotypes: Sequence[SimulatedPhenotype]) -> dict[str, list[SimulatedPhenotype]]:
+    """Group phenotypes by their kind, in the order in which kinds come first."""
+    return {kind: [p for p in phenotypes if p.kind == kind] for kind in dict.fromkeys(p.kind for p in phenotypes)}
+
+
+def _power_rows(
+    kind: str,
+    phenotypes: Sequence[SimulatedPhenotype],
+    chi2: Mapping[str, Sequence[np.ndarray]],
+    metrics: Sequence[Mapping[str, Any]],
+    shares: Mapping[str, Any],
+    genome_wide: float,
+) -> Iterator[dict[str, Any]]:
+    """Yield the row of each arm for phenotypes of one kind: power, variance explained, what theory expects."""
+    key = trait_of(phenotypes[0].trait).measure
+    explained = {
+        "baseline": np.mean([m["linear"][key] for m in metrics]),
+        "deepnull": np.mean([m["deepnull"][key] for m in metrics]),
+        "oracle": np.mean([shares[p.name][f"best_covariate_{key}"] for p in phenotypes]),
     }
-    points: dict[str, np.ndarray] = {}
-    if tested is not None:
-        counted = read_parquet(results / "variants.parquet", columns=["id"])["id"].isin(tested).to_numpy()
-        measured["variants"] = int(counted.sum())
-        measured["effective_tests"] = effective_tests(read_json(results / "genotypes.json")["filesets"], counted)
-    for kind in dict.fromkeys(p.kind for p in null):
-        for arm in ARMS:
-            parts = [tables[p.name, arm] for p in null if p.kind == kind]
-            measured["null"].append({"kind": kind, "arm": arm} | _type_one_error(parts, measured["effective_tests"]))
-            points[f"null/{kind}/{arm}"] = np.concatenate([t["neg_log_10_p_value"] for t in parts])
-    for kind in dict.fromkeys(p.kind for p in other):
-        own_kind = [p for p in other if p.kind == kind]
-        chi2 = {
-            arm: [chi2_of_neg_log10_p(tables[p.name, arm]["neg_log_10_p_value"].to_numpy()) for p in own_kind]
-            for arm in ARMS
-        }
-        metrics = [read_json(results / p.study / "deepnull" / "metrics.json") for p in own_kind]
-        key = "r2" if own_kind[0].trait == "quantitative" else "auc"
-        explained = {
-            "baseline": np.mean([m["linear"][key] for m in metrics]),
-            "deepnull": np.mean([m["deepnull"][key] for m in metrics]),
-            "oracle": np.mean([shares[p.name][f"best_covariate_{key}"] for p in own_kind]),
-        }
-        expected = None
-        if key == "r2":
-            expected = np.mean([(1 - m["linear"]["r2"]) / (1 - m["deepnull"]["r2"]) for m in metrics])
-        cut = chi2_of_neg_log10_p(-np.log10([genome_wide]))[0]
-        for arm in ARMS:
-            row = {"kind": kind, "arm": arm} | _power(chi2[arm], chi2["baseline"], cut)
-            row |= {"measure": key, "explained": explained[arm]}
-            measured["power"].append(row | {"expected_ratio": expected if arm == "deepnull" else None})
-            points[f"power/{kind}/{arm}"] = np.concatenate(chi2[arm])
-    write_npz(out_points, **points)
-    write_json(measured, out)
+    expected = None
+    if key == "r2":
+        expected = np.mean([(1 - m["linear"]["r2"]) / (1 - m["deepnull"]["r2"]) for m in metrics])
+    cut = chi2_of_neg_log10_p(-np.log10([genome_wide]))[0]
+    for arm in ARMS:
+        row = {"kind": kind, "arm": arm} | _power(chi2[arm], chi2["baseline"], cut)
+        row |= {"measure": key, "explained": explained[arm]}
+        yield row | {"expected_ratio": expected if arm == "deepnull" else None}
 
 
 def _type_one_error(parts: Sequence[pd.DataFrame], tests: float) -> dict[str, Any]:
-    """Measure what phenotypes without genetic effects come to in one arm; ``tests``: effective number of tests of each."""
+    """Measure rates and lambdas of phenotypes without genetic effects in one arm; ``tests``: effective number."""
     p = np.concatenate([t["neg_log_10_p_value"] for t in parts])
     rates = []
     for level in LEVELS:
@@ -256,7 +317,7 @@ def _type_one_error(parts: Sequence[pd.DataFrame], tests: float) -> dict[str, An
 
 
 def _power(chi2: Sequence[np.ndarray], base: Sequence[np.ndarray], cut: float) -> dict[str, Any]:
-    """Measure what an arm makes of causal variants, beside the baseline; one array a phenotype, the same variants in both."""
+    """Measure an arm's power at causal variants against the baseline's; one array per phenotype, the same variants."""
     sums, base_sums = np.array([c.sum() for c in chi2]), np.array([c.sum() for c in base])
     drawn = np.random.default_rng(1).integers(0, len(sums), (2000, len(sums)))
     low, high = np.quantile(sums[drawn].sum(axis=1) / base_sums[drawn].sum(axis=1), [0.025, 0.975])
@@ -273,78 +334,3 @@ def _power(chi2: Sequence[np.ndarray], base: Sequence[np.ndarray], cut: float) -
         "found": int((hit & ~base_hit).sum()),
         "lost": int((base_hit & ~hit).sum()),
     }
-
-
-def write_validity(measured: str | Path, figure: str, out: str | Path) -> None:
-    """Write the tables of :func:`measure_validity` for people, as Markdown.
-
-    Parameters
-    ----------
-    measured
-        validity.json.
-    figure
-        Address of the figure, as the page is to have it.
-    out
-        The page.
-    """
-    found = read_json(measured)
-    lines = [*_null_lines(found), *_power_lines(found), ""]
-    if found["left_out"]:
-        lines += [f"Left out, because a study of theirs failed: {', '.join(found['left_out'])}.", ""]
-    lines += [f"![QQ plots and chi-squares of causal variants]({figure})", ""]
-    with atomic_path(out) as temporary:
-        temporary.write_text("\n".join(lines), encoding="utf-8")
-
-
-def _null_lines(found: Mapping[str, Any]) -> list[str]:
-    if not found["null"]:
-        return []
-    lines = [
-        "## Type I error",
-        "",
-        f"Phenotypes without genetic effects; {found['variants']:,} variants tested in each, effectively {found['effective_tests']:,.0f} independent "
-        "tests. In brackets 95 % intervals: of rates Wilson's with the effective number of tests, of lambda (of all tests of all phenotypes together) "
-        "twice its standard error to either side, from how it varies between phenotypes (with three phenotypes or more).",
-        "",
-        "| covariate effects | arm | phenotypes | "
-        + " | ".join(f"{level:g}" for level in LEVELS)
-        + " | lambda |"
-        + "".join(f" MAF {low:g}-{high:g} |" for low, high in BINS),
-        "| --- " * (4 + len(LEVELS) + len(BINS)) + "|",
-    ]
-    for row in found["null"]:
-        cells = [f"{r['rate']:.2g} ({r['low']:.2g}-{r['high']:.2g})" for r in row["rates"]]
-        for part in row["lambda"]:
-            value, error = part["lambda_gc"], part["twice_standard_error"]
-            if value is None:
-                cells.append("NA")
-            else:
-                cells.append(f"{value:.3f}" + (f" ({value - error:.3f}-{value + error:.3f})" if error else ""))
-        lines.append(f"| {row['kind']} | {row['arm']} | {row['phenotypes']} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
-
-
-def _power_lines(found: Mapping[str, Any]) -> list[str]:
-    if not found["power"]:
-        return []
-    lines = [
-        "## Power",
-        "",
-        f"Causal variants, found at p < {found['genome_wide']:g}. The ratio of mean chi-squares is to the baseline; in brackets its 95 % interval by "
-        "resampling phenotypes; expected: (1 - R² linear) / (1 - R² prediction), from the out-of-fold R² (quantitative traits). Found, lost: variants "
-        "that this arm finds and the baseline does not, and the other way round.",
-        "",
-        "| covariate effects | arm | variants | mean χ² | ratio | expected | power | found, lost | explained, out of fold |",
-        "| --- " * 9 + "|",
-    ]
-    for row in found["power"]:
-        baseline = row["arm"] == "baseline"
-        ratio = "1" if baseline else f"{row['ratio']:.3f} ({row['low']:.3f}-{row['high']:.3f})"
-        expected = "" if row["expected_ratio"] is None else f"{row['expected_ratio']:.3f}"
-        moved = "" if baseline else f"+{row['found']}, -{row['lost']}"
-        best = " (best possible)" if row["arm"] == "oracle" else ""
-        lines.append(
-            f"| {row['kind']} | {row['arm']} | {row['variants']} | {row['mean_chi2']:.2f} | {ratio} | {expected} | {row['power']:.3f} | {moved} | "
-            f"{row['measure']} {row['explained']:.3f}{best} |"
-        )
-    return lines

@@ -1,4 +1,4 @@
-"""What the second implementation reads: a study from the files of earlier steps, a variant from the bytes of its genotypes."""
+"""What the second implementation reads: a study from the files of earlier steps, a variant from the bytes of a file."""
 
 from __future__ import annotations
 
