@@ -9,42 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.dosage import Dosages
 from deepnull_gwas.genotypes.files import Format
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: The numerator that stands for a missing dosage.
-MISSING_DOSAGE = 65_535
-
-
-@dataclass(frozen=True)
-class Dosages:
-    """Dosages of the effect allele as exact fractions.
-
-    Attributes
-    ----------
-    numerator
-        uint16, variants x people; :data:`MISSING_DOSAGE` where missing. The variant is the slow axis, as all formats
-        store it: sums over people run along memory, and a tile is transposed where it is decoded to floats.
-    unit
-        Dosage of a numerator of 1 (2**-14, or 1/255 for probabilities of 8 bits); dosages lie between 0 and 2.
-    """
-
-    numerator: np.ndarray
-    unit: float
-
-    def decode(self, missing: float = np.nan, dtype: np.dtype | type = np.float32) -> np.ndarray:
-        """Return the dosages as floats, variants x people, with a value for missing ones."""
-        out = self.numerator.astype(dtype) * dtype(self.unit)
-        out[self.numerator == MISSING_DOSAGE] = missing
-        return out
 
 
 class Genotypes(ABC):
@@ -167,7 +141,11 @@ class Genotypes(ABC):
                 yield first, last, self.calls_between(first, last)
 
     def dosages(self, index: np.ndarray) -> Dosages | None:
-        """Return the dosages of the variants with these indices, or None where the format has hard calls only."""
+        """Return the dosages of the variants with these indices, or None where the format has hard calls only.
+
+        Their slow axis is that of the variants, as all formats store them: sums over people run along memory, and a tile
+        is transposed where it is decoded to floats.
+        """
         return None
 
     def read_ahead(self, index: np.ndarray) -> None:  # noqa: B027
