@@ -13,6 +13,8 @@ from deepnull_gwas.cli import main
 from deepnull_gwas.config import load_config
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.logs import SNAKEMAKE_MB
+from deepnull_gwas.resources import size as size_of
+from deepnull_gwas.resources import steps
 
 ROOT = Path(__file__).resolve().parents[2]
 SHEET = "study\tcohort\tphenotype\ttrait\tcovariates\nbmi\tukb\tbmi\tquantitative\tage\nt2d\tukb\tt2d\tbinary\tage\n"
@@ -101,7 +103,7 @@ def test_long_alleles_count(tmp_path):
     short = {r.rule: r for r in resources.plan_run(load_config(given, tmp_path), tmp_path)}
     rows = (tmp_path / "g.bim").read_text().splitlines()
     (tmp_path / "g.bim").write_text("\n".join([*rows[:-1], rows[-1].replace("A", "A" * 200_000_000)]) + "\n")
-    resources._of_files.cache_clear()
+    size_of._of_files.cache_clear()
     config = load_config(given, tmp_path)
     assert resources.cohort_size(config.cohorts["ukb"], tmp_path).text_bytes == pytest.approx(200e6, rel=1e-3)
     long = {r.rule: r for r in resources.plan_run(config, tmp_path)}
@@ -122,7 +124,8 @@ def test_stress_cohorts_lie_within_the_estimates(tmp_path, monkeypatch):
             (folder / file).touch()
         config = load_config(yaml.safe_load(case["config"]), folder)
         size = resources.Size(**case["size"])
-        monkeypatch.setattr(resources, "cohort_size", lambda *_, size=size: size)
+        for module in (steps, size_of):
+            monkeypatch.setattr(module, "cohort_size", lambda *_, size=size: size)
         for row in case["rules"]:
             rule = row["rule"]
             needs = [resources.estimate(rule, config, w, folder) for w, _ in resources.jobs_of(rule, config)]
@@ -166,7 +169,7 @@ def test_rare_variants_are_seen_in_the_bed(tmp_path):
     assert resources.rare_share(cohort, tmp_path) == pytest.approx(1 / 3, abs=0.01)
     (tmp_path / "g.bed").unlink()
     (tmp_path / "g.bim").write_text("".join(f"1 v{i} 0 {i + 1} A G\n" for i in range(60)))
-    resources._rare_of_files.cache_clear()
+    size_of._rare_of_files.cache_clear()
     assert resources.rare_share(cohort, tmp_path) == resources.RARE_GUESS
 
 
@@ -187,7 +190,7 @@ def test_time_of_the_association_knows_how_binary_traits_are_tested(tmp_path):
     assert few < seconds_of_associate(tmp_path, config, missing_genotypes="drop")
     # common variants: .15 to .3 s a test at this size (two arms)
     (tmp_path / "g.bed").write_bytes(b"\x6c\x1b\x01" + b"\x9b" * (75_000 * 400))
-    resources._rare_of_files.cache_clear()
+    size_of._rare_of_files.cache_clear()
     always = seconds_of_associate(tmp_path, config, **every, firth="always")
     assert 0.15 * 800 < always < 0.3 * 800
     assert seconds_of_associate(tmp_path, config, **every, firth="always", firth_form="approximate") < always / 3

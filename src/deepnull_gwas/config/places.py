@@ -50,7 +50,7 @@ def paths_from(cohort: Cohort, base: Path) -> Cohort:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether a path is a file; a path that no file system takes is none."""
+    """Return whether a path is a file; a path that no file system takes is none."""
     # a name that is too long for the file system is an error to pathlib
     try:
         return path.is_file()
@@ -59,7 +59,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder; see :func:`is_file`."""
+    """Return whether a path is a folder; see :func:`is_file`."""
     try:
         return path.is_dir()
     except OSError:

@@ -1,0 +1,118 @@
+"""Memory and time of the steps that are about a cohort: one formula per rule.
+
+``n`` people, ``m`` variants of the cohort. The first number of a formula is Python with the libraries, and what numba
+needs to compile; the others are bytes of what is held for each person and variant, measured.
+"""
+
+from __future__ import annotations
+
+import math
+
+from deepnull_gwas.resources.jobs import Estimate, Job, columns_of, mega
+
+#: Most people whose components come from the whole relationship matrix (as in cohort.pca).
+EXACT_PEOPLE = 5_000
+#: What may be held of genotypes that are read through a memory map: a little over what `genotypes.bed` gives back.
+MAPPED_MB = 80.0
+
+
+def mapped(job: Job) -> float:
+    """Return what is held of memory-mapped genotypes, MB."""
+    return min(MAPPED_MB, mega(job.size.people * job.size.variants / 4))
+
+
+def simulate_genotypes(job: Job) -> Estimate:
+    n, m, largest = job.size.people, job.size.variants, job.size.largest_chromosome
+    # haplotypes of one chromosome and genotypes made of them; its tree sequence
+    return Estimate(250 + mega(3.3 * n * largest + 3000 * largest + 3700 * n), 3 + 3e-8 * n * m + 3e-4 * m)
+
+
+def simulate_phenotypes(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    phenotypes = len(job.cohort.simulate["phenotypes"])
+    # 1,500 variants of everybody in double precision, three times over, for the ancestry
+    return Estimate(
+        400 + mega((36_000 + 100 * phenotypes) * n + 600 * m), 3 + 2e-9 * n * m + 1.5e-4 * n + 1e-5 * n * phenotypes
+    )
+
+
+def index_cohort(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    held = 230 * m + 4 * job.size.text_bytes + 1000 * n + 8 * job.size.table_bytes
+    return Estimate(280 + mega(held), 2 + 4e-6 * m + 1e-5 * n)
+
+
+def screen_cohort(job: Job) -> Estimate:
+    n = job.size.people
+    return Estimate(150 + mega(1000 * n + 5 * job.size.table_bytes), 1 + 2e-6 * n * max(len(job.studies), 1))
+
+
+def assemble_study(job: Job) -> Estimate:
+    n, p = job.size.people, job.covariates
+    return Estimate(165 + mega((1300 + 45 * p) * n + 5 * job.size.table_bytes), 1 + 1e-5 * n)
+
+
+def count_genotypes(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    return Estimate(310 + mapped(job) + mega(150 * n + 100 * m), 2 + 4e-6 * job.chunk + 1e-9 * n * job.chunk)
+
+
+def filter_cohort(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    # blocks of genotypes that are counted again, in addition to those that are mapped
+    blocks = 2 * mapped(job)
+    held = 850 * m + 2 * job.size.text_bytes + 1200 * n
+    return Estimate(350 + blocks + mega(held), 2 + 5e-6 * m + 1e-9 * n * m)
+
+
+def plot_qc(job: Job) -> Estimate:
+    return Estimate(215 + mega(310 * job.size.variants + 700 * job.size.people), 3 + 1e-6 * job.size.variants)
+
+
+def prune_variants(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    # bit planes of a window of dense variants, and a block of them
+    held = min(940, 0.375 * m) * n + 200 * m + 0.5 * job.size.text_bytes
+    return Estimate(340 + 220 + mega(held), 3 + 3e-9 * n * m + 3e-6 * m)
+
+
+def _work(job: Job) -> float:
+    """Return the work space that the config grants kinship and components, MB."""
+    return float(job.cohort.structure["memory_mb"])
+
+
+def estimate_kinship(job: Job) -> Estimate:
+    n, m = job.size.people, job.pruned
+    if job.cohort.structure["relatives"] not in ("exclude", "keep"):
+        return Estimate(330 + mega(700 * n), 3 + 1e-5 * n)  # pairs are read from a table
+    rows = min(_work(job), mega(16 * n * math.ceil(m / 64)))
+    # strangers are out after the first 16,384 variants
+    return Estimate(
+        330 + 1.2 * rows + mapped(job) + mega(2500 * n), 3 + n * n / 2 * min(m, 24_576) / 4e10 / job.threads
+    )
+
+
+def compute_pcs(job: Job) -> Estimate:
+    n, m, k = job.size.people, job.pruned, int(job.cohort.structure["pcs"])
+    if n <= EXACT_PEOPLE:
+        # the relationship matrix and its decomposition
+        held, seconds = mega(20 * n * n), n * n * m / 4e10 + 1.2e-10 * n**3
+    else:
+        # the basis of 60 passes at most, and its images
+        width = -(-(k + 4) // 8) * 8
+        held, seconds = 100 + min(_work(job), mega(60 * width * 16 * n)) * 1.05, 13 * n * m * 3e-9
+        # where nothing stands out, passes are many, and each is made orthogonal to all before
+        seconds += 6e-5 * n
+    return Estimate(400 + held + mapped(job) + mega(45 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads)
+
+
+def check_stratification(job: Job) -> Estimate:
+    n, m = job.size.people, job.pruned
+    p = max((columns_of(s) for s in job.studies), default=0)
+    return Estimate(330 + mapped(job) + mega(150 * n * (p + 10) + 50 * m), 3 + len(job.studies) * n * m * 3e-9)
+
+
+def plot_structure(job: Job) -> Estimate:
+    n = job.size.people
+    # 200 MB for the points of ten components at 300 dpi, whose pictures a PDF holds until it is finished
+    return Estimate(430 + mega(1100 * n + 60 * n * len(job.studies) + 300 * job.pruned), 6 + 1e-5 * n)
