@@ -7,10 +7,9 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import bgen_kernels as kernels
@@ -20,6 +19,9 @@ from deepnull_gwas.genotypes.dosage import PGEN_DENOMINATOR, Dosages, as_masks, 
 from deepnull_gwas.genotypes.variant_table import check_variants
 from deepnull_gwas.jit import numba
 from deepnull_gwas.text import plain
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Bytes of neighbouring variants that are read at once.
 READ_BYTES = 4 << 20

@@ -21,7 +21,7 @@ def check_variants(
     effect: np.ndarray,
     other: np.ndarray,
     label: str = "rows",
-    first: int = 1,
+    first: int | np.ndarray = 1,
 ) -> pd.DataFrame:
     """Return a checked table of variants.
 
@@ -32,7 +32,7 @@ def check_variants(
     code, position, identifier, effect, other
         Of each variant: chromosome as written, 1-based position, identifier, effect allele and the other one.
     label, first
-        What messages call the places of variants in the file (``rows``), and the number of the first.
+        What messages call the places of variants in the file (``rows``), and the number of the first, or of each.
 
     Returns
     -------
@@ -44,6 +44,7 @@ def check_variants(
         When chromosomes are unknown, positions negative or beyond 2^29, or the two alleles the same.
     """
     names = {c: normalise(c) for c in pd.unique(code)}
+    number = first if isinstance(first, np.ndarray) else np.arange(first, first + len(code))
     position = np.asarray(position, dtype=np.int64)
     effect, other = (np.where((a == ".") | (a == ""), "0", a) for a in (effect, other))
     problems = []
@@ -51,23 +52,23 @@ def check_variants(
         rows = np.flatnonzero(np.isin(code, unknown))
         problems.append(
             f"{path}: {len(rows)} variants on unknown chromosomes {some([repr(c) for c in unknown])} ({label} "
-            f"{some(rows + first)}); known are 1-22, X, Y, XY, MT, 23-26, PAR1, PAR2, with or without 'chr'; leave "
+            f"{some(number[rows])}); known are 1-22, X, Y, XY, MT, 23-26, PAR1, PAR2, with or without 'chr'; leave "
             "the others out: plink2 --chr 1-26"
         )
     if (negative := np.flatnonzero(position < 0)).size:
         problems.append(
-            f"{path}: {negative.size} variants have a negative position ({label} {some(negative + first)}); leave "
+            f"{path}: {negative.size} variants have a negative position ({label} {some(number[negative])}); leave "
             "them out, as PLINK does"
         )
     if (far := np.flatnonzero(position >= LAST_POSITION)).size:
-        shown = some([f"{i + first}: {position[i]}" for i in far], 3)
+        shown = some([f"{number[i]}: {position[i]}" for i in far], 3)
         problems.append(
             f"{path}: {far.size} variants have a position of {LAST_POSITION:,} or more ({label} {shown}), beyond what "
             "a tabix index can hold and twice as far as any human chromosome goes; correct these positions, or leave "
             "the variants out: plink2 --exclude"
         )
     if (same := np.flatnonzero((in_capitals(effect) == in_capitals(other)) & (effect != "0"))).size:
-        shown = some([f"{i + first}: {effect[i]} {other[i]}" for i in same], 3)
+        shown = some([f"{number[i]}: {effect[i]} {other[i]}" for i in same], 3)
         problems.append(
             f"{path}: {same.size} variants have the same allele twice ({label} {shown}); expected two alleles"
         )
