@@ -4,12 +4,13 @@
     python benchmarks/association.py --cases A1 --kinds linear --repeats 1
     python benchmarks/association.py --vectors    # the product alone, compiled for vectors of 256 and of 512 bits
 
-Simulates a cohort of 10,000 people x 100,000 variants (A) and one of 50,000 x 40,000 (B), each without (0) and with (1) 1 % missing
-calls, 22 covariates, 20 quantitative traits and one binary; and 300,000 people with 400 variants that 50 of them carry, a trait that
-.5 % have, and 12 covariates (R): every variant there by Firth's likelihood, full and approximate, and by the saddle point, against
-``firth`` of PLINK 2. For every case our scan and ``plink2 --glm`` run in turns, on 1 and on 2 threads; PLINK 2 with
-OPENBLAS_NUM_THREADS=1, on as many variants as take it some seconds. Rates are genotypes (people x variants) a second; ours counts once,
-though it tests both arms. Of regenie, which is not run, the rates that were measured on B are printed beside those of R.
+Simulates a cohort of 10,000 people x 100,000 variants (A) and one of 50,000 x 40,000 (B), each without (0) and with (1)
+1 % missing calls, 22 covariates, 20 quantitative traits and one binary; and 300,000 people with 400 variants that 50 of
+them carry, a trait that .5 % have, and 12 covariates (R): every variant there by Firth's likelihood, full and
+approximate, and by the saddle point, against ``firth`` of PLINK 2. For every case our scan and ``plink2 --glm`` run in
+turns, on 1 and on 2 threads; PLINK 2 with OPENBLAS_NUM_THREADS=1, on as many variants as take it some seconds. Rates
+are genotypes (people x variants) a second; ours counts once, though it tests both arms. Of regenie, which is not run,
+the rates that were measured on B are printed beside those of R.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ RARE = {
     "firth_approximate": {"firth": "always", "firth_form": "approximate"},
     "spa": {"refine_by": "spa"},
 }
-#: Million genotypes a second of regenie 3 (2 cores, B: 50,000 x 40,000 common variants): score test, approximate Firth below p .05
+#: Million genotypes a second of regenie 3 (2 cores, B: 50,000 x 40,000 common variants): score test, approximate Firth
+#: below p .05
 REGENIE = {1: (28, 17), 2: (54, 31)}
 TRAITS = 20
 #: Variants that PLINK 2 gets, by kind: as many as take it some seconds
@@ -234,7 +236,8 @@ def clocked(function, clock):
 scan.Sample.add = clocked(scan.Sample.add, time.thread_time)
 scan.read_study_files = clocked(scan.read_study_files, time.process_time)
 scan.check = clocked(scan.check, time.process_time)
-scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, studies, 0, settings,
+scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, studies, 0,
+settings,
                      out / "result.parquet", threads)
 (out / "check.json").write_text(json.dumps(spent))
 """

@@ -2,9 +2,10 @@
 
     make bench-cohort
 
-Simulates 10,000 people of twelve populations x 50,000 variants in linkage disequilibrium, 1 % of the calls missing, for kinship (among the
-first 5,000 people) and components, and 50,000 people x 100,000 variants in linkage disequilibrium for counts and pruning. Whole processes
-on one thread, PLINK 2 with OPENBLAS_NUM_THREADS=1, in turns. Ours start from indexed genotypes.
+Simulates 10,000 people of twelve populations x 50,000 variants in linkage disequilibrium, 1 % of the calls missing, for
+kinship (among the first 5,000 people) and components, and 50,000 people x 100,000 variants in linkage disequilibrium
+for counts and pruning. Whole processes on one thread, PLINK 2 with OPENBLAS_NUM_THREADS=1, in turns. Ours start from
+indexed genotypes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Out-of-fold accuracy of the DeepNull models on simulated covariate architectures.
 
-Each case is drawn with a known truth, cross-fitted with the workflow's own folds, and measured against the best possible prediction (the truth
-itself). The table goes to docs/deepnull_architectures.md.
+Each case is drawn with a known truth, cross-fitted with the workflow's own folds, and measured against the best
+possible prediction (the truth itself). The table goes to docs/deepnull_architectures.md.
 
-    python benchmarks/deepnull_architectures.py [--cases NAME,...] [--replicates N] [--models auto,...] [--out FILE] [--device auto]
+    python benchmarks/deepnull_architectures.py [--cases NAME,...] [--replicates N] [--models auto,...] [--out FILE]
+    [--device auto]
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """DeepNull on a GPU beside the CPU: the same people, folds and seeds; seconds, and how far the predictions are from each other.
 
-    python benchmarks/gpu.py [--people 20000,500000] [--covariates 20] [--folds 5] [--models network,auto] [--cpu-up-to 20000] [--json FILE]
+    python benchmarks/gpu.py [--people 20000,500000] [--covariates 20] [--folds 5] [--models network,auto] [--cpu-up-to
+    20000] [--json FILE]
 
-Differences are root mean squares in standard deviations of the CPU's prediction. The first fit on a device pays for its libraries, so each
-device fits a small case before it is timed.
+Differences are root mean squares in standard deviations of the CPU's prediction. The first fit on a device pays for its
+libraries, so each device fits a small case before it is timed.
 """
 
 from __future__ import annotations

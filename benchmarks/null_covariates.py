@@ -1,10 +1,12 @@
 """What the deepnull arm costs where covariates explain little: 40 expression phenotypes of 343 people (GEUVADIS), without the workflow.
 
-Each gene is cross-fitted with the workflow's folds, seeds and models, and all variants are tested in both arms by their formulas. For each gene: the
-out-of-fold R2 of the linear model and of the prediction, the folds with any weight, and the ratio of the arms' mean chi-squares over the variants with
--log10 p above 5 in the baseline (the cis signals; all variants where there are none) and over all variants.
+Each gene is cross-fitted with the workflow's folds, seeds and models, and all variants are tested in both arms by their
+formulas. For each gene: the out-of-fold R2 of the linear model and of the prediction, the folds with any weight, and
+the ratio of the arms' mean chi-squares over the variants with -log10 p above 5 in the baseline (the cis signals; all
+variants where there are none) and over all variants.
 
-    python benchmarks/null_covariates.py [--prefix ../shared/data/geuvadis/geuvadis343] [--genes N] [--jobs N] [--out FILE]
+    python benchmarks/null_covariates.py [--prefix ../shared/data/geuvadis/geuvadis343] [--genes N] [--jobs N] [--out
+    FILE]
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     python benchmarks/resources.py --cores 2 --json benchmarks/output/resources.json
 
 Runs the whole workflow on each cohort (about half an hour on two idle cores) and reads what each
-job wrote at the end of its log: the system's mark of its largest resident memory, and its time. Snakemake's benchmark files look at a job
-every few seconds only, and miss short peaks.
+job wrote at the end of its log: the system's mark of its largest resident memory, and its time. Snakemake's benchmark
+files look at a job every few seconds only, and miss short peaks.
 """
 
 from __future__ import annotations

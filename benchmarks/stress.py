@@ -2,9 +2,10 @@
 
     python benchmarks/stress.py --cores 2 --json docs/stress.json
 
-``long``: 60 people x 5 million variants, every tenth of them an insertion or deletion of 300 bases, and some IDs with quotes. ``wide``: 300,000 people x
-1,000 variants. ``--share .1`` makes them a tenth as large; ``--light`` fits linear models only and reads
-the related pairs from a table (the networks and the kinship of 300,000 people take an hour each on two cores).
+``long``: 60 people x 5 million variants, every tenth of them an insertion or deletion of 300 bases, and some IDs with
+quotes. ``wide``: 300,000 people x 1,000 variants. ``--share .1`` makes them a tenth as large; ``--light`` fits linear
+models only and reads the related pairs from a table (the networks and the kinship of 300,000 people take an hour each
+on two cores).
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from deepnull_gwas.genotypes.bed_files import MAGIC
 from deepnull_gwas.logs import SNAKEMAKE_MB
 from deepnull_gwas.tables import write_json
 
-#: name: people, variants, share of variants that are 300 bases long, chunks, components, what is made smaller by --share
+#: name: people, variants, share of variants that are 300 bases long, chunks, components, what is made smaller by
+#: --share
 CASES: dict[str, tuple[int, int, float, int, int, str]] = {
     "long": (60, 5_000_000, 0.1, 10, 2, "variants"),
     "wide": (300_000, 1_000, 0.0, 1, 10, "people"),

@@ -1,8 +1,9 @@
 """Calibration and power of the arms on a simulated cohort, through the workflow's own target `validity`, at a size of one's choice.
 
-Writes a config and a sheet of studies (phenotypes without any genetic effect give type I error and lambda, phenotypes with causal variants give
-power; a third arm, `oracle`, has the true covariate effect as a covariate), runs the target, and puts its tables and figure into docs/validity.md,
-between the marks. `--only-config` writes config and sheet and stops: so was config/validity made.
+Writes a config and a sheet of studies (phenotypes without any genetic effect give type I error and lambda, phenotypes
+with causal variants give power; a third arm, `oracle`, has the true covariate effect as a covariate), runs the target,
+and puts its tables and figure into docs/validity.md, between the marks. `--only-config` writes config and sheet and
+stops: so was config/validity made.
 
     python benchmarks/validity.py --people 6000 --variants 50000 --chromosomes 5 --null-replicates 30 --replicates 12
 """
@@ -27,9 +28,10 @@ KINDS = {
 # many weak variants: of few strong ones every arm finds all
 EFFECTS = {"null": {"heritability": 0.0, "causal_variants": 0}, "power": {"heritability": 0.2, "causal_variants": 40}}
 COVARIATES = "age,sex,bmi,smoking,site"
-HEAD = """# Calibration and power on a simulated cohort: snakemake --cores 2 --configfile config/validity/config.yaml -- validity
-# Made by benchmarks/validity.py, which makes larger ones too. Each phenotype has a study with both arms and one, the oracle, that is given its true
-# covariate effect.
+HEAD = """# Calibration and power on a simulated cohort: snakemake --cores 2 --configfile config/validity/config.yaml --
+validity
+# Made by benchmarks/validity.py, which makes larger ones too. Each phenotype has a study with both arms and one, the
+# oracle, that is given its true covariate effect.
 """
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 

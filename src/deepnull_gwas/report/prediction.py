@@ -52,8 +52,8 @@ def plot_prediction(accuracies: Sequence[str | Path], out: str | Path) -> None:
     accuracies
         prediction_accuracy.json of the studies, in the order in which they are drawn.
     out
-        Figure. Quantitative and binary traits have panels of their own, as their measures cannot be compared. Of more studies than a page has
-        room for, those to which DeepNull adds or takes most.
+        Figure. Quantitative and binary traits have panels of their own, as their measures cannot be compared. Of more
+        studies than a page has room for, those to which DeepNull adds or takes most.
     """
     every = [read_json(path) for path in accuracies]
     height, room = row_height(len(every), PAGE - 2 * _AROUND - _LEGEND - 0.2, 0.6, 0.34)

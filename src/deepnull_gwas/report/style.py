@@ -172,7 +172,8 @@ def wrapped(text: str, inches: float, size: float = TITLE) -> str:
     Parameters
     ----------
     text, size
-        What is written, and in how many points. Widths are reckoned at .7 of the size a character: bold text of small letters takes .65.
+        What is written, and in how many points. Widths are reckoned at .7 of the size a character: bold text of small
+        letters takes .65.
     inches
         Room that there is.
     """

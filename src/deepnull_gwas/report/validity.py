@@ -18,8 +18,8 @@ def plot_validity(points: str | Path, out: str | Path) -> None:
     Parameters
     ----------
     points
-        validity.npz (:func:`deepnull_gwas.results.validity.measure_validity`): arrays ``null/KIND/ARM`` of -log10 p, ``power/KIND/ARM`` of
-        chi-squares.
+        validity.npz (:func:`deepnull_gwas.results.validity.measure_validity`): arrays ``null/KIND/ARM`` of -log10 p,
+        ``power/KIND/ARM`` of chi-squares.
     out
         Figure.
     """
