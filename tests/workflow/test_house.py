@@ -26,7 +26,6 @@ FILES_TOO_LONG: set[str] = {
     "deepnull/steps.py",
     "prediction/clumping.py",
     "prediction/weights.py",
-    "provenance.py",
     "simulate/genotypes.py",
     "simulate/phenotypes.py",
     "tables.py",
@@ -67,7 +66,6 @@ TOO_MANY_PARAMETERS: set[str] = {
     "prediction/clumping.py:cross_scores",
     "prediction/steps.py:_scores",
     "prediction/steps.py:predict_phenotype",
-    "provenance.py:record_run",
 }
 LINES_TOO_LONG: set[str] = {
     "Snakefile",
@@ -134,7 +132,6 @@ LINES_TOO_LONG: set[str] = {
     "prediction/other_tables.py",
     "prediction/steps.py",
     "prediction/weights.py",
-    "provenance.py",
     "report/arms.py",
     "report/batch.py",
     "report/manhattan.py",
@@ -207,7 +204,6 @@ ODD_OPENINGS: set[str] = {
     "prediction/accuracy.py",
     "prediction/steps.py",
     "prediction/weights.py",
-    "provenance.py",
     "report/prediction.py",
     "report/qq.py",
     "simulate/genotypes.py",
