@@ -109,8 +109,8 @@ OWN = {
     "    prune_chromosome(files, t['index'].to_numpy(), t['position'].to_numpy(), t['maf'].to_numpy(), mask, 1_000_000, 0.2)",
     "kinship": "from deepnull_gwas.cohort.kinship import kinship_pairs\n"
     f"kinship_pairs(files, np.arange(files.n_variants), np.arange({KIN}), .0442, 1)",
-    "components": "from deepnull_gwas.cohort.pca import principal_components\n"
-    "principal_components(files, np.arange(files.n_variants), np.ones(files.n_samples, bool), 10, 1, 1)",
+    "components": "from deepnull_gwas.cohort.pca import Effort, principal_components\n"
+    "principal_components(files, np.arange(files.n_variants), np.ones(files.n_samples, bool), 10, Effort(1, 1))",
 }
 THEIRS = {
     "counts": ["--freq", "--missing", "--hardy"],

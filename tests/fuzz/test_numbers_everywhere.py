@@ -11,7 +11,7 @@ import pytest
 from fuzzing import LOOKALIKES, MISSING, NUMBERS, reading
 
 from deepnull_gwas.cohort.kinship import read_pairs
-from deepnull_gwas.cohort.pca import read_loadings
+from deepnull_gwas.cohort.projection import read_loadings
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.deepnull import predict
 from deepnull_gwas.errors import InputError

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from cohort_files import make_cohort, run_pruning, run_qc
-from deepnull_gwas.cohort import pca
+from deepnull_gwas.cohort import pca, relationship
+from deepnull_gwas.cohort.projection import project_pcs
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import standardised
 from deepnull_gwas.genotypes.bed import BedGenotypes
@@ -51,7 +52,7 @@ def test_equals_the_dense_decomposition(cohort, exact_people, panel, monkeypatch
     dosages, fileset = cohort
     everybody = np.ones(203, dtype=bool)
     found = pca.principal_components(
-        fileset, np.arange(1500), everybody, 3, seed=1, exact_people=exact_people, tolerance=1e-3
+        fileset, np.arange(1500), everybody, 3, pca.Effort(1, exact_people=exact_people, tolerance=1e-3)
     )
     values, vectors, loadings, z = dense(dosages)
     # 3 components separate 4 groups; float32 products and the stopping rule (1e-3 of the gap) leave less than this
@@ -71,7 +72,7 @@ def test_flat_spectrum_converges_to_the_subspace(tmp_path):
     fileset = BedGenotypes([make_cohort(tmp_path, dosages) / "cohort"])
     everybody = np.ones(400, dtype=bool)
     exact = pca.principal_components(fileset, np.arange(2000), everybody, 10)
-    krylov = pca.principal_components(fileset, np.arange(2000), everybody, 10, seed=3, exact_people=0)
+    krylov = pca.principal_components(fileset, np.arange(2000), everybody, 10, pca.Effort(3, exact_people=0))
     canonical = np.linalg.svd(exact["pcs"].T @ krylov["pcs"], compute_uv=False)
     assert canonical.min() > 0.999
 
@@ -79,12 +80,14 @@ def test_flat_spectrum_converges_to_the_subspace(tmp_path):
 @pytest.mark.parametrize("exact_people", [5000, 0])
 def test_same_bytes_for_any_number_of_threads(cohort, exact_people, monkeypatch):
     _, fileset = cohort
-    for module in (pca, standardised):
+    for module in (relationship, standardised):
         monkeypatch.setattr(module, "BLOCK", 50)
     monkeypatch.setattr(standardised, "PANEL", 64)
-    monkeypatch.setattr(pca, "_TILE", 64)
+    monkeypatch.setattr(relationship, "TILE", 64)
     runs = [
-        pca.principal_components(fileset, np.arange(1500), np.ones(203, dtype=bool), 3, 5, threads, exact_people)
+        pca.principal_components(
+            fileset, np.arange(1500), np.ones(203, dtype=bool), 3, pca.Effort(5, threads, exact_people)
+        )
         for threads in (1, 2, 3)
     ]
     for other in runs[1:]:
@@ -97,10 +100,10 @@ def test_people_outside_the_fit_are_projected(cohort, tmp_path, exact_people):
     dosages, fileset = cohort
     fit = np.arange(203) % 5 > 0
     found = pca.principal_components(
-        fileset, np.arange(1500), fit, 3, seed=1, exact_people=exact_people, tolerance=1e-3
+        fileset, np.arange(1500), fit, 3, pca.Effort(1, exact_people=exact_people, tolerance=1e-3)
     )
     alone = BedGenotypes([make_cohort(tmp_path, dosages[:, fit]) / "cohort"])
-    expected = pca.principal_components(alone, np.arange(1500), np.ones(fit.sum(), dtype=bool), 3, seed=1)
+    expected = pca.principal_components(alone, np.arange(1500), np.ones(fit.sum(), dtype=bool), 3, pca.Effort(1))
     np.testing.assert_allclose(found["pcs"][fit], expected["pcs"], atol=2e-4)
     np.testing.assert_allclose(found["eigenvalues"], expected["eigenvalues"], rtol=1e-5)
     # the projected lie in their own group's place, drawn a little to the centre
@@ -114,7 +117,7 @@ def test_people_outside_the_fit_are_projected(cohort, tmp_path, exact_people):
 def steps(folder, k: int, seed: int = 1, families=None, **settings):
     out = [folder / "pcs.parquet", folder / "eigenvalues.tsv", folder / "loadings.parquet"]
     tables = [folder / "genotypes.json", folder / "pruned.parquet", folder / "qc_samples.parquet"]
-    pca.compute_pcs(*tables, {"pcs": k, **settings}, seed, *out, families=families)
+    pca.compute_pcs(pca.PcaInputs(*tables, families), {"pcs": k, **settings}, seed, pca.PcaOutputs(*out))
     return pd.read_parquet(out[0]), pd.read_csv(out[1], sep="\t"), pd.read_parquet(out[2])
 
 
@@ -124,7 +127,9 @@ def test_thick_restart_finds_the_same(cohort, caplog):
     exact = pca.principal_components(fileset, np.arange(1500), everybody, 6)
     with caplog.at_level("INFO"):
         # memory for the least basis: it restarts every other pass
-        found = pca.principal_components(fileset, np.arange(1500), everybody, 6, exact_people=0, memory_mb=0.01)
+        found = pca.principal_components(
+            fileset, np.arange(1500), everybody, 6, pca.Effort(exact_people=0, memory_mb=0.01)
+        )
     assert max(int(m.split("basis of ")[1].split(",")[0]) for m in caplog.messages if "basis of" in m) < 60
     assert np.linalg.svd(exact["pcs"].T @ found["pcs"], compute_uv=False).min() > 0.9999
 
@@ -200,7 +205,7 @@ def test_projection_on_given_loadings(tmp_path):
     variants.to_parquet(folder / "variants.parquet")
     run_qc(folder)
     tables = [folder / n for n in ("genotypes.json", "variants.parquet", "qc_samples.parquet")]
-    pca.project_pcs(*tables, reference / "loadings.parquet", folder / "projected.parquet")
+    project_pcs(*tables, reference / "loadings.parquet", folder / "projected.parquet")
     found = pd.read_parquet(folder / "projected.parquet")
     mine, theirs = found[["PC1", "PC2"]].to_numpy()[:80], pcs[["PC1", "PC2"]].to_numpy()[20:]
     for k in range(2):
@@ -209,7 +214,8 @@ def test_projection_on_given_loadings(tmp_path):
     # as the rule does it: the tables of eigenvalues and loadings are those that were given
     out = [folder / name for name in ("p.parquet", "e.tsv", "l.parquet")]
     given = {"variants": tables[1], "loadings": reference / "loadings.parquet"}
-    pca.compute_or_project_pcs(tables[0], folder / "none.parquet", tables[2], {"pcs": 2}, 1, *out, **given)
+    inputs = pca.PcaInputs(tables[0], folder / "none.parquet", tables[2], **given)
+    pca.compute_or_project_pcs(inputs, {"pcs": 2}, 1, pca.PcaOutputs(*out))
     pd.testing.assert_frame_equal(pd.read_parquet(out[0]), found)
     eigenvalues = pd.read_csv(out[1], sep="\t")
     expected = pd.read_csv(reference / "eigenvalues.tsv", sep="\t")["eigenvalue"]
@@ -225,16 +231,16 @@ def test_projection_on_given_loadings(tmp_path):
     # alleles in small letters are the same
     small = {name: loadings[name].str.lower() for name in ("effect_allele", "other_allele")}
     loadings.assign(**small).to_csv(tmp_path / "loadings.tsv", sep="\t", index=False)
-    pca.project_pcs(*tables, tmp_path / "loadings.tsv", folder / "raw.parquet")
+    project_pcs(*tables, tmp_path / "loadings.tsv", folder / "raw.parquet")
     raw = pd.read_parquet(folder / "raw.parquet")
     assert np.corrcoef(raw["PC1"], found["PC1"])[0, 1] == pytest.approx(1)
 
     loadings.assign(position=loadings["position"] + 3).to_csv(tmp_path / "shifted.tsv", sep="\t", index=False)
     with pytest.raises(InputError, match=r"only 0 of its .* same genome build"):
-        pca.project_pcs(*tables, tmp_path / "shifted.tsv", folder / "none.parquet")
+        project_pcs(*tables, tmp_path / "shifted.tsv", folder / "none.parquet")
     loadings.drop(columns="position").to_csv(tmp_path / "short.tsv", sep="\t", index=False)
     with pytest.raises(InputError, match="no column position"):
-        pca.project_pcs(*tables, tmp_path / "short.tsv", folder / "none.parquet")
+        project_pcs(*tables, tmp_path / "short.tsv", folder / "none.parquet")
 
 
 def test_too_few_people_for_the_components_names_the_filters(tmp_path):

@@ -10,6 +10,7 @@ from cohort_files import make_cohort, run_pruning, run_qc
 from deepnull_gwas.cohort import pca
 from deepnull_gwas.cohort.assemble import assemble_study
 from deepnull_gwas.cohort.kinship import estimate_kinship
+from deepnull_gwas.cohort.shrinkage import shrinkage, unshrink
 from deepnull_gwas.config import study_of
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.tables import read_parquet, write_parquet
@@ -55,9 +56,9 @@ def test_the_projected_have_the_components_of_the_fitted(cohort, exact_people):
     fileset, index = BedGenotypes([folder / "cohort"]), np.arange(VARIANTS)
     nth = np.arange(len(family)) - np.searchsorted(family, family)
     first, second = nth == 0, (nth == 1) | (family >= FAMILIES)
-    related = pca._related(folder / "relatives.tsv")
-    found = pca.principal_components(fileset, index, first, 6, 1, exact_people=exact_people, related=related)
-    swapped = pca.principal_components(fileset, index, second, 6, 1)
+    related = pca.read_related(folder / "relatives.tsv")
+    found = pca.principal_components(fileset, index, first, 6, pca.Effort(1, exact_people=exact_people), related)
+    swapped = pca.principal_components(fileset, index, second, 6, pca.Effort(1))
     projected = found["pcs"][~first]
     fitted, own = found["pcs"][first], swapped["pcs"][~first]
     own = own * np.sign(own[:, 0] @ projected[:, 0])
@@ -93,10 +94,10 @@ def test_shrinkage_is_that_of_the_spiked_model():
         ratio = variants / people  # their gamma; their sample eigenvalues are ours times it
         d = 1 + np.array([5.0, 2.0, 1.2]) * np.sqrt(ratio)
         values = d * (1 + ratio / (d - 1)) / ratio
-        np.testing.assert_allclose(pca.shrinkage(values, 1.0, people / variants), (d - 1) / (d + ratio - 1), rtol=1e-12)
+        np.testing.assert_allclose(shrinkage(values, 1.0, people / variants), (d - 1) / (d + ratio - 1), rtol=1e-12)
         # at the edge of the noise and below: that of the edge
         edge = np.array([(1 + np.sqrt(1 / ratio)) ** 2, 1.0])
-        np.testing.assert_allclose(pca.shrinkage(edge, 1.0, 1 / ratio), 1 / (1 + np.sqrt(ratio)), rtol=1e-6)
+        np.testing.assert_allclose(shrinkage(edge, 1.0, 1 / ratio), 1 / (1 + np.sqrt(ratio)), rtol=1e-6)
 
 
 def test_whoever_of_a_family_defines_a_component_is_what_they_are():
@@ -104,7 +105,7 @@ def test_whoever_of_a_family_defines_a_component_is_what_they_are():
     pcs = np.array([[0.5, -0.2], [0, 0], [0, 0]])
     projected = np.array([[9, 9], [0.5, -0.2], [0.1, 0.2]])
     fit, shrunk = np.array([True, False, False]), np.array([0.7, 0.2])
-    found = pca.unshrink(projected, pcs, fit, shrunk, (np.array([0]), np.array([1]), np.array([1.0])))
+    found = unshrink(projected, pcs, fit, shrunk, (np.array([0]), np.array([1]), np.array([1.0])))
     np.testing.assert_allclose(found[1], pcs[0])
     np.testing.assert_allclose(found[2], projected[2] / shrunk)
 
@@ -119,7 +120,7 @@ def test_cases_analysed_have_the_components_of_controls(cohort, tmp_path):
     out = [tmp_path / name for name in ("pcs.parquet", "eigenvalues.tsv", "loadings.parquet")]
     tables = [folder / name for name in ("genotypes.json", "pruned.parquet", "qc_samples.parquet")]
     structure = {"families": folder / "families.parquet", "relatives": folder / "relatives.tsv"}
-    pca.compute_pcs(*tables, {"pcs": 6}, 1, *out, **structure)
+    pca.compute_pcs(pca.PcaInputs(*tables, **structure), {"pcs": 6}, 1, pca.PcaOutputs(*out))
     row = {"study": "s", "cohort": "c", "phenotype": "status", "trait": "binary"}
     study = study_of(row, pcs=6).settings()
     assemble_study(

@@ -3,20 +3,12 @@
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
-    from deepnull_gwas.cohort.pca import compute_or_project_pcs
+    from deepnull_gwas.cohort.pca import PcaInputs, PcaOutputs, compute_or_project_pcs
 
     compute_or_project_pcs(
-        snakemake.input.genotypes,
-        snakemake.input.pruned,
-        snakemake.input.qc_samples,
+        PcaInputs(**{name: path or None for name, path in snakemake.input.items()}),
         snakemake.params.settings,
         snakemake.params.seed,
-        snakemake.output.pcs,
-        snakemake.output.eigenvalues,
-        snakemake.output.loadings,
+        PcaOutputs(**dict(snakemake.output.items())),
         snakemake.threads,
-        families=snakemake.input.families,
-        relatives=snakemake.input.relatives,
-        variants=snakemake.input.variants,
-        loadings=snakemake.input.loadings or None,
     )

@@ -143,8 +143,8 @@ class Genotypes(ABC):
     def dosages(self, index: np.ndarray) -> Dosages | None:
         """Return the dosages of the variants with these indices, or None where the format has hard calls only.
 
-        Their slow axis is that of the variants, as all formats store them: sums over people run along memory, and a tile
-        is transposed where it is decoded to floats.
+        Their slow axis is that of the variants, as all formats store them: sums over people run along memory, and a
+        tile is transposed where it is decoded to floats.
         """
         return None
 

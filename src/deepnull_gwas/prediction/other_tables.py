@@ -58,7 +58,7 @@ def problems_of_tables(
 
         attempt(pairs, lambda: read_pairs(pairs, people))
     if loadings:
-        from deepnull_gwas.cohort.pca import read_loadings
+        from deepnull_gwas.cohort.projection import read_loadings
 
         attempt(loadings, lambda: read_loadings(loadings))
     if fold_file:
