@@ -101,13 +101,13 @@ class BgenReader:
         if out is None:
             out = np.empty((len(index), self.n_samples), dtype=np.uint16)
         groups = as_masks(masks, self.n_samples)
-        sums = np.zeros((len(index), len(groups), 4), dtype=np.int64)
+        sums = np.zeros((len(index), len(groups), 5), dtype=np.int64)
         bits = np.zeros(len(index), dtype=np.int64)
-        variances = np.empty(self.n_samples if len(groups) else 0, dtype=np.uint32)
+        variances, exact = np.empty((2, self.n_samples if len(groups) else 0), dtype=np.uint32)
         found = np.zeros(3, dtype=np.int64)
         inflate, count_first = self._inflate(), self.reference == "last"
         for row, (raw, variant) in enumerate(self._blocks(index, inflate)):
-            bits[row] = _decode(raw, count_first, groups, out[row], variances, sums[row], found)
+            bits[row] = _decode(raw, count_first, groups, out[row], variances, exact, sums[row], found)
             if found[0] != kernels.SOUND:
                 raise self._fault(variant, found)
         top = (1 << bits) - 1
@@ -233,12 +233,12 @@ class BgenReader:
 
 
 @numba.njit(nogil=True, cache=True)
-def _decode(raw, count_first, masks, out, variances, sums, found):
+def _decode(raw, count_first, masks, out, variances, exact, sums, found):
     """Decode a variant and sum up over masks; see :func:`kernels.decode_block`."""
-    bits = kernels.decode_block(raw, count_first, out, variances, found)
+    bits = kernels.decode_block(raw, count_first, out, variances, exact, found)
     if bits > 0:
         for m in range(len(masks)):
-            sum_row(out, variances, masks[m], sums[m])
+            sum_row(out, variances, exact if bits == 16 else exact[:0], masks[m], sums[m])
     return bits
 
 

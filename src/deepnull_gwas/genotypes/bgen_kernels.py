@@ -46,13 +46,6 @@ def _bits_at(raw, at, first, bits):
 
 
 @numba.njit(nogil=True, cache=True)
-def _to_dosage(first, top, flip):
-    """Turn a dosage of first alleles in units of ``1 / top`` into the numerator that is kept."""
-    e = 2 * top - first if flip else first
-    return (e * 16384 + 32767) // 65535 if top == 65535 else e
-
-
-@numba.njit(nogil=True, cache=True)
 def _eight(pairs, phased, flip, out):
     """Decode diploid people of 8 bits; return the largest sum of a person's two probabilities."""
     worst = np.int32(0)
@@ -77,6 +70,15 @@ def _sixteen(pairs, phased, flip, out):
 
 
 @numba.njit(nogil=True, cache=True)
+def _exact(pairs, phased, flip, out):
+    """Compute diploid people's dosages in units of ``1 / 65535``, without rounding."""
+    for i in range(len(out)):
+        a, b = np.uint32(pairs[2 * i]), np.uint32(pairs[2 * i + 1])
+        e = np.uint32(a + b) if phased else np.uint32(2 * a + b)
+        out[i] = np.uint32(131070 - e) if flip else e
+
+
+@numba.njit(nogil=True, cache=True)
 def _variances(pairs, top, phased, out):
     """Compute diploid people's variances; what is beyond 32 bits on the way cancels in the end."""
     top = np.uint32(top)
@@ -97,7 +99,7 @@ def _mark_missing(ploidies, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def _any_person(raw, n, phased, flip, bits, out, variances, found):
+def _any_person(raw, n, phased, flip, bits, out, variances, exact, found):
     """Decode people of any ploidy up to 2 and any number of bits, one by one."""
     at, first = HEAD + n + 2, np.int64(0)
     full = (np.int64(1) << bits) - 1
@@ -126,9 +128,10 @@ def _any_person(raw, n, phased, flip, bits, out, variances, found):
         else:
             e = 2 * a + b
             variance = top * (4 * a + b) - e * e
-        out[i] = _to_dosage(e, top, flip)
+        e = 2 * top - e if flip else e
+        out[i] = (e * 16384 + 32767) // 65535 if top == 65535 else e
         if len(variances):
-            variances[i] = variance
+            variances[i], exact[i] = variance, e
 
 
 @numba.njit(nogil=True, cache=True)
@@ -170,7 +173,7 @@ def _check_head(raw, n, found):
 
 
 @numba.njit(nogil=True, cache=True)
-def decode_block(raw, count_first, out, variances, found):
+def decode_block(raw, count_first, out, variances, exact, found):
     """Decode the probabilities of one variant.
 
     Parameters
@@ -199,7 +202,7 @@ def decode_block(raw, count_first, out, variances, found):
     data = raw[HEAD + n + 2 :]
     if not diploid or (bits != 8 and bits != 16):
         # a mean ploidy of 2 is ploidy 2 for everybody, none being higher
-        _any_person(raw, n, phased, not count_first, bits, out, variances, found)
+        _any_person(raw, n, phased, not count_first, bits, out, variances, exact, found)
         return min(bits, 16) if found[0] == SOUND else 0
     top = (np.int64(1) << bits) - 1
     if bits == 8:
@@ -211,6 +214,7 @@ def decode_block(raw, count_first, out, variances, found):
         worst = np.int64(_sixteen(pairs, phased, not count_first, out))
         if len(variances):
             _variances(pairs, top, phased, variances)
+            _exact(pairs, phased, not count_first, exact)
     if missing:
         _mark_missing(raw[HEAD : HEAD + n], out)
     if not phased and worst > top:

@@ -20,7 +20,7 @@ MISSING = 65_535
 #: Denominator of PGEN, and of everything that is rounded.
 PGEN_DENOMINATOR = 16_384
 #: Columns of the sums of :func:`sum_dosages` and of the readers.
-CALLED, TOTAL, SQUARES, VARIANCE = range(4)
+CALLED, TOTAL, SQUARES, VARIANCE, EXACT = range(5)
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,10 @@ class Dosages:
     denominator
         int32, one per variant.
     sums
-        int64, variants x masks x 4, or None where no masks were given: people called, and sums over them of the values,
-        of their squares, and of the variances of the genotypes, in units of ``1 / variance_denominator`` (0 where a
-        format has dosages only).
+        int64, variants x masks x 5, or None where no masks were given: people called, and sums over them of the values,
+        of their squares, of the variances of the genotypes in units of ``1 / variance_denominator`` (0 where a format
+        has dosages only), and of the dosages before they were rounded, in units of ``1 / sqrt(variance_denominator)``
+        (of the values, where a format has dosages only).
     variance_denominator
         int64, one per variant, or None where a format has dosages only.
     """
@@ -55,35 +56,42 @@ class Dosages:
 
 
 @numba.njit(nogil=True, cache=True)
-def sum_row(values, variances, mask, out):
-    """Add to ``out`` the four sums of one variant over the people of a mask.
+def _masked_sum(values, numbers, mask):
+    total = np.int64(0)
+    for i in range(len(values)):
+        keep = np.int64(mask[i] != 0) & np.int64(values[i] != MISSING)
+        total += np.int64(numbers[i]) * keep
+    return total
+
+
+@numba.njit(nogil=True, cache=True)
+def sum_row(values, variances, exact, mask, out):
+    """Add to ``out`` the five sums of one variant over the people of a mask.
 
     Parameters
     ----------
     values
         uint16, one per person.
-    variances
-        uint32, one per person, or empty.
+    variances, exact
+        uint32, one per person, or empty: without ``exact``, the values count for it.
     mask
         uint8, 0 or 1, one per person.
     out
-        int64, 4.
+        int64, 5.
     """
-    called, total, squares, variance = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    called, total, squares = np.int64(0), np.int64(0), np.int64(0)
     for i in range(len(values)):
         keep = np.int64(mask[i] != 0) & np.int64(values[i] != MISSING)
         value = np.int64(values[i]) * keep
         called += keep
         total += value
         squares += value * value
-    if len(variances):
-        for i in range(len(values)):
-            keep = np.int64(mask[i] != 0) & np.int64(values[i] != MISSING)
-            variance += np.int64(variances[i]) * keep
     out[0] += called
     out[1] += total
     out[2] += squares
-    out[3] += variance
+    if len(variances):
+        out[3] += _masked_sum(values, variances, mask)
+    out[4] += _masked_sum(values, exact, mask) if len(exact) else total
 
 
 @numba.njit(nogil=True, cache=True)
@@ -91,7 +99,7 @@ def _sum_rows(values, masks, out):
     none = np.empty(0, dtype=np.uint32)
     for v in range(values.shape[0]):
         for m in range(masks.shape[0]):
-            sum_row(values[v], none, masks[m], out[v, m])
+            sum_row(values[v], none, none, masks[m], out[v, m])
 
 
 def sum_dosages(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -106,9 +114,9 @@ def sum_dosages(values: np.ndarray, masks: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    int64, variants x masks x 4: people called, sum, sum of squares, 0.
+    int64, variants x masks x 5: as in :class:`Dosages`, of a format without probabilities.
     """
-    out = np.zeros((len(values), len(masks), 4), dtype=np.int64)
+    out = np.zeros((len(values), len(masks), 5), dtype=np.int64)
     _sum_rows(values, as_masks(masks, values.shape[1]), out)
     return out
 
@@ -125,13 +133,16 @@ def as_masks(masks: np.ndarray | None, n_samples: int) -> np.ndarray:
 
 @numba.njit(nogil=True, cache=True)
 def _round_floats(numbers, denominator, out):
+    largest = np.float32(0)
     for v in range(numbers.shape[0]):
         for i in range(numbers.shape[1]):
             x = numbers[v, i]
+            largest = max(largest, x)
             out[v, i] = np.uint16(x * denominator + np.float32(0.5)) if x >= 0 else np.uint16(MISSING)
+    return largest
 
 
-def from_floats(numbers: np.ndarray, out: np.ndarray) -> None:
+def from_floats(numbers: np.ndarray, out: np.ndarray) -> float:
     """Turn dosages of float32 (negative where missing) into numerators of 1/16,384, rounded to the nearest.
 
     Parameters
@@ -140,8 +151,12 @@ def from_floats(numbers: np.ndarray, out: np.ndarray) -> None:
         float32, variants x people, 0 to 2; PGEN's are multiples of 1/16,384, and come out exactly.
     out
         uint16 of the same shape.
+
+    Returns
+    -------
+    The largest dosage: where it is above 2, ``out`` has no meaning.
     """
-    _round_floats(numbers, np.float32(PGEN_DENOMINATOR), out)
+    return float(_round_floats(numbers, np.float32(PGEN_DENOMINATOR), out))
 
 
 @numba.njit(nogil=True, cache=True)

@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepnull_gwas.genotypes.dosage import CALLED, SQUARES, TOTAL, VARIANCE
+from deepnull_gwas.genotypes.dosage import CALLED, EXACT, SQUARES, TOTAL, VARIANCE
 
 
-def allele_frequency(diploid: np.ndarray, haploid: np.ndarray | None, denominator: np.ndarray) -> np.ndarray:
+def allele_frequency(
+    diploid: np.ndarray, haploid: np.ndarray | None, denominator: np.ndarray, column: int = TOTAL
+) -> np.ndarray:
     """Compute the frequency of the effect allele among the copies that people have.
 
     Parameters
     ----------
     diploid, haploid
-        int64, variants x 4: sums (:class:`~deepnull_gwas.genotypes.dosage.Dosages`) over people with two copies, and
+        int64, variants x 5: sums (:class:`~deepnull_gwas.genotypes.dosage.Dosages`) over people with two copies, and
         over those with one (None where everybody has two).
     denominator
         Of the dosages, one per variant.
+    column
+        Which sums of dosages to take, ``TOTAL`` or ``EXACT``.
 
     Returns
     -------
     float64, one per variant, NaN where nobody is called.
     """
     copies = 2.0 * diploid[:, CALLED]
-    alleles = diploid[:, TOTAL].astype(np.float64)
+    alleles = diploid[:, column].astype(np.float64)
     if haploid is not None:
         copies += haploid[:, CALLED]
-        alleles += haploid[:, TOTAL] / 2
+        alleles += haploid[:, column] / 2
     with np.errstate(invalid="ignore", divide="ignore"):
         return alleles / denominator / copies
 
@@ -46,10 +50,7 @@ def _expected_variance(diploid: np.ndarray, haploid: np.ndarray | None, frequenc
 
 
 def impute_information(
-    diploid: np.ndarray,
-    denominator: np.ndarray,
-    variance_denominator: np.ndarray,
-    haploid: np.ndarray | None = None,
+    diploid: np.ndarray, variance_denominator: np.ndarray, haploid: np.ndarray | None = None
 ) -> np.ndarray:
     """Compute the IMPUTE information of genotype probabilities.
 
@@ -58,7 +59,7 @@ def impute_information(
 
     Parameters
     ----------
-    diploid, haploid, denominator
+    diploid, haploid
         As in :func:`allele_frequency`.
     variance_denominator
         Of the sums of variances, one per variant.
@@ -67,7 +68,7 @@ def impute_information(
     -------
     float64, one per variant, at most 1; NaN where the variant does not vary, or nobody is called.
     """
-    frequency = allele_frequency(diploid, haploid, denominator)
+    frequency = allele_frequency(diploid, haploid, np.sqrt(variance_denominator), EXACT)
     variance = diploid[:, VARIANCE].astype(np.float64)
     if haploid is not None:
         variance += haploid[:, VARIANCE]

@@ -117,11 +117,11 @@ class PgenReader:
                 scratch = np.empty((len(rows), self.n_samples), dtype=np.float32)
             numbers = scratch[: len(rows)]
             self._read("read_dosages_list", rows, numbers, allele)
-            if places[-1] - places[0] + 1 == len(places):
-                from_floats(numbers, out[places[0] : places[-1] + 1])
-            else:
-                piece = np.empty(numbers.shape, dtype=np.uint16)
-                from_floats(numbers, piece)
+            together = places[-1] - places[0] + 1 == len(places)
+            piece = out[places[0] : places[-1] + 1] if together else np.empty(numbers.shape, dtype=np.uint16)
+            if (largest := from_floats(numbers, piece)) > 2:
+                raise self._error(f"a dosage of {largest:.6g} in rows {rows[0] + 1:,} to {rows[-1] + 1:,}")
+            if not together:
                 out[places] = piece
         denominator = np.full(len(index), PGEN_DENOMINATOR, dtype=np.int32)
         return Dosages(out, denominator, None if masks is None else sum_dosages(out, masks))

@@ -14,7 +14,7 @@ from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import bgen, bgen_index
 from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.genotypes.bgen_header import read_bgen_header
-from deepnull_gwas.genotypes.dosage import CALLED, MISSING, SQUARES, TOTAL, VARIANCE, sum_dosages
+from deepnull_gwas.genotypes.dosage import CALLED, EXACT, MISSING, SQUARES, TOTAL, VARIANCE, sum_dosages
 
 pytest.importorskip("deflate", reason="the package deflate is not installed")
 
@@ -56,6 +56,8 @@ def test_dosages_and_variances_are_those_planted(tmp_path, phased, bits, haploid
                 assert sums[CALLED] == use.sum()
                 assert sums[TOTAL] == found.values[v][use].astype(int).sum()
                 assert sums[SQUARES] == (found.values[v][use].astype(int) ** 2).sum()
+                top = np.sqrt(found.variance_denominator[v])
+                assert sums[EXACT] / top == pytest.approx(want[use].sum(), abs=1e-9 if bits <= 16 else 1e-3)
                 exact = planted.variances()[use].sum()
                 near = 1e-9 if bits <= 16 else 3e-4
                 assert sums[VARIANCE] / found.variance_denominator[v] == pytest.approx(exact, abs=near)
@@ -125,6 +127,7 @@ def test_sums_of_a_tile_are_those_of_the_reader(tmp_path):
     masks = np.random.default_rng(0).random((2, 64)) < 0.5
     found = opened(path).dosages(np.arange(5), masks=masks)
     assert np.array_equal(sum_dosages(found.values, masks)[..., :3], found.sums[..., :3])
+    assert np.array_equal(found.sums[..., TOTAL], found.sums[..., EXACT])
 
 
 def test_index_of_variants_from_the_file(tmp_path):
