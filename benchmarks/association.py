@@ -10,7 +10,7 @@ them carry, a trait that .5 % have, and 12 covariates (R): every variant there b
 approximate, and by the saddle point, against ``firth`` of PLINK 2. For every case our scan and ``plink2 --glm`` run in
 turns, on 1 and on 2 threads; PLINK 2 with OPENBLAS_NUM_THREADS=1, on as many variants as take it some seconds. Rates
 are genotypes (people x variants) a second; ours counts once, though it tests both arms. Of regenie, which is not run,
-the rates that were measured on B are printed beside those of R.
+the rates that were measured on B are printed next to those of R.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def is_binary(kind: str) -> bool:
 
 
 def settings_of(kind: str) -> dict:
-    """Give the settings of the scan for a kind of analysis."""
+    """Return the settings of the scan for a kind of analysis."""
     return {
         "missing_genotypes": "drop" if kind == "drop" else "impute_mean",
         "min_mac": 20,
@@ -244,7 +244,7 @@ settings,
 
 
 def timed(command: list[str], **environment: str) -> dict:
-    """Run a command; give wall and CPU seconds and the peak of its memory."""
+    """Run a command; return wall and CPU seconds and the peak of its memory."""
     with tempfile.TemporaryFile() as sink:
         wall = time.perf_counter()
         child = subprocess.Popen(command, stdout=sink, stderr=subprocess.STDOUT, env=os.environ | environment)
@@ -316,7 +316,7 @@ def plink(folder: Path, name: str, kind: str, threads: int) -> dict:
 
 
 def residualise(folder: Path, name: str) -> None:
-    """Write the first trait with its covariates taken out: PLINK 2 without covariates is then its approximate shortcut."""
+    """Write the first trait with its covariates removed: PLINK 2 without covariates is then its shortcut."""
     import numpy as np
     import pandas as pd
 
@@ -348,7 +348,7 @@ print(*out)
 
 
 def vectors(repeats: int) -> None:
-    """Time the product on one thread with vectors of 256 and of 512 bits, in turns, and with what the library chooses."""
+    """Time the product on one thread with vectors of 256 and 512 bits, in turns, and with the library's choice."""
     import llvmlite.binding
 
     from deepnull_gwas.jit import vendor, wide_features
@@ -368,7 +368,11 @@ def vectors(repeats: int) -> None:
     for _ in range(repeats):
         for way, environment in ways.items():
             done = subprocess.run(
-                [sys.executable, "-c", PRODUCT, "12"], env=os.environ | environment, check=True, capture_output=True, text=True
+                [sys.executable, "-c", PRODUCT, "12"],
+        env=os.environ | environment,
+        check=True,
+        capture_output=True,
+        text=True,
             )  # fmt: skip
             rates = [float(x) for x in done.stdout.split()]
             best[way] = [max(pair) for pair in zip(rates, best.get(way, rates), strict=True)]
@@ -441,11 +445,13 @@ def main() -> None:
 
 
 def line(row: dict) -> str:
-    """Give one row of the table, in Markdown."""
+    """Return one row of the table, in Markdown."""
     cells = [
         row["case"], row["kind"], str(row["threads"]), f"{row['scan_wall_rate']:,.0f}", f"{row['scan_cpu_rate']:,.0f}",
-        f"{row['plink_wall_rate']:,.1f}", f"{row['plink_cpu_rate']:,.1f}", f"{row['times']:.1f}", f"{row['times_cpu']:.1f}",
-        str(row["target"] or ""), f"{row['whole_wall_s']:.1f} s, x{row['whole_times']:.1f}" if "whole_times" in row else "",
+        f"{row['plink_wall_rate']:,.1f}", f"{row['plink_cpu_rate']:,.1f}",
+        f"{row['times']:.1f}", f"{row['times_cpu']:.1f}",
+        str(row["target"] or ""),
+        f"{row['whole_wall_s']:.1f} s, x{row['whole_times']:.1f}" if "whole_times" in row else "",
         f"{100 * row['check_wall_share']:.1f} %" if "check_wall_share" in row else "",
         f"{row['scan_peak_mb']:,.0f} / {row['plink_peak_mb']:,.0f}",
     ]  # fmt: skip

@@ -27,7 +27,7 @@ PEOPLE, VARIANTS, POPULATIONS, KIN = 10_000, 50_000, 12, 5_000
 
 
 def simulate(prefix: Path) -> None:
-    """Write the cohort, unless it is there: blocks of eight variants in linkage disequilibrium, populations drifted by F_ST .02."""
+    """Write the cohort, unless it is there: blocks of eight variants in LD, populations drifted by F_ST .02."""
     if prefix.with_suffix(".bed").exists():
         return
     rng = np.random.default_rng(1)
@@ -53,7 +53,7 @@ def simulate(prefix: Path) -> None:
 
 
 def simulate_large(prefix: Path, n: int = 50_000, m: int = 100_000) -> None:
-    """Write a cohort whose bytes (four people each) are drawn, or copied from the variant before, three times in four."""
+    """Write a cohort whose bytes (four people each) are drawn or, three times in four, copied from the previous variant."""
     if prefix.with_suffix(".bed").exists():
         return
     rng = np.random.default_rng(2)
@@ -83,7 +83,8 @@ def index(prefix: Path, folder: Path, n: int) -> None:
     write_parquet(
         pd.DataFrame(
             {
-                "index": np.arange(m), "chromosome": bim[0].astype(str), "position": bim[3].astype(np.int64), "id": bim[1],
+                "index": np.arange(m), "chromosome": bim[0].astype(str), "position": bim[3].astype(np.int64),
+            "id": bim[1],
                 "effect_allele": bim[4], "other_allele": bim[5], "file": np.int32(0), "file_row": np.arange(m),
                 "chunk": np.zeros(m, np.int32), "passed": True, "maf": 0.3, "call_rate": 0.99,
                 "effect_allele_frequency": 0.3,
@@ -100,13 +101,15 @@ def index(prefix: Path, folder: Path, n: int) -> None:
 
 OWN = {
     "counts": "from deepnull_gwas.cohort.counts import count_chunk\n"
-    "count_chunk(f / 'genotypes.json', f / 'variants.parquet', f / 'samples.parquet', 0, f / 'c.parquet', f / 'c.samples.parquet')",
+    "count_chunk(f / 'genotypes.json', f / 'variants.parquet', f / 'samples.parquet', 0, "
+    "f / 'c.parquet', f / 'c.samples.parquet')",
     "pruning": "from deepnull_gwas.cohort.pruning import prune_chromosome\n"
     "import pandas as pd\n"
     "v = pd.read_parquet(f / 'variants.parquet')\n"
     "mask = np.ones(files.n_samples, bool)\n"
     "for _, t in v.groupby('chromosome', sort=False):\n"
-    "    prune_chromosome(files, t['index'].to_numpy(), t['position'].to_numpy(), t['maf'].to_numpy(), mask, 1_000_000, 0.2)",
+    "    prune_chromosome(files, t['index'].to_numpy(), t['position'].to_numpy(), "
+    "t['maf'].to_numpy(), mask, 1_000_000, 0.2)",
     "kinship": "from deepnull_gwas.cohort.kinship import kinship_pairs\n"
     f"kinship_pairs(files, np.arange(files.n_variants), np.arange({KIN}), .0442, 1)",
     "components": "from deepnull_gwas.cohort.pca import Effort, principal_components\n"

@@ -190,6 +190,7 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
     from deepnull_gwas.deepnull.folds import assign_folds
     from deepnull_gwas.deepnull.metrics import measure
     from deepnull_gwas.deepnull.recipe import Recipe
+    from deepnull_gwas.traits import trait_of
 
     x, y, truth = draw(case, seed)
     trait = "quantitative" if case.prevalence is None else "binary"
@@ -201,17 +202,18 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
         prediction, each, _ = crossfit(x, y, fold, how, seed, trait, model)
     seconds = time.process_time() - began
     # r2 for quantitative traits; McFadden's for binary ones, which is on a like scale
-    key = "r2" if trait == "quantitative" else "r2_mcfadden"
+    has_cases = trait_of(trait).has_cases
+    key = "r2_mcfadden" if has_cases else "r2"
     values = {"best": truth, "prediction": prediction, **each}
     row = {"case": name, "seed": seed, "seconds": seconds}
     row |= {m: float(measure(y, v, trait)[key]) for m, v in values.items()}
-    if trait == "binary":
+    if has_cases:
         row["auc"] = {m: float(measure(y, v, trait)["auc"]) for m, v in values.items()}
     return row
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Give one line of Markdown for each case: means over replicates."""
+    """Return one line of Markdown for each case: means over replicates."""
     models = ["best", "linear", "second_order", "splines", "trees", "network", "prediction"]
     heads = ["best possible", "linear", "second order", "splines", "trees", "network", "**auto**"]
     lines = ["| case | n | covariates | " + " | ".join(heads) + " | auto, share of best | CPU seconds |"]
@@ -223,7 +225,8 @@ def table(rows: list[dict]) -> list[str]:
         seconds = np.mean([r["seconds"] for r in own])
         cases = "" if case.prevalence is None else f", {case.prevalence:.0%} cases"
         lines.append(
-            f"| {name}{cases} | {case.n:,} | {case.p} | {shown} | {mean['prediction'] / mean['best']:.1%} | {seconds:.0f} |"
+            f"| {name}{cases} | {case.n:,} | {case.p} | {shown} | {mean['prediction'] / mean['best']:.1%} "
+            f"| {seconds:.0f} |"
         )
     return lines
 

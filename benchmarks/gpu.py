@@ -1,4 +1,4 @@
-"""DeepNull on a GPU beside the CPU: the same people, folds and seeds; seconds, and how far the predictions are from each other.
+"""DeepNull on a GPU and on the CPU, same people, folds and seeds: seconds, and how far the predictions are apart.
 
     python benchmarks/gpu.py [--people 20000,500000] [--covariates 20] [--folds 5] [--models network,auto] [--cpu-up-to
     20000] [--json FILE]
@@ -27,7 +27,7 @@ SHARE = 0.27  # of the variance, explained by the truth
 
 
 def draw(n: int, p: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return covariates float64[n, p], truth and phenotype float64[n]: the architecture in which the network has most of the weight."""
+    """Return covariates float64[n, p], truth and phenotype float64[n]: the architecture that favours the network."""
     rng = np.random.default_rng(seed)
     x, truth = entangled(rng, n, p)
     truth = (truth - truth.mean()) / truth.std() * SHARE**0.5
@@ -54,9 +54,7 @@ def main() -> None:
     parser.add_argument("--covariates", type=int, default=20)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--models", default="network,auto")
-    parser.add_argument(
-        "--cpu-up-to", type=int, default=20_000, help="people up to which the CPU is timed beside the GPU"
-    )
+    parser.add_argument("--cpu-up-to", type=int, default=20_000, help="people up to which the CPU is timed, too")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     devices = ["cpu"] + ["cuda"] * torch.cuda.is_available()

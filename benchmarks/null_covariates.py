@@ -1,4 +1,4 @@
-"""What the deepnull arm costs where covariates explain little: 40 expression phenotypes of 343 people (GEUVADIS), without the workflow.
+"""What the deepnull arm costs where covariates explain little: 40 expression phenotypes of GEUVADIS, no workflow.
 
 Each gene is cross-fitted with the workflow's folds, seeds and models, and all variants are tested in both arms by their
 formulas. For each gene: the out-of-fold R2 of the linear model and of the prediction, the folds with any weight, and
@@ -113,7 +113,8 @@ def main() -> None:
     for name, some in (("all genes", frame), ("genes where nothing is explained out of fold", nothing)):
         values = some[["ratio", "ratio_all"]].mean()
         print(
-            f"{name}: {len(some)}, mean chi-square ratio {values['ratio']:.4f} at the signals, {values['ratio_all']:.4f} over all variants"
+            f"{name}: {len(some)}, mean chi-square ratio {values['ratio']:.4f} at the signals, "
+            f"{values['ratio_all']:.4f} over all variants"
         )
     print(f"CPU seconds: {frame['seconds'].sum():.0f}")
 

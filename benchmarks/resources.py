@@ -1,4 +1,4 @@
-"""Compare the memory and time that the workflow asks for with what its steps take, on simulated cohorts of several sizes.
+"""Compare the memory and time that the workflow requests with what its steps take, on simulated cohorts.
 
     python benchmarks/resources.py --cores 2 --json benchmarks/output/resources.json
 
@@ -108,7 +108,8 @@ def table(given: Path, measured: dict[str, list[dict[str, Any]]]) -> str:
             need = expected(given / case, row["rule"])
             asked = resources.memory_mb(need) - SNAKEMAKE_MB
             lines.append(
-                f"| {people:,} x {variants:,}, {studies} studies | {row['rule']} | {row['jobs']} | {row['peak_mb']:,} | {asked:,} "
+                f"| {people:,} x {variants:,}, {studies} studies | {row['rule']} | {row['jobs']} "
+                f"| {row['peak_mb']:,} | {asked:,} "
                 f"| {asked / row['peak_mb']:.2f} | {row['seconds']:.0f} | {need.seconds:.0f} |"
             )
     return "\n".join(lines)

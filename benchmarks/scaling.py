@@ -23,7 +23,7 @@ from deepnull_gwas.genotypes.block import PackedBlock
 
 
 def rate(people: int, variants: int, studies: int, threads: int, kind: str = "linear") -> float:
-    """Give seconds of wall time of a scan, the best of three."""
+    """Return seconds of wall time of a scan, the best of three."""
     rng = np.random.default_rng(0)
     # 1 % missing calls, allele frequency a quarter
     code = rng.choice(

@@ -1,4 +1,4 @@
-"""Run the whole workflow on cohorts that are extreme in one way each, and compare memory and time of every step with its estimate.
+"""Run the whole workflow on cohorts that are extreme in one way each, and compare every step with its estimate.
 
     python benchmarks/stress.py --cores 2 --json docs/stress.json
 
@@ -42,7 +42,7 @@ STUDIES = {"q": "quantitative", "b": "binary"}
 
 
 def write_genotypes(folder: Path, people: int, variants: int, long_share: float) -> None:
-    """Write a fileset: blocks of variants in linkage disequilibrium, frequencies from .05 to .5, one in a hundred calls missing."""
+    """Write a fileset: blocks of variants in LD, frequencies from .05 to .5, one in a hundred calls missing."""
     rng = np.random.default_rng(1)
     code = np.array([3, 2, 0], dtype=np.uint8)
     width = (people + 3) // 4
@@ -135,14 +135,16 @@ def table(given: Path, measured: dict[str, list[dict[str, Any]]]) -> str:
             need = expected(given / case, row["rule"])
             asked = resources.memory_mb(need) - SNAKEMAKE_MB
             lines.append(
-                f"| {case} | {row['rule']} | {row['jobs']} | {row['peak_mb']:,} | {asked:,} | {asked / row['peak_mb']:.2f} "
-                f"| {row['seconds']:.0f} | {row['cpu_seconds']:.0f} | {need.seconds:.0f} | {need.seconds / max(row['cpu_seconds'], 1):.2f} |"
+                f"| {case} | {row['rule']} | {row['jobs']} | {row['peak_mb']:,} | {asked:,} "
+                f"| {asked / row['peak_mb']:.2f} "
+                f"| {row['seconds']:.0f} | {row['cpu_seconds']:.0f} | {need.seconds:.0f} "
+                f"| {need.seconds / max(row['cpu_seconds'], 1):.2f} |"
             )
     return "\n".join(lines)
 
 
 def plan(folder: Path, people: int, variants: int) -> str:
-    """Write what a run is expected to need as a table for people, from headers alone: a .bed of holes, as long as it would be."""
+    """Write what a run is expected to need as a table, from headers alone: a sparse .bed, as long as it would be."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "g.bed", "wb") as bed:
         bed.truncate(3 + (people + 3) // 4 * variants)
@@ -159,7 +161,8 @@ def plan(folder: Path, people: int, variants: int) -> str:
         for r in rows
     ]
     lines.append(
-        f"| all | {sum(r.jobs for r in rows)} | {max(r.mb for r in rows) / 1e3:.1f} | | {sum(r.core_seconds for r in rows) / 3600:.0f} |"
+        f"| all | {sum(r.jobs for r in rows)} | {max(r.mb for r in rows) / 1e3:.1f} | "
+        f"| {sum(r.core_seconds for r in rows) / 3600:.0f} |"
     )
     return "\n".join(lines)
 

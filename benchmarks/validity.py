@@ -1,4 +1,4 @@
-"""Calibration and power of the arms on a simulated cohort, through the workflow's own target `validity`, at a size of one's choice.
+"""Calibration and power of the arms on a simulated cohort of any size, by the workflow's own target `validity`.
 
 Writes a config and a sheet of studies (phenotypes without any genetic effect give type I error and lambda, phenotypes
 with causal variants give power; a third arm, `oracle`, has the true covariate effect as a covariate), runs the target,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 
 from deepnull_gwas.report.style import (
     COLOURS,
@@ -51,15 +52,12 @@ def plot_arms(
     title = study_title(about, 0.85 * ONE_COLUMN)
     with figure(out, ONE_COLUMN, 4.5) as fig:
         if not len(x):
-            say_instead(
-                fig,
-                title,
-                f"no variant tested in both arms: {about.get('reason') or summary['prediction'].get('reason') or 'see status.tsv'}",
-            )
+            reason = about.get("reason") or summary["prediction"].get("reason") or "see status.tsv"
+            say_instead(fig, title, f"no variant tested in both arms: {reason}")
             return
         line = -np.log10(settings["genome_wide"])
         top = max(x.max(), y.max(), line) * 1.05
-        # one point a cell where nothing is near a threshold; all others are drawn
+        # one point per cell where nothing is near a threshold; all others are drawn
         cell = np.rint(x * 40).astype(np.int64) * 1_000_000 + np.rint(y * 40).astype(np.int64)
         _, first = np.unique(cell, return_index=True)
         shown = np.zeros(len(x), dtype=bool)
@@ -76,21 +74,7 @@ def plot_arms(
             "gained": (~hits_x & hits_y, COLOURS["gained"], 6),
             "lost": (hits_x & ~hits_y, COLOURS["lost"], 6),
         }
-        loci = summary["loci"]
-        names = {
-            name: f" ({counted(loci[verdict], 'locus', 'loci')})"
-            for name, verdict in (("both", "shared"), ("gained", "gained"), ("lost", "lost"))
-        }
-        for name, (at, colour, size) in groups.items():
-            ax.scatter(
-                x[at & shown],
-                y[at & shown],
-                s=size,
-                color=colour,
-                linewidth=0,
-                rasterized=True,
-                label=f"{name}: {counted(int(at.sum()), 'variant')}{names.get(name, '')}",
-            )
+        _scatter(ax, x, y, shown, groups, summary["loci"])
         ax.set(
             xlim=(0, top),
             ylim=(0, top),
@@ -105,3 +89,28 @@ def plot_arms(
                 ratio += f"\n(expected from R²: {summary['chi2_ratio_expected']:.3f})"
             ax.plot([], [], linestyle="none", label=ratio)
         legend_below(fig, ax)
+
+
+def _scatter(
+    ax: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    shown: np.ndarray,
+    groups: Mapping[str, tuple[np.ndarray, str, float]],
+    loci: Mapping[str, int],
+) -> None:
+    """Draw groups of variants (which, colour, size), each with its numbers of variants and loci in the legend."""
+    names = {
+        name: f" ({counted(loci[verdict], 'locus', 'loci')})"
+        for name, verdict in (("both", "shared"), ("gained", "gained"), ("lost", "lost"))
+    }
+    for name, (at, colour, size) in groups.items():
+        ax.scatter(
+            x[at & shown],
+            y[at & shown],
+            s=size,
+            color=colour,
+            linewidth=0,
+            rasterized=True,
+            label=f"{name}: {counted(int(at.sum()), 'variant')}{names.get(name, '')}",
+        )

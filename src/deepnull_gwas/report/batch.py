@@ -23,7 +23,7 @@ from deepnull_gwas.report.style import (
 )
 from deepnull_gwas.tables import read_json
 
-#: Inches beside the rows: titles, axes and legends.
+#: Inches in addition to the rows: titles, axes and legends.
 _AROUND = 1.25
 
 
@@ -80,8 +80,8 @@ def plot_batch(table: str | Path, studies: Sequence[str | Path], out: str | Path
             if ax.get_legend_handles_labels()[0]:
                 # under the axis, where there are no bars
                 ax.legend(
-                    loc=f"upper {side}", bbox_to_anchor=(float(side == "right"), 0), borderaxespad=0, borderpad=0, ncols=3, columnspacing=1,
-                    handlelength=1.2, bbox_transform=_below(ax),
+                    loc=f"upper {side}", bbox_to_anchor=(float(side == "right"), 0), borderaxespad=0, borderpad=0,
+                    ncols=3, columnspacing=1, handlelength=1.2, bbox_transform=_below(ax),
                 )  # fmt: skip
 
 

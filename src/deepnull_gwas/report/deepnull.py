@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from deepnull_gwas.report.style import COLOURS, SMALL, TWO_COLUMNS, figure, say_instead, study_title
 from deepnull_gwas.tables import read_json
 from deepnull_gwas.text import shorten
+from deepnull_gwas.traits import trait_of
 
 #: Of each trait: the measure of accuracy, its name, and its value without any prediction, where bars begin.
 MEASURES = {"quantitative": ("r2", "R², out of fold", 0.0), "binary": ("auc", "AUC, out of fold", 0.5)}
@@ -90,7 +91,7 @@ def _calibration(ax: Axes, summary: dict[str, Any]) -> None:
     ends = [min(predicted + observed), max(predicted + observed)]
     ax.plot(ends, ends, color=COLOURS["line"], linewidth=0.6)
     ax.plot(predicted, observed, "o-", color=COLOURS["deepnull"], markersize=3)
-    what = "share of cases" if summary["trait"] == "binary" else "phenotype"
+    what = "share of cases" if trait_of(summary["trait"]).has_cases else "phenotype"
     ax.set(xlabel="predicted (mean of a tenth)", ylabel=f"observed {what}", title="Calibration")
 
 
@@ -106,8 +107,8 @@ def _training(ax: Axes, summary: dict[str, Any], parts: list[dict[str, Any]]) ->
             if shown:
                 ax.plot(*zip(*shown), color=colour, linestyle=line, linewidth=0.8, label=label)
                 label = None
-    loss = "squared error / variance" if summary["trait"] == "quantitative" else "cross-entropy"
-    ax.set(xlabel="epoch", ylabel=f"loss: {loss}", title="Networks, a line a fold")
+    loss = trait_of(summary["trait"]).loss_label
+    ax.set(xlabel="epoch", ylabel=f"loss: {loss}", title="Networks, one line per fold")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     # under the label of the axis, where no line can run
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.23), borderaxespad=0, borderpad=0, ncols=2)
@@ -139,7 +140,7 @@ def _dependence(fig: Any, summary: dict[str, Any]) -> None:
         if i:
             ax.set_yticklabels([])
         else:
-            ax.set_ylabel("partial dependence" + (" (logit)" if summary["trait"] == "binary" else ""))
+            ax.set_ylabel("partial dependence" + (" (logit)" if trait_of(summary["trait"]).has_cases else ""))
     if pair is not None:
         ax = axes[-1]
         size = np.abs(pair["prediction"]).max() or 1.0

@@ -1,4 +1,4 @@
-"""Manhattan plot of a study, one panel an arm."""
+"""Manhattan plot of a study, one panel per arm."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def _label(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str], width: floa
     places = np.clip(places, step / 2, width - step / 2)
     for place, i in zip(places, order):
         ax.annotate(
-            names[i], (x[i], y[i]), xytext=(place, top * 1.05), rotation=90, ha="center", va="bottom", fontsize=SMALL, annotation_clip=False,
+            names[i], (x[i], y[i]), xytext=(place, top * 1.05), rotation=90, ha="center", va="bottom", fontsize=SMALL,
+            annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": COLOURS["line"], "linewidth": 0.4, "shrinkA": 1, "shrinkB": 2},
         )  # fmt: skip
 

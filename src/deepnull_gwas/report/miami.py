@@ -85,7 +85,8 @@ def plot_miami(
             if len(rows):
                 x = [p + offset[c] for c, p in zip(rows["chromosome"], rows["base_pair_location"])]
                 ax.scatter(
-                    x, sign * rows[f"neg_log_10_p_value_{arm}"].to_numpy(), s=22, facecolor="none", edgecolor=COLOURS[verdict], linewidth=1.0,
+                    x, sign * rows[f"neg_log_10_p_value_{arm}"].to_numpy(), s=22, facecolor="none",
+                    edgecolor=COLOURS[verdict], linewidth=1.0,
                     label=f"{counted(len(rows), 'locus', 'loci')} {verdict}",
                 )  # fmt: skip
         ax.axhline(0, color="black", linewidth=0.6)

@@ -40,7 +40,7 @@ GAINS = (
     ("deepnull_score - linear_score", "o", True, "with score"),
 )
 _HEIGHT = 0.2
-#: Inches beside the rows of one kind of trait, and of the legend.
+#: Inches in addition to the rows of one kind of trait, and of the legend.
 _AROUND, _LEGEND = 0.72, 0.25
 
 
@@ -83,7 +83,7 @@ def plot_prediction(accuracies: Sequence[str | Path], out: str | Path) -> None:
 
 
 def _added(study: dict[str, Any]) -> float:
-    """Return by how much DeepNull changes the accuracy of a study, to either side; less than nothing where that is unknown."""
+    """Return by how much DeepNull changes the accuracy of a study, up or down; negative where that is unknown."""
     key = MEASURES[study["trait"]][0]
     found = study.get("measures", {}).get(key, {}).get("differences", {}).get(GAINS[0][0], {}).get("estimate")
     return -1.0 if found is None else abs(found)
@@ -159,7 +159,7 @@ def _from_origin(ax: Axes, origin: float) -> None:
 def _values(
     studies: list[dict[str, Any]], measure: str, kind: str, name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give estimates and bounds of all studies; NaN where there is none."""
+    """Return estimates and bounds of all studies; NaN where there is none."""
     found = [s.get("measures", {}).get(measure, {}).get(kind, {}).get(name, {}) for s in studies]
     rows = [[np.nan if f.get(k) is None else f[k] for f in found] for k in ("estimate", "low", "high")]
     return tuple(np.array(row, dtype=float) for row in rows)

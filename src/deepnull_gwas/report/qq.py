@@ -28,7 +28,13 @@ THINNED = 2000
 
 
 def ranks_shown(n: int) -> np.ndarray:
-    """Give the ranks (1 = strongest) that are drawn: the strongest all, the others evenly on the log scale."""
+    """Return the ranks (1 = strongest) that are drawn: all of the strongest, the others evenly on the log scale.
+
+    Examples
+    --------
+    >>> len(ranks_shown(3000)), len(ranks_shown(10_000_000))
+    (3000, 3999)
+    """
     if n <= 2 * THINNED:
         return np.arange(1, n + 1)
     rest = np.unique(np.geomspace(THINNED, n, THINNED).round().astype(np.int64))
@@ -36,7 +42,27 @@ def ranks_shown(n: int) -> np.ndarray:
 
 
 def confidence_band(n: int, ranks: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Give the band in which the k-th strongest of ``n`` independent null p-values lies, point by point: quantiles of Beta(k, n - k + 1), as -log10."""
+    """Return the band in which the k-th strongest of ``n`` independent null p-values lies, point by point.
+
+    Parameters
+    ----------
+    n
+        Number of p-values.
+    ranks
+        int64, k; 1 is the strongest.
+    level
+        Probability of each point to lie in the band.
+
+    Returns
+    -------
+    Lower and upper bound of -log10 p: quantiles of Beta(k, n - k + 1).
+
+    Examples
+    --------
+    >>> low, high = confidence_band(1000, np.array([1, 500]))
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([2.43, 0.28], [4.6, 0.33])
+    """
     tail = (1 - level) / 2
     upper, lower = (special.betaincinv(ranks, n - ranks + 1, q) for q in (tail, 1 - tail))
     return -np.log10(lower), -np.log10(upper)
@@ -72,7 +98,8 @@ def plot_qq(sumstats: Mapping[str, str | Path | pl.DataFrame], study_json: str |
             p = np.sort(p)[::-1]
             shown = ranks_shown(len(p))
             ax.scatter(
-                -np.log10(shown / (len(p) + 1)), p[shown - 1], s=4, color=COLOURS[arm], linewidth=0, rasterized=True, alpha=0.8,
+                -np.log10(shown / (len(p) + 1)), p[shown - 1], s=4, color=COLOURS[arm], linewidth=0, rasterized=True,
+            alpha=0.8,
                 label=f"{LABELS[arm]}, λ = {lambda_gc(p):.3f}",
             )  # fmt: skip
         ax.set(xlabel=f"expected {P_LABEL}", ylabel=f"observed {P_LABEL}", xlim=(0, None), ylim=(0, None), title=title)

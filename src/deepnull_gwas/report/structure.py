@@ -157,7 +157,7 @@ def _groups(table: pd.DataFrame, people: pd.DataFrame, name: str | None) -> list
 
 
 def plot_loadings(loadings: str | Path, out: str | Path) -> None:
-    """Draw squared loadings along the genome: a component that is a region of long linkage disequilibrium stands out as a tower.
+    """Draw squared loadings along the genome: a component of one region of long-range LD stands out as a tower.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def plot_stratification(
 
 
 def _shares(pcs: pd.DataFrame, people: str | Path) -> np.ndarray:
-    """Return the share of a study's phenotype that each component explains alone; NaN where there is no phenotype, or none that varies."""
+    """Return the share of a study's phenotype that each component explains alone; NaN where no phenotype varies."""
     found = read_parquet(people, columns=["sample_index", "phenotype"])
     if len(found) <= 2 or not found["phenotype"].std() > 0:
         return np.full(pcs.shape[1], np.nan)

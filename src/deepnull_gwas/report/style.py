@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatter, LogLocator, NullForma
 
 from deepnull_gwas.tables import atomic_path
 from deepnull_gwas.text import shorten
+from deepnull_gwas.traits import trait_of
 
 #: Widths of one and two columns of a journal (89 and 183 mm) and the depth of its page (240 mm), in inches.
 ONE_COLUMN, TWO_COLUMNS, PAGE = 89 / 25.4, 183 / 25.4, 240 / 25.4
@@ -86,7 +87,7 @@ def figure(path: str | Path, width: float, height: float) -> Iterator[Figure]:
     Parameters
     ----------
     path
-        Where it is saved, by its ending: .svg, with the same as .pdf beside it, or .png.
+        Where it is saved, by its ending: .svg, with the same as .pdf next to it, or .png.
     width, height
         Inches: the width of one or two columns, at most the depth of a page.
     """
@@ -109,7 +110,7 @@ def figure(path: str | Path, width: float, height: float) -> Iterator[Figure]:
 
 
 def _plain_logarithmic_axes(fig: Figure) -> None:
-    """Label logarithmic axes with plain numbers, and several of them: matplotlib's own labels are mathematics, which is off (see above)."""
+    """Label logarithmic axes with plain numbers: matplotlib's own labels are mathematics, which is off (see above)."""
     for ax in fig.axes:
         for axis, limits in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
             if isinstance(axis.get_major_formatter(), LogFormatter):
@@ -144,15 +145,22 @@ def people_of(about: Mapping[str, Any]) -> str:
     Parameters
     ----------
     about
-        study.json: trait, n, and of binary traits cases.
+        study.json: trait, n, and cases for binary traits.
+
+    Examples
+    --------
+    >>> people_of({"trait": "binary", "n": 1200, "cases": 1})
+    '1 case, 1,199 controls'
+    >>> people_of({"trait": "quantitative", "n": 1200})
+    'n = 1,200'
     """
-    if about.get("trait") == "binary" and about.get("cases") is not None:
+    if about.get("cases") is not None and trait_of(about["trait"]).has_cases:
         return f"{counted(about['cases'], 'case')}, {counted(about['n'] - about['cases'], 'control')}"
     return f"n = {about['n']:,}"
 
 
 def study_title(about: Mapping[str, Any], inches: float, size: float = TITLE) -> str:
-    """Return the title of a study's figure: study, phenotype where it is called otherwise, and how many people.
+    """Return the title of a study's figure: study, phenotype where its name is another, and how many people.
 
     Parameters
     ----------
@@ -167,12 +175,12 @@ def study_title(about: Mapping[str, Any], inches: float, size: float = TITLE) ->
 
 
 def wrapped(text: str, inches: float, size: float = TITLE) -> str:
-    """Return text in lines that fit into so many inches; words longer than a line are broken.
+    """Return text in lines that fit into a width in inches; words longer than a line are broken.
 
     Parameters
     ----------
     text, size
-        What is written, and in how many points. Widths are reckoned at .7 of the size a character: bold text of small
+        What is written, and in how many points. A character counts as .7 of the size wide: bold text of small
         letters takes .65.
     inches
         Room that there is.

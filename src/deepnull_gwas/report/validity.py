@@ -13,7 +13,7 @@ _COLOURS = {"baseline": COLOURS["baseline"], "deepnull": COLOURS["deepnull"], "o
 
 
 def plot_validity(points: str | Path, out: str | Path) -> None:
-    """Draw QQ plots of the phenotypes without genetic effects, and chi-squares of causal variants against the baseline's.
+    """Draw QQ plots of phenotypes without genetic effects, and chi-squares of causal variants against the baseline's.
 
     Parameters
     ----------
@@ -71,6 +71,6 @@ def _power(axis, kind: str, arms: dict[str, np.ndarray]) -> None:
 def _legend_below(axis, ncols: int) -> None:
     """Put the legend under the label of the axis, where no point can lie under it."""
     axis.legend(
-        loc="upper left", bbox_to_anchor=(0, -0.22), borderaxespad=0, borderpad=0, ncols=ncols, columnspacing=0.8, handletextpad=0.2,
-        handlelength=1,
+        loc="upper left", bbox_to_anchor=(0, -0.22), borderaxespad=0, borderpad=0, ncols=ncols, columnspacing=0.8,
+        handletextpad=0.2, handlelength=1,
     )  # fmt: skip
