@@ -21,6 +21,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/paths.smk"
+include: "workflow/rules/products.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/lineage.smk"
@@ -29,6 +30,7 @@ include: "workflow/rules/simulate.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/qc.smk"
 include: "workflow/rules/structure.smk"
+include: "workflow/rules/components.smk"
 include: "workflow/rules/deepnull.smk"
 include: "workflow/rules/prediction.smk"
 include: "workflow/rules/association.smk"
@@ -57,7 +59,7 @@ rule predictions:
 
 
 rule exports:
-    """Files and command lines for other engines (regenie, BOLT-LMM, SAIGE, PLINK 2, fastGWA), for each study with the deepnull arm."""
+    """Files and commands for other engines (regenie, BOLT-LMM, SAIGE, PLINK 2, fastGWA), for the arm deepnull."""
     input:
         all_exports,
 
@@ -70,19 +72,22 @@ rule associations:
 
 
 rule verify:
-    """Check what was published: a second implementation, double precision, recorded checksums. Runs each time that it is asked for."""
+    """Check what was published: second implementation, double precision, checksums. Runs whenever it is asked for."""
     input:
         all_verified,
 
 
 rule validity:
-    """Calibration and power on simulated cohorts, beside an oracle that knows the covariate effects (--configfile config/validity/config.yaml)."""
+    """Calibration and power on simulated cohorts, compared with an oracle that knows the covariate effects.
+
+    Run it with --configfile config/validity/config.yaml.
+    """
     input:
         validity_pages,
 
 
 rule phenotype_prediction:
-    """How well phenotypes are predicted from covariates and a polygenic score, with and without DeepNull (scores.method)."""
+    """How well phenotypes are predicted from covariates and a polygenic score, with and without DeepNull."""
     input:
         preflight_tables,
         all_phenotype_predictions,

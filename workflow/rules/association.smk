@@ -1,10 +1,11 @@
 # Association.
 # Needs: the indexed cohort, its quality control, the studies of a batch and their predictions.
-# Makes: <results>/{cohort}/associations/{batch}/{chunk}.parquet: one row a variant, all studies of the batch, both arms.
+# Makes: <results>/{cohort}/associations/{batch}/{chunk}.parquet: one row per variant, all studies of the batch, both
+# arms.
 
 
 rule associate:
-    """Test a chunk of variants for all studies of a batch, with and without DeepNull, in one pass over the genotypes."""
+    """Test a chunk of variants for all studies of a batch, in both arms, in one pass over the genotypes."""
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",

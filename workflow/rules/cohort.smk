@@ -1,6 +1,7 @@
 # Ingestion: from the user's files to indexed tables, and from a cohort to the people of a study.
 # Needs: genotype files and a sample table (the user's, or simulated).
-# Makes: <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,.screened.tsv,preflight.tsv} and <results>/{cohort}/{study}/{samples.parquet,study.json}.
+# Makes: <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,.screened.tsv,preflight.tsv} and
+# <results>/{cohort}/{study}/{samples.parquet,study.json}.
 
 
 rule index_cohort:
@@ -34,7 +35,10 @@ rule index_cohort:
 
 
 rule screen_cohort:
-    """Check all studies of a cohort against its sample table before the first long job. Studies added later do not repeat it: see preflight_cohort."""
+    """Check all studies of a cohort against its sample table before the first long job.
+
+    Studies added later do not repeat it: see preflight_cohort.
+    """
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         samples="<results>/{cohort}/samples.parquet",
@@ -59,7 +63,10 @@ rule screen_cohort:
 
 
 rule preflight_cohort:
-    """Check the studies of a cohort against its sample table, as often as they change: who is in, who is out, and why. First of the jobs ready to run."""
+    """Check the studies of a cohort against its sample table, as often as they change: who is in, who is out, and why.
+
+    It is the first of the jobs that are ready to run.
+    """
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         samples="<results>/{cohort}/samples.parquet",
@@ -97,7 +104,7 @@ rule preflight_cohort:
 
 
 rule assemble_study:
-    """Settle who is analysed in a study, transform the phenotype and encode the covariates, with an account of every drop."""
+    """Decide who is analysed in a study, transform the phenotype, encode the covariates; account for every drop."""
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         samples="<results>/{cohort}/samples.parquet",

@@ -1,5 +1,6 @@
-# What all rules share: the library on the path, the validated config, the folders, and the digest of the code behind a rule.
-# Beside it: paths (files of a job), targets (files of a run), settings (parameters of a job), lineage (what a job was made from), needs (memory and time).
+# What all rules share: the library on the path, the validated config, the folders, and the digest of the code of a
+# rule. In files of their own: paths and products (files of a job), targets (files of a run), settings (parameters of a
+# job), lineage (what a job was made from), needs (memory and time).
 # No arithmetic on data: the library does that.
 
 import functools
@@ -44,8 +45,8 @@ if workflow.is_main_process and Path("config/config.yaml").is_file():
     given_files = [Path(file).resolve() for file in workflow.configfiles]
     if given_files and Path("config/config.yaml").resolve() not in given_files:
         logger.info(
-            f"{', '.join(map(str, workflow.configfiles))}: has cohorts, so it stands for itself: config/config.yaml is not read "
-            "(config/README.md)"
+            f"{', '.join(map(str, workflow.configfiles))}: has cohorts, so it stands for itself: "
+            "config/config.yaml is not read (config/README.md)"
         )
 
 SCRIPTS = {
@@ -53,8 +54,8 @@ SCRIPTS = {
     for step in resources.STEPS
 }
 LONG_RANGE_LD = Path(workflow.source_path("../../resources/long_range_ld.tsv"))
-# Read here and not in the functions below: those run when everything is parsed, and then, in a module, the folders are those of the workflow
-# that uses it.
+# Read here and not in the functions below: those run when everything is parsed, and then, in a module, the folders are
+# those of the workflow that uses it.
 RESULTS, BENCHMARKS = map(workflow.pathvars.apply, ("<results>", "<benchmarks>"))
 # of a hosted module an address, of which git knows nothing
 HOME = str(
@@ -65,8 +66,8 @@ STARTED = time.time()
 SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) or "(?!)"
 
 
-# Snakemake writes the categories of the report into every caption, as reStructuredText's targets of links: no two may be the same there, where a colon
-# ends a name and capitals are small ones. Subcategories are not written.
+# Snakemake writes the categories of the report into every caption, as reStructuredText's targets of links: no two may
+# be the same there, where a colon ends a name and capitals are small ones. Subcategories are not written.
 RUN_IN_REPORT = "state of the run"
 
 
@@ -86,10 +87,19 @@ def library_sources():
 
 
 @functools.cache
+def script_of(rule):
+    """Return the text of a rule's script."""
+    return SCRIPTS[rule].read_text()
+
+
+@functools.cache
 def code_of(rule):
-    """Return a digest of a rule's script and of every library file behind it, so that a job reruns when what it computes with has changed."""
+    """Return a digest of a rule's script and of every library file that it imports, directly or not.
+
+    As a parameter of a job it makes the job run again when the code that it computes with has changed.
+    """
     sources = library_sources()
-    script = SCRIPTS[rule].read_text()
+    script = script_of(rule)
     digest = hashlib.sha256(script.encode())
     for name in files_behind(script, sources):
         digest.update(f"{name}\n{sources[name]}".encode())

@@ -1,10 +1,11 @@
 # DeepNull: the phenotype predicted from the covariates, out of fold.
 # Needs: the assembled study.
-# Makes: <results>/{cohort}/{study}/deepnull/: folds, models and predictions of all folds, prediction.parquet, metrics.json.
+# Makes: <results>/{cohort}/{study}/deepnull/: folds, models and predictions of all folds, prediction.parquet,
+# metrics.json.
 
 
 rule train_folds:
-    """Part a study's people into folds, fit the models that predict each fold without having seen it, and put the predictions together."""
+    """Split a study's people into folds, fit models that predict each fold unseen, and join the predictions."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
@@ -65,7 +66,7 @@ rule list_passed:
 
 
 rule export_study:
-    """Write phenotype, covariates and prediction for regenie, BOLT-LMM, SAIGE, PLINK 2 and fastGWA, with the command lines."""
+    """Write phenotype, covariates and prediction for regenie, BOLT-LMM, SAIGE, PLINK 2 and fastGWA, with commands."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",

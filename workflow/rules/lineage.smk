@@ -1,8 +1,9 @@
 # Lineage: what a job was made from, as a digest among its parameters.
-# Snakemake deletes the outputs of a job that it starts, and where the job fails or is killed it still writes down the new parameters and checksums
-# of the inputs as if these outputs had been made with them. So when settings or a table change and the job that they concern is killed, the next
-# run sees nothing but a missing file between sources and results that are in order, and takes results of the former settings for up to date.
-# Therefore every job has a digest of all parameters behind it among its own, and these parameters stand for the user's files too.
+# Snakemake deletes the outputs of a job that it starts, and where the job fails or is killed it still records the new
+# parameters and checksums of the inputs as if these outputs had been made with them. So when settings or a table change
+# and the job that depends on them is killed, the next run sees nothing but a missing file between sources and results
+# that are in order, and takes results of the former settings for up to date. Therefore every job has a digest of the
+# parameters of all jobs before it among its own, and these parameters stand for the user's files too.
 
 import inspect
 import json
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 
 
 def state_of(*named):
-    """Give the parameter that stands for the content of the user's own files, from the functions that name them."""
+    """Return the parameter that stands for the content of the user's own files, from the functions that name them."""
 
     def state(wildcards):
         files = [name(wildcards) for name in named]
@@ -28,7 +29,10 @@ def state_of(*named):
 
 @functools.cache
 def state_of_file(path):
-    """Describe a file: its checksum, or when it was changed if it has more than a megabyte (as Snakemake does); nothing if it is not there."""
+    """Return the checksum of a file, or None where there is none.
+
+    Of a file of more than a megabyte: its size and when it was changed, as in Snakemake.
+    """
     file = Path(path)
     if not file.is_file():
         return None
@@ -39,7 +43,7 @@ def state_of_file(path):
 
 
 def made_from(*producers):
-    """Give the parameter that stands for all settings and code behind a rule's inputs, from the rules that make them."""
+    """Return the parameter that stands for the settings and code that made a rule's inputs, from their rules."""
 
     def digest(wildcards):
         wanted = [getattr(wildcards, key, None) for key in ("cohort", "study", "batch")]
@@ -50,8 +54,11 @@ def made_from(*producers):
 
 @functools.cache
 def lineage(producers, cohort, study, batch):
-    """Digest the parameters of the jobs of some rules that are about a cohort, study or batch (None: of all); those jobs have lineages of their own."""
-    parts = [SCRIPTS[producer].read_text() for producer in producers]
+    """Return a digest of the parameters of the jobs of some rules that are about a cohort, study or batch (None: all).
+
+    Those jobs have lineages of their own among their parameters.
+    """
+    parts = [script_of(producer) for producer in producers]
     for producer in producers:
         for job in jobs_about(producer).get((cohort, study, batch), ()):
             for name, value in sorted(getattr(rules, producer).params.items()):
@@ -67,7 +74,7 @@ def lineage(producers, cohort, study, batch):
 
 @functools.cache
 def jobs_about(rule):
-    """Sort jobs by what they are about (everything, their cohort, each of their studies and its batch)."""
+    """Return jobs by what they are about (everything, their cohort, each of their studies and its batch)."""
     about = {}
     for job, _ in resources.jobs_of(rule, PLAN):
         places = {(None, None, None)}

@@ -5,12 +5,12 @@ import math
 
 
 def expected(rule, wildcards):
-    """Give what a job is expected to need."""
+    """Return what a job is expected to need."""
     return resources.estimate(rule, PLAN, dict(wildcards.items()))
 
 
 def memory_for(rule):
-    """Give the function that asks for a rule's memory (MB), doubled at each attempt."""
+    """Return the function that asks for a job's memory (MB), doubled at each attempt."""
 
     def memory(wildcards, attempt):
         return resources.memory_mb(expected(rule, wildcards), attempt)
@@ -19,7 +19,7 @@ def memory_for(rule):
 
 
 def minutes_for(rule):
-    """Give the function that asks for a rule's time, several times what is expected, doubled at each attempt."""
+    """Return the function that asks for a job's time, several times what is expected, doubled at each attempt."""
 
     def minutes(wildcards, attempt):
         return resources.limit_minutes(expected(rule, wildcards), attempt)
@@ -28,7 +28,7 @@ def minutes_for(rule):
 
 
 def seconds_for(rule):
-    """Give the function that says how long a rule is expected to take, for its log only."""
+    """Return the function that tells how long a job is expected to take, for its log only."""
 
     def seconds(wildcards):
         return math.ceil(expected(rule, wildcards).seconds)
@@ -37,7 +37,7 @@ def seconds_for(rule):
 
 
 def last_word(log):
-    """Say at the very end of a run what came of it: the summary of all studies, or how far it got."""
+    """Print at the very end of a run what came of it: the summary of all studies, or how far it got."""
     summary = Path(RESULTS, "summary.txt")
     if summary.is_file() and summary.stat().st_mtime >= STARTED:
         words = summary.read_text(encoding="utf-8").rstrip("\n")
@@ -48,6 +48,9 @@ def last_word(log):
             for arm in s.arms
         )
         of_all = sum(len(s.arms) for s in STUDIES)
-        words = f"Summary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {RESULTS}; log: {', '.join(log)}"
+        words = (
+            f"Summary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {RESULTS}; "
+            f"log: {', '.join(log)}"
+        )
     # after this hook Snakemake itself goes on: where its log is, the time taken, the error
     atexit.register(print, f"\n{words}", file=sys.stderr, flush=True)

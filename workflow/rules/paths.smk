@@ -1,14 +1,15 @@
-# Paths: functions that name the files of a job, from its wildcards.
-# The user's own files and all genotypes are `local`: read where they are, also where results go to an object store.
+# Paths: functions that name the user's own files for the inputs of a job, from its wildcards (what other jobs make:
+# products.smk). The user's own files and all genotypes are `local`: read where they are, also where results go to an
+# object store.
 
 
 def simulated_genotypes(cohort):
-    """Name all files of the genotypes of a simulated cohort."""
+    """Return all files of the genotypes of a simulated cohort."""
     return files_of([f"<results>/{cohort}/simulated/genotypes"])
 
 
 def genotype_files(wildcards):
-    """Name all files of a cohort's genotypes, fileset by fileset in the order of analysis."""
+    """Return all files of a cohort's genotypes, fileset by fileset in the order of analysis."""
     cohort = PLAN.cohorts[wildcards.cohort]
     if cohort.simulate:
         return local(simulated_genotypes(wildcards.cohort))
@@ -16,201 +17,39 @@ def genotype_files(wildcards):
 
 
 def sample_table(wildcards):
-    """Name a cohort's sample table."""
+    """Return a cohort's sample table."""
     cohort = PLAN.cohorts[wildcards.cohort]
     if cohort.simulate:
         return f"<results>/{wildcards.cohort}/simulated/samples.tsv"
     return local(cohort.samples)
 
 
-def chunks_of(cohort):
-    """List a cohort's chunks."""
-    return range(PLAN.cohorts[cohort].chunks)
-
-
-def counts_of_chunks(suffix):
-    """Give the function that names a cohort's count tables of one kind."""
-
-    def files(wildcards):
-        return [
-            f"<results>/{wildcards.cohort}/qc/counts/{chunk}.{suffix}"
-            for chunk in chunks_of(wildcards.cohort)
-        ]
-
-    return files
-
-
-def pcs_of_study(wildcards):
-    """Name the principal components, where the study has any as covariates."""
-    if PLAN.study(wildcards.cohort, wildcards.study).pcs:
-        return f"<results>/{wildcards.cohort}/structure/pcs.parquet"
-    return []
-
-
-def has_structure(cohort):
-    """Say whether anything of a cohort needs its relatives."""
-    return resources.has_structure(PLAN, cohort)
-
-
-def structure_of_cohort(name):
-    """Give the function that names a file of a cohort's structure, where anything needs it."""
-
-    def files(wildcards):
-        if has_structure(wildcards.cohort):
-            return f"<results>/{wildcards.cohort}/structure/{name}"
-        return []
-
-    return files
-
-
 def pairs_found_elsewhere(wildcards):
-    """Name the table of related pairs, where the config gives one."""
+    """Return the table of related pairs, where the config gives one."""
     relatives = PLAN.cohorts[wildcards.cohort].structure["relatives"]
     return [] if relatives in ("exclude", "keep") else local(relatives)
 
 
 def loadings_of_others(wildcards):
-    """Name the loadings to project on, where the config gives any."""
+    """Return the loadings to project on, where the config gives any."""
     loadings = PLAN.cohorts[wildcards.cohort].structure["loadings"]
     return local(loadings) if loadings else []
 
 
-def of_studies(name):
-    """Return the function that names one file of each study of a cohort."""
-
-    def files(wildcards):
-        return [
-            f"<results>/{wildcards.cohort}/{study.name}/{name}"
-            for study in PLAN.studies_of(wildcards.cohort)
-        ]
-
-    return files
-
-
 def fold_file(wildcards):
-    """Name the user's own table of folds, if there is one."""
+    """Return the user's own table of folds, if there is one."""
     table = PLAN.deepnull["fold_file"]
     return local(table) if table else []
 
 
 def score_file(wildcards):
-    """Name a study's file of weights, if it has one."""
+    """Return a study's file of weights, if it has one."""
     weights = PLAN.study(wildcards.cohort, wildcards.study).score_file
     return local(weights) if weights else []
 
 
 def score_files_of_cohort(wildcards):
-    """Name the files of weights of a cohort's studies that have one."""
+    """Return the files of weights of a cohort's studies that have one."""
     weights = [s.score_file for s in PLAN.studies_of(wildcards.cohort)]
     files = list(dict.fromkeys(w for w in weights if w))
     return local(files) if files else []
-
-
-def accuracies_of_cohort(wildcards):
-    """Name the accuracies of a cohort's predicted studies, in the order of the sheet."""
-    return [
-        f"<results>/{job['cohort']}/{job['study']}/deepnull/prediction_accuracy.json"
-        for job, _ in resources.jobs_of("predict_phenotype", PLAN)
-        if job["cohort"] == wildcards.cohort
-    ]
-
-
-def files_of_batch(name):
-    """Give the function that names one file a study of the batch."""
-
-    def files(wildcards):
-        return [
-            f"<results>/{wildcards.cohort}/{study.name}/{name}"
-            for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
-        ]
-
-    return files
-
-
-def predictions_of_batch(wildcards):
-    """Name the predictions of the batch's studies that have the deepnull arm."""
-    return [
-        f"<results>/{wildcards.cohort}/{study.name}/deepnull/prediction.parquet"
-        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
-        if "deepnull" in study.arms
-    ]
-
-
-def published_of_batch(wildcards):
-    """Name what is published of the batch's studies, with what was written down about it."""
-    return [
-        f"<results>/{wildcards.cohort}/{study.name}/{arm}/{name}"
-        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
-        for arm in study.arms
-        for name in (
-            "sumstats.tsv.gz",
-            "sumstats.tsv.gz.tbi",
-            "sumstats.tsv.gz-meta.yaml",
-            "other_alleles.tsv.gz",
-            "untested.tsv.gz",
-            "leads.tsv",
-        )
-    ] + [
-        f"<results>/{wildcards.cohort}/{study.name}/deepnull/metrics.json"
-        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
-        if "deepnull" in study.arms
-    ]
-
-
-def comparisons_of_batch(wildcards):
-    """Name the comparisons of the batch's studies that have both arms."""
-    return [
-        f"<results>/{wildcards.cohort}/{study.name}/comparison.json"
-        for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
-        if len(study.arms) == 2
-    ]
-
-
-def chunks_of_study(wildcards):
-    """Name the association tables that hold a study, in order."""
-    batch = PLAN.study(wildcards.cohort, wildcards.study).batch
-    return [
-        f"<results>/{wildcards.cohort}/associations/{batch}/{chunk}.parquet"
-        for chunk in chunks_of(wildcards.cohort)
-    ]
-
-
-def per_arm(name):
-    """Give the function that names one file for each arm of a study, under the arm's name (with a prefix for tables of leads and of other alleles)."""
-    prefix = {"leads.tsv": "leads_", "other_alleles.tsv.gz": "other_alleles_"}.get(
-        name, ""
-    )
-
-    def files(wildcards):
-        return {
-            f"{prefix}{arm}": f"<results>/{wildcards.cohort}/{wildcards.study}/{arm}/{name}"
-            for arm in PLAN.study(wildcards.cohort, wildcards.study).arms
-        }
-
-    return files
-
-
-def sumstats_of_cohort(wildcards):
-    """Name the summary statistics of all studies of a cohort."""
-    return [
-        f"<results>/{wildcards.cohort}/{s.name}/{arm}/sumstats.tsv.gz"
-        for s in PLAN.studies_of(wildcards.cohort)
-        for arm in s.arms
-    ]
-
-
-def metrics_of_cohort(wildcards):
-    """Name the metrics of a cohort's predictions."""
-    return [
-        f"<results>/{wildcards.cohort}/{s.name}/deepnull/metrics.json"
-        for s in PLAN.studies_of(wildcards.cohort)
-        if "deepnull" in s.arms
-    ]
-
-
-sumstats_of_arms = per_arm("sumstats.tsv.gz")
-leads_of_arms = per_arm("leads.tsv")
-other_alleles_of_arms = per_arm("other_alleles.tsv.gz")
-people_of_studies = of_studies("samples.parquet")
-# the accounts of who is analysed
-accounts_of_studies = of_studies("study.json")

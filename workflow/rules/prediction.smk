@@ -1,10 +1,11 @@
 # Prediction of phenotypes from covariates and a polygenic score, with and without DeepNull.
 # Needs: the study's DeepNull prediction with its nested predictions, the cohort's genotypes and their quality control.
-# Makes: <results>/{cohort}/{study}/deepnull/prediction_accuracy.json and .tsv, phenotype_predictions.parquet; <results>/{cohort}/phenotype_prediction.tsv, .svg and .pdf.
+# Makes: <results>/{cohort}/{study}/deepnull/prediction_accuracy.json and .tsv, phenotype_predictions.parquet;
+# <results>/{cohort}/phenotype_prediction.tsv, .svg and .pdf.
 
 
 rule predict_phenotype:
-    """Predict a study's phenotype out of fold from covariates and a polygenic score, with and without DeepNull, and say how well."""
+    """Predict a study's phenotype out of fold from covariates and a polygenic score, with and without DeepNull."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
         study="<results>/{cohort}/{study}/study.json",
@@ -54,7 +55,7 @@ rule predict_phenotype:
 
 
 rule plot_prediction:
-    """Tell and draw how well the phenotypes of a cohort are predicted, with and without DeepNull, with and without a polygenic score."""
+    """Report and draw how well a cohort's phenotypes are predicted, with and without DeepNull and a polygenic score."""
     input:
         accuracies_of_cohort,
     output:

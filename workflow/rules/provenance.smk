@@ -1,10 +1,14 @@
 # Provenance.
 # Needs: a finished run.
-# Makes: <results>/provenance.json and provenance.html: configuration, studies, checksums, software, parameters, machine, time and memory.
+# Makes: <results>/provenance.json and provenance.html: configuration, studies, checksums, software, parameters,
+# machine, time and memory.
 
 
 rule record_run:
-    """Write down where the results came from, so that the run can be repeated. Checksums of inputs are computed once, and kept."""
+    """Record where the results came from, so that the run can be repeated.
+
+    Checksums of inputs are computed once, and kept.
+    """
     input:
         preflight=preflight_tables,
         sumstats=all_sumstats,

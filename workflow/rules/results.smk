@@ -1,10 +1,15 @@
 # Results of a study.
 # Needs: the association tables of its batch.
-# Makes: <results>/{cohort}/{study}/{arm}/: GWAS-SSF summary statistics and lead variants; figures and the comparison of the arms.
+# Makes: <results>/{cohort}/{study}/{arm}/: GWAS-SSF summary statistics and lead variants; figures and the comparison of
+# the arms.
 
 
 rule merge_sumstats:
-    """Publish a study's summary statistics in the GWAS Catalog's standard (GWAS-SSF), compressed and indexed, and list the lead variants. Tested variants with alleles that it does not know go to a file of their own."""
+    """Publish a study's summary statistics in the GWAS Catalog's standard (GWAS-SSF), and list the lead variants.
+
+    The file is compressed and indexed. Tested variants with alleles that the standard does not know go to a file of
+    their own.
+    """
     input:
         chunks=chunks_of_study,
         study="<results>/{cohort}/{study}/study.json",
@@ -86,7 +91,7 @@ rule plot_sumstats:
 
 
 rule compare_arms:
-    """Say and draw what DeepNull bought: loci gained and lost, chi-square at lead variants, variance explained by the covariates."""
+    """Report and draw the gain by DeepNull: loci, chi-square at lead variants, variance explained by the covariates."""
     input:
         unpack(sumstats_of_arms),
         unpack(other_alleles_of_arms),

@@ -1,4 +1,5 @@
-# Targets: the files of a whole run, for the target rules. What jobs there are, the estimates know (deepnull_gwas.resources.jobs_of).
+# Targets: the files of a whole run, for the target rules. Which jobs there are is known to
+# deepnull_gwas.resources.jobs_of.
 
 import time
 from types import SimpleNamespace
@@ -35,7 +36,10 @@ def of_arms(name):
 
 
 def damaged_files(wildcards):
-    """Name the files that a job found damaged and set aside (see deepnull_gwas.tables.set_aside), and that were not made anew since."""
+    """Return the files that a job found damaged and set aside, and that were not made again since.
+
+    See deepnull_gwas.tables.set_aside.
+    """
     damaged = []
     for cohort in PLAN.cohorts:
         folders = [Path(), Path("qc"), Path("qc", "counts"), Path("structure")]
@@ -57,7 +61,10 @@ def damaged_files(wildcards):
 
 
 def validity_pages(wildcards):
-    """Name the measured calibration and power of every cohort; refuse a config that is not made for it before anything runs."""
+    """Return the files of measured calibration and power, one per cohort.
+
+    A config that is not made for it is refused before anything runs.
+    """
     # what it imports would slow the start of every run
     from deepnull_gwas.results.validity import simulated_phenotypes
 

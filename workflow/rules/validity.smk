@@ -1,10 +1,12 @@
 # Validity: calibration and power where the truth is known.
-# Needs: a simulated cohort whose phenotypes are each analysed in both arms and with the true covariate effect (config/validity/config.yaml).
-# Makes: <results>/{cohort}/validity.{md,json,svg,pdf}: type I error and lambda without genetic effects, power with them, for baseline, DeepNull and oracle.
+# Needs: a simulated cohort whose phenotypes are each analysed in both arms and with the true covariate effect
+# (config/validity/config.yaml).
+# Makes: <results>/{cohort}/validity.{md,json,svg,pdf}: type I error and lambda without genetic effects, power with
+# them, for baseline, DeepNull and oracle.
 
 
 rule measure_validity:
-    """Measure type I error, inflation and power of the arms on a simulated cohort, beside an arm that is given the true covariate effect."""
+    """Measure type I error, inflation and power on a simulated cohort: both arms, and the true covariate effect."""
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",

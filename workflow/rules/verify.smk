@@ -1,10 +1,14 @@
 # The check of what was published.
 # Needs: the summary statistics of all studies, and what they were made of.
-# Makes: <results>/{cohort}/associations/{batch}/verified.tsv: what was recomputed, and the largest differences. Fails where anything differs.
+# Makes: <results>/{cohort}/associations/{batch}/verified.tsv: what was recomputed, and the largest differences. Fails
+# where anything differs.
 
 
 rule verify_batch:
-    """Test random variants and the leads again, by a second implementation and in double precision, and compare with what was published. Runs whenever it is asked for."""
+    """Test random variants and the leads again, by a second implementation and in double precision.
+
+    The results are compared with what was published. Runs whenever it is asked for.
+    """
     input:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",
