@@ -12,8 +12,8 @@ from fuzzing import LOOKALIKES, MISSING, NUMBERS, attempt, cases, reading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnull_gwas.cohort.kinship import read_pairs
 from deepnull_gwas.cohort.projection import read_loadings
+from deepnull_gwas.cohort.relatives import read_pairs
 from deepnull_gwas.deepnull.steps import read_fold_file
 
 PEOPLE = ["1", "01", "1.0", "p1", "P1", "a'b", "é", "-9", "$(id)", "7_7"]

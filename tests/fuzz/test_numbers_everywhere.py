@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from fuzzing import LOOKALIKES, MISSING, NUMBERS, reading
 
-from deepnull_gwas.cohort.kinship import read_pairs
 from deepnull_gwas.cohort.projection import read_loadings
+from deepnull_gwas.cohort.relatives import read_pairs
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.deepnull import predict
 from deepnull_gwas.errors import InputError

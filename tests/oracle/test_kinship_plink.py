@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cohort_files import index_fileset
-from deepnull_gwas.cohort.kinship import FIRST, _spread, classify, kinship_pairs
+from deepnull_gwas.cohort.kinship import FIRST, classify, kinship_pairs, spread_of_strangers
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.chromosomes import class_codes
 from deepnull_gwas.genotypes.counts import count_variants
@@ -99,4 +99,4 @@ def test_ancestry_does_not_count_as_chance(real_data, tmp_path, name, low, high)
     prefix = real_data(name) / name
     people = np.arange(len(people_of(prefix)))
     # by the binomial distribution alone .018 and .013; between populations kinship differs by more than .1
-    assert low < _spread(BedGenotypes([prefix]), autosomal(prefix, tmp_path), people) < high
+    assert low < spread_of_strangers(BedGenotypes([prefix]), autosomal(prefix, tmp_path), people) < high

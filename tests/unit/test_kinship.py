@@ -8,6 +8,8 @@ import pytest
 
 from cohort_files import make_cohort, run_qc
 from deepnull_gwas.cohort import kinship as kin
+from deepnull_gwas.cohort.families import family_clusters, unrelated_set
+from deepnull_gwas.cohort.relatives import estimate_kinship
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.tables import read_metadata
@@ -86,8 +88,8 @@ def test_subset_of_variants(tmp_path):
 def run(folder, **settings):
     variants = folder / "variants.parquet"
     out = folder / "relatives.tsv", folder / "families.parquet"
-    others = {k: settings.pop(k) for k in ("pairs", "samples") if k in settings}
-    kin.estimate_kinship(
+    others = {k: settings.pop(k) for k in ("pairs",) if k in settings}
+    estimate_kinship(
         folder / "genotypes.json", variants, folder / "qc_samples.parquet", {"kinship": kin.THIRD, **settings}, *out, **others
     )  # fmt: skip
     return pd.read_csv(out[0], sep="\t", dtype={"fid_1": str}), pd.read_parquet(out[1])
@@ -115,25 +117,13 @@ def test_pedigree(tmp_path):
     assert len(unrelated) == 36 + 3 + 1
 
 
-def test_cases_are_kept_first(tmp_path):
-    dosages, _ = pedigree()
-    folder = make_cohort(tmp_path, dosages)
-    samples = pd.read_parquet(folder / "samples.parquet")
-    samples["status"] = np.where(np.isin(np.arange(44), [40, 42]), 1.0, 0.0)
-    samples.to_parquet(folder / "samples.parquet")
-    run_qc(folder)
-    _, families = run(folder, keep_first="status", keep_value=1.0, samples=folder / "samples.parquet")
-    assert families.loc[[40, 42], "unrelated"].all()
-    assert not families.loc[[0, 1, 41, 43, 2], "unrelated"].any()
-
-
 def test_unrelated_set_is_maximal():
     rng = np.random.default_rng(3)
     for _ in range(50):
         n, m = 30, int(rng.integers(0, 60))
         pairs = rng.integers(0, n, (m, 2))
         pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-        keep = kin.unrelated_set(n, pairs[:, 0], pairs[:, 1], rng.integers(0, 2, n))
+        keep = unrelated_set(n, pairs[:, 0], pairs[:, 1], rng.integers(0, 2, n))
         for i, j in pairs:
             assert not (keep[i] and keep[j])
         for i in np.flatnonzero(~keep):
@@ -141,12 +131,12 @@ def test_unrelated_set_is_maximal():
 
 
 def test_star_keeps_its_rays():
-    keep = kin.unrelated_set(6, np.zeros(5, dtype=int), np.arange(1, 6))
+    keep = unrelated_set(6, np.zeros(5, dtype=int), np.arange(1, 6))
     np.testing.assert_array_equal(keep, [False, True, True, True, True, True])
 
 
 def test_clusters():
-    np.testing.assert_array_equal(kin.family_clusters(6, [4, 1, 5], [5, 3, 3]), [0, 1, 2, 1, 1, 1])
+    np.testing.assert_array_equal(family_clusters(6, [4, 1, 5], [5, 3, 3]), [0, 1, 2, 1, 1, 1])
 
 
 def test_pairs_from_a_file(tmp_path):

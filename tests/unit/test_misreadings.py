@@ -15,8 +15,8 @@ import pysam
 import pytest
 
 from deepnull_gwas.cohort.covariates import code_phenotype
-from deepnull_gwas.cohort.kinship import read_pairs
 from deepnull_gwas.cohort.projection import read_loadings
+from deepnull_gwas.cohort.relatives import read_pairs
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.config import load_config
 from deepnull_gwas.deepnull.people_table import numbers, read_people_table

@@ -9,7 +9,7 @@ import pytest
 from cohort_files import make_cohort, run_pruning, run_qc
 from deepnull_gwas.cohort import pca
 from deepnull_gwas.cohort.assemble import assemble_study
-from deepnull_gwas.cohort.kinship import estimate_kinship
+from deepnull_gwas.cohort.relatives import estimate_kinship
 from deepnull_gwas.cohort.shrinkage import shrinkage, unshrink
 from deepnull_gwas.config import study_of
 from deepnull_gwas.genotypes.bed import BedGenotypes

@@ -8,9 +8,9 @@ import gzip
 import pandas as pd
 import pytest
 
-from deepnull_gwas.cohort.kinship import read_pairs
 from deepnull_gwas.cohort.layout import read_layout
 from deepnull_gwas.cohort.projection import read_loadings
+from deepnull_gwas.cohort.relatives import read_pairs
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.cohort.text_table import line_of, lines_of, read_text_table
 from deepnull_gwas.deepnull.people_table import read_people_table

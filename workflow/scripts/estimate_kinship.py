@@ -3,7 +3,7 @@
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
-    from deepnull_gwas.cohort.kinship import estimate_kinship
+    from deepnull_gwas.cohort.relatives import estimate_kinship
 
     estimate_kinship(
         snakemake.input.genotypes,

@@ -1,4 +1,4 @@
-"""Counts of genotypes, by variant and by person, in one pass over the packed bytes. All quality control derives from them."""
+"""Counts of genotypes, by variant and by person, in one pass: all quality control derives from them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def count_chunk(
     out_variants
         Parquet: :data:`VARIANT_COUNTS`, over the people of the sample table.
     out_samples
-        Parquet: :data:`PERSON_COUNTS`, one row for each person of the genotype files; the file's metadata say how many variants of each class the chunk has.
+        Parquet: :data:`PERSON_COUNTS`, one row for each person of the genotype files; the file's metadata say how many
+        variants of each class the chunk has.
     """
     build = read_json(genotypes)["genome_build"]
     table = read_parquet(variants, columns=["index", "chromosome", "position", "chunk"])

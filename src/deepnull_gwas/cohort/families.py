@@ -1,4 +1,7 @@
-"""Families and unrelated people, from pairs of relatives. Apart from the search for pairs: who only asks for a set need not load the kernels."""
+"""Families and unrelated people, from pairs of relatives.
+
+Apart from the search for pairs: who only asks for a set need not load the kernels.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from deepnull_gwas.tables import Column
 logger = logging.getLogger(__name__)
 
 RELATIVES = [
-    Column("sample_index_1", "int64", "position of the first person in the .fam"),
+    Column("sample_index_1", "int64", "number of the first person in the genotype files"),
     Column("sample_index_2", "int64", "of the second; larger than that of the first"),
     Column("fid_1", "str", "family ID of the first"),
     Column("iid_1", "str", "individual ID of the first"),
@@ -27,7 +30,7 @@ RELATIVES = [
     Column("relation", "str", "duplicate, parent_child, sibling, second_degree, third_degree"),
 ]
 FAMILIES = [
-    Column("sample_index", "int64", "position of the person in the .fam"),
+    Column("sample_index", "int64", "number of the person in the genotype files"),
     Column("fid", "str", "family ID"),
     Column("iid", "str", "individual ID"),
     Column("family", "int64", "number of the cluster of relatives (people without relatives are one of their own)"),
@@ -38,15 +41,16 @@ FAMILIES = [
 ]
 
 
-#: An FID of more people than this names no family; nor does one with at least so many people that are more than that share of all.
+#: An FID of more people than this names no family; nor does one with at least so many people that are more than that
+#: share of all.
 LARGEST_FAMILY, LEAST_PEOPLE, LARGEST_SHARE = 50, 10, 0.1
 
 
 def names_of_families(fid: Sequence[str], iid: Sequence[str], kinship: bool = True) -> np.ndarray:
     """Return the name of each person's family by FID; people without one have a name of their own.
 
-    No family are FID 0, an empty one and the same FID for everybody (PLINK's ways to say so), and an FID that many people share: it is that of
-    a population, a site or a plate, and is warned of.
+    No family are FID 0, an empty one and the same FID for everybody (PLINK's ways to say so), and an FID that many
+    people share: it is that of a population, a site or a plate, and is warned of.
 
     Parameters
     ----------
@@ -72,7 +76,7 @@ def names_of_families(fid: Sequence[str], iid: Sequence[str], kinship: bool = Tr
 
 
 def family_clusters(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Give each of n people the number of the connected cluster they belong to (clusters are numbered by their first member)."""
+    """Return the number of each person's connected cluster; clusters are numbered by their first member."""
     parent = np.arange(n)
 
     def root(i: int) -> int:
@@ -98,11 +102,12 @@ def unrelated_set(n: int, first: np.ndarray, second: np.ndarray, priority: np.nd
     first, second
         Related pairs.
     priority
-        One a person: among relatives, who has less of it goes first, whatever the number of relatives (cases 1, controls 0, say).
+        One per person: among relatives, who has less of it goes first, whatever the number of relatives (cases 1,
+        controls 0, say).
 
     Returns
     -------
-    bool, one a person.
+    bool, one per person.
     """
     priority = np.zeros(n) if priority is None else np.asarray(priority, dtype=np.float64)
     relatives: dict[int, set[int]] = {}

@@ -78,23 +78,24 @@ def _exact_all(het, hom1, hom2, mid, out):
 
 
 def hwe_exact(het: np.ndarray, hom1: np.ndarray, hom2: np.ndarray, mid_p: bool = False) -> np.ndarray:
-    """Give the exact two-sided p-value of Hardy-Weinberg equilibrium for each variant.
+    """Compute the exact two-sided p-value of Hardy-Weinberg equilibrium for each variant.
 
     Parameters
     ----------
     het, hom1, hom2
-        Numbers of people with each genotype, one a variant; which allele is hom1 does not matter.
+        Numbers of people with each genotype, one per variant; which allele is hom1 does not matter.
     mid_p
-        Count only half of the configurations that are exactly as probable as the observed one (Graffelman & Moreno 2013).
+        Count only half of the configurations that are exactly as probable as the observed one (Graffelman & Moreno
+        2013).
 
     Returns
     -------
-    float64, one a variant: NaN without any call, 1 for a monomorphic variant, 0 where p is below about 1e-300.
+    float64, one per variant: NaN without any call, 1 for a monomorphic variant, 0 where p is below about 1e-300.
 
     Notes
     -----
-    Agrees with PLINK 1.9 ``--hardy`` to the printed digits. The recursion starts at the most probable configuration and ends where
-    the terms no longer matter, so that its cost grows with the square root of the number of people.
+    Agrees with PLINK 1.9 ``--hardy`` to the printed digits. The recursion starts at the most probable configuration and
+    ends where the terms no longer matter, so that its cost grows with the square root of the number of people.
     """
     het, hom1, hom2 = (np.ascontiguousarray(x, dtype=np.int64) for x in np.broadcast_arrays(het, hom1, hom2))
     out = np.empty(het.shape, dtype=np.float64)
@@ -118,18 +119,21 @@ def _below(het, hom1, hom2, threshold, out):
 
 
 def hwe_below(het: np.ndarray, hom1: np.ndarray, hom2: np.ndarray, threshold: float) -> np.ndarray:
-    """Say for which variants the p of :func:`hwe_exact` lies below a threshold, without computing those that are plainly above.
+    """Return for which variants the p of :func:`hwe_exact` lies below a threshold.
+
+    Those that are plainly above are not computed.
 
     Parameters
     ----------
     het, hom1, hom2
-        Counts of genotypes, one a variant.
+        Counts of genotypes, one per variant.
     threshold
         p-value.
 
     Returns
     -------
-    bool array. For thresholds up to 1e-4, variants with a chi-square statistic below 4 (p about .05) are not looked at further.
+    bool array. For thresholds up to 1e-4, variants with a chi-square statistic below 4 (p about .05) are not looked at
+    further.
     """
     counts = [np.ascontiguousarray(x, dtype=np.int64) for x in (het, hom1, hom2)]
     out = np.zeros(len(counts[0]), dtype=bool)

@@ -10,16 +10,16 @@ from deepnull_gwas.jit import numba
 def missingness_difference(
     cases_called: np.ndarray, cases_missing: np.ndarray, controls_called: np.ndarray, controls_missing: np.ndarray
 ) -> np.ndarray:
-    """Give the two-sided exact p-value (Fisher) that calls are missing equally often in cases and controls, for each variant.
+    """Compute Fisher's exact two-sided p of each variant that calls are missing equally often in cases and controls.
 
     Parameters
     ----------
     cases_called, cases_missing, controls_called, controls_missing
-        Counts of people, one a variant.
+        Counts of people, one per variant.
 
     Returns
     -------
-    float64, one a variant, as PLINK 1.9 ``--test-missing``.
+    float64, one per variant, as PLINK 1.9 ``--test-missing``.
     """
     table = [
         np.ascontiguousarray(x, dtype=np.int64)
@@ -32,7 +32,7 @@ def missingness_difference(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _fisher_all(a, b, c, d, out):
-    """Sum the hypergeometric terms outwards from the mode (scaled to 1), which neither over- nor underflows where it matters."""
+    """Sum the hypergeometric terms outwards from the mode (scaled to 1), which does not over- or underflow."""
     for v in range(len(a)):
         row, column, n = a[v] + b[v], b[v] + d[v], a[v] + b[v] + c[v] + d[v]
         low, high = max(0, column - (n - row)), min(row, column)

@@ -30,7 +30,7 @@ PRUNED = [
     Column("other_allele", "str", "A2"),
 ]
 
-#: Bytes of bit planes that one chromosome holds at most beside the window itself.
+#: Bytes of bit planes that one chromosome holds at most in addition to the window itself.
 _BLOCK_BYTES = 64 << 20
 
 
@@ -52,10 +52,11 @@ def _windows(position, window):
 
 @numba.njit(nogil=True, cache=True)
 def _prune(called, hom, minus, sums, rows, maf, keep, unchecked, starts, ends, number, n_people, r2):
-    """Prune window after window, from window ``number`` as far as genotypes are loaded; return the first window that must wait.
+    """Prune window after window, from window ``number`` on; return the first that must wait for genotypes to be loaded.
 
-    In a window, rounds: each variant in turn goes on along those it has not met until it meets one above the threshold, and of the two
-    the one with the lower MAF goes (the later one where they are equal); rounds end when one removes nothing.
+    In a window, rounds: each variant in turn goes on along those it has not met until it meets one above the threshold,
+    and of the two the one with the lower MAF goes (the later one where they are equal); rounds end when one removes
+    nothing.
 
     ``rows``: number of the candidate in each row of the planes; ``maf``, ``keep``, ``unchecked`` (first candidate that
     each has not met): one per candidate.
@@ -114,7 +115,7 @@ def prune_chromosome(
     window: int,
     r2: float,
 ) -> np.ndarray:
-    """Choose variants of one chromosome so that no two kept ones within the window have a squared correlation above the threshold.
+    """Choose variants of one chromosome of which no two within the window correlate above the threshold.
 
     Parameters
     ----------
@@ -135,9 +136,10 @@ def prune_chromosome(
 
     Notes
     -----
-    The order of the comparisons is that of PLINK 2 ``--indep-pairwise <kb>``, so that the two choose the same variants. The dot product
-    of two variants coded -1, 0, 1 is two popcounts over bit planes (Chang et al. 2015, GigaScience 4:7). Memory: the planes
-    of what is kept in a window and of one block of candidates, 3/8 byte per person and variant.
+    The order of the comparisons is that of PLINK 2 ``--indep-pairwise <kb>``, so that the two choose the same variants.
+    The dot product of two variants coded -1, 0, 1 is two popcounts over bit planes (Chang et al. 2015, GigaScience
+    4:7). Memory: the planes of what is kept in a window and of one block of candidates, 3/8 byte per person and
+    variant.
     """
     if len(index) == 0:
         return np.ones(0, dtype=bool)
@@ -167,7 +169,12 @@ def prune_chromosome(
 
 
 def long_range_ld(path: str | Path, build: str) -> pd.DataFrame:
-    """Read the regions of long-range linkage disequilibrium of a genome build: chromosome, start, end (1-based, inclusive), name."""
+    """Read the regions of long-range linkage disequilibrium of a genome build.
+
+    Returns
+    -------
+    chromosome, start, end (1-based, inclusive), name.
+    """
     regions = pd.read_csv(path, sep="\t", dtype={"chromosome": str})
     return regions[regions["build"] == build].reset_index(drop=True)
 
@@ -182,7 +189,9 @@ def prune_variants(
     out: str | Path,
     threads: int = 1,
 ) -> None:
-    """Choose common autosomal variants in low linkage disequilibrium, outside the long-range regions (rule ``prune_variants``).
+    """Choose common autosomal variants in low linkage disequilibrium (rule ``prune_variants``).
+
+    Regions of long-range linkage disequilibrium are left out.
 
     Parameters
     ----------
@@ -193,7 +202,8 @@ def prune_variants(
     settings
         ``maf`` (lowest), ``window_kb``, ``r2``, ``genome_build``.
     out
-        Parquet with :data:`PRUNED`; without rows where the cohort has no such variants (``compute_pcs`` says so if it needs any).
+        Parquet with :data:`PRUNED`; without rows where the cohort has no such variants (``compute_pcs`` says so if it
+        needs any).
     threads
         Chromosomes at a time; the result does not depend on it.
     """
@@ -212,7 +222,8 @@ def prune_variants(
         outside &= ~((chromosome == region.chromosome) & (position >= region.start) & (position <= region.end))
     candidates = table[common & outside].sort_values("position", kind="stable")
     logger.info(
-        "%s autosomal variants passed, %s with MAF >= %g, %s of them outside the regions of long-range linkage disequilibrium",
+        "%s autosomal variants passed, %s with MAF >= %g, %s of them outside the regions of long-range linkage "
+        "disequilibrium",
         f"{int(passed.sum()):,}", f"{int(common.sum()):,}", settings["maf"], f"{len(candidates):,}",
     )  # fmt: skip
     n_people, fileset = int(mask.sum()), open_genotypes(genotypes)

@@ -1,4 +1,4 @@
-"""How much of a study's phenotype is population structure: what the components explain, and what the test statistics say."""
+"""How much of a study's phenotype is population structure, by components and by test statistics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MEDIAN_CHI2 = 0.45493642311957174
 
 
 def _basis(columns: np.ndarray) -> np.ndarray:
-    """Give an orthonormal basis of some columns; what is collinear is left out."""
+    """Compute an orthonormal basis of some columns; what is collinear is left out."""
     left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
     return left[:, sizes > 1e-9 * max(sizes.max(initial=0), 1e-300)]
 
@@ -35,7 +35,7 @@ def _basis(columns: np.ndarray) -> np.ndarray:
 def lambda_gc(
     fileset: Genotypes, index: np.ndarray, people: np.ndarray, phenotype: np.ndarray, designs: Sequence[np.ndarray]
 ) -> list[float]:
-    """Give the genomic inflation of a linear test of a phenotype, with several sets of covariates, in one pass over the variants.
+    """Compute the genomic inflation of a linear test with several sets of covariates, in one pass over the variants.
 
     Parameters
     ----------
@@ -46,13 +46,13 @@ def lambda_gc(
     people
         Ascending sample indices.
     phenotype
-        One a person.
+        One per person.
     designs
         Covariates, people x c each, with the constant.
 
     Returns
     -------
-    Chi-square at the median p-value / .4549, one a design; NaN without variants or degrees of freedom.
+    Chi-square at the median p-value / .4549, one per design; NaN without variants or degrees of freedom.
     """
     n = len(people)
     bases = [_basis(d) for d in designs]
@@ -109,9 +109,11 @@ def check_stratification(
     study_samples
         The study's ``samples.parquet``.
     out
-        JSON (None: not written): ``n``; ``pcs_used`` (components among the covariates) and ``pcs_computed``; ``r2_covariates`` (share of the phenotype's variance that the
-        other covariates explain); ``r2_pcs`` (adjusted share of the rest that all computed components explain), ``r2_of_pc`` (each
-        alone); ``lambda_without_pcs``, ``lambda_with_pcs`` (with those used), ``lambda_with_all`` (with all computed), over ``variants`` pruned variants.
+        JSON (None: not written): ``n``; ``pcs_used`` (components among the covariates) and ``pcs_computed``;
+        ``r2_covariates`` (share of the phenotype's variance that the other covariates explain); ``r2_pcs`` (adjusted
+        share of the rest that all computed components explain), ``r2_of_pc`` (each alone); ``lambda_without_pcs``,
+        ``lambda_with_pcs`` (with those used), ``lambda_with_all`` (with all computed), over ``variants`` pruned
+        variants.
 
     Returns
     -------
@@ -119,8 +121,8 @@ def check_stratification(
 
     Notes
     -----
-    Linear tests, for a binary phenotype as well: the inflation is of the same size and costs one pass. Over some thousand pruned
-    variants lambda has a standard error of about 1.5 / sqrt(variants).
+    Linear tests, for a binary phenotype as well: the inflation is of the same size and costs one pass. Over some
+    thousand pruned variants lambda has a standard error of about 1.5 / sqrt(variants).
     """
     study = read_parquet(study_samples)
     table = read_parquet(pcs).set_index("sample_index")
@@ -174,7 +176,8 @@ def check_stratification(
         "lambda_with_all": inflation[2],
     }
     logger.info(
-        "components explain %.2g %% of the phenotype beyond the covariates; lambda %.3f without, %.3f with %d, %.3f with %d of them",
+        "components explain %.2g %% of the phenotype beyond the covariates; lambda %.3f without, %.3f with %d, %.3f "
+        "with %d of them",
         100 * result["r2_pcs"], *inflation[:2], len(used), inflation[2], len(names),
     )  # fmt: skip
     if out is not None:

@@ -54,7 +54,7 @@ def problems_of_tables(
     people = read_parquet(samples, columns=["sample_index", "fid", "iid"])
     # each imported only where there is such a table: most runs have none
     if pairs:
-        from deepnull_gwas.cohort.kinship import read_pairs
+        from deepnull_gwas.cohort.relatives import read_pairs
 
         attempt(pairs, lambda: read_pairs(pairs, people))
     if loadings:
