@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,11 @@ def test_a_collinear_covariate_adds_nothing_to_the_second_basis():
 METHODS = ["linear", "score", "spa", "logistic", "firth", "firth_approximate"]
 
 
+def with_offset(study: Study, offset: np.ndarray) -> Study:
+    """Return a study with an offset for the baseline arm on chromosome 1."""
+    return dataclasses.replace(study, offsets={("baseline", "autosome", "1"): offset})
+
+
 def case_with_offset(
     method: str, drop: bool, seed: int = 8
 ) -> tuple[Second, Second, np.ndarray, np.ndarray, np.ndarray]:
@@ -129,7 +135,7 @@ def case_with_offset(
     sex = np.zeros(n, np.int8)
     return (
         Second(study, sex, "autosome", settings),
-        Second(study, sex, "autosome", settings, {"baseline": offset}),
+        Second(with_offset(study, offset), sex, "autosome", settings, "1"),
         covariates,
         offset,
         calls,
@@ -140,13 +146,14 @@ def case_with_offset(
 @pytest.mark.parametrize("method", METHODS)
 def test_an_offset_made_of_covariates_changes_nothing(method, drop):
     plain, other, covariates, offset, calls = case_with_offset(method, drop)
-    within = Second(
-        plain.study, np.zeros(len(offset), np.int8), "autosome",
-        {"missing_genotypes": "drop" if drop else "impute_mean", "refine_by": "spa" if method == "spa" else "likelihood"},
-        {"baseline": covariates @ [0.02, -0.4] + 0.3},
-    )  # fmt: skip
+    settings = {"missing_genotypes": "drop" if drop else "impute_mean"}
+    settings |= {"refine_by": "spa" if method == "spa" else "likelihood"}
+    study, sex = with_offset(plain.study, covariates @ [0.02, -0.4] + 0.3), np.zeros(len(offset), np.int8)
+    within, elsewhere = (Second(study, sex, "autosome", settings, chromosome) for chromosome in ("1", "2"))
     expected, found = plain.test(calls, "baseline", method), within.test(calls, "baseline", method)
     np.testing.assert_allclose(found[:3], expected[:3], rtol=2e-5)
+    # nor does one of another chromosome
+    assert elsewhere.test(calls, "baseline", method)[:3] == expected[:3]
     # one that is not made of them does
     assert abs(other.test(calls, "baseline", method).beta - expected.beta) > 1e-3 * expected.se
 

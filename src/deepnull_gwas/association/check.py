@@ -195,18 +195,20 @@ def check(
 
     problems: list[str] = []
     compared = 0
+    chromosomes = variants["chromosome"].to_pylist()
     before: dict[str, Second] = {}
     for study in studies:
         # study after study: what one needs in memory is let go before the next
-        seconds: dict[str, Second] = {}
+        seconds: dict[tuple[str, str], Second] = {}
         work = []
         for arm in study.arms:
             for at, row in sample.of(study.name, arm).items():
-                kind = str(sample.classes[at])
-                if kind not in seconds:
-                    seconds[kind] = Second(study, sex, kind, settings).ready(before.get(kind))
-                work.append((seconds[kind], read(at), arm, row))
-        before |= seconds
+                kind, chromosome = str(sample.classes[at]), chromosomes[at]
+                place = study.place(kind, chromosome)
+                if place not in seconds:
+                    seconds[place] = Second(study, sex, kind, settings, chromosome).ready(before.get(kind))
+                    before[kind] = seconds[place]
+                work.append((seconds[place], read(at), arm, row))
         for (_, _, arm, row), found in zip(work, pool.map(lambda w: compare(*w, settings), work), strict=True):
             compared += 1
             name = "variant {id} ({chromosome}:{position}, {effect_allele}/{other_allele})".format(

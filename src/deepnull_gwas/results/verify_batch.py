@@ -240,14 +240,15 @@ def _leads_of(study: Study, by_key: Mapping[tuple, int]) -> tuple[list[int], Fin
 
 def _test_study(batch: Batch, study: Study, variants: pd.DataFrame, files: Files) -> Iterator[Findings]:
     """Test variants again for one study, and look for those that are not published among the untested."""
-    seconds: dict[str, Second] = {}
+    seconds: dict[tuple[str, str], Second] = {}
     absent: dict[str, list[Any]] = {}
     # "class" is no name for a field
     for row, kind in zip(variants.drop(columns="class").itertuples(), variants["class"], strict=True):
-        if kind not in seconds:
-            seconds[kind] = Second(study, batch.sex, kind, batch.association)
+        place = study.place(kind, row.chromosome)
+        if place not in seconds:
+            seconds[place] = Second(study, batch.sex, kind, batch.association, row.chromosome)
         calls = batch.calls(row)
-        counted = seconds[kind].counts(calls)
+        counted = seconds[place].counts(calls)
         for arm in study.arms:
             if (published := files.get((study.name, arm))) is None:
                 continue
@@ -262,7 +263,7 @@ def _test_study(batch: Batch, study: Study, variants: pd.DataFrame, files: Files
                 wrong.append(f"{where}: method: found {method}, expected one of: {allowed}")
                 tally = Tally()
             elif method in METHODS_KNOWN:
-                different, tally = _compare(found, seconds[kind].test(calls, arm, method), SECOND)
+                different, tally = _compare(found, seconds[place].test(calls, arm, method), SECOND)
                 wrong += [f"{where}: {text}" for text in different]
             yield Findings(tuple(wrong), {(study.name, arm): tally})
     for arm, rows in absent.items():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,9 @@ class Study:
         float64[n], what the deepnull arm has as a further covariate; None where there is no such arm, or it failed.
     folder
         Folder of its results.
+    offsets
+        (arm, class of chromosomes, chromosome) -> float64[n], what is known of the phenotype before variants there are
+        tested: in its unit (quantitative), on the logit scale (binary). A key that is absent stands for no offset.
     """
 
     name: str
@@ -46,6 +49,16 @@ class Study:
     covariates: np.ndarray
     prediction: np.ndarray | None
     folder: Path
+    offsets: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
+
+    def place(self, kind: str, chromosome: str) -> tuple[str, str]:
+        """Return where the same null models hold: a class of chromosomes; where there are offsets, one chromosome."""
+        return kind, chromosome if self.offsets else ""
+
+    def offsets_on(self, kind: str, chromosome: str) -> dict[str, np.ndarray]:
+        """Return the offset of each arm that has one on a chromosome of a class."""
+        keys = {arm: (arm, kind, chromosome) for arm in self.arms}
+        return {arm: self.offsets[key] for arm, key in keys.items() if key in self.offsets}
 
     @property
     def has_cases(self) -> bool:

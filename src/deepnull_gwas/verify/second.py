@@ -28,10 +28,8 @@ class Second:
         ``autosome``, ``X``, ``Y`` or ``MT``.
     settings
         ``missing_genotypes``, ``x_male_copies``, ``refine_by`` and ``firth_form`` of the config.
-    offset
-        By arm: float64, one per analysed person of the study, what is known beforehand about the phenotype
-        (quantitative: in its unit, subtracted; binary: on the logit scale, with a coefficient of 1). An arm that is not
-        named has none.
+    chromosome
+        Where the variants are; it matters only where the study has offsets.
     """
 
     def __init__(
@@ -40,7 +38,7 @@ class Second:
         sex: np.ndarray,
         kind: str,
         settings: Mapping[str, Any],
-        offset: Mapping[str, np.ndarray] | None = None,
+        chromosome: str = "",
     ):
         on = {"X": sex > 0, "Y": sex == 1}.get(kind, np.ones(len(sex), dtype=bool))
         inside = on[study.people]
@@ -50,7 +48,7 @@ class Second:
         # hold
         self.unit = 1.0 if study.has_cases else power_of_two(study.y)
         self.y = study.y[inside] / self.unit
-        self.offset = {arm: values[inside] for arm, values in (offset or {}).items()}
+        self.offset = {arm: values[inside] for arm, values in study.offsets_on(kind, chromosome).items()}
         men = (sex == 1)[self.people]
         self.copies_of = np.full(len(self.people), 1 if kind in ("Y", "MT") else 2)
         if kind == "X":
