@@ -33,7 +33,8 @@ from deepnull_gwas.association.linear import DropInput, Estimates, left_over, li
 from deepnull_gwas.cohort.hwe import hwe_below
 from deepnull_gwas.cohort.missingness import missingness_difference
 from deepnull_gwas.errors import StudyFailure
-from deepnull_gwas.genotypes.block import Block, Mask, read_block
+from deepnull_gwas.genotypes.block import Block, Mask
+from deepnull_gwas.genotypes.blocks import read_block
 from deepnull_gwas.genotypes.chromosomes import chromosome_classes
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.genotypes.products import Columns

@@ -140,7 +140,7 @@ class Genotypes(ABC):
                 last = min(first + size, high)
                 yield first, last, self.calls_between(first, last)
 
-    def dosages(self, index: np.ndarray) -> Dosages | None:
+    def dosages(self, index: np.ndarray, masks: np.ndarray | None = None) -> Dosages | None:
         """Return the dosages of the variants with these indices, or None where the format has hard calls only.
 
         Their slow axis is that of the variants, as all formats store them: sums over people run along memory, and a

@@ -10,10 +10,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask
 from deepnull_gwas.genotypes.products import Columns, multiply
 from deepnull_gwas.genotypes.rare import carriers, multiply_rare
+from deepnull_gwas.genotypes.tiles import NO_DOSAGES, NO_UNITS, NOBODY
 
 #: A variant is rare when fewer than one person in this many has another genotype than the rest
 RARE = 48
@@ -119,6 +119,16 @@ class Block(ABC):
         """
 
     @abstractmethod
+    def information(self, mask: Mask) -> np.ndarray:
+        """Return how well each variant is imputed in the people of a mask (INFO); 1 for hard calls, NaN where it does not vary.
+
+        Returns
+        -------
+        float64, one per variant: the IMPUTE information where the file has probabilities, else MaCH's r2
+        (:mod:`deepnull_gwas.genotypes.information`).
+        """
+
+    @abstractmethod
     def multiply(self, columns: Columns, mask: Mask, squared: bool = False) -> np.ndarray:
         """Multiply the dosages, centred at their mean among the people of a mask, with columns that are 0 for everybody else.
 
@@ -185,7 +195,7 @@ class PackedBlock(Block):
     @property
     def stored(self) -> tuple[np.ndarray, ...]:
         """The packed genotypes that are tested."""
-        return (self._tested,)
+        return (self._tested, NO_DOSAGES, NO_UNITS, NOBODY)
 
     def inherited(self, haploid: Mask, single: bool) -> PackedBlock:
         """See :meth:`Block.inherited`."""
@@ -251,6 +261,10 @@ class PackedBlock(Block):
         mean = (2.0 * two + one) / np.maximum(observed, 1)
         return mean, one + 4.0 * two - observed * mean**2
 
+    def information(self, mask: Mask) -> np.ndarray:
+        """See :meth:`Block.information`."""
+        return np.ones(self.n_variants)
+
     def multiply(self, columns: Columns, mask: Mask, squared: bool = False) -> np.ndarray:
         """See :meth:`Block.multiply`: rare variants by their carriers, the others by tiles."""
         mean, _ = self.moments(mask)
@@ -299,8 +313,3 @@ def one_copy(packed: np.ndarray, mask: Mask) -> np.ndarray:
     low, high = packed & 0x55, (packed >> 1) & 0x55
     two = ~(low | high) & (mask.packed & 0x55)
     return packed | two << 1
-
-
-def read_block(genotypes: Genotypes, index: np.ndarray) -> Block:
-    """Read the variants ``index`` (int64) of a cohort as a block."""
-    return PackedBlock(genotypes.calls(index), genotypes.n_samples)

@@ -144,6 +144,12 @@ def pack_mask(selected: np.ndarray) -> np.ndarray:
     return lanes[:, 0] | lanes[:, 1] << 2 | lanes[:, 2] << 4 | lanes[:, 3] << 6
 
 
+def unpack_mask(mask: np.ndarray, n_people: int) -> np.ndarray:
+    """Return the people of a mask made by :func:`pack_mask`: bool, one per person."""
+    low = np.stack([mask & 1, mask & 4, mask & 16, mask & 64], axis=1)
+    return low.ravel()[:n_people] > 0
+
+
 def count_genotypes(packed: np.ndarray, mask_lanes: np.ndarray) -> np.ndarray:
     """Count the genotypes of each variant among the people of a mask, by popcount of the packed bytes.
 

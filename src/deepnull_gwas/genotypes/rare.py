@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from deepnull_gwas.genotypes.dosage import MISSING
 from deepnull_gwas.genotypes.kernels import lowest_bit, tail_word
 from deepnull_gwas.jit import FAST, numba
 
@@ -91,8 +92,15 @@ def multiply_rare(
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def list_missing(stored, v, people):
     """List the people without a call for a variant of a block, ascending; ``people`` has room for everybody. Return how many they are."""
-    row = stored[0][v]
+    packed, values = stored[0], stored[1]
     count = 0
+    if packed.shape[0] == 0:
+        for person in range(len(people)):
+            if values[v, person] == MISSING:
+                people[count] = person
+                count += 1
+        return count
+    row = packed[v]
     n_words = len(row) // 8
     words = row[: n_words * 8].view(np.uint64)
     one = np.uint64(1)

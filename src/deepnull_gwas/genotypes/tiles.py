@@ -6,6 +6,8 @@ how they are stored.
 
 from __future__ import annotations
 
+import numpy as np
+
 from deepnull_gwas.jit import FAST, numba
 
 #: People in a tile: a tile of the variants and columns that are multiplied at a time stays in the first-level cache
@@ -13,6 +15,11 @@ TILE = 1024
 TILE_BYTES = TILE // 4
 #: Rows of tiles and buffers lie a little apart, so that they do not fall on the same sets of the cache
 STRIDE = TILE + 32
+#: What stands in the place of packed calls where there are dosages, and of dosages, their units and haploid people where there are calls
+NO_CALLS, NO_DOSAGES = np.empty((0, 0), dtype=np.uint8), np.empty((0, 0), dtype=np.uint16)
+NO_UNITS, NOBODY = np.empty(0, dtype=np.float64), np.empty(0, dtype=np.bool_)
+#: A missing dosage
+_MISSING = 65_535
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -32,6 +39,53 @@ def _decode_tile(row, two, one, none, out):
             target[b] = two if code == 0 else value
 
 
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _load_dosages(row, tile, unit, halved, centre, squared, out):
+    """Load a tile of one variant's dosages, centred: every fourth person first, as :func:`_decode_tile`; missing ones are 0."""
+    real = out.dtype.type
+    zero, one, middle = real(0.0), real(unit), real(centre)
+    first = tile * TILE
+    count = min(TILE, len(row) - first)
+    if count < TILE:
+        out[:] = 0
+    whole = count // 4
+    # four people at a time as one number: shifts of neighbouring numbers are what the compiler vectorises
+    words = row[first : first + 4 * whole].view(np.uint64)
+    for place in range(4):
+        target = out[place * TILE_BYTES : place * TILE_BYTES + whole]
+        shift = np.uint64(16 * place)
+        for b in range(whole):
+            value = np.int32((words[b] >> shift) & np.uint64(0xFFFF))
+            x = real(value) * one - middle
+            target[b] = zero if value == _MISSING else x
+        if 4 * whole + place < count:
+            value = np.int32(row[first + 4 * whole + place])
+            out[place * TILE_BYTES + whole] = zero if value == _MISSING else real(value) * one - middle
+    if len(halved):
+        for place in range(4):
+            target = out[place * TILE_BYTES : (place + 1) * TILE_BYTES]
+            source, half = row[first + place : first + count : 4], halved[first + place : first + count : 4]
+            for i in range(len(source)):
+                if half[i] and source[i] != _MISSING:
+                    target[i] = (target[i] + middle) * real(0.5) - middle
+    if squared:
+        for i in range(TILE):
+            out[i] *= out[i]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _load_presence_of_dosages(row, tile, out):
+    first = tile * TILE
+    count = min(TILE, len(row) - first)
+    if count < TILE:
+        out[:] = 0
+    for place in range(4):
+        target = out[place * TILE_BYTES : (place + 1) * TILE_BYTES]
+        source = row[first + place : first + count : 4]
+        for i in range(len(source)):
+            target[i] = 0.0 if source[i] == _MISSING else 1.0
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def load_tile(stored, v, tile, centre, squared, out):
     """Load a tile of one variant, centred; a missing call is 0, and so is what lies past the last person.
@@ -49,7 +103,10 @@ def load_tile(stored, v, tile, centre, squared, out):
     out
         float32 or float64[STRIDE], in the order of people of :func:`deepnull_gwas.genotypes.products.make_tiles`.
     """
-    packed = stored[0]
+    packed, values, units, halved = stored
+    if packed.shape[0] == 0:
+        _load_dosages(values[v], tile, units[v], halved, centre, squared, out)
+        return
     first = tile * TILE_BYTES
     last = min(first + TILE_BYTES, packed.shape[1])
     if last - first < TILE_BYTES:
@@ -64,7 +121,10 @@ def load_tile(stored, v, tile, centre, squared, out):
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def load_presence(stored, v, tile, out):
     """Load who of a tile has a call for a variant: 1, and 0 for the others and past the last person; as :func:`load_tile`."""
-    packed = stored[0]
+    packed, values = stored[0], stored[1]
+    if packed.shape[0] == 0:
+        _load_presence_of_dosages(values[v], tile, out)
+        return
     first = tile * TILE_BYTES
     last = min(first + TILE_BYTES, packed.shape[1])
     if last - first < TILE_BYTES:

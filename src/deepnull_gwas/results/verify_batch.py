@@ -21,7 +21,7 @@ import polars as pl
 from deepnull_gwas.association.scan import VARIANT_COLUMNS, Scan, read_study
 from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.genotypes.base import Genotypes
-from deepnull_gwas.genotypes.block import read_block
+from deepnull_gwas.genotypes.blocks import read_block
 from deepnull_gwas.genotypes.chromosomes import SSF_CODE, chromosome_classes
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress

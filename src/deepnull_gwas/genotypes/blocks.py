@@ -1,0 +1,31 @@
+"""Blocks of a cohort's genotypes: dosages where the format has them, hard calls elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.block import Block, Mask, PackedBlock
+from deepnull_gwas.genotypes.dosage_block import DosageBlock
+from deepnull_gwas.genotypes.kernels import unpack_mask
+
+
+def read_block(genotypes: Genotypes, index: np.ndarray, masks: Sequence[Mask] = ()) -> Block:
+    """Read variants of a cohort as a block.
+
+    Parameters
+    ----------
+    genotypes
+        The cohort's.
+    index
+        int64, indices of the variants.
+    masks
+        People whose sums are wanted: of probabilities they are computed while these are read, and the information of imputation is
+        IMPUTE's for these masks alone.
+    """
+    if not genotypes.has_dosages:
+        return PackedBlock(genotypes.calls(index), genotypes.n_samples)
+    chosen = np.array([unpack_mask(mask.packed, genotypes.n_samples) for mask in masks]).reshape(len(masks), -1)
+    return DosageBlock(genotypes.dosages(index, chosen if len(masks) else None), masks)
