@@ -114,8 +114,12 @@ def is_binary(kind: str) -> bool:
 
 
 def settings_of(kind: str) -> dict:
-    """Return the settings of the scan for a kind of analysis."""
-    return {
+    """Return the section ``association`` of a configuration for a kind of analysis: the schema's defaults, and what is set here."""
+    import yaml
+
+    schema = yaml.safe_load((Path(__file__).resolve().parents[1] / "workflow/schemas/config.schema.yaml").read_text())
+    keys = schema["properties"]["association"]["properties"]
+    return {key: about["default"] for key, about in keys.items()} | {
         "missing_genotypes": "drop" if kind == "drop" else "impute_mean",
         "min_mac": 20,
         "hwe_p": 1e-6,
@@ -137,8 +141,9 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
     import pandas as pd
     from threadpoolctl import threadpool_limits
 
-    from deepnull_gwas.association.design import StudyInput
+    from deepnull_gwas.association.inputs import StudyInput
     from deepnull_gwas.association.scan import Scan
+    from deepnull_gwas.association.settings import Settings
     from deepnull_gwas.genotypes.bed import BedGenotypes
     from deepnull_gwas.genotypes.block import read_block
 
@@ -158,7 +163,7 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
         )
         for i in range(TRAITS if kind == "linear20" else 1)
     ]  # fmt: skip
-    scanner = Scan(studies, np.ones(n, dtype=np.int8), settings_of(kind))
+    scanner = Scan(studies, np.ones(n, dtype=np.int8), Settings.of(settings_of(kind)))
     index = np.arange(int(files.n_variants * share))
     scanner.coded(read_block(files, index[:64]), "autosome")
     blocks = [index[i : i + 1024] for i in range(0, len(index), 1024)]
@@ -217,7 +222,7 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
 WHOLE = """
 import json, sys, time
 from pathlib import Path
-from deepnull_gwas.association import scan
+from deepnull_gwas.association import chunk
 out, threads, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
 studies = [(path, path.with_name("people.parquet"), path.with_name("prediction.parquet"), ("baseline", "deepnull"))
            for path in sorted(out.glob("*/study.json"))]
@@ -233,12 +238,11 @@ def clocked(function, clock):
     return call
 
 # the check of the job by the second implementation; results are picked for it while other threads go on with the scan
-scan.Sample.add = clocked(scan.Sample.add, time.thread_time)
-scan.read_study_files = clocked(scan.read_study_files, time.process_time)
-scan.check = clocked(scan.check, time.process_time)
-scan.associate_chunk(out / "genotypes.json", out / "variants.parquet", out / "samples.parquet", None, studies, 0,
-settings,
-                     out / "result.parquet", threads)
+chunk.Sample.add = clocked(chunk.Sample.add, time.thread_time)
+chunk.read_study_files = clocked(chunk.read_study_files, time.process_time)
+chunk.check = clocked(chunk.check, time.process_time)
+tables = {"variants": out / "variants.parquet", "samples": out / "samples.parquet", "qc_variants": None}
+chunk.associate_chunk(out / "genotypes.json", tables, studies, 0, settings, out / "result.parquet", threads)
 (out / "check.json").write_text(json.dumps(spent))
 """
 

@@ -17,8 +17,9 @@ import numpy as np
 from association import COVARIATES, settings_of
 from threadpoolctl import threadpool_limits
 
-from deepnull_gwas.association.design import StudyInput
+from deepnull_gwas.association.inputs import StudyInput
 from deepnull_gwas.association.scan import Scan
+from deepnull_gwas.association.settings import Settings
 from deepnull_gwas.genotypes.block import PackedBlock
 
 
@@ -40,7 +41,7 @@ def rate(people: int, variants: int, studies: int, threads: int, kind: str = "li
         d = rng.normal(size=people) + c[:, 0] ** 2
         trait = "binary" if binary else "quantitative"
         batch.append(StudyInput(f"s{i}", trait, ("baseline", "deepnull"), np.arange(people), y, c, names, d))
-    scan = Scan(batch, np.ones(people, dtype=np.int8), settings_of(kind))
+    scan = Scan(batch, np.ones(people, dtype=np.int8), Settings.of(settings_of(kind)))
     scan.coded(PackedBlock(block[:16], people), "autosome")
     blocks = [block] * max(1, variants // len(block))
     best = np.inf

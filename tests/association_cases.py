@@ -6,21 +6,32 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
-from deepnull_gwas.association.scan import associate_chunk
+from deepnull_gwas.association.chunk import associate_chunk
+from deepnull_gwas.association.settings import Settings
 from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.tables import read_metadata, read_parquet, write_json, write_parquet
 
-SETTINGS = {
-    "missing_genotypes": "impute_mean",
-    "min_mac": 0,
-    "hwe_p": 0.0,
-    "exact": False,
-    "refine_below": 1.0,
+SCHEMA = Path(__file__).resolve().parents[1] / "workflow/schemas/config.schema.yaml"
+#: Every variant is tested by maximum likelihood, whatever its calls.
+NO_FILTERS = {
+    "min_mac": 0, "hwe_p": 0.0, "missingness_p": 0.0, "refine_below": 1.0, "firth": "never", "firth_mac": 0,
     "variants_per_block": 64,
-    "genome_build": "GRCh37",
-}
+}  # fmt: skip
+
+
+def section(**changes) -> dict:
+    """Return a complete section ``association``: the schema's defaults, and changes."""
+    keys = yaml.safe_load(SCHEMA.read_text())["properties"]["association"]["properties"]
+    assert set(changes) <= {*keys, "genome_build"}, set(changes) - set(keys)
+    return {key: about["default"] for key, about in keys.items()} | {"genome_build": "GRCh37"} | changes
+
+
+def settings_of(**changes) -> Settings:
+    """Return the settings of the tests: nothing is filtered, but for changes."""
+    return Settings.of(section(**NO_FILTERS | changes))
 
 
 class Cohort:
@@ -92,12 +103,14 @@ class Cohort:
         out = self.folder / "associations" / f"{chunk}.parquet"
         associate_chunk(
             self.folder / "genotypes.json",
-            self.folder / "variants.parquet",
-            self.folder / "samples.parquet",
-            qc,
+            {
+                "variants": self.folder / "variants.parquet",
+                "samples": self.folder / "samples.parquet",
+                "qc_variants": qc,
+            },
             studies,
             chunk,
-            SETTINGS | settings,
+            section(**NO_FILTERS | settings),
             out,
             threads,
         )

@@ -165,8 +165,7 @@ def test_asthma_equals_r_on_every_variant_when_missing_calls_are_dropped(asthma)
     folder, cohort, table = asthma
     logistic = cohort.study("glm", table["asthma"], {c: table[c] for c in ("age", "sex")}, trait="binary")
     linear = cohort.study("lm", table["bmi"], {c: table[c] for c in ("age", "sex", "smoke")})
-    exact = {"missing_genotypes": "drop", "exact": True}
-    wald, lrt = cohort.run([logistic, linear], **exact), cohort.run([logistic], **exact, test="lrt")
+    wald = cohort.run([logistic, linear], missing_genotypes="drop", exact=True)
     for key, name in (("glm", "expected_R_glm_asthma_age_sex.tsv"), ("lm", "expected_R_lm_bmi_age_sex_smoke.tsv")):
         r = pd.read_csv(folder / name, sep="\t").set_index("ID")
         mine = wald.set_index("id").loc[r.index]
@@ -176,10 +175,6 @@ def test_asthma_equals_r_on_every_variant_when_missing_calls_are_dropped(asthma)
         assert (np.abs(mine[f"{key}.baseline.beta"] - r["BETA"]) / r["SE"]).max() < 1e-6
         np.testing.assert_allclose(mine[f"{key}.baseline.se"], r["SE"], rtol=1e-5)
         np.testing.assert_allclose(10 ** -mine[f"{key}.baseline.neg_log10_p"], r["P"], rtol=1e-5)
-        if key == "glm":
-            found = 10 ** -lrt.set_index("id").loc[r.index]["glm.baseline.neg_log10_p"]
-            # the likelihood ratio is a difference of large numbers: 1e-8 of chi-square where p is near 1
-            np.testing.assert_allclose(found, r["LRT_P"], rtol=1e-5)
 
 
 @pytest.mark.realdata

@@ -9,7 +9,7 @@ import pytest
 
 from association_cases import make_cohort, make_genotypes
 from deepnull_gwas.association import check as module
-from deepnull_gwas.association import scan
+from deepnull_gwas.association import quantitative, scan
 from deepnull_gwas.association.check import RANDOM, Sample
 from deepnull_gwas.association.codes import METHODS, STUDY_FAILED, TESTED
 from deepnull_gwas.errors import SelfCheckError
@@ -51,7 +51,7 @@ SETTINGS = {"min_mac": 2, "firth": "fallback", "firth_mac": 8, "refine_below": 0
         {"x_male_copies": 1, "refine_below": 1.0, "firth": "always"},
         {"firth": "always", "firth_form": "approximate"},
         {"refine_by": "spa", "exact": True},
-        {"test": "lrt", "firth": "never", "min_mac": 20},
+        {"firth": "never", "min_mac": 20},
     ],
 )
 def test_right_results_of_every_kind_pass(cohort, caplog, missing, more, monkeypatch):
@@ -60,9 +60,9 @@ def test_right_results_of_every_kind_pass(cohort, caplog, missing, more, monkeyp
     seen = set()
     compare = module.compare
 
-    def watched(second, calls, arm, row, settings):
+    def watched(second, calls, arm, row):
         seen.add((second.kind, row.method))
-        return compare(second, calls, arm, row, settings)
+        return compare(second, calls, arm, row)
 
     monkeypatch.setattr(module, "compare", watched)
     with caplog.at_level(logging.INFO):
@@ -134,13 +134,13 @@ def test_a_study_that_is_off_by_a_hundredth_is_named(cohort, monkeypatch, study,
 
 def test_a_wrong_denominator_of_one_study_is_named(cohort, monkeypatch):
     """What a shared denominator did: the study without covariates gets that of the one beside it."""
-    imputed = scan.linear_imputed
+    imputed = quantitative.linear_imputed
 
-    def planted(products, den, y, u, gg, yy, uy, df, reason):
+    def planted(products, den, gg, at, reason):
         # the study of 500 people and nothing else has no columns of covariates
-        return imputed(products, den * (0.9 if df == 500 - 2 else 1.0), y, u, gg, yy, uy, df, reason)
+        return imputed(products, den * (0.9 if at.df == 500 - 2 else 1.0), gg, at, reason)
 
-    monkeypatch.setattr(scan, "linear_imputed", planted)
+    monkeypatch.setattr(quantitative, "linear_imputed", planted)
     with pytest.raises(SelfCheckError, match="study plain, baseline arm: variant") as error:
         cohort.run(cohort.studies, **SETTINGS)
     assert "study full" not in str(error.value)

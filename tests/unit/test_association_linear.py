@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from association_cases import impute, least_squares, make_cohort, make_genotypes
-from deepnull_gwas.association.design import orthonormal_basis
+from deepnull_gwas.association.basis import orthonormal_basis
 from deepnull_gwas.association.tails import neg_log10_p_chi2, neg_log10_p_normal, neg_log10_p_t
 
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deepnull_gwas.association.design import StudyInput
+from association_cases import settings_of
+from deepnull_gwas.association.inputs import StudyInput
 from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.genotypes.block import PackedBlock
 
@@ -63,7 +64,9 @@ class Case:
         """Scan all variants, in so many blocks."""
         options = {"missing_genotypes": "impute_mean", "min_mac": 1, "refine_below": 0.3, "firth": "fallback"} | options
         g = self.g if g is None else g
-        scan = Scan(self.studies if studies is None else studies, np.ones(g.shape[1], dtype=np.int8), options)
+        scan = Scan(
+            self.studies if studies is None else studies, np.ones(g.shape[1], dtype=np.int8), settings_of(**options)
+        )
         parts = [scan.block(PackedBlock(part, g.shape[1]), "autosome") for part in np.array_split(pack(g), blocks)]
         return {key: np.concatenate([p[key] for p in parts]) for key in parts[0]}
 
@@ -139,7 +142,7 @@ class Related(Case):
             "hwe_p": 1e-4,
             "missingness_p": 1e-3,
         } | options
-        return Scan(studies, self.sex, settings).block(PackedBlock(pack(self.g), self.n), kind)
+        return Scan(studies, self.sex, settings_of(**settings)).block(PackedBlock(pack(self.g), self.n), kind)
 
 
 related = st.builds(

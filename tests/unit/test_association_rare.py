@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from test_association_properties import pack, same
 
-from deepnull_gwas.association import binary, firth
-from deepnull_gwas.association.design import StudyInput
+from association_cases import settings_of
+from deepnull_gwas.association import binary_arm, firth, likelihoods, refinement
+from deepnull_gwas.association.inputs import StudyInput
 from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.genotypes.block import PackedBlock
 
@@ -54,7 +55,7 @@ def cohort():
 def run(studies, g, blocks: int = 1, kind: str = "autosome", **options) -> dict[str, np.ndarray]:
     """Scan all variants, in so many blocks; every third person is a woman."""
     sex = 1 + (np.arange(N) % 3 == 0).astype(np.int8)
-    scan = Scan(studies, sex, {"min_mac": 1, "refine_below": 1.0, "firth": "always"} | options)
+    scan = Scan(studies, sex, settings_of(**{"min_mac": 1, "firth": "always"} | options))
     parts = [scan.block(PackedBlock(part, N), kind) for part in np.array_split(pack(g), blocks)]
     return {key: np.concatenate([p[key] for p in parts]) for key in parts[0]}
 
@@ -76,7 +77,7 @@ def count_calls(monkeypatch, module, name: str) -> list:
 def test_firth_from_carriers_equals_firth_over_everybody(cohort, monkeypatch, form, missing, handling):
     studies, g = cohort
     name = "firth_of_carriers" if form == "full" else "firth_approximate_of_carriers"
-    results = count_calls(monkeypatch, binary, name)
+    results = count_calls(monkeypatch, refinement, name)
     options = {"firth_form": form, "missing_genotypes": handling}
     mine = run(studies, g[missing], **options)
     # two studies with two arms; most can be done so even in a small cohort with some 300 cases
@@ -92,7 +93,7 @@ def test_firth_from_carriers_equals_firth_over_everybody(cohort, monkeypatch, fo
 @pytest.mark.parametrize("missing", [0.0, 0.01])
 def test_saddle_point_from_carriers_equals_that_over_everybody(cohort, monkeypatch, missing):
     studies, g = cohort
-    results = count_calls(monkeypatch, binary, "_saddle_of_carriers")
+    results = count_calls(monkeypatch, refinement, "_saddle_of_carriers")
     mine = run(studies, g[missing], refine_by="spa")
     assert len(results) == 4 * M
     assert sum(r is not None for r in results) > 0.75 * len(results)
@@ -117,12 +118,12 @@ def test_haploid_rare_variants_from_carriers_equal_those_over_everybody(cohort, 
     # half of the carriers have two copies
     g = np.where((g[0.01][:10] == 1) & (np.arange(N) % 2 == 0), 2, g[0.01][:10]).astype(np.int8)
     name = "_saddle_of_carriers" if "refine_by" in settings else "firth_of_carriers"
-    results = count_calls(monkeypatch, binary, name)
+    results = count_calls(monkeypatch, refinement, name)
     settings = settings | {"x_male_copies": copies}
     mine = run(studies, g, kind=kind, **settings)
     assert settings.get("firth_form") == "approximate" or any(r is not None for r in results)
     # over everybody in the same precision: where all carriers are of one kind the saddle point magnifies the rounding of the score
-    monkeypatch.setattr(binary, "PEOPLE", N + 1)
+    monkeypatch.setattr(binary_arm, "PEOPLE", N + 1)
     same(mine, run(studies, g, kind=kind, **settings), studies, tolerance=5e-6)
 
 
@@ -130,8 +131,8 @@ def test_what_the_series_leaves_out_is_bounded(cohort):
     """The bound holds where the series is bad, and a variant that it is too bad for is done over all people."""
     studies, _ = cohort
     s = studies[0]
-    scan = Scan([s], np.ones(N, dtype=np.int8), {})
-    arm = scan.on("autosome").groups[0].arms[0, "baseline"]
+    scan = Scan([s], np.ones(N, dtype=np.int8), settings_of())
+    arm = scan.on("autosome").groups[0].tests[0].arms["baseline"]
     rng = np.random.default_rng(1)
     none = 0
     for carriers in (10, 60, 300):
@@ -139,8 +140,8 @@ def test_what_the_series_leaves_out_is_bounded(cohort):
         v[rng.choice(N, carriers, replace=False)] = 1
         v[rng.choice(np.flatnonzero(s.y == 1), carriers // 4, replace=False)] = 1
         found = arm.carriers(PackedBlock(pack(v[None]), N), 0, False)
-        rare = binary.Carriers.of(arm.penalised, *found)
-        fit, path = firth._test(firth.OfCarriers(rare), np.zeros(arm.null.x.shape[1] + 1))
+        rare = refinement.Carriers.of(arm.penalised, *found)
+        fit, path = firth._test(likelihoods.OfCarriers(rare), np.zeros(arm.null.x.shape[1] + 1))
         truth = firth.firth(arm.null.x, s.y, v - v.mean(), arm.firth_null[0])
         moved, high = rare.left_out(path.full[:-1])
         # the variant's own error is a part of the covariates'
@@ -154,8 +155,8 @@ def test_firth_of_a_common_variant_equals_firth_of_its_complement(cohort):
     """Over all people: the other allele has the same p and the opposite effect."""
     studies, _ = cohort
     s = studies[0]
-    scan = Scan([s], np.ones(N, dtype=np.int8), {})
-    arm = scan.on("autosome").groups[0].arms[0, "baseline"]
+    scan = Scan([s], np.ones(N, dtype=np.int8), settings_of())
+    arm = scan.on("autosome").groups[0].tests[0].arms["baseline"]
     g = np.random.default_rng(3).binomial(2, 0.3, size=N).astype(float)
     a, b = (firth.firth(arm.null.x, s.y, v, arm.firth_null[0]) for v in (g, 2 - g))
     assert a.converged and b.converged

@@ -56,7 +56,7 @@ binding.get_host_cpu_features = lambda: type("F", (dict,), {{"flatten": lambda s
 real = open
 import builtins
 builtins.open = lambda name, *a, **k: real({cpuinfo!r} if name == "/proc/cpuinfo" else name, *a, **k)
-import deepnull_gwas.association.scan
+import deepnull_gwas.association.chunk
 import deepnull_gwas.jit as jit
 from numba.core.registry import cpu_target
 magic = cpu_target.target_context.codegen().magic_tuple()

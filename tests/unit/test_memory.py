@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from association_cases import settings_of
 from cohort_files import decode_int8
-from deepnull_gwas.association.design import StudyInput
+from deepnull_gwas.association import scan as module
+from deepnull_gwas.association.inputs import StudyInput
+from deepnull_gwas.association.layout import Layout
 from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.cohort.qc import duplicated_variants
 from deepnull_gwas.genotypes.bed import BedGenotypes
@@ -96,13 +99,16 @@ def test_only_people_who_count_are_held_for_clumping(tmp_path, monkeypatch):
     assert mb < 2
 
 
-def test_the_scan_lets_go_of_what_it_laid_out():
+def test_the_scan_lets_go_of_what_it_laid_out(monkeypatch):
     n = 500
     rng = np.random.default_rng(2)
     study = StudyInput(
         "s", "quantitative", ("baseline",), np.arange(n), rng.normal(size=n), rng.normal(size=(n, 3)), ("a", "b", "c")
     )
-    scan = Scan([study], np.zeros(n, dtype=np.int8), {})
+    scan = Scan([study], np.zeros(n, dtype=np.int8), settings_of())
+    layouts = []
+    monkeypatch.setattr(module, "Layout", lambda *given: layouts.append(Layout(*given)) or layouts[-1])
     (group,) = scan.on("autosome").groups
-    assert len(group.group.columns) == 0
-    assert group.group.columns.base is None
+    assert group.columns.width >= 4
+    (layout,) = layouts
+    assert layout.width == 0

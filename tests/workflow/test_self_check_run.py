@@ -12,7 +12,7 @@ from workflow_runs import CONFIG, ROOT, SHEET, Run, small_cohort
 
 pytestmark = pytest.mark.workflow
 
-RIGHT = "estimates = linear_imputed(products, dens[columns], "
+RIGHT = "linear_imputed(products, dens[columns], gg, "
 
 
 def test_a_wrong_denominator_of_one_study_stops_the_run(run: Run, tmp_path_factory):
@@ -23,7 +23,7 @@ def test_a_wrong_denominator_of_one_study_stops_the_run(run: Run, tmp_path_facto
     for name in ("src", "workflow", "resources", "config", "profiles", "envs"):
         shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", home)
-    scan = home / "src/deepnull_gwas/association/scan.py"
+    scan = home / "src/deepnull_gwas/association/quantitative.py"
     text = scan.read_text()
     assert text.count(RIGHT) == 1
 
@@ -36,7 +36,12 @@ def test_a_wrong_denominator_of_one_study_stops_the_run(run: Run, tmp_path_facto
 
     # a twentieth off, in the study without covariates
     scan.write_text(
-        text.replace(RIGHT, RIGHT.replace("dens[columns]", 'dens[columns] * (1.05 if d.study.name == "years" else 1)'))
+        text.replace(
+            RIGHT,
+            RIGHT.replace(
+                "dens[columns]", 'dens[columns] * (1.05 if self.designs[e.study].study.name == "years" else 1)'
+            ),
+        )
     )
     failed = start()
     said = failed.stdout + failed.stderr

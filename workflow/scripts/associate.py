@@ -3,7 +3,7 @@
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
-    from deepnull_gwas.association.scan import associate_chunk
+    from deepnull_gwas.association.chunk import associate_chunk
 
     predictions = iter(snakemake.input.predictions)
     studies = [
@@ -14,9 +14,7 @@ with log_to(snakemake.log[0], snakemake.resources):
     ]
     associate_chunk(
         snakemake.input.genotypes,
-        snakemake.input.variants,
-        snakemake.input.samples,
-        snakemake.input.qc_variants,
+        {name: snakemake.input[name] for name in ("variants", "samples", "qc_variants")},
         studies,
         int(snakemake.wildcards.chunk),
         snakemake.params.settings,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepnull_gwas.association.codes import COLLINEAR_BELOW
-from deepnull_gwas.association.design import LogisticNull
-from deepnull_gwas.association.tails import neg_log10_p_chi2, neg_log10_p_normal
+from deepnull_gwas.association.null_logistic import LogisticNull
+from deepnull_gwas.association.tails import neg_log10_p_normal
 
 TILE = 8192
 #: Newton stops when no coefficient moves by more than this fraction of its standard error
@@ -27,21 +27,19 @@ class LogisticEstimates:
     beta: np.ndarray
     se: np.ndarray
     neg_log10_p: np.ndarray
-    neg_log10_p_lrt: np.ndarray
-    neg_log10_p_score: np.ndarray
     reason: np.ndarray
 
 
 class _Sums:
     """Log-likelihood, score and Hessian of a block of models that share their covariates and differ in one variant."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray):
-        self.x, self.y = x, y
+    def __init__(self, x: np.ndarray, y: np.ndarray, offset: np.ndarray | None):
+        self.x, self.y, self.offset = x, y, offset
         self.n, self.p = x.shape
         self.upper = np.triu_indices(self.p)
 
-    def __call__(self, g: np.ndarray, present: np.ndarray | None, theta: np.ndarray, derivatives: bool = True):
-        """Give log-likelihood [b], score [b, p+1] and Hessian [b, p+1, p+1] at theta [b, p+1] (the variant last)."""
+    def __call__(self, g: np.ndarray, present: np.ndarray | None, theta: np.ndarray):
+        """Return log-likelihood [b], score [b, p+1] and Hessian [b, p+1, p+1] at theta [b, p+1] (the variant last)."""
         b, p = len(g), self.p
         value = np.zeros(b)
         score = np.zeros((b, p + 1))
@@ -50,13 +48,13 @@ class _Sums:
         for first in range(0, self.n, TILE):
             x, y, gt = self.x[first : first + TILE], self.y[first : first + TILE], g[:, first : first + TILE]
             eta = theta[:, :p] @ x.T
+            if self.offset is not None:
+                eta += self.offset[first : first + TILE]
             eta += theta[:, p:] * gt
             on = None if present is None else present[:, first : first + TILE]
             e = np.exp(-np.abs(eta))
             term = y * eta - np.maximum(eta, 0.0) - np.log1p(e)
             value += term.sum(axis=1) if on is None else (term * on).sum(axis=1)
-            if not derivatives:
-                continue
             mu = np.where(eta >= 0, 1.0, e) / (1.0 + e)
             residual = y - mu
             w = mu * (1.0 - mu)
@@ -69,10 +67,9 @@ class _Sums:
             w *= gt
             hessian[:, p, :p] += w @ x
             hessian[:, p, p] += np.einsum("ij,ij->i", w, gt)
-        if derivatives:
-            hessian[:, self.upper[0], self.upper[1]] = flat
-            hessian[:, self.upper[1], self.upper[0]] = flat
-            hessian[:, :p, p] = hessian[:, p, :p]
+        hessian[:, self.upper[0], self.upper[1]] = flat
+        hessian[:, self.upper[1], self.upper[0]] = flat
+        hessian[:, :p, p] = hessian[:, p, :p]
         return value, score, hessian
 
 
@@ -111,26 +108,23 @@ def logistic_block(
 
     Returns
     -------
-    Log odds ratio per copy, its standard error, and -log10 p of the Wald, the likelihood-ratio and the score test.
+    Log odds ratio per copy, its standard error, and -log10 p of the Wald test.
     """
     b, p = len(g), null.x.shape[1]
-    sums = _Sums(null.x, y)
+    sums = _Sums(null.x, y, null.offset)
     on = None if present is None else present.astype(np.float64)
     theta = np.zeros((b, p + 1))
     theta[:, :p] = null.coefficients
-    null_value = np.full(b, null.log_likelihood)
     if on is not None:
-        theta[:, :p], null_value = _null_among_present(sums, g, on, theta)
+        theta[:, :p] = _null_among_present(sums, g, on, theta)
     value, score, hessian = sums(g, on, theta)
-    # score test: the variant's score against its variance with the covariates taken out
+    # the variant's information with the covariates taken out
     h12 = hessian[:, :p, p]
     variance = hessian[:, p, p] - np.einsum("ij,ij->i", h12, _solve(hessian[:, :p, :p], h12))
     collinear = ~(variance > COLLINEAR_BELOW * hessian[:, p, p])
-    chi2_score = np.where(collinear, np.nan, score[:, p] ** 2 / np.where(collinear, 1.0, variance))
     reason = np.where(collinear, "collinear", "").astype(object)
-    p_score = neg_log10_p_chi2(chi2_score)
     todo = np.flatnonzero(~collinear)
-    beta, se, lrt = np.full((3, b), np.nan)
+    beta, se = np.full((2, b), np.nan)
     v, s, h, t = value[todo], score[todo], hessian[todo], theta[todo]
     for _ in range(MAX_ITERATIONS):
         if not len(todo):
@@ -163,26 +157,24 @@ def logistic_block(
             inverse = np.linalg.inv(nh[done])
             beta[rows] = new[done, p]
             se[rows] = np.sqrt(inverse[:, p, p])
-            lrt[rows] = 2 * (nv[done] - null_value[rows])
         reason[todo[separated]] = "separation"
         go = ~(done | separated)
         todo, v, s, h, t = todo[go], nv[go], ns[go], nh[go], new[go]
     reason[todo] = "not_converged"
     with np.errstate(invalid="ignore"):
         wald = neg_log10_p_normal(beta / se)
-    return LogisticEstimates(beta, se, wald, neg_log10_p_chi2(lrt), p_score, reason.astype(str))
+    return LogisticEstimates(beta, se, wald, reason.astype(str))
 
 
-def _null_among_present(sums: _Sums, g: np.ndarray, on: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _null_among_present(sums: _Sums, g: np.ndarray, on: np.ndarray, theta: np.ndarray) -> np.ndarray:
     """Fit the null model of each variant again among the people whose call is there."""
     p = sums.p
     theta = theta.copy()
     zero = np.zeros_like(g)
     for _ in range(MAX_ITERATIONS):
-        value, score, hessian = sums(zero, on, theta)
+        _, score, hessian = sums(zero, on, theta)
         step = _solve(hessian[:, :p, :p], score[:, :p])
         theta[:, :p] += step
         if np.nanmax(np.abs(step)) < 1e-9:
             break
-    value = sums(zero, on, theta, derivatives=False)[0]
-    return theta[:, :p], value
+    return theta[:, :p]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepnull_gwas.association.codes import COLLINEAR_BELOW
-from deepnull_gwas.association.design import LogisticNull
+from deepnull_gwas.association.null_logistic import LogisticNull
 from deepnull_gwas.genotypes.block import Block
 from deepnull_gwas.genotypes.products import COLUMNS, VARIANTS, dots, make_tiles
 from deepnull_gwas.genotypes.tiles import STRIDE, TILE, load_presence, load_tile

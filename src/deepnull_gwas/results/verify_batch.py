@@ -18,7 +18,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from deepnull_gwas.association.scan import VARIANT_COLUMNS, Scan, read_study
+from deepnull_gwas.association.chunk import VARIANT_COLUMNS
+from deepnull_gwas.association.inputs import read_study
+from deepnull_gwas.association.scan import Scan
+from deepnull_gwas.association.settings import Settings
 from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.blocks import read_block
@@ -308,7 +311,7 @@ def _in_double(batch: Batch, chosen: Chosen, files: Files) -> Iterator[Findings]
     if not len(chosen.blocks):
         return
     inputs = [read_study(*_files_of(s.folder, s.arms)) for s in batch.studies]
-    scan = Scan(inputs, batch.sex, {**batch.association, "exact": True})
+    scan = Scan(inputs, batch.sex, Settings.of({**batch.association, "exact": True}))
     size = int(batch.association["variants_per_block"])
     progress = Progress(len(chosen.blocks) * size, "variants in double precision")
     for start in chosen.blocks:

@@ -1,0 +1,91 @@
+"""What the association is given of each study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from deepnull_gwas.errors import StudyFailure
+from deepnull_gwas.tables import read_json, read_table, to_numpy
+
+
+@dataclass
+class StudyInput:
+    """What the association needs to know of one study.
+
+    Parameters
+    ----------
+    name, trait, arms
+        As in the sheet.
+    sample_index
+        int64[n], people of the cohort that are analysed, ascending.
+    y
+        float64[n], the phenotype as analysed (binary: 1 case, 0 control).
+    covariates
+        float64[n, c], encoded, without intercept.
+    covariate_names
+        Their names.
+    prediction
+        float64[n], the covariate that DeepNull predicted out of fold; None where the deepnull arm is not run or failed.
+    failures
+        Arms that failed in a step before, and why.
+    offsets
+        (arm, class of chromosomes, chromosome) -> float64[n]: a number per analysed person, in the order of ``sample_index``, that is added
+        to the linear predictor with coefficient 1, as the predictions of a whole-genome regression that leaves the chromosome out. For a
+        quantitative trait that is a test of ``y - offset``, in the unit of ``y``; for a binary one the offset is on the logit scale, in
+        every model of the study (null, Firth's, with and without the variant). A key that is absent stands for no offset. The vectors are
+        asked for chromosome by chromosome, so that the mapping may read them when they are asked for.
+    """
+
+    name: str
+    trait: str
+    arms: tuple[str, ...]
+    sample_index: np.ndarray
+    y: np.ndarray
+    covariates: np.ndarray
+    covariate_names: tuple[str, ...]
+    prediction: np.ndarray | None = None
+    failures: dict[str, StudyFailure] = field(default_factory=dict)
+    offsets: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
+
+    def offsets_on(self, name: str, chromosome: str) -> dict[str, np.ndarray]:
+        """Return the offsets of a class of chromosomes and a chromosome, by arm; arms without one are absent."""
+        keys = {arm: (arm, name, chromosome) for arm in self.arms}
+        return {arm: self.offsets[key] for arm, key in keys.items() if key in self.offsets}
+
+
+def read_study(
+    study_json: str | Path, samples: str | Path, prediction: str | Path | None, arms: Sequence[str]
+) -> StudyInput:
+    """Read one study as the steps before left it; what failed there stays failed here, with its reason."""
+    study = read_json(study_json)
+    people = read_table(samples)
+    failures: dict[str, StudyFailure] = {}
+    if study["status"] != "ok":
+        failures = dict.fromkeys(arms, StudyFailure(study["stage"], study["reason"]))
+    columns = [c for c in people.column_names if c.startswith("cov_")]
+    d = None
+    if "deepnull" in arms and prediction is not None and "deepnull" not in failures:
+        table = read_table(prediction)
+        metrics = Path(prediction).with_name("metrics.json")
+        state = read_json(metrics) if metrics.exists() else {"status": "ok"}
+        if state.get("status", "ok") != "ok":
+            failures["deepnull"] = StudyFailure(state["stage"], state["reason"])
+        elif not table["sample_index"].equals(people["sample_index"]):
+            failures["deepnull"] = StudyFailure("train_folds", "the prediction is not of the analysed people")
+        else:
+            d = to_numpy(table["prediction"]).astype(np.float64)
+    return StudyInput(
+        name=study["study"],
+        trait=study["trait"],
+        arms=tuple(arms),
+        sample_index=to_numpy(people["sample_index"]).astype(np.int64),
+        y=to_numpy(people["phenotype"]).astype(np.float64),
+        covariates=np.column_stack([np.empty((len(people), 0)), *(to_numpy(people[c]) for c in columns)]),
+        covariate_names=tuple(c.removeprefix("cov_") for c in columns),
+        prediction=d,
+        failures=failures,
+    )
