@@ -100,7 +100,7 @@ def run_qc(
     folder: Path, settings: dict | None = None, chunks: int = 2
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Run `count_genotypes` and `filter_cohort`: variants, people, flow."""
-    from deepnull_gwas.cohort.qc import filter_cohort
+    from deepnull_gwas.cohort.qc import QcInputs, QcOutputs, filter_cohort
 
     counts = run_counts(folder, chunks)
     tables = [folder / "genotypes.json", folder / "variants.parquet", folder / "samples.parquet"]
@@ -110,7 +110,7 @@ def run_qc(
         folder / "flow.tsv",
         folder / "inferred_sex.tsv",
     ]
-    filter_cohort(*tables, *counts, {**NO_FILTER, **(settings or {})}, *out)
+    filter_cohort(QcInputs(*tables, *counts), {**NO_FILTER, **(settings or {})}, QcOutputs(*out))
     return pd.read_parquet(out[0]), pd.read_parquet(out[1]), pd.read_csv(out[2], sep="\t")
 
 

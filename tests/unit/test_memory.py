@@ -15,7 +15,7 @@ from deepnull_gwas.association import scan as module
 from deepnull_gwas.association.inputs import StudyInput
 from deepnull_gwas.association.layout import Layout
 from deepnull_gwas.association.scan import Scan
-from deepnull_gwas.cohort.qc import duplicated_variants
+from deepnull_gwas.cohort.duplicates import duplicated_variants
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.bed_tables import read_bim
 from deepnull_gwas.prediction import clumping
