@@ -14,6 +14,7 @@ from deepnull_gwas.genotypes.dosage import MISSING
 from deepnull_gwas.genotypes.information import allele_frequency, impute_information, mach_r2
 from deepnull_gwas.genotypes.people_tables import check_identifiers, read_sample
 from deepnull_gwas.genotypes.pgen import open_pgen
+from deepnull_gwas.genotypes.vcf import import_vcf
 
 pytestmark = pytest.mark.oracle("plink2")
 pytest.importorskip("pgenlib", reason="the package Pgenlib is not installed")
@@ -160,3 +161,18 @@ def test_several_alternative_alleles(tmp_path):
     assert np.array_equal(found, want * 16384) and not (found == MISSING).any()
     frequencies = pd.read_csv(tmp_path / "x.afreq", sep="\t")["ALT_FREQS"].str.split(",").explode().astype(float)
     np.testing.assert_allclose(want.mean(axis=1) / 2, frequencies, rtol=2e-5)
+
+
+@pytest.mark.parametrize(("name", "fields"), [("plain", ["GT", "DS"]), ("phased", ["GT", "HDS"])])
+def test_vcf_is_imported_as_plink_does(folder, tmp_path, name, fields):
+    index = np.arange(VARIANTS)
+    for field in fields:
+        import_vcf(folder / f"{name}.vcf", tmp_path / "x", field)
+        reader, pvar, people = open_pgen(tmp_path / "x")
+        if field == "GT":
+            plink2("--vcf", folder / f"{name}.vcf", "--make-pgen", "--out", tmp_path / "y")
+        plink, plink_pvar, plink_people = open_pgen(tmp_path / "y" if field == "GT" else folder / name)
+        assert np.array_equal(reader.dosages(index).values, plink.dosages(index).values)
+        assert np.array_equal(reader.calls(index), plink.calls(index))
+        assert pvar.variants.equals(plink_pvar.variants) and people.equals(plink_people)
+    plink2("--pfile", tmp_path / "x", "--validate")

@@ -1,0 +1,385 @@
+"""Import of VCF and BCF to a PLINK 2 fileset, whose dosages are those of one field of FORMAT.
+
+The file is gone through twice: what stands before the people is checked, and counted, before anything is written. The
+text of a row is parsed by a kernel; BCF is turned to text by htslib on the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepnull_gwas.errors import InputError, nearest, some
+from deepnull_gwas.genotypes import vcf_kernels as kernels
+from deepnull_gwas.genotypes.chromosomes import normalise
+from deepnull_gwas.genotypes.people_tables import people_table
+from deepnull_gwas.tables import atomic_path
+from deepnull_gwas.text import plain
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of text that are read at once.
+READ_BYTES = 4 << 20
+#: Longest row: so much per person, and for what stands before.
+_COLUMN_BYTES, _FRONT_BYTES = 1024, 64 << 20
+#: Different texts of FORMAT that are remembered.
+_FORMATS = 1000
+_FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
+
+
+@dataclass
+class Imported:
+    """What an import has read and left out.
+
+    Attributes
+    ----------
+    people, variants
+        Numbers of people and of variants written.
+    split
+        Rows with several alternative alleles, each a variant of its own now.
+    without_field
+        Rows without the field, of which the hard calls were taken.
+    unknown
+        Rows left out on chromosomes that are not known, by name.
+    """
+
+    people: int = 0
+    variants: int = 0
+    split: int = 0
+    without_field: int = 0
+    unknown: Counter = field(default_factory=Counter)
+
+
+def import_vcf(path: str | Path, prefix: str | Path, genotypes: str, multiallelic: str = "refuse") -> Imported:
+    """Import a VCF or BCF to a PLINK 2 fileset.
+
+    Dosages count the alternative allele, 0 to 2, those of haploid people too, and are rounded to 1/16,384; hard calls
+    are the whole numbers within 0.1 of them. Where the field is missing for a person or in a row, GT stands in for it.
+
+    Parameters
+    ----------
+    path
+        The .vcf, .vcf.gz (bgzip or gzip) or .bcf.
+    prefix
+        Of the .pgen, .pvar and .psam, which appear when all is well.
+    genotypes
+        The field of FORMAT: ``GT``, ``DS`` (dosages), ``HDS`` (of each haplotype) or ``GP`` (probabilities).
+    multiallelic
+        What becomes of rows with several alternative alleles: ``refuse`` them, or ``split`` them into a variant for
+        each (GT and DS).
+
+    Raises
+    ------
+    InputError
+        When the file is no VCF, is truncated, lacks the field, mixes names of chromosomes, or has a genotype that
+        cannot be, naming the row and the person.
+    """
+    path, prefix = str(path), str(prefix)
+    if genotypes not in kernels.FIELDS:
+        raise InputError(
+            f"{path}: genotypes are to come from {plain(genotypes)!r}; expected one of "
+            f"{', '.join(kernels.FIELDS)}{nearest(genotypes, kernels.FIELDS)}"
+        )
+    if multiallelic not in ("refuse", "split"):
+        raise InputError(f"{path}: multiallelic is {plain(multiallelic)!r}; expected 'refuse' or 'split'")
+    kind, split = kernels.FIELDS.index(genotypes), multiallelic == "split"
+    with contextlib.ExitStack() as stack:
+        fronts = None
+        for number, row in (rows := _rows(path, stack)):
+            if fronts is None:
+                people = _read_head(path, number, row, rows, genotypes)
+                fronts = _Fronts(path, people, kind, split)
+            else:
+                fronts.check(number, row)
+        if fronts is None:
+            raise InputError(f"{path}: empty")
+        done = fronts.finish()
+    table = people_table(path, None, people, None)
+    with contextlib.ExitStack() as stack:
+        names = (f"{prefix}{extension}" for extension in (".pgen", ".pvar", ".psam"))
+        pgen, pvar, psam = (stack.enter_context(atomic_path(name)) for name in names)
+        psam.write_text("#IID\tSEX\n" + "".join(f"{name}\tNA\n" for name in table["iid"]), encoding="utf-8")
+        _write(path, _Fronts(path, people, kind, split), pgen, pvar, done.variants)
+    logger.info("%s: %s variants of %s people", path, f"{done.variants:,}", f"{done.people:,}")
+    return done
+
+
+def _write(path: str, fronts: _Fronts, pgen: Path, pvar: Path, n_variants: int) -> None:
+    """Go through a file, whose rows have been looked at, a second time, and write dosages and variants."""
+    import pgenlib
+
+    dosages, found = np.empty(len(fronts.people), dtype=np.float32), np.zeros(3, dtype=np.int64)
+    # no context manager: it would complain of variants that lack, in place of what went wrong
+    writer = pgenlib.PgenWriter(str(pgen).encode(), len(dosages), n_variants, nonref_flags=False, dosage_present=True)
+    with contextlib.ExitStack() as stack:
+        text = stack.enter_context(open(pvar, "w", encoding="utf-8", newline="\n"))
+        text.write("#CHROM\tPOS\tID\tREF\tALT\n")
+        rows = _rows(path, stack)
+        next(row for _, row in rows if row.startswith(b"#CHROM"))
+        for number, row in rows:
+            front = fronts.check(number, row)
+            if front is None:
+                continue
+            cells = np.frombuffer(row, dtype=np.uint8)
+            for allele, name in enumerate(front.alleles, 1):
+                kernels.parse_people(
+                    cells,
+                    front.start,
+                    fronts.kind,
+                    front.place,
+                    front.has_calls,
+                    np.array([allele, len(front.alleles)]),
+                    dosages,
+                    found,
+                )
+                if found[0] != kernels.SOUND:
+                    raise fronts.fault(number, row, front, found)
+                writer.append_dosages(dosages)
+                text.write(f"{front.code}\t{front.position}\t{front.identifier}\t{front.reference}\t{name}\n")
+    writer.close()
+
+
+@dataclass(frozen=True)
+class _Front:
+    """What stands before the people of a row, and where they begin; see :func:`kernels.parse_people` for the rest."""
+
+    code: str
+    position: str
+    identifier: str
+    reference: str
+    alleles: list[str]
+    start: int
+    place: int
+    has_calls: bool
+
+    def __str__(self) -> str:
+        cells = (self.code, self.position, self.identifier, self.reference, ",".join(self.alleles))
+        return f"({' '.join(plain(cell, 20) for cell in cells)})"
+
+
+@dataclass
+class _Fronts:
+    """Checks of the rows of a file, one after the other, but for the genotypes.
+
+    Attributes
+    ----------
+    path, people
+        The file, and its people.
+    kind
+        Number of the field of FORMAT.
+    split
+        Whether rows with several alternative alleles are split.
+    done
+        What was read and left out so far.
+    """
+
+    path: str
+    people: Sequence[str]
+    kind: int
+    split: bool
+    done: Imported = field(default_factory=Imported)
+    styles: dict[bool, tuple[str, int]] = field(default_factory=dict)
+    places: dict[bytes, tuple[int, bool]] = field(default_factory=dict)
+
+    def check(self, number: int, row: bytes) -> _Front | None:
+        """Return what stands before the people of a row; None where it is left out."""
+        front = row.split(b"\t", 9)
+        if len(front) < 10:
+            raise self._error(number, f"has {len(front)} columns, expected 9 and those of {len(self.people):,} people")
+        code, position, identifier, reference, alternative = (self._decode(number, f) for f in front[:5])
+        if not (position.isascii() and position.isdigit() and len(position) <= 10):
+            raise self._error(number, f"has the position '{plain(position)}'; expected a whole number")
+        if normalise(code) is None:
+            self.done.unknown[plain(code)] += 1
+            return None
+        self._check_style(number, code)
+        place, has_calls = self._place(number, front[8])
+        found = _Front(
+            code, position, identifier, reference, alternative.split(","), len(row) - len(front[9]), place, has_calls
+        )
+        if len(found.alleles) > 1 and (not self.split or self.kind in (kernels.HDS, kernels.GP)):
+            raise self._error(
+                number,
+                f"{found} has {len(found.alleles)} alternative alleles; split such rows before (bcftools norm -m "
+                "-any), or set `multiallelic: split`, which GT and DS allow",
+            )
+        self.done.without_field += place < 0
+        self.done.split += len(found.alleles) > 1
+        self.done.variants += len(found.alleles)
+        return found
+
+    def finish(self) -> Imported:
+        """Return what was read, after a check that it is something, and a word on what is left out."""
+        done = self.done
+        done.people = len(self.people)
+        if done.unknown:
+            shown = some([f"{name} ({count:,})" for name, count in done.unknown.most_common()])
+            logger.warning(
+                "%s: %s rows on unknown chromosomes are left out: %s", self.path, f"{done.unknown.total():,}", shown
+            )
+        if not done.variants:
+            raise InputError(
+                f"{self.path}: has no variants on known chromosomes (1-22, X, Y, MT, with or without 'chr')"
+            )
+        if done.without_field:
+            wanted = kernels.FIELDS[self.kind]
+            logger.warning("%s: %s rows have no %s; their GT is taken", self.path, f"{done.without_field:,}", wanted)
+        return done
+
+    def _decode(self, number: int, cell: bytes) -> str:
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            raise self._error(number, "is not UTF-8 text") from None
+
+    def _check_style(self, number: int, code: str) -> None:
+        """Check that names of chromosomes are all with ``chr``, or all without."""
+        self.styles.setdefault(code[:3].lower() == "chr", (code, number))
+        if len(self.styles) > 1:
+            (a, first), (b, second) = self.styles.values()
+            raise InputError(
+                f"{self.path}: chromosomes are named in two ways, '{plain(a)}' (line {first:,}) and '{plain(b)}' "
+                f"(line {second:,}): files of two sources were joined; check their genome builds, then rename: "
+                "bcftools annotate --rename-chrs"
+            )
+
+    def _place(self, number: int, form: bytes) -> tuple[int, bool]:
+        """Return where the field is in FORMAT (-1 where only GT is there), and whether GT is."""
+        if form not in self.places:
+            fields = form.decode("utf-8", "replace").split(":")
+            has_calls = fields[0] == "GT"
+            wanted = kernels.FIELDS[self.kind]
+            if len(self.places) > _FORMATS:
+                self.places.clear()
+            if not has_calls and (wanted not in fields or wanted == "GT"):
+                raise self._error(
+                    number, f"has neither {wanted} nor, in the first place, GT; its FORMAT is {plain(':'.join(fields))}"
+                )
+            if not self.places and wanted not in fields:
+                raise self._error(
+                    number,
+                    f"(the first) has no {wanted}; its FORMAT is {plain(':'.join(fields))}: name one of those as "
+                    "`vcf_field`",
+                )
+            self.places[form] = (fields.index(wanted) if wanted in fields else -1, has_calls)
+        return self.places[form]
+
+    def _error(self, number: int, what: str) -> InputError:
+        return InputError(f"{self.path}: line {number:,} {what}")
+
+    def fault(self, number: int, row: bytes, what: _Front, found: np.ndarray) -> InputError:
+        """Put what is wrong with a person's column into words."""
+        kind, person, at = (int(x) for x in found)
+        if kind == kernels.COLUMNS:
+            more = "more columns" if person == len(self.people) else f"{person + 1:,} columns"
+            return self._error(
+                number, f"{what} has {more} of people, expected {len(self.people):,}; the file is damaged"
+            )
+        cell = plain(row[at : at + 200].split(b"\t")[0].decode("utf-8", "replace"))
+        words = {
+            kernels.NUMBER: "is no number",
+            kernels.RANGE: "is not between 0 and what it can be (GP: probabilities that sum up to 1, not Phred-scaled)",
+            kernels.VALUES: "has another number of values than its alleles need",
+            kernels.PLOIDY: "is no genotype of a haploid or diploid person",
+        }
+        return self._error(
+            number,
+            f"{what}: {kernels.FIELDS[self.kind]} of person '{plain(self.people[person])}' {words[kind]}: '{cell}'",
+        )
+
+
+def _rows(path: str, stack: contextlib.ExitStack) -> Iterator[tuple[int, bytes]]:
+    """Return what goes through the lines of a VCF or BCF, with their numbers, from 1."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    import pysam
+
+    stack.callback(pysam.set_verbosity, pysam.set_verbosity(0))
+    # what may not be read says so here; pysam crashes
+    with open(path, "rb"):
+        pass
+    try:
+        file = pysam.BGZFile(path, "rb")
+        stack.callback(_close, file)
+        first = file.read(3)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable VCF or BCF, or truncated ({plain(error)})") from None
+    return _rows_of_bcf(path, pysam, stack) if first == b"BCF" else _rows_of_text(path, file, first)
+
+
+def _close(file: Any) -> None:
+    """Close a file; of one that could not be read, this says so again."""
+    with contextlib.suppress(OSError):
+        file.close()
+
+
+def _rows_of_bcf(path: str, pysam: Any, stack: contextlib.ExitStack) -> Iterator[tuple[int, bytes]]:
+    try:
+        file = stack.enter_context(pysam.VariantFile(path))
+        head = str(file.header).encode().splitlines()
+        yield from enumerate(head, 1)
+        for number, record in enumerate(file, len(head) + 1):
+            yield number, str(record).rstrip("\n").encode()
+    except (OSError, ValueError, UnicodeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path}: not a readable BCF, or truncated ({plain(error)}); copy it again from its source"
+        ) from None
+
+
+def _rows_of_text(path: str, file: Any, rest: bytes) -> Iterator[tuple[int, bytes]]:
+    number, most = 0, _FRONT_BYTES
+    while True:
+        try:
+            data = file.read(READ_BYTES)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: cannot be read behind line {number:,} ({plain(error)}): it is truncated or damaged; copy it "
+                "again from its source"
+            ) from None
+        if not data:
+            break
+        lines = (rest + data).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            number += 1
+            if line.startswith(b"#CHROM"):
+                most += _COLUMN_BYTES * line.count(b"\t")
+            yield number, line.removesuffix(b"\r")
+        if len(rest) > most:
+            raise InputError(f"{path}: line {number + 1:,} is longer than {most:,} bytes; is this a VCF?")
+    if rest:
+        raise InputError(
+            f"{path}: line {number + 1:,} has no end: the file is truncated; copy it again from its source"
+        )
+
+
+def _read_head(path: str, number: int, row: bytes, rows: Iterator[tuple[int, bytes]], genotypes: str) -> list[str]:
+    """Read from the first row up to the names of the columns; return the people, after a check that the field is
+    declared."""
+    if not row.removeprefix(b"\xef\xbb\xbf").startswith(b"##fileformat=VCF"):
+        shown = plain(row[:200].decode("utf-8", "replace"))
+        raise InputError(f"{path}: not a VCF (its first line is '{shown}', expected ##fileformat=VCF…)")
+    fields = []
+    while row.startswith(b"##"):
+        if row.startswith(b"##FORMAT=<ID="):
+            fields.append(row[13:].split(b",")[0].decode("utf-8", "replace"))
+        number, row = next(rows, (0, b""))
+    names = row.decode("utf-8", "replace").split("\t")
+    if names[:9] != _FIXED or len(names) < 10:
+        where = f"line {number:,} names the columns {plain(' '.join(names))}" if number else "has no names of columns"
+        raise InputError(f"{path}: {where}; expected {' '.join(_FIXED)} and the people, split by tabs")
+    if genotypes not in fields:
+        raise InputError(
+            f"{path}: genotypes are to come from {genotypes}, which the file does not declare; it has "
+            f"{some(map(plain, fields), 12) or 'none'}: name one of GT, DS, HDS, GP that it has as `vcf_field`"
+        )
+    return names[9:]
