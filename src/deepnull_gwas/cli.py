@@ -1,29 +1,34 @@
-"""The command line `deepnull-gwas`: a thin caller of the library. Heavy imports wait until there is work, so that --help is quick."""
+"""The command line `deepnull-gwas`: a thin caller of the library. Heavy imports wait until they are needed."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from deepnull_gwas.errors import InputError
 from deepnull_gwas.text import split_names
+from deepnull_gwas.traits import TRAITS, trait_of
 
 PREDICT = """\
 Predict phenotypes from covariates, out of fold (DeepNull), for use as one more covariate in any GWAS engine.
 
-The input is a table with the columns FID and IID first, or IID alone (`#FID` and `#IID` are fine), then targets and covariates, separated by
-tabs, commas, semicolons or spaces (docs/input.md); a name with a comma in it goes in backticks here. The output is the same table, rows and columns untouched, with one more column `<target>_deepnull` for each target:
-in units of the target, or the logit for binary ones; NA where a covariate is missing. Add it to the covariates, all of which stay.
+The input is a table with the columns FID and IID first, or IID alone (`#FID` and `#IID` are fine), then targets and
+covariates, separated by tabs, commas, semicolons or spaces (docs/input.md); a name with a comma in it goes in backticks
+here. The output is the same table, rows and columns untouched, with one more column `<target>_deepnull` for each
+target: in units of the target, or the logit for binary ones; NA where a covariate is missing. Add it to the covariates,
+all of which stay.
 
   deepnull-gwas predict --input P.tsv --output O.tsv --target bmd --covariates age,sex,PC1,PC2 --trait quantitative
-  deepnull-gwas predict --input P.tsv --output O.tsv --target bmd,asthma --trait quantitative,binary --covariates age,sex,site \\
-      --categorical site --metrics M.json --save-model model.npz
+  deepnull-gwas predict --input P.tsv --output O.tsv --target bmd,asthma --trait quantitative,binary \\
+      --covariates age,sex,site --categorical site --metrics M.json --save-model model.npz
   deepnull-gwas predict --apply model.npz --input new.tsv --output new_predicted.tsv
 """
 
 
 CONVERT = """\
-Write published summary statistics in the form that another program reads (docs/summary_statistics.md has the recipes). Alleles in capitals.
+Write published summary statistics in the form that another program reads (docs/summary_statistics.md has the recipes).
+Alleles in capitals.
 
   deepnull-gwas convert --to ldsc results/ukb/bmd/deepnull/sumstats.tsv.gz --output bmd.ldsc.tsv
   munge_sumstats.py --sumstats bmd.ldsc.tsv --merge-alleles w_hm3.snplist --out bmd
@@ -31,11 +36,18 @@ Write published summary statistics in the form that another program reads (docs/
 
 
 def parser() -> argparse.ArgumentParser:
-    """Give the parser of the command line."""
+    """Return the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="deepnull-gwas", description="GWAS with non-linear covariate effects (DeepNull)."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_predict, _add_plan, _add_convert, _add_repeat):
+        add(commands)
+    return top
+
+
+def _add_predict(commands: argparse._SubParsersAction) -> None:
+    """Add the command `predict`."""
     predict = commands.add_parser(
         "predict",
         help="add DeepNull predictions to a table of phenotypes and covariates",
@@ -90,19 +102,33 @@ def parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--compare",
         action="store_true",
-        help="fit also the models that --model does not need, to see in --metrics how they compare (auto fits all anyway)",
+        help=(
+            "fit also the models that --model does not need, to see in --metrics how they compare (auto fits all "
+            "anyway)"
+        ),
     )
     predict.add_argument("--metrics", metavar="JSON", help="write accuracy by model and fold")
     predict.add_argument("--save-model", metavar="NPZ", help="write the models, for --apply")
     predict.add_argument("--apply", metavar="NPZ", help="apply saved models to new people instead of training")
     predict.add_argument("--verbose", action="store_true", help="say what is being done")
+
+
+def _add_plan(commands: argparse._SubParsersAction) -> None:
+    """Add the command `plan`."""
     plan = commands.add_parser(
         "plan",
-        help="say what a run of the workflow will need, before it runs",
-        description="Print jobs, memory, time and disk space of a run, rule by rule, from the headers of its files. Nothing is run.",
+        help="tell what a run of the workflow will need, before it runs",
+        description=(
+            "Print jobs, memory, time and disk space of a run, rule by rule, from the headers of its files. Nothing "
+            "is run."
+        ),
     )
     plan.add_argument("--configfile", default="config/config.yaml", metavar="YAML", help="the run's configuration")
     plan.add_argument("--directory", default=".", metavar="FOLDER", help="where it runs: relative paths start there")
+
+
+def _add_convert(commands: argparse._SubParsersAction) -> None:
+    """Add the command `convert`."""
     convert = commands.add_parser(
         "convert",
         help="write published summary statistics in the form that another program reads",
@@ -112,10 +138,17 @@ def parser() -> argparse.ArgumentParser:
     convert.add_argument("sumstats", metavar="SUMSTATS", help="sumstats.tsv.gz of a study and arm")
     convert.add_argument("--to", required=True, choices=["ldsc", "pheweb", "mungesumstats", "gwaslab"], help="which")
     convert.add_argument("--output", required=True, metavar="TABLE", help="where it goes (.gz: compressed)")
+
+
+def _add_repeat(commands: argparse._SubParsersAction) -> None:
+    """Add the command `repeat`."""
     repeat = commands.add_parser(
         "repeat",
-        help="set up a finished run anew, from its provenance.json",
-        description="Write the configuration and the studies of a recorded run into a new folder, after checking that its inputs are what they were.",
+        help="set up a finished run again, from its provenance.json",
+        description=(
+            "Write the configuration and the studies of a recorded run into a new folder, after checking that its "
+            "inputs are what they were."
+        ),
     )
     repeat.add_argument("provenance", metavar="JSON", help="results/provenance.json of the run to repeat")
     repeat.add_argument("--directory", required=True, metavar="FOLDER", help="new folder to run in")
@@ -125,55 +158,115 @@ def parser() -> argparse.ArgumentParser:
     repeat.add_argument(
         "--compare", action="store_true", help="compare what the repeated run published with what was recorded"
     )
-    return top
 
 
-def _repeat(given: argparse.Namespace) -> int:
+def _repeat(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     """Run `deepnull-gwas repeat`."""
-    from deepnull_gwas.errors import InputError
     from deepnull_gwas.provenance import compare_run, repeat_run
 
-    try:
-        if given.compare:
-            print(compare_run(given.provenance, given.directory))
-        else:
-            for line in repeat_run(given.provenance, given.directory, given.inputs):
-                print(line)
-    except (InputError, OSError) as error:
-        print(f"deepnull-gwas: {error}", file=sys.stderr)
-        return 1
-    return 0
+    if given.compare:
+        print(compare_run(given.provenance, given.directory))
+        return
+    for line in repeat_run(given.provenance, given.directory, given.inputs):
+        print(line)
 
 
-def _convert(given: argparse.Namespace) -> int:
+def _convert(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     """Run `deepnull-gwas convert`."""
     import logging
 
-    from deepnull_gwas.errors import InputError
     from deepnull_gwas.results.conversions import convert_sumstats
 
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    try:
-        rows = convert_sumstats(given.sumstats, given.to, given.output)
-        print(f"{given.output}: {rows:,} variants")
-    except (InputError, OSError) as error:
-        print(f"deepnull-gwas: {error}", file=sys.stderr)
-        return 1
-    return 0
+    rows = convert_sumstats(given.sumstats, given.to, given.output)
+    print(f"{given.output}: {rows:,} variants")
 
 
-def _plan(given: argparse.Namespace) -> int:
+def _plan(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     """Run `deepnull-gwas plan`."""
     from deepnull_gwas.config import read_config
-    from deepnull_gwas.errors import InputError
     from deepnull_gwas.resources import plan_text
 
-    try:
-        print(plan_text(read_config(given.configfile, given.directory), given.directory), end="")
-    except (InputError, OSError) as error:
-        print(f"deepnull-gwas: {error}", file=sys.stderr)
-        return 1
-    return 0
+    print(plan_text(read_config(given.configfile, given.directory), given.directory), end="")
+
+
+def _joined(lists: list[list[str]] | None) -> list[str]:
+    """Return the names of an option that may be given several times, each once."""
+    return list(dict.fromkeys(name for part in lists or [] for name in part))
+
+
+def _check_predict(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
+    """Refuse options of `deepnull-gwas predict` that do not go together."""
+    targets, covariates = _joined(given.target), _joined(given.covariates)
+    if given.apply is not None:
+        if targets or covariates or given.trait or given.save_model:
+            top.error(
+                "predict: --apply takes targets and covariates from the saved model; leave out --target, --covariates, "
+                "--trait and --save-model"
+            )
+        return
+    for option, value in (("--target", targets), ("--covariates", covariates), ("--trait", given.trait)):
+        if not value:
+            top.error(f"predict: {option} is needed (or --apply with a saved model)")
+    if len(given.trait) not in (1, len(targets)):
+        top.error(
+            f"predict: --trait has {len(given.trait)} entries, expected 1 or one for each of the {len(targets)} targets"
+        )
+    if wrong := [t for t in given.trait if t not in TRAITS]:
+        top.error(f"predict: --trait: found '{wrong[0]}', expected {' or '.join(TRAITS)}")
+    if given.folds is not None and given.folds < 3:
+        top.error(
+            f"predict: --folds: found {given.folds}, expected at least 3 (one is predicted, one validates, the others "
+            "train)"
+        )
+
+
+def _predict(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
+    """Run `deepnull-gwas predict`."""
+    import logging
+
+    _check_predict(given, top)
+    logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
+    from deepnull_gwas.deepnull.predict import MISSING, apply_model, predict_table
+
+    missing = MISSING if given.missing is None else ["", *given.missing]
+    if given.apply is not None:
+        report = apply_model(given.input, given.output, given.apply, missing, given.metrics)
+        for target, about in report.items():
+            print(f"{target}: {about['predicted']} of {about['people']} people predicted")
+        return
+    targets = _joined(given.target)
+    report = predict_table(
+        given.input,
+        given.output,
+        targets,
+        _joined(given.covariates),
+        given.trait * len(targets) if len(given.trait) == 1 else given.trait,
+        _joined(given.categorical),
+        given.folds,
+        given.seed,
+        given.model,
+        given.recipe if given.recipe == "original" else None,
+        missing,
+        given.device,
+        given.metrics,
+        given.save_model,
+        given.compare,
+    )
+    for target, about in report.items():
+        key = trait_of(about["trait"]).measure
+        linear = about["models"].get("linear")
+        compared = f" (linear model {linear[key]:.4f})" if linear else ""
+        accuracy = f"{key} {about['prediction'][key]:.4f}{compared}"
+        print(f"{target}: {accuracy} in {about['people']['out of fold']} people, out of fold")
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, argparse.ArgumentParser], None]] = {
+    "predict": _predict,
+    "plan": _plan,
+    "convert": _convert,
+    "repeat": _repeat,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -182,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments
-        What stands behind the program's name; ``sys.argv`` by default.
+        What follows the program's name; ``sys.argv`` by default.
 
     Returns
     -------
@@ -190,76 +283,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     top = parser()
     given = top.parse_args(arguments)
-    if given.command == "plan":
-        return _plan(given)
-    if given.command == "convert":
-        return _convert(given)
-    if given.command == "repeat":
-        return _repeat(given)
-
-    def joined(lists: list[list[str]] | None) -> list[str]:
-        return list(dict.fromkeys(name for part in lists or [] for name in part))
-
-    targets, covariates = joined(given.target), joined(given.covariates)
-    if given.apply is None:
-        for option, value in (("--target", targets), ("--covariates", covariates), ("--trait", given.trait)):
-            if not value:
-                top.error(f"predict: {option} is needed (or --apply with a saved model)")
-        if len(given.trait) not in (1, len(targets)):
-            top.error(
-                f"predict: --trait has {len(given.trait)} entries, expected 1 or one for each of the {len(targets)} targets"
-            )
-        if wrong := [t for t in given.trait if t not in ("quantitative", "binary")]:
-            top.error(f"predict: --trait: found '{wrong[0]}', expected quantitative or binary")
-        if given.folds is not None and given.folds < 3:
-            top.error(
-                f"predict: --folds: found {given.folds}, expected at least 3 (one is predicted, one validates, the others train)"
-            )
-    elif targets or covariates or given.trait or given.save_model:
-        top.error(
-            "predict: --apply takes targets and covariates from the saved model; leave out --target, --covariates, --trait and --save-model"
-        )
-
-    import logging
-
-    logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
-    from deepnull_gwas.deepnull.predict import MISSING, apply_model, predict_table
-    from deepnull_gwas.errors import InputError
-
-    missing = MISSING if given.missing is None else ["", *given.missing]
     try:
-        if given.apply is not None:
-            report = apply_model(given.input, given.output, given.apply, missing, given.metrics)
-            for target, about in report.items():
-                print(f"{target}: {about['predicted']} of {about['people']} people predicted")
-            return 0
-        report = predict_table(
-            given.input,
-            given.output,
-            targets,
-            covariates,
-            given.trait * len(targets) if len(given.trait) == 1 else given.trait,
-            joined(given.categorical),
-            given.folds,
-            given.seed,
-            given.model,
-            given.recipe if given.recipe == "original" else None,
-            missing,
-            given.device,
-            given.metrics,
-            given.save_model,
-            given.compare,
-        )
+        COMMANDS[given.command](given, top)
     except (InputError, OSError) as error:
         print(f"deepnull-gwas: {error}", file=sys.stderr)
         return 1
-    for target, about in report.items():
-        key = "r2" if about["trait"] == "quantitative" else "auc"
-        linear = about["models"].get("linear")
-        beside = f" (linear model {linear[key]:.4f})" if linear else ""
-        print(
-            f"{target}: {key} {about['prediction'][key]:.4f}{beside} in {about['people']['out of fold']} people, out of fold"
-        )
     return 0
 
 

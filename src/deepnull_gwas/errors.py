@@ -11,12 +11,12 @@ from deepnull_gwas.text import shorten
 class InputError(ValueError):
     """An input of the user is wrong.
 
-    The message names the file, the row, column or sample, what was found, what was expected and how to mend it.
+    The message names the file, the row, column or sample, what was found, what was expected and how to repair it.
     """
 
 
 class InputErrors(InputError):
-    """Several wrong inputs at once, so that the user mends them in one go.
+    """Several wrong inputs at once, so that the user can correct them all in one go.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class SelfCheckError(Exception):
         self.problems = list(problems)
         lines = "\n".join(f"  {i}. {text}" for i, text in enumerate(self.problems, 1))
         super().__init__(
-            f"the results of this job are wrong, and were not kept. {compared} of them were tested again by a second implementation:\n{lines}\n"
-            "Neither your data nor your config are at fault, but the program, a library or the machine: run it again on another machine, and report "
-            "it with this message and the job's log."
+            f"the results of this job are wrong, and were not kept. {compared} of them were tested again by a second "
+            f"implementation:\n{lines}\nNeither your data nor your config are at fault, but the program, a library or "
+            "the machine: run it again on another machine, and report it with this message and the job's log."
         )
 
 

@@ -52,8 +52,8 @@ def _files_of(parts: list[str], library: Mapping[str, str]) -> set[str]:
 def files_behind(text: str, library: Mapping[str, str]) -> list[str]:
     """Return every library file that a text imports, directly or through other files of the library, sorted.
 
-    Parameters and errors as :func:`imported_files`. Imports inside functions count: a file may be left out of the first import for speed, and
-    computes all the same.
+    Parameters and errors as :func:`imported_files`. Imports inside functions count: a file may be left out of the first
+    import for speed, and computes all the same.
     """
     found: set[str] = set()
     waiting = [text]

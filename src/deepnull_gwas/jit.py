@@ -1,10 +1,11 @@
 """Numba as the library uses it, set to the whole vector unit of the processor: every module takes it from here.
 
-LLVM compiles for vectors of 256 bits on Intel's processors, though they have registers of 512: on the first of them the wide ones cost
-clock speed. For the products of the scan the wide ones are faster all the same (1.17 against 1.69 thousand million genotypes a second with 24
-columns on a core of an Emerald Rapids; ``benchmarks/association.py --vectors``), so the preference is switched off. AMD's processors have no such
-preference. Numba reads its settings when it is imported and keeps code for other settings apart in its cache on disk, so this is done before,
-and nothing else is touched: not the environment of programs that are started from here, and not what a user has set.
+LLVM compiles for vectors of 256 bits on Intel's processors, though they have registers of 512: on the first of them the
+wide ones cost clock speed. For the products of the scan the wide ones are faster all the same (1.17 against 1.69
+thousand million genotypes a second with 24 columns on a core of an Emerald Rapids; ``benchmarks/association.py
+--vectors``), so the preference is switched off. AMD's processors have no such preference. Numba reads its settings when
+it is imported and keeps code for other settings apart in its cache on disk, so this is done before, and nothing else is
+touched: not the environment of programs that are started from here, and not what a user has set.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from pathlib import Path
 
 import llvmlite.binding
 
-#: ``fastmath`` of kernels: sums may be reordered (vectorised) and multiplications fused; no assumption on NaN or infinities.
+#: ``fastmath`` of kernels: sums may be reordered (vectorised) and multiplications fused; no assumption on NaN or
+#: infinities.
 FAST = {"reassoc", "contract", "nsz"}
 #: What a user may have set about the processor: it is left as it is.
 _SETTINGS = ("NUMBA_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_ENABLE_AVX", "NUMBA_DISABLE_JIT")
@@ -35,7 +37,7 @@ def vendor(cpu_info: str | Path = "/proc/cpuinfo") -> str | None:
 
 
 def wide_features(features: Mapping[str, bool], maker: str | None) -> str | None:
-    """Return the processor's features for code with vectors of 512 bits, as LLVM writes them; None where its choice is left alone.
+    """Return the processor's features for vectors of 512 bits, as LLVM writes them; None to leave LLVM's choice.
 
     Parameters
     ----------

@@ -17,12 +17,13 @@ from deepnull_gwas.errors import InputError, SelfCheckError
 
 logger = logging.getLogger("deepnull_gwas")
 
-#: Memory that Snakemake's own processes take beside a job's, where a cluster counts them as the job's (two of 200 MB under Slurm).
+#: Memory that Snakemake's own processes take in addition to a job's, where a cluster counts them as the job's (two of
+#: 200 MB under Slurm).
 SNAKEMAKE_MB = 400
 
 
 def peak_memory_mb() -> float | None:
-    """Give the largest resident memory that this process has had so far, in MB; None where the system does not tell (not Linux).
+    """Return the largest resident memory of this process so far, in MB; None where the system does not tell.
 
     Snakemake's benchmark files look every few seconds only, and miss short peaks; the system's own mark misses none.
     """
@@ -45,7 +46,7 @@ def duration(seconds: float) -> str:
 def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
     """Send stdout, stderr, logging and tracebacks of the block to ``path``, and re-raise what was raised.
 
-    The first line says what the step is expected to need, the last one what it took.
+    The first line is what the step is expected to need, the last one what it took.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
 
     Notes
     -----
-    An :class:`InputError`, a :class:`SelfCheckError`, a full disk and a lack of memory are matters for the user: log and the real stderr get a
-    message without a traceback, and the process ends with :class:`SystemExit`.
+    An :class:`InputError`, a :class:`SelfCheckError`, a full disk and a lack of memory are matters for the user: log
+    and the real stderr get a message without a traceback, and the process ends with :class:`SystemExit`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,8 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
         start = time.monotonic()
         if (memory := getattr(resources, "mem_mb", None)) is not None:
             logger.info(
-                "estimate for this job: up to %s MB of memory with %d MB for Snakemake's own processes, about %s (limit %s)",
+                "estimate for this job: up to %s MB of memory with %d MB for Snakemake's own processes, about %s "
+                "(limit %s)",
                 f"{memory:,}", SNAKEMAKE_MB, duration(resources.estimated_s), duration(60 * resources.runtime),
             )  # fmt: skip
         try:
@@ -117,16 +119,22 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
 
 
 def _message(error: BaseException) -> str | None:
-    """Give what the user needs to know of an expected failure; None for any other."""
+    """Return what the user needs to know of an expected failure; None for any other."""
     if isinstance(error, InputError):
         return f"Input error: {error}"
     if isinstance(error, SelfCheckError):
         return f"Self-check failed: {error}"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" ({error.filename})" if error.filename else ""
-        return f"No space left on the disk{where}: {error}. Make room and run snakemake again; nothing that was finished is lost."
+        return (
+            f"No space left on the disk{where}: {error}. Make room and run snakemake again; nothing that was finished "
+            "is lost."
+        )
     if isinstance(error, MemoryError):
-        return f"Out of memory: {error}. Grant the rule more (--set-resources RULE:mem_mb=...), or on a cluster retry (--retries 2: each attempt asks for twice as much)."
+        return (
+            f"Out of memory: {error}. Grant the rule more (--set-resources RULE:mem_mb=...), or on a cluster retry "
+            "(--retries 2: each attempt asks for twice as much)."
+        )
     return None
 
 

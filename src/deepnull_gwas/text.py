@@ -1,11 +1,11 @@
-"""What users write: what counts as a number, and texts cut to a length that a message can hold. Light: the configuration imports it."""
+"""What users write: numbers, lists of names, and texts short enough for a message. Light imports only."""
 
 from __future__ import annotations
 
 import re
 
-#: A decimal number, and nothing else: no thousands separators, no ``inf``, no ``0x10``, no ``1_000``. Possessive, so that no text, however long,
-#: is gone through more than once.
+#: A decimal number, and nothing else: no thousands separators, no ``inf``, no ``0x10``, no ``1_000``. Possessive, so
+#: that no text, however long, is gone through more than once.
 NUMBER = re.compile(r"[+-]?+(?:[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++)(?:[eE][+-]?+[0-9]++)?+")
 LONGEST = 80
 #: An entry of a list: in backticks, or up to the next comma.
@@ -13,18 +13,18 @@ _ENTRY = re.compile(r"\s*(?:`([^`]+)`\s*(?=,|\Z)|([^,]*))(?:,|\Z)")
 
 
 def is_number(text: str) -> bool:
-    """Say whether a text is a decimal number (``-3``, ``.5``, ``1e-5``)."""
+    """Return whether a text is a decimal number (``-3``, ``.5``, ``1e-5``)."""
     return NUMBER.fullmatch(text) is not None
 
 
 def shorten(value: object, longest: int = LONGEST) -> str:
-    """Give a text of at most so many characters; what is cut from its end is marked by ``...``."""
+    """Return a text of at most ``longest`` characters; what is cut from its end is marked by ``...``."""
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def plain(value: object, longest: int = LONGEST) -> str:
-    """Return a text from a file of somebody else's for a terminal: shortened, its control characters (colours, line breaks) shown as ``?``."""
+    """Return a text from somebody else's file for a terminal: shortened, control characters shown as ``?``."""
     return "".join(c if c.isprintable() else "?" for c in shorten(value, longest))
 
 
@@ -35,5 +35,5 @@ def split_names(text: str) -> list[str]:
 
 
 def unquoted(name: str) -> str:
-    """Take off the backticks that a whole name stands in."""
+    """Return a name without the backticks around it."""
     return name[1:-1] if len(name) > 2 and name[0] == name[-1] == "`" and "`" not in name[1:-1] else name

@@ -11,7 +11,7 @@ from fuzzing import attempt, cases, reading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnull_gwas.cohort.assemble import assemble_study
+from deepnull_gwas.cohort.assemble import CohortFiles, assemble_study
 from deepnull_gwas.cohort.index import index_cohort
 from deepnull_gwas.cohort.preflight import preflight_cohort
 from deepnull_gwas.config import study_of
@@ -128,7 +128,7 @@ def test_the_people_analysed(folder, planted):
             {"sample_index": np.arange(n), "passed": np.ones(n, bool), "filter": [""] * n, "sex": np.int8(1)}
         )
         write_parquet(passed, out / "q.parquet")
-        assemble_study(out / "s.parquet", out / "q.parquet", None, study, out / "a.parquet", out / "a.json")
+        assemble_study(CohortFiles(out / "s.parquet", out / "q.parquet"), study, out / "a.parquet", out / "a.json")
         return read_parquet(out / "a.parquet"), read_json(out / "a.json")
 
     found = attempt("study", run)

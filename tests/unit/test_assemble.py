@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepnull_gwas.cohort.assemble import SAMPLES, assemble_study
+from deepnull_gwas.cohort.assemble import SAMPLES, CohortFiles, assemble_study
 from deepnull_gwas.cohort.covariates import rank_inverse_normal
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.tables import read_parquet, write_json, write_parquet, write_tsv
@@ -54,7 +54,8 @@ def assemble(small):
             write_json({"variants_on_x": on_x, "variants_on_y": 0}, files["genotypes"])
             qc["sex"] = np.where(np.arange(small.people) < unknown, 0, qc["sex"]).astype(np.int8)
             write_parquet(qc, small.out / "qc.parquet")
-        assemble_study(small.out / "samples.parquet", small.out / "qc.parquet", path, study, *outputs, **files)
+        tables = CohortFiles(small.out / "samples.parquet", small.out / "qc.parquet", path, **files)
+        assemble_study(tables, study, *outputs)
         return read_parquet(outputs[0], SAMPLES), json.loads(outputs[1].read_text())
 
     return function

@@ -96,7 +96,7 @@ def test_duplicated_ids_in_the_sample_table(small):
     table.loc[3, "IID"] = "0001"
     small.write_table(table)
     index_fails(
-        small, f"{small.samples}: 1 IDs (IID) are there more than once: 0001 (rows 3, 5); keep one row a person"
+        small, f"{small.samples}: 1 IDs (IID) are there more than once: 0001 (rows 3, 5); keep one row per person"
     )
 
 

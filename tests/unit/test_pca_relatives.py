@@ -8,7 +8,7 @@ import pytest
 
 from cohort_files import make_cohort, run_pruning, run_qc
 from deepnull_gwas.cohort import pca
-from deepnull_gwas.cohort.assemble import assemble_study
+from deepnull_gwas.cohort.assemble import CohortFiles, assemble_study
 from deepnull_gwas.cohort.relatives import estimate_kinship
 from deepnull_gwas.cohort.shrinkage import shrinkage, unshrink
 from deepnull_gwas.config import study_of
@@ -123,10 +123,9 @@ def test_cases_analysed_have_the_components_of_controls(cohort, tmp_path):
     pca.compute_pcs(pca.PcaInputs(*tables, **structure), {"pcs": 6}, 1, pca.PcaOutputs(*out))
     row = {"study": "s", "cohort": "c", "phenotype": "status", "trait": "binary"}
     study = study_of(row, pcs=6).settings()
-    assemble_study(
-        tmp_path / "samples.parquet", tables[2], out[0], study | {"relatives": "exclude", "cases_first": True},
-        tmp_path / "study.parquet", tmp_path / "study.json", structure["relatives"], structure["families"],
-    )  # fmt: skip
+    files = CohortFiles(tmp_path / "samples.parquet", tables[2], out[0], structure["relatives"], structure["families"])
+    study |= {"relatives": "exclude", "cases_first": True}
+    assemble_study(files, study, tmp_path / "study.parquet", tmp_path / "study.json")
     people = read_parquet(tmp_path / "study.parquet")
     case = people["phenotype"].to_numpy() == 1
     fitted = read_parquet(out[0]).set_index("sample_index")["fitted"]

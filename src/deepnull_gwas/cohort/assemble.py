@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from deepnull_gwas.cohort.families import unrelated_set
 from deepnull_gwas.cohort.losses import losses
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.tables import Column, read_json, read_metadata, read_parquet, write_json, write_parquet
+from deepnull_gwas.traits import Trait, trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,43 +40,56 @@ SAMPLES = [
 SPARE_PEOPLE = 10
 #: What relatives among the people analysed do where no mixed model takes their likeness into account.
 INFLATED = (
-    "{pairs} pairs of relatives (kinship above {kinship}) are analysed together (relatives: keep), and there is no mixed model: standard errors are "
-    "too small and tests inflated (measured: lambda 1.16 to 1.27 with 1,450 pairs of siblings); take relatives: exclude, or an engine with a mixed "
-    "model (snakemake exports)"
+    "{pairs} pairs of relatives (kinship above {kinship}) are analysed together (relatives: keep), and there is no "
+    "mixed model: standard errors are too small and tests inflated (measured: lambda 1.16 to 1.27 with 1,450 pairs "
+    "of siblings); take relatives: exclude, or an engine with a mixed model (snakemake exports)"
 )
 
 
-def assemble_study(
-    samples: str | Path,
-    qc_samples: str | Path,
-    pcs: str | Path | None,
-    study: dict[str, Any],
-    out_samples: str | Path,
-    out_study: str | Path,
-    relatives: str | Path | None = None,
-    families: str | Path | None = None,
-    genotypes: str | Path | None = None,
-) -> dict[str, Any]:
-    """Settle who is analysed in a study and write their phenotype and covariates, with an account of everybody left out.
+@dataclass(frozen=True)
+class CohortFiles:
+    """Files of a cohort from which a study is assembled.
 
-    The order is: in the sample table, passes quality control, phenotype present, included by the expression, covariates complete (those that only
-    feed the prediction too: both arms have the same people), principal components there, related to nobody who stays. The phenotype is transformed after that, among the people analysed.
+    Attributes
+    ----------
+    samples
+        samples.parquet of the cohort.
+    qc_samples
+        qc/samples.parquet.
+    pcs
+        structure/pcs.parquet; needed where the study has components among its covariates.
+    relatives, families
+        structure/relatives.tsv and families.parquet; without families nobody is left out for their relatives.
+    genotypes
+        genotypes.json, which tells how many variants need people's sex.
+    """
+
+    samples: str | Path
+    qc_samples: str | Path
+    pcs: str | Path | None = None
+    relatives: str | Path | None = None
+    families: str | Path | None = None
+    genotypes: str | Path | None = None
+
+
+def assemble_study(
+    files: CohortFiles, study: dict[str, Any], out_samples: str | Path, out_study: str | Path
+) -> dict[str, Any]:
+    """Decide who is analysed in a study; write their phenotype and covariates, with an account of everybody left out.
+
+    The order is: in the sample table, passes quality control, phenotype present, included by the expression, covariates
+    complete (those that only feed the prediction too: both arms have the same people), principal components there,
+    related to nobody who stays. The phenotype is transformed after that, among the people analysed.
 
     Parameters
     ----------
-    samples, qc_samples
-        samples.parquet of the cohort, and qc/samples.parquet with ``sample_index`` and ``passed``.
-    pcs
-        structure/pcs.parquet; not needed (None) for a study without PCs.
+    files
+        Files of the cohort.
     study
-        ``Study.settings()``.
+        Settings of the study. With ``relatives: exclude`` a maximal unrelated set of its people stays (of a binary
+        trait cases first, with ``cases_first``); with ``keep``, only copies of a person are left out.
     out_samples, out_study
         samples.parquet (no missing values; zero rows when the study fails) and study.json of the study.
-    relatives, families
-        structure/relatives.tsv and families.parquet. With ``relatives: exclude`` in the study's settings, of the people of this study a
-        maximal unrelated set stays (of a binary trait cases first, with ``cases_first``); with ``keep``, only copies of a person go.
-    genotypes
-        genotypes.json of the cohort, which says how many variants need people's sex.
 
     Returns
     -------
@@ -83,10 +98,10 @@ def assemble_study(
     Raises
     ------
     InputError
-        When the study does not fit the sample table (``preflight_cohort`` says so earlier). What lies in the data of the people left, such
-        as no cases, is no error here: it is written as the study's status.
+        When the study does not fit the sample table (``preflight_cohort`` says so earlier). What lies in the data of
+        the people left, such as no cases, is no error here: it is written as the study's status.
     """
-    frame, _ = read_people(samples, [study])
+    frame, _ = read_people(files.samples, [study])
     report: dict[str, Any] = {
         "study": study["study"],
         "cohort": study["cohort"],
@@ -106,9 +121,9 @@ def assemble_study(
         "notes": [],
     }
     try:
-        people = _assemble(frame, qc_samples, pcs, relatives, families, study, report)
-        if genotypes:
-            report["notes"] += _notes_on_sex(frame, people, read_json(genotypes), binary=study["trait"] == "binary")
+        people = _assemble(frame, files, study, report)
+        if files.genotypes:
+            report["notes"] += _notes_on_sex(frame, people, read_json(files.genotypes), trait_of(study["trait"]))
     except StudyFailure as failure:
         logger.warning("study %s fails: %s", study["study"], failure.reason)
         report |= {"status": "failed", "stage": failure.stage, "reason": failure.reason}
@@ -132,45 +147,37 @@ def assemble_study(
     return report
 
 
-def _assemble(
-    frame: pd.DataFrame,
-    qc_samples: str | Path,
-    pcs: str | Path | None,
-    relatives: str | Path | None,
-    families: str | Path | None,
-    study: dict[str, Any],
-    report: dict[str, Any],
-) -> pd.DataFrame:
-    """Fill the report and give the people analysed; the report holds what is known when a StudyFailure is raised."""
-    binary = study["trait"] == "binary"
-    known = read_parquet(qc_samples, columns=["sample_index", "sex"]).set_index("sample_index")["sex"]
+def _assemble(frame: pd.DataFrame, files: CohortFiles, study: dict[str, Any], report: dict[str, Any]) -> pd.DataFrame:
+    """Return the people analysed and fill the report, which holds what is known when a StudyFailure is raised."""
+    trait = trait_of(study["trait"])
+    known = read_parquet(files.qc_samples, columns=["sample_index", "sex"]).set_index("sample_index")["sex"]
     # with what X tells of it, where so configured
     frame["recorded_sex"] = known.reindex(frame["sample_index"]).to_numpy(dtype=np.int8)
     phenotype = code_phenotype(_in_table(frame, study["phenotype"]), study)
-    qc = read_parquet(qc_samples, columns=["sample_index", "passed", "filter"])
+    qc = read_parquet(files.qc_samples, columns=["sample_index", "passed", "filter"])
     passed = _by_sample(qc["sample_index"].to_numpy()[qc["passed"].to_numpy(dtype=bool)], frame)
     selection = select_people(frame, study, phenotype, passed)
     components = pd.DataFrame()
     if study["pcs"]:
-        if not pcs:
+        if not files.pcs:
             raise InputError(f"study '{study['study']}' uses {study['pcs']} principal components, but none are given")
         names = [f"PC{i}" for i in range(1, study["pcs"] + 1)]
-        table = read_parquet(pcs).set_index("sample_index")
+        table = read_parquet(files.pcs).set_index("sample_index")
         if absent := [n for n in names if n not in table.columns]:
             report["accounting"] = selection.accounting
             raise StudyFailure(
                 STAGE,
-                f"{study['pcs']} principal components are asked for, but {absent[0]} could not be computed in this cohort",
+                f"{study['pcs']} principal components are asked for, but {absent[0]} could not be computed in this "
+                "cohort",
             )
         components = table[names].reindex(frame["sample_index"])
         selection.step("principal components present", components.notna().all(axis=1).to_numpy())
-    if families:
-        report["notes"] += _leave_out_relatives(selection, frame, relatives, families, study, phenotype)
+    if files.families:
+        report["notes"] += _leave_out_relatives(selection, frame, files, study, phenotype)
     keep = selection.keep
     y = phenotype[keep]
-    report |= {"accounting": selection.accounting, "n": len(y)}
-    if binary:
-        report |= {"cases": int((y == 1).sum()), "controls": int((y == 0).sum())}
+    cases, controls = trait.cases_and_controls(y)
+    report |= {"accounting": selection.accounting, "n": len(y), "cases": cases, "controls": controls}
     if not len(y):
         last = next(s for s in selection.accounting if not s["people"])
         raise StudyFailure(
@@ -191,15 +198,15 @@ def _assemble(
     if len(y) <= len(columns) + SPARE_PEOPLE:
         raise StudyFailure(
             STAGE,
-            f"{len(y)} people are too few for {len(columns)} covariate columns; more than {len(columns) + SPARE_PEOPLE} are needed; "
-            + _who_went(selection, qc["filter"]),
+            f"{len(y)} people are too few for {len(columns)} covariate columns; more than "
+            f"{len(columns) + SPARE_PEOPLE} are needed; " + _who_went(selection, qc["filter"]),
         )
-    if binary and not (report["cases"] and report["controls"]):
-        absent_group = "cases" if not report["cases"] else "controls"
+    if trait.has_cases and not (cases and controls):
+        absent_group = "controls" if cases else "cases"
         raise StudyFailure(
             STAGE, f"no {absent_group} among the {len(y)} people left to analyse; {_who_went(selection, qc['filter'])}"
         )
-    if not binary:
+    if not trait.has_cases:
         if np.ptp(y) == 0:
             raise StudyFailure(STAGE, f"the phenotype is constant ({y[0]:g}) among the {len(y)} people left to analyse")
         try:
@@ -211,29 +218,25 @@ def _assemble(
 
 
 def _leave_out_relatives(
-    selection: Selection,
-    frame: pd.DataFrame,
-    relatives: str | Path | None,
-    families: str | Path,
-    study: dict[str, Any],
-    phenotype: np.ndarray,
+    selection: Selection, frame: pd.DataFrame, files: CohortFiles, study: dict[str, Any], phenotype: np.ndarray
 ) -> list[str]:
-    """Add the steps that leave out copies of a person and, where so configured, relatives of people who stay; else note how many stay."""
-    table = read_parquet(families, columns=["sample_index", "duplicate_of"])
+    """Leave out copies of a person and, where configured, relatives of people who stay; return notes on those kept."""
+    table = read_parquet(files.families, columns=["sample_index", "duplicate_of"])
     copies = table["sample_index"].to_numpy()[(table["duplicate_of"] != "").to_numpy()]
     selection.step("no copy of a person's sample", ~_by_sample(copies, frame))
-    if not relatives:
+    if not files.relatives:
         return []
-    threshold = (read_metadata(families) or {}).get("kinship", float("nan"))
+    threshold = (read_metadata(files.families) or {}).get("kinship", float("nan"))
     here = np.flatnonzero(selection.keep)
     place = pd.Series(np.arange(len(here)), index=frame["sample_index"].to_numpy()[here])
-    pairs = pd.read_csv(relatives, sep="\t", usecols=["sample_index_1", "sample_index_2"])
+    pairs = pd.read_csv(files.relatives, sep="\t", usecols=["sample_index_1", "sample_index_2"])
     pairs = pairs[pairs["sample_index_1"].isin(place.index) & pairs["sample_index_2"].isin(place.index)]
     first, second = (place.loc[pairs[f"sample_index_{side}"]].to_numpy() for side in (1, 2))
-    if study.get("relatives", "keep") != "exclude":
+    if study["relatives"] != "exclude":
         logger.info("%s pairs of relatives stay (relatives: keep)", f"{len(pairs):,}")
         return [INFLATED.format(pairs=f"{len(pairs):,}", kinship=f"{threshold:.4g}")] if len(pairs) else []
-    priority = phenotype[here] if study["trait"] == "binary" and study.get("cases_first", True) else None
+    cases_first = trait_of(study["trait"]).has_cases and study["cases_first"]
+    priority = phenotype[here] if cases_first else None
     unrelated = np.ones(len(frame), dtype=bool)
     unrelated[here] = unrelated_set(len(here), first, second, priority)
     selection.step(f"unrelated (kinship at most {threshold:.4g})", unrelated)
@@ -241,9 +244,9 @@ def _leave_out_relatives(
 
 
 def _notes_on_sex(
-    frame: pd.DataFrame, people: pd.DataFrame, genotypes: Mapping[str, Any], binary: bool
+    frame: pd.DataFrame, people: pd.DataFrame, genotypes: Mapping[str, Any], trait: Trait
 ) -> Iterator[str]:
-    """Yield what an unknown sex of people analysed does to the tests on X and Y (see ``StudyDesign.fails_for_want_of_sex``)."""
+    """Yield what an unknown sex does to the tests on X and Y (see ``StudyDesign.fails_for_want_of_sex``)."""
     where = " and ".join(
         f"{c} ({count:,} variants)" for c in "XY" if (count := genotypes.get(f"variants_on_{c.lower()}", 0))
     )
@@ -252,11 +255,11 @@ def _notes_on_sex(
     if not where or not unknown:
         return
     need = people.shape[1] - len(SAMPLES) + 1 + 3
-    groups = len(np.unique(people["phenotype"][sex > 0])) if binary else 2
+    groups = len(np.unique(people["phenotype"][sex > 0])) if trait.has_cases else 2
     if (sex > 0).sum() <= need or groups < 2:
         yield (
-            f"{where} not tested: the sex of {unknown:,} of {len(sex):,} people is not known (reason sex_unknown); name the column of the sample "
-            "table that has it as `sex` of the cohort, or set qc.infer_sex"
+            f"{where} not tested: the sex of {unknown:,} of {len(sex):,} people is not known (reason sex_unknown); "
+            "name the column of the sample table that has it as `sex` of the cohort, or set qc.infer_sex"
         )
     else:
         yield f"{unknown:,} of {len(sex):,} people are left out on {where}: their sex is not known"
@@ -274,7 +277,7 @@ def _by_sample(index: np.ndarray, frame: pd.DataFrame) -> np.ndarray:
 
 
 def _who_went(selection: Selection, filters: pd.Series) -> str:
-    """Say which steps left people out, and which filters of quality control did."""
+    """Return which steps left people out, and which filters of quality control did."""
     parts = []
     for step in selection.accounting:
         if step["removed"]:

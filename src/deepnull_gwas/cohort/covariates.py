@@ -14,6 +14,7 @@ from deepnull_gwas.cohort import include
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.tables import column_names, read_parquet
 from deepnull_gwas.text import is_number, shorten
+from deepnull_gwas.traits import trait_of
 
 OWN = ["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"]
 #: Names of people's IDs in inclusion expressions.
@@ -57,7 +58,8 @@ def read_columns(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     for name in columns:
         if name not in theirs and name != "sex":
             raise InputError(
-                f"config: structure.colour_by: '{name}' is no column of the sample table; it has {some(theirs, 10)}{nearest(name, theirs)}"
+                f"config: structure.colour_by: '{name}' is no column of the sample table; it has "
+                f"{some(theirs, 10)}{nearest(name, theirs)}"
             )
     return read_parquet(path, columns=[*OWN, *(n for n in columns if n in theirs)])
 
@@ -67,7 +69,7 @@ def _columns_of_include(study: dict[str, Any]) -> list[str]:
 
 
 def column(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Give a column of the user's table; ``sex``, where the table has none, is the recorded sex (1, 2, NaN).
+    """Return a column of the user's table; ``sex``, where the table has none, is the recorded sex (1, 2, NaN).
 
     Raises
     ------
@@ -83,7 +85,7 @@ def column(frame: pd.DataFrame, name: str) -> pd.Series:
 
 
 def column_to_compare(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Return a column that an inclusion expression names: one of the user's table, the recorded sex, or ``FID`` and ``IID`` as text.
+    """Return a column that an inclusion expression names: of the user's table, the recorded sex, ``FID`` or ``IID``.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def column_to_compare(frame: pd.DataFrame, name: str) -> pd.Series:
 
 
 def is_text(series: pd.Series) -> bool:
-    """Say whether a column holds text (object) rather than numbers."""
+    """Return whether a column holds text (object) rather than numbers."""
     return series.dtype.kind not in "biuf"
 
 
@@ -112,7 +114,7 @@ def level_name(value: Any) -> str:
 
 
 def code_phenotype(series: pd.Series, study: dict[str, Any]) -> np.ndarray:
-    """Give a study's phenotype as float64: as it is, or 1 for cases and 0 for controls; NaN for everybody else.
+    """Return a study's phenotype as float64: as it is, or 1 for cases and 0 for controls; NaN for everybody else.
 
     Parameters
     ----------
@@ -127,11 +129,11 @@ def code_phenotype(series: pd.Series, study: dict[str, Any]) -> np.ndarray:
         When the values do not fit the trait; the message shows them with their counts.
     """
     name = series.name
-    if study["trait"] == "quantitative":
+    if not trait_of(study["trait"]).has_cases:
         if is_text(series):
             raise InputError(
-                f"phenotype '{name}' is quantitative, but holds text ({_examples_of_text(series)}); mend these values, or list what stands "
-                "for a missing value in missing_values"
+                f"phenotype '{name}' is quantitative, but holds text ({_examples_of_text(series)}); correct these "
+                "values, or list what stands for a missing value in missing_values"
             )
         return series.to_numpy(dtype=np.float64)
     case, control = study["case_value"], study["control_value"]
@@ -153,8 +155,8 @@ def code_phenotype(series: pd.Series, study: dict[str, Any]) -> np.ndarray:
                 coded[values == low], coded[values == high] = 0.0, 1.0
                 return coded
     raise InputError(
-        f"phenotype '{name}' is binary, expected 0/1 or 1/2 (2 the case), found {_values(series)}; say which values are meant by case_value "
-        "and control_value, or list those that stand for a missing value in missing_values"
+        f"phenotype '{name}' is binary, expected 0/1 or 1/2 (2 the case), found {_values(series)}; say which values "
+        "are meant by case_value and control_value, or list those that stand for a missing value in missing_values"
     )
 
 
@@ -190,7 +192,7 @@ def _examples_of_text(series: pd.Series, iids: pd.Series | None = None) -> str:
 
 
 def rank_inverse_normal(values: np.ndarray) -> np.ndarray:
-    """Transform to normal scores by rank: the normal quantile of (rank - 3/8) / (n + 1/4), ties sharing their mean rank.
+    """Transform to normal scores by rank: the quantile of (rank - 3/8) / (n + 1/4), ties sharing their mean rank.
 
     Parameters
     ----------
@@ -199,8 +201,8 @@ def rank_inverse_normal(values: np.ndarray) -> np.ndarray:
 
     Notes
     -----
-    The offset is Blom's (G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958); for the use in genetics, with its limits, see
-    Beasley, Erickson and Allison, Behavior Genetics 39:580 (2009).
+    The offset is Blom's (G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958); for the use in genetics,
+    with its limits, see Beasley, Erickson and Allison, Behavior Genetics 39:580 (2009).
     """
     from scipy.stats import norm, rankdata
 
@@ -236,7 +238,7 @@ class Selection:
     Attributes
     ----------
     keep
-        bool, one entry a person of the cohort: who is left.
+        bool, one entry per person of the cohort: who is left.
     accounting
         For each step: its name, the people left after it, how many it removed, and IDs of some of these.
     """
@@ -250,7 +252,7 @@ class Selection:
         self.accounting.append({"step": "in the genotypes", "people": len(self.iids), "removed": 0, "examples": []})
 
     def step(self, name: str, passes: np.ndarray) -> None:
-        """Leave out whom ``passes`` (bool, one entry a person) does not hold."""
+        """Leave out everybody for whom ``passes`` (bool, one entry per person) is False."""
         out = self.keep & ~passes
         self.keep &= passes
         examples = [str(i) for i in self.iids[np.flatnonzero(out)[:5]]]
@@ -262,7 +264,7 @@ class Selection:
 def select_people(
     frame: pd.DataFrame, study: dict[str, Any], phenotype: np.ndarray, qc_passed: np.ndarray | None = None
 ) -> Selection:
-    """Say who can be analysed in a study, step by step.
+    """Return who can be analysed in a study, step by step.
 
     Parameters
     ----------
@@ -271,9 +273,9 @@ def select_people(
     study
         The study's settings.
     phenotype
-        From :func:`code_phenotype`, one entry a person.
+        From :func:`code_phenotype`, one entry per person.
     qc_passed
-        bool, one entry a person; None before quality control.
+        bool, one entry per person; None before quality control.
     """
     selection = Selection(frame["iid"].to_numpy(dtype=object))
     selection.step("in the sample table", frame["in_sample_table"].to_numpy(dtype=bool))
@@ -309,7 +311,7 @@ class Encoded:
     Attributes
     ----------
     columns
-        ``cov_<name>`` or ``cov_<name>[<level>]`` -> float64, one entry a person.
+        ``cov_<name>`` or ``cov_<name>[<level>]`` -> float64, one entry per person.
     covariates
         ``{"name", "columns", "kind": numeric|categorical}`` of each covariate kept.
     dropped
@@ -329,10 +331,11 @@ def encode(frame: pd.DataFrame, covariates: Sequence[str], categorical: Sequence
     frame
         These people only, without missing values in the covariates.
     covariates, categorical
-        Names; a categorical covariate gets one 0/1 column for each level but the first (levels sorted: by size where they are numbers,
-        else by spelling), a numeric one stays as it is. Constants are dropped and named.
+        Names; a categorical covariate gets one 0/1 column for each level but the first (levels sorted: by size where
+        they are numbers, else by spelling), a numeric one stays as it is. Constants are dropped and named.
     prefix
-        Of the columns: ``cov_`` for what enters the association, :data:`ONLY_DEEPNULL` for what only feeds the prediction.
+        Of the columns: ``cov_`` for what enters the association, :data:`ONLY_DEEPNULL` for what only feeds the
+        prediction.
 
     Raises
     ------
@@ -345,7 +348,8 @@ def encode(frame: pd.DataFrame, covariates: Sequence[str], categorical: Sequence
         levels = sorted(series.unique()) if name in categorical or is_text(series) else None
         if name not in categorical and is_text(series):
             raise InputError(
-                f"covariate '{name}' holds text ({_examples_of_text(series)}) and is not listed in categorical_covariates"
+                f"covariate '{name}' holds text ({_examples_of_text(series)}) and is not listed in "
+                "categorical_covariates"
             )
         constant = len(levels) < 2 if levels is not None else series.nunique() < 2
         if constant:

@@ -11,8 +11,8 @@ A grammar of our own, read by a tokeniser and recursive descent; nothing is eval
     column     = word | `any text`
     value      = number | word | "text" | 'text'
 
-Logic has three values, as in SQL: a comparison with a missing value is unknown, so is its negation, and people for whom the whole is
-unknown are not included.
+Logic has three values, as in SQL: a comparison with a missing value is unknown, so is its negation, and people for whom
+the whole is unknown are not included.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class _Parser:
         )
 
     def odd_name(self) -> str:
-        """Say how a name is written that has more in it than letters, digits, _, . and -, or begins with a digit."""
+        """Return a hint how to write a name with more in it than letters, digits, _, . and -, or a leading digit."""
         start = self.token.position - 1
         end = next(
             (t.position - 1 for t in self.tokens[self.next :] if t.kind in ("op", "in", "not", "and", "or", "end")),
@@ -140,7 +140,10 @@ class _Parser:
         name = self.whole[start:end].strip()
         if self.token.kind not in ("number", "text", "in", "missing") or not name:
             return ""
-        return f"; a column whose name begins with a digit or has blanks or signs in it goes in backticks: `{shorten(name.strip(chr(34) + chr(39)))}`"
+        return (
+            "; a column whose name begins with a digit or has blanks or signs in it goes in backticks: "
+            f"`{shorten(name.strip(chr(34) + chr(39)))}`"
+        )
 
     def take(self) -> _Token:
         token = self.token
@@ -173,7 +176,8 @@ class _Parser:
         self.level += 1
         if self.level > MOST_LEVELS:
             raise InputError(
-                f"include '{self.text}': at character {self.token.position}: more than {MOST_LEVELS} parentheses or negations in one another"
+                f"include '{self.text}': at character {self.token.position}: more than {MOST_LEVELS} parentheses or "
+                "negations in one another"
             )
         if self.accept("not"):
             node: Node = Not(self.negation())
@@ -209,7 +213,8 @@ class _Parser:
         if self.token.kind == "missing":
             if operator not in ("==", "!="):
                 raise InputError(
-                    f"include '{self.text}': at character {self.token.position}: 'missing' can only be compared by == or !="
+                    f"include '{self.text}': at character {self.token.position}: 'missing' can only be compared by == "
+                    "or !="
                 )
             self.take()
             found = Comparison(column, "missing", ())
@@ -222,7 +227,8 @@ class _Parser:
             self.take()
             if not math.isfinite(float(token.text)):
                 raise InputError(
-                    f"include '{self.text}': at character {token.position}: the number '{shorten(token.text)}' is too large"
+                    f"include '{self.text}': at character {token.position}: the number '{shorten(token.text)}' is too "
+                    "large"
                 )
             return Value(token.text, float(token.text))
         if token.kind == "word":
@@ -254,29 +260,30 @@ def columns(node: Node) -> list[str]:
 
 
 def evaluate(text: str, column: Callable[[str], pd.Series]) -> np.ndarray:
-    """Say who is included.
+    """Return who is included.
 
     Parameters
     ----------
     text
         The expression.
     column
-        Gives a column (float64 with NaN, or text with None) by its name; raises KeyError for one that is not there.
+        Returns a column (float64 with NaN, or text with None) by name; raises KeyError for one that does not exist.
 
     Returns
     -------
-    bool array, one entry a person; unknown counts as not included.
+    bool array, one entry per person; unknown counts as not included.
 
     Raises
     ------
     InputError
-        When the expression cannot be read, names a column that is not there, or compares a column with a value of another kind.
+        When the expression cannot be read, names a column that is not there, or compares a column with a value of
+        another kind.
     """
     return _evaluate(parse(text), column, text)[0]
 
 
 def _evaluate(node: Node, column: Callable[[str], pd.Series], text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give (true, false) arrays; where both are False the answer is unknown."""
+    """Return (true, false) arrays; where both are False the answer is unknown."""
     if isinstance(node, Not):
         true, false = _evaluate(node.inner, column, text)
         return false, true
@@ -303,7 +310,8 @@ def _compare(node: Comparison, series: pd.Series, text: str) -> tuple[np.ndarray
     if numeric:
         if wrong := [v.text for v in node.values if v.number is None]:
             raise InputError(
-                f"include '{text}': column '{node.column}' holds numbers and cannot be compared with '{shorten(wrong[0])}'"
+                f"include '{text}': column '{node.column}' holds numbers and cannot be compared with "
+                f"'{shorten(wrong[0])}'"
             )
         literals = [v.number for v in node.values]
         values = series.to_numpy(dtype=np.float64)
@@ -317,8 +325,8 @@ def _compare(node: Comparison, series: pd.Series, text: str) -> tuple[np.ndarray
         present = series.dropna().unique()
         if unknown := [v for v in literals if v not in set(present)]:
             raise InputError(
-                f"include '{text}': no person has '{shorten(unknown[0])}' in column '{node.column}' (it holds {some(sorted(present), 8)})"
-                f"{nearest(unknown[0], present)}"
+                f"include '{text}': no person has '{shorten(unknown[0])}' in column '{node.column}' (it holds "
+                f"{some(sorted(present), 8)}){nearest(unknown[0], present)}"
             )
         values = series.to_numpy(dtype=object)
     if node.operator == "in":

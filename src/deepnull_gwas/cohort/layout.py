@@ -1,4 +1,4 @@
-"""Where the table is in a text file: its lines of comment, its header, what parts its columns. One set of rules for every table of the user.
+"""The layout of a text table: comment lines, header, delimiter. One set of rules for every table of the user.
 
 Light: the configuration reads the studies sheet by it.
 """
@@ -20,9 +20,9 @@ from deepnull_gwas.errors import InputError, some
 #: A compressed file may unpack to this many bytes, or to this many times its size, whichever is more.
 UNPACKED_BYTES = 1 << 30
 UNPACKED_TIMES = 100
-#: Lines below the header that are looked at to see what parts the columns.
+#: Lines below the header that are looked at to find the delimiter.
 _LOOKED_AT = 20
-#: Spreadsheets say by such a first line what parts the columns.
+#: Spreadsheets name the delimiter by such a first line.
 _SEP = re.compile(rb'"?sep=(?P<mark>[^"\r\n]*)"?[ \t]*\r?(?:\n|\Z)', re.IGNORECASE)
 #: First names of headers that PLINK and others write with a # before them.
 _HASHED = re.compile(r'#"?(?:(?:fid|iid|fid1|iid1)"?(?:[\t,; ]|$)|(?:id|sid|id1|chrom)"?(?:[\t,;]|$))', re.IGNORECASE)
@@ -40,17 +40,19 @@ class Layout:
     path
         Where it was read from.
     raw
-        The whole file, unpacked and without a byte-order mark; lines that ended in a carriage return alone end in a line feed.
+        The whole file, unpacked and without a byte-order mark; lines that ended in a carriage return alone end in a
+        line feed.
     body
         Header and rows in the form of CSV.
     delimiter
-        What parts the columns of ``body``.
+        What separates the columns of ``body``.
     blanks
-        Whether runs of blanks part them in the file itself (tabs do in ``body``).
+        Whether runs of blanks separate them in the file itself (tabs do in ``body``).
     quoted
         Whether a value may stand in quotes, as in CSV; else a quote is a letter.
     header
-        Names, trimmed, a ``#`` before the first taken off; those at the end may be empty, where the header ends in delimiters.
+        Names, trimmed, a ``#`` before the first taken off; those at the end may be empty, where the header ends in
+        delimiters.
     comments
         Lines of comment before the header, without their ends.
     line
@@ -71,13 +73,13 @@ class Layout:
     blank_lines: list[int] = field(default_factory=list)
 
     @property
-    def parted_by(self) -> str:
-        """What parts the columns of the file, in words."""
+    def separated_by(self) -> str:
+        """What separates the columns of the file, in words."""
         return "blanks" if self.blanks else _NAMES.get(self.delimiter, self.delimiter)
 
 
 def line_of(row: int, line: int, blank_lines: Sequence[int]) -> int:
-    """Return the line of a file that holds a row, counted from 0; ``line`` and ``blank_lines`` as in :class:`Layout`."""
+    """Return the line of a file that holds a row (from 0); ``line`` and ``blank_lines`` as in :class:`Layout`."""
     return line + 1 + row + bisect.bisect_right([blank - line - 1 - i for i, blank in enumerate(blank_lines)], row)
 
 
@@ -87,7 +89,8 @@ def read_bytes(path: str | Path) -> bytes:
     Raises
     ------
     InputError
-        When it is no file, is damaged, or unpacks to far more than a table could (a gigabyte, or a hundred times its size).
+        When it is no file, is damaged, or unpacks to far more than a table could (a gigabyte, or a hundred times its
+        size).
     """
     path = Path(path)
     if path.is_dir() or not path.exists():
@@ -105,7 +108,8 @@ def read_bytes(path: str | Path) -> bytes:
                 size += len(part)
                 if size > limit:
                     raise InputError(
-                        f"{path}: unpacks to more than {limit:,} bytes from {len(data):,}: no table does; if it is one, unpack it first"
+                        f"{path}: unpacks to more than {limit:,} bytes from {len(data):,}: no table does; if it is "
+                        "one, unpack it first"
                     )
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: not a readable gzip file ({error})") from None
@@ -125,21 +129,23 @@ def check_text(path: str | Path, data: bytes) -> bytes:
     data = data.removeprefix(b"\xef\xbb\xbf")
     if (nul := data.find(b"\0")) >= 0:
         raise InputError(
-            f"{path}: row {data.count(10, 0, nul) + 1}: is not text (a zero byte); expected TSV, CSV, columns separated by spaces, or .parquet"
+            f"{path}: row {data.count(10, 0, nul) + 1}: is not text (a zero byte); expected TSV, CSV, columns "
+            "separated by spaces, or .parquet"
         )
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
         row = data.count(b"\n", 0, error.start) + 1
         raise InputError(
-            f"{path}: row {row}: not UTF-8 text (byte {data[error.start]:#x}); save it as UTF-8, e.g. `iconv -f latin1 -t utf-8`"
+            f"{path}: row {row}: not UTF-8 text (byte {data[error.start]:#x}); save it as UTF-8, e.g. `iconv -f "
+            "latin1 -t utf-8`"
         ) from None
     return data
 
 
 def read_layout(
     path: str | Path,
-    kind: str = "one row a person",
+    kind: str = "one row per person",
     hash_header: bool = True,
     data: bytes | None = None,
     quoted: bool | None = True,
@@ -149,7 +155,8 @@ def read_layout(
     Parameters
     ----------
     path
-        ``.csv`` is separated by commas, semicolons or tabs; of any other the header tells: tabs, commas, semicolons, or blanks.
+        ``.csv`` is separated by commas, semicolons or tabs; of any other the header tells: tabs, commas, semicolons, or
+        blanks.
     kind
         What its rows are, for the message about an empty one.
     hash_header
@@ -162,7 +169,8 @@ def read_layout(
     Raises
     ------
     InputError
-        When it is no text in UTF-8, is empty, its ``sep=`` line names what parts no columns, its header cannot be read, or a quote is not closed.
+        When it is no text in UTF-8, is empty, its ``sep=`` line names what parts no columns, its header cannot be read,
+        or a quote is not closed.
     """
     path = Path(path)
     raw = check_text(path, read_bytes(path) if data is None else data)
@@ -193,7 +201,7 @@ def read_layout(
     delimiter = mark or _delimiter(path, first, _lines_from(body, _end_of(body, 0)))
     blanks = delimiter == " "
     if blanks:
-        body, delimiter = _part_by_tabs(body), "\t"
+        body, delimiter = _with_tabs(body), "\t"
         first = _line_at(body, 0)
     line = raw.count(b"\n", 0, start) + 1
     try:
@@ -228,7 +236,8 @@ def refuse_late_comments(layout: Layout) -> None:
     if (found := re.compile(rb"\n#").search(layout.body)) is not None:
         row = layout.line + layout.body.count(b"\n", 0, found.start()) + 1
         raise InputError(
-            f"{layout.path}: row {row} begins with a #; lines of comment are left out before the header only: remove it, or put its first value in quotes"
+            f"{layout.path}: row {row} begins with a #; lines of comment are left out before the header only: remove "
+            "it, or put its first value in quotes"
         )
 
 
@@ -258,7 +267,7 @@ def _lines_from(data: bytes, start: int) -> list[str]:
 
 
 def _is_header(path: Path, text: str, raw: bytes, end: int, mark: str | None) -> bool:
-    """Tell whether a line that begins with one # is the header: by its first name, or since the lines below it have as many fields."""
+    """Return whether a line that begins with one # is the header: by its first name, or by its number of fields."""
     if text[1:2] in ("#", "", " ", "\t"):
         return False
     if _HASHED.match(text):
@@ -283,7 +292,7 @@ def count_fields(text: str, delimiter: str) -> int:
 
 
 def _delimiter(path: Path, first: str, below: Sequence[str]) -> str:
-    """Choose what parts the columns: of what is in the header, what gives most rows as many fields as the header."""
+    """Return the delimiter: of those in the header, the one that gives most rows as many fields as the header."""
     is_csv = ".csv" in [s.lower() for s in path.suffixes]
     if not is_csv and "\t" in first:
         return "\t"
@@ -305,8 +314,8 @@ def _delimiter(path: Path, first: str, below: Sequence[str]) -> str:
     return max(there, key=fit)
 
 
-def _part_by_tabs(body: bytes) -> bytes:
-    """Put one tab where any run of blanks parts values, as in PLINK's own tables; blanks in quotes stay."""
+def _with_tabs(body: bytes) -> bytes:
+    """Return a body with a tab for each run of blanks between values, as in PLINK's tables; blanks in quotes stay."""
     body = re.sub(rb"(?m)^[ \t]+|[ \t\r]+$", b"", body)
     if _QUOTED_BLANK.search(body):
         return _BLANKS.sub(lambda m: m.group() if m.group()[:1] == b'"' else b"\t", body)
@@ -314,7 +323,7 @@ def _part_by_tabs(body: bytes) -> bytes:
 
 
 def _check_quotes(data: bytes, delimiter: str, path: Path, line: int) -> None:
-    """Refuse a quote that opens a value and is not closed: the rows up to the next quote would be read as one value, and their people lost."""
+    """Refuse a quote that opens a value and is not closed: the rows up to the next quote would be read as one value."""
     ends = re.escape(delimiter.encode()) + rb"\r\n"
     quoted = rb'"(?:[^"]++|"")*+"'
     value = rb"(?:%s|[^\"%s][^%s]*+)?+" % (quoted, ends, ends)
@@ -334,8 +343,8 @@ def _check_quotes(data: bytes, delimiter: str, path: Path, line: int) -> None:
     if found is not None:
         row = data.count(b"\n", 0, found[0]) + line
         raise InputError(
-            f'{path}: row {row}: a quote (") opens a value and {found[1]}; remove it, or put the value in quotes as CSV has it '
-            '("5\'10""" for 5\'10")'
+            f'{path}: row {row}: a quote (") opens a value and {found[1]}; remove it, or put the value in quotes as '
+            'CSV has it ("5\'10""" for 5\'10")'
         )
 
 
@@ -356,7 +365,7 @@ def refuse_doubled(names: Sequence[str], path: str | Path) -> None:
 
 
 def cells(layout: Layout) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows below the header as lists of trimmed text, each with the line of the file in which it begins: for small tables.
+    """Yield the rows below the header as lists of trimmed text, each with its first line in the file; for small tables.
 
     Raises
     ------

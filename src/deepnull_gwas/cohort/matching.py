@@ -11,8 +11,8 @@ import pandas as pd
 
 from deepnull_gwas.text import is_number, shorten
 
-#: So many IDs of each side are looked at to find a common prefix or suffix, so long at most; it has to explain that share of them, or
-#: nearly all if it is a number (numbers that are counted up share their ends by chance).
+#: So many IDs of each side are looked at to find a common prefix or suffix, so long at most; it has to explain that
+#: share of them, or nearly all if it is a number (numbers that are counted up share their ends by chance).
 _LOOKED_AT, _LONGEST, _SHARE, _SHARE_OF_NUMBERS = 2000, 24, 0.1, 0.9
 
 
@@ -52,7 +52,8 @@ def systematic_differences(fam: pd.DataFrame, table: Iterable[str], by_family: b
 
     Returns
     -------
-    The reasons, the one that explains most first; each ID of the table is explained by one at most. An ID that could be two people is not explained.
+    The reasons, the one that explains most first; each ID of the table is explained by one at most. An ID that could be
+    two people is not explained.
     """
     people = list(zip(fam["fid"].astype(str), fam["iid"].astype(str)))
     left = dict.fromkeys(table)
@@ -100,7 +101,7 @@ def _letters_and_digits(key: str) -> str:
 
 
 def _reasons(by_family: bool) -> Iterator[tuple[str, Callable[[str, str], str | None], Callable[[str], str]]]:
-    """Yield reasons with what makes of a person, and of an ID of the table, the same text."""
+    """Yield reasons, each with the functions that turn a person and an ID of the table into the same text."""
 
     def both(change: Callable[[str], str]) -> Callable[[str, str], str]:
         return lambda f, i: change(_spelled(f, i, by_family))
@@ -119,7 +120,7 @@ def _reasons(by_family: bool) -> Iterator[tuple[str, Callable[[str, str], str | 
                 str,
             )
         yield (
-            "the .fam's IDs are FID_IID, doubled; plink2 --make-bed with --update-ids mends them",
+            "the .fam's IDs are FID_IID, doubled; plink2 --make-bed with --update-ids repairs them",
             lambda f, i: i.rpartition("_")[2] if "_" in i else None,
             str,
         )  # fmt: skip

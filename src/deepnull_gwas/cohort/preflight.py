@@ -27,6 +27,7 @@ from deepnull_gwas.cohort.covariates import (
 )
 from deepnull_gwas.errors import InputError, InputErrors, nearest, some
 from deepnull_gwas.tables import read_json, write_tsv
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +57,14 @@ def preflight_cohort(
     studies
         ``Study.settings()`` of each.
     out
-        preflight.tsv, one row a study; not written when anything is wrong.
+        preflight.tsv, one row per study; not written when anything is wrong.
     colour_by
         Columns that the figure of the components needs.
     genotypes
         genotypes.json of the cohort, which says how many variants need people's sex.
     sex
-        ``column``, the cohort's key ``sex`` (or None), and ``infer_sex``, whether X tells the sex where none is recorded.
+        ``column``, the cohort's key ``sex`` (or None), and ``infer_sex``, whether X tells the sex where none is
+        recorded.
     problems
         What was found wrong before, to be said in the same message.
 
@@ -73,9 +75,10 @@ def preflight_cohort(
     Raises
     ------
     InputErrors
-        With all problems of all studies: columns that are not there (the nearest name is offered), values that do not fit the trait, a
-        constant or text where numbers are expected, covariates without a value or with text that are not declared categorical, a
-        logarithm of values that are not positive, and inclusion expressions that do not fit.
+        With all problems of all studies: columns that are not there (the nearest name is offered), values that do not
+        fit the trait, a constant or text where numbers are expected, covariates without a value or with text that are
+        not declared categorical, a logarithm of values that are not positive, and inclusion expressions that do not
+        fit.
     """
     others = list(problems)
     try:
@@ -122,7 +125,7 @@ class _Checks:
         self.columns: dict[tuple[str, bool], tuple[list[str], list[str]]] = {}
 
     def check(self, study: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-        """Give the problems of a study and its row of the table (empty if there are problems)."""
+        """Return the problems of a study, and its row of the table (empty if there are problems)."""
         problems, warnings = [], []
         study = study | {key: [n for n in study[key] if n not in self.later] for key in ("covariates", "deepnull_only")}
         for name in [*study["covariates"], *study["deepnull_only"]]:
@@ -137,14 +140,15 @@ class _Checks:
         problems += self.expression(study)
         if study["pcs"] > self.autosomal:
             problems.append(
-                f"{study['pcs']} principal components need as many autosomal variants, and the genotypes have {self.autosomal:,}; set pcs to 0 (and "
-                "structure.pcs to at most that), or name components of your own among the covariates"
+                f"{study['pcs']} principal components need as many autosomal variants, and the genotypes have "
+                f"{self.autosomal:,}; set pcs to 0 (and structure.pcs to at most that), or name components of your "
+                "own among the covariates"
             )
         if problems or phenotype is None:
             return problems, {}
         selection = select_people(self.frame, study, phenotype)
         y = phenotype[selection.keep]
-        if study["trait"] == "quantitative" and len(y):
+        if trait_of(study["trait"]).transformable and len(y):
             try:
                 transform(y, study["transform"])
             except InputError as error:
@@ -157,10 +161,13 @@ class _Checks:
     def unknown(self, what: str, name: str) -> str:
         parts = {part.strip() for other in self.names if "," in other for part in other.split(",")}
         hint = "; a name with a comma in it goes in backticks" if name in parts else ""
-        return f"{what} '{name}' is no column of the sample table; it has {some(self.names, 10)}{nearest(name, self.names)}{hint}"
+        return (
+            f"{what} '{name}' is no column of the sample table; it has "
+            f"{some(self.names, 10)}{nearest(name, self.names)}{hint}"
+        )
 
     def covariate(self, name: str, categorical: bool) -> tuple[list[str], list[str]]:
-        """Give problems and warnings of a covariate."""
+        """Return problems and warnings of a covariate."""
         key = (name, categorical)
         if key not in self.columns:
             self.columns[key] = self._covariate(name, categorical)
@@ -178,12 +185,15 @@ class _Checks:
         if is_text(series) and not categorical:
             examples = _examples_of_text(series, self.frame["iid"])
             values = {str(v).lower() for v in present[pd.to_numeric(present, errors="coerce").isna()].unique()}
-            mend = (
+            remedy = (
                 "list what stands for a missing value in missing_values of the cohort"
                 if values <= _LOOKS_MISSING
-                else "list it in categorical_covariates too if these are groups, or mend these values if they should be numbers"
+                else (
+                    "list it in categorical_covariates too if these are groups, or correct these values if they should "
+                    "be numbers"
+                )
             )
-            return [f"covariate '{name}' holds text ({examples}) and is not declared categorical; {mend}"], []
+            return [f"covariate '{name}' holds text ({examples}) and is not declared categorical; {remedy}"], []
         warnings = []
         if present.nunique() < 2:
             warnings.append(f"covariate {name} is constant ({level_name(present.iloc[0])}) and will be dropped")
@@ -192,12 +202,14 @@ class _Checks:
             rare = counts[counts < FEW]
             if len(rare):
                 warnings.append(
-                    f"covariate {name} has {len(rare)} levels with fewer than {FEW} people ({some([level_name(v) for v in rare.index], 3)})"
+                    f"covariate {name} has {len(rare)} levels with fewer than {FEW} people "
+                    f"({some([level_name(v) for v in rare.index], 3)})"
                 )
             levels = [level_name(v) for v in counts.index]
             if odd := [v for v in levels if v == "-9" or v.lower() in _LOOKS_MISSING]:
                 warnings.append(
-                    f"covariate {name} has the level {some([repr(v) for v in odd], 3)}: a group like any other, unless it is listed in missing_values"
+                    f"covariate {name} has the level {some([repr(v) for v in odd], 3)}: a group like any other, "
+                    "unless it is listed in missing_values"
                 )
             if len(counts) > 100:
                 warnings.append(f"covariate {name} has {len(counts)} levels; is it categorical?")
@@ -213,10 +225,11 @@ class _Checks:
         present = series.dropna()
         if present.empty:
             raise InputError(
-                f"phenotype '{name}' is missing for everybody in both the genotypes and the sample table; check missing_values"
+                f"phenotype '{name}' is missing for everybody in both the genotypes and the sample table; check "
+                "missing_values"
             )
         values = code_phenotype(series, study)
-        if study["trait"] == "quantitative":
+        if not trait_of(study["trait"]).has_cases:
             distinct = present.nunique()
             if distinct == 1:
                 raise InputError(f"phenotype '{name}' is constant: all {len(present)} people have {present.iloc[0]:g}")
@@ -225,12 +238,13 @@ class _Checks:
             warnings += _minus_nine(f"phenotype {name}", present)
         elif others := int((np.isnan(values) & series.notna().to_numpy()).sum()):
             warnings.append(
-                f"{others} people are neither case ({study['case_value']}) nor control ({study['control_value']}) and are left out"
+                f"{others} people are neither case ({study['case_value']}) nor control ({study['control_value']}) and "
+                "are left out"
             )
         return values
 
     def expression(self, study: dict[str, Any]) -> list[str]:
-        """Give what is wrong with the inclusion expression."""
+        """Return what is wrong with the inclusion expression."""
         if not study["include"]:
             return []
         try:
@@ -245,16 +259,16 @@ class _Checks:
 
     def combined(self, study: dict[str, Any], selection: Selection, y: np.ndarray) -> Iterator[str]:
         """Yield warnings about the people that are left."""
-        columns = study["pcs"]
+        trait, columns = trait_of(study["trait"]), study["pcs"]
         for name in study["covariates"]:
             series = column(self.frame, name)[selection.keep]
             columns += max(series.nunique() - 1, 0) if name in study["categorical_covariates"] else 1
-            if study["trait"] == "binary" and len(y):
+            if trait.has_cases and len(y):
                 yield from _separation(name, series, y, name in study["categorical_covariates"])
         if len(y) <= columns + 10:
             yield f"only {len(y)} people are left for {columns} covariate columns: the study will fail"
-        if study["trait"] == "binary":
-            for group, count in (("cases", int((y == 1).sum())), ("controls", int((y == 0).sum()))):
+        if trait.has_cases:
+            for group, count in zip(("cases", "controls"), trait.cases_and_controls(y), strict=True):
                 if count == 0:
                     yield f"no {group} are left: the study will fail"
                 elif count < FEW:
@@ -271,19 +285,22 @@ class _Checks:
         shown = some(self.frame["iid"][unknown], 3)
         where = " and ".join(self.needing_sex)
         if self.sex.get("infer_sex"):
-            yield f"{count:,} of {total:,} people have no recorded sex ({shown}); on {where} that by F on X is used (qc.infer_sex)"
+            yield (
+                f"{count:,} of {total:,} people have no recorded sex ({shown}); on {where} that by F on X is used "
+                "(qc.infer_sex)"
+            )
             return
         column = self.sex.get("column")
-        mend = (
+        remedy = (
             f"complete the column '{column}'"
             if column
             else "name the column of the sample table that has it as `sex` of the cohort"
         )
         what = f"{where} will not be tested" if count == total else f"they are left out on {where}"
-        yield f"{count:,} of {total:,} people have no recorded sex ({shown}): {what}; {mend}, or see qc.infer_sex"
+        yield f"{count:,} of {total:,} people have no recorded sex ({shown}): {what}; {remedy}, or see qc.infer_sex"
 
     def sex_as_covariate(self, study: dict[str, Any], selection: Selection) -> Iterator[str]:
-        """Yield a warning where a covariate looks like the recorded sex, the cohort's key `sex` is not set, and the .fam says something else."""
+        """Yield a warning where a covariate looks like the recorded sex, but `sex` of the cohort is not set to it."""
         if self.sex.get("column"):
             return
         recorded = self.frame["recorded_sex"].to_numpy()
@@ -298,15 +315,15 @@ class _Checks:
                 parts = [f"knows it of {added:,} people of whom the .fam does not"] if added else []
                 parts += [f"has another than the .fam for {other:,} people"] if other else []
                 yield (
-                    f"covariate {name} {' and '.join(parts)}, but only enters as a covariate: if it is the recorded sex, set `sex: {name}` "
-                    "in the cohort, so that X, Y and the check of sex go by it"
+                    f"covariate {name} {' and '.join(parts)}, but only enters as a covariate: if it is the recorded "
+                    f"sex, set `sex: {name}` in the cohort, so that X, Y and the check of sex go by it"
                 )
 
     def row(self, study: dict[str, Any], selection: Selection, y: np.ndarray, warnings: list[str]) -> dict[str, Any]:
-        """Give a study's row of the table."""
+        """Return a study's row of the table."""
         steps = selection.accounting
         after = {s["step"].split(" ")[0]: s["people"] for s in steps}
-        binary = study["trait"] == "binary"
+        cases, controls = trait_of(study["trait"]).cases_and_controls(y)
         out = [f"not {s['step']}: {s['removed']} ({some(s['examples'], 3)})" for s in steps if s["removed"]]
         present = next(s for s in steps if s["step"].startswith("phenotype "))["people"]
         return {
@@ -318,8 +335,8 @@ class _Checks:
             "with_phenotype": present,
             "included": after.get("included", present),
             "with_all_covariates": steps[-1]["people"],
-            "cases": int((y == 1).sum()) if binary else None,
-            "controls": int((y == 0).sum()) if binary else None,
+            "cases": cases,
+            "controls": controls,
             "out": out,
             "warnings": warnings,
         }
@@ -339,8 +356,8 @@ def _minus_nine(what: str, present: pd.Series) -> Iterator[str]:
     if len(others) and (others.min() >= 0 or others.min() + 9 > 3 * (np.std(others) or 1)):
         count = len(values) - len(others)
         yield (
-            f"{what} is -9 for {count} people, and the next value is {others.min():g}: if -9 stands for a missing value, "
-            'add "-9" to missing_values'
+            f"{what} is -9 for {count} people, and the next value is {others.min():g}: if -9 stands for a missing "
+            'value, add "-9" to missing_values'
         )
 
 

@@ -27,7 +27,8 @@ LEAST_OVERLAP = 0.8
 RESERVED = ("sample_index", "fid", "iid", "recorded_sex", "in_sample_table")
 #: Types of Parquet columns that have a meaning as a number or as text.
 _HOLDS_VALUES = (
-    pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_string, pa.types.is_large_string,
+    pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal,
+    pa.types.is_string, pa.types.is_large_string,
     pa.types.is_string_view, pa.types.is_date, pa.types.is_timestamp, pa.types.is_time,
 )  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -43,7 +44,7 @@ class SampleTable:
     path
         Where it was read from, for messages.
     keys
-        One text a person: the IID, or FID and IID with a tab between them.
+        One text per person: the IID, or FID and IID with a tab between them.
     by_family
         Whether the keys hold the FID.
     columns
@@ -71,20 +72,21 @@ def read_sample_table(
     Parameters
     ----------
     path
-        ``.csv`` is separated by commas (or semicolons), ``.parquet`` is Parquet; of any other the header's first line tells: tabs, commas,
-        or spaces.
+        ``.csv`` is separated by commas (or semicolons), ``.parquet`` is Parquet; of any other the header's first line
+        tells: tabs, commas, or spaces.
     sample_id, family_id
         Columns of the person's and the family's ID. Both are always text: leading zeros stay.
     sex
         Column of the recorded sex, or None. It comes back as 1 and 2.
     missing_values
-        What stands for a missing value; those that are numbers are also compared as numbers (-9 meets -9.0). An empty field always is missing.
+        What stands for a missing value; those that are numbers are also compared as numbers (-9 meets -9.0). An empty
+        field always is missing.
 
     Raises
     ------
     InputError
-        When the file cannot be read or understood: encoding, rows of another length than the header, duplicated columns or IDs, no ID,
-        a column with a reserved name. All problems that can be seen at once come in one.
+        When the file cannot be read or understood: encoding, rows of another length than the header, duplicated columns
+        or IDs, no ID, a column with a reserved name. All problems that can be seen at once come in one.
     """
     path = Path(path)
     if not path.is_file():
@@ -158,19 +160,20 @@ def join_samples(
 
     Returns
     -------
-    One row a person of ``fam`` in its order: sample_index, fid, iid, recorded_sex, in_sample_table, then the table's columns.
+    One row per person of ``fam`` in its order: sample_index, fid, iid, recorded_sex, in_sample_table, then the table's
+    columns.
 
     Raises
     ------
     InputError
-        When not one ID is in both, or too few are, or IDs of the genotypes are not unique. The message says where IDs differ for one reason
-        (zeros lost, a prefix, case, FID_IID); in a warning where enough are in both.
+        When not one ID is in both, or too few are, or IDs of the genotypes are not unique. The message says where IDs
+        differ for one reason (zeros lost, a prefix, case, FID_IID); in a warning where enough are in both.
     """
     keys = fam["iid"] if not table.by_family else fam["fid"] + "\t" + fam["iid"]
     if not table.by_family and (twice := keys[keys.duplicated()]).size:
         raise InputError(
-            f"{where}: {twice.nunique()} IIDs belong to several people ({some(twice.unique())}), so the sample table cannot be joined by IID; "
-            "give the column with the family ID as family_id in the config"
+            f"{where}: {twice.nunique()} IIDs belong to several people ({some(twice.unique())}), so the sample table "
+            "cannot be joined by IID; give the column with the family ID as family_id in the config"
         )
     row = pd.Index(table.keys).get_indexer(pd.Index(keys))
     found = row >= 0
@@ -232,7 +235,7 @@ def _read_parquet(path: Path) -> pa.Table:
 
 
 def _as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
-    """Give a column as trimmed text, null where it is missing."""
+    """Return a column as trimmed text, null where it is missing."""
     if pa.types.is_floating(column.type):
         # NaN stands for missing in tables written by pandas
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
@@ -244,7 +247,7 @@ def _as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
 
 
 def _typed(column: pa.ChunkedArray, markers: set[str], numbers: Sequence[float]) -> np.ndarray:
-    """Give float64 with NaN where all non-missing values are finite numbers, else objects: text or None."""
+    """Return float64 with NaN where all non-missing values are finite numbers, else objects: text or None."""
     kind = column.type
     values: pa.ChunkedArray | None = None
     text: pa.ChunkedArray | None = None
@@ -273,13 +276,15 @@ def _decode_sex(table: pa.Table, markers: set[str], path: str, name: str) -> np.
     present = set(plain.dropna().unique())
     if present == {"0", "1"}:
         raise InputError(
-            f"{path}: column '{name}' (sex in the config) holds 0 and 1; expected 1 or M for males, 2 or F for females (0 means unknown)"
+            f"{path}: column '{name}' (sex in the config) holds 0 and 1; expected 1 or M for males, 2 or F for "
+            "females (0 means unknown)"
         )
     if unknown := sorted(v for v in present if v not in _SEX):
         first = int(np.flatnonzero(plain == unknown[0])[0])
         raise InputError(
-            f"{path}: column '{name}' (sex in the config) holds {some([repr(values[first])] + [repr(u) for u in unknown[1:]])} (row {line_of(table, first)}); "
-            "expected 1/M/male, 2/F/female, 0 or a missing value"
+            f"{path}: column '{name}' (sex in the config) holds "
+            f"{some([repr(values[first])] + [repr(u) for u in unknown[1:]])} (row {line_of(table, first)}); expected "
+            "1/M/male, 2/F/female, 0 or a missing value"
         )
     return plain.map(_SEX).fillna(0).to_numpy(dtype=np.int8)
 
@@ -296,7 +301,8 @@ def _refuse_duplicates(
     ]
     hint = f"; if IDs are unique only within families, give family_id: {set_aside[0]}" if set_aside else ""
     raise InputError(
-        f"{path}: {len(shown)} IDs ({'+'.join(ids)}) are there more than once: {some(shown)}; keep one row a person{hint}"
+        f"{path}: {len(shown)} IDs ({'+'.join(ids)}) are there more than once: {some(shown)}; keep one row per "
+        f"person{hint}"
     )
 
 
@@ -307,7 +313,7 @@ def _spell(keys: Sequence[str] | pd.Series) -> list[str]:
 def _check_overlap(
     fam: pd.DataFrame, table: SampleTable, keys: pd.Series, found: np.ndarray, where: str, least: float
 ) -> None:
-    """Say how many people are in both tables, why others are not where that has one reason, and refuse too small a part."""
+    """Log how many people are in both tables, and why others are not; refuse too small a part."""
     common, smaller = int(found.sum()), min(len(keys), len(table.keys))
     theirs = table.keys[~table.keys.isin(keys)]
     reasons = systematic_differences(fam[~found], theirs, table.by_family) if len(theirs) and common < len(keys) else []
@@ -326,13 +332,14 @@ def _check_overlap(
         f"{common:,}",
     )
     shown = (
-        f"only {common:,} of {smaller:,} IDs of the smaller side are in both; not in the sample table: {some(_spell(keys[~found]), 3)}; "
-        f"not in the genotypes: {some(_spell(theirs), 3)}"
+        f"only {common:,} of {smaller:,} IDs of the smaller side are in both; not in the sample table: "
+        f"{some(_spell(keys[~found]), 3)}; not in the genotypes: {some(_spell(theirs), 3)}"
     )
     if common < least * smaller:
         raise InputError(
-            f"{table.path}: {shown}; {why}{'' if why.endswith('?') else '.'} At least {least:.0%} are expected; if the others are other people, "
-            f"set minimum_overlap of the cohort to {int(100 * common / smaller) / 100:g} or less"
+            f"{table.path}: {shown}; {why}{'' if why.endswith('?') else '.'} At least {least:.0%} are expected; if "
+            f"the others are other people, set minimum_overlap of the cohort to {int(100 * common / smaller) / 100:g} "
+            "or less"
         )
     if common < LEAST_OVERLAP * smaller:
         logger.warning("%s: %s", table.path, shown)

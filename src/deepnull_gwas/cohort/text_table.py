@@ -27,26 +27,26 @@ _ROUNDED = re.compile(r"[0-9](?:\.[0-9]+)?[eE]\+[1-9][0-9]+")
 
 
 def read_text_table(
-    path: str | Path, kind: str = "one row a person", hash_header: bool = True, quoted: bool | None = True
+    path: str | Path, kind: str = "one row per person", hash_header: bool = True, quoted: bool | None = True
 ) -> pa.Table:
-    """Read a table with a header as text: TSV, CSV (commas or semicolons), or columns separated by blanks; also gzipped.
+    """Read a table with a header as text: TSV, CSV (commas or semicolons), or separated by blanks; also gzipped.
 
     Parameters
     ----------
     path, kind, hash_header, quoted
-        As for :func:`deepnull_gwas.cohort.layout.read_layout`. Lines of comment before the header, a line ``sep=``, and delimiters that end every row and
-        hold nothing are left out.
+        As for :func:`deepnull_gwas.cohort.layout.read_layout`. Lines of comment before the header, a line ``sep=``, and
+        delimiters that end every row and hold nothing are left out.
 
     Returns
     -------
-    Columns of text, untrimmed, in the order of the file. A ``#`` before the first name is taken off; names may be there twice. :func:`line_of` gives the
-    line of a row, :func:`comments_of` the lines of comment.
+    Columns of text, untrimmed, in the order of the file. A ``#`` before the first name is taken off; names may be there
+    twice. :func:`line_of` returns the line of a row, :func:`comments_of` the lines of comment.
 
     Raises
     ------
     InputError
-        When it is no text in UTF-8, has rows of another length than the header, a column without a name, a line of comment below the header, or quotes
-        that are not closed.
+        When it is no text in UTF-8, has rows of another length than the header, a column without a name, a line of
+        comment below the header, or quotes that are not closed.
     """
     return rows_of(read_layout(path, kind, hash_header, quoted=quoted))
 
@@ -82,8 +82,9 @@ def rows_of(layout: Layout) -> pa.Table:
 
 
 def _parse(layout: Layout, width: int) -> tuple[pa.Table, list[tuple[int | None, int]]]:
-    """Read rows of so many fields: those, and of each other row its number (the header is 1) and its fields."""
-    # columns go by their number while reading: names may be there twice, which is said with the other problems of the header
+    """Return rows of ``width`` fields, and of each other row its number (the header is 1) and its number of fields."""
+    # columns go by their number while reading: names may be there twice, which is said with the other problems of the
+    # header
     numbers = [str(i) for i in range(width)]
     bad: list[tuple[int | None, int]] = []
 
@@ -115,7 +116,7 @@ def _is_empty(column: pa.ChunkedArray) -> bool:
 
 
 def _other_lengths(layout: Layout, width: int, bad: Sequence[tuple[int | None, int]], good: int) -> str:
-    """Say which rows have another number of fields, and why that may be."""
+    """Return the message about rows with another number of fields, and why that may be."""
     shown = some(
         [
             f"row {line_in(layout, number - 2)} has {found}" if number is not None else f"one has {found}"
@@ -131,7 +132,10 @@ def _other_lengths(layout: Layout, width: int, bad: Sequence[tuple[int | None, i
             hint = "; row names without a name in the header? (R: write.table(..., row.names = FALSE))"
     elif layout.blanks:
         hint = "; an empty value in a table separated by blanks is written NA, and one with a blank in it in quotes"
-    return f"{layout.path}: {len(bad)} rows have another number of fields than the header's {width} (separated by {layout.parted_by}): {shown}{hint}"
+    return (
+        f"{layout.path}: {len(bad)} rows have another number of fields than the header's {width} (separated by "
+        f"{layout.separated_by}): {shown}{hint}"
+    )
 
 
 def line_in(layout: Layout, row: int) -> int:
@@ -140,7 +144,10 @@ def line_in(layout: Layout, row: int) -> int:
 
 
 def line_of(table: pa.Table, row: int) -> int:
-    """Return the line of the file (from 1) that holds a row (from 0) of what :func:`read_text_table` read; of any other table, the row with a header."""
+    """Return the line of the file (from 1) that holds a row (from 0) of a table from :func:`read_text_table`.
+
+    Of any other table: its place among the rows, the header counted.
+    """
     place = (table.schema.metadata or {}).get(_PLACE)
     return int(row) + 2 if place is None else line_at(int(row), *json.loads(place))
 
@@ -176,13 +183,14 @@ def refuse_rounded(ids: Iterable[str | None], table: pa.Table, name: str, path: 
     found = [(i, text) for i, text in enumerate(ids) if text is not None and _ROUNDED.fullmatch(text.strip())]
     if found:
         raise InputError(
-            f"{path}: row {line_of(table, found[0][0])}, column {name}: '{found[0][1]}' ({len(found)} like it) is an ID that some program, a spreadsheet "
-            "perhaps, has read as a number and rounded; its last digits are lost: export the table anew with this column as text"
+            f"{path}: row {line_of(table, found[0][0])}, column {name}: '{found[0][1]}' ({len(found)} like it) is an "
+            "ID that some program, a spreadsheet perhaps, has read as a number and rounded; its last digits are "
+            "lost: export the table again with this column as text"
         )
 
 
 def column_of_numbers(table: pa.Table, name: str, path: str | Path, missing: Sequence[str] | None = None) -> np.ndarray:
-    """Give a column of a text table as float64.
+    """Return a column of a text table as float64.
 
     Parameters
     ----------

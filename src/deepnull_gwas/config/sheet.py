@@ -35,9 +35,9 @@ def parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[tu
         found = layout.read_layout(path, f"one row a study, with {', '.join(schema['required'])}", False, data)
     except InputError as error:
         return [], [str(error)]
-    if found.parted_by not in ("commas", "tabs"):
+    if found.separated_by not in ("commas", "tabs"):
         return [], [
-            f"{path}: its columns are separated by {found.parted_by}; save the sheet with tabs (.tsv) or commas (.csv) "
+            f"{path}: its columns are separated by {found.separated_by}; save the sheet with tabs (.tsv) or commas (.csv) "
             "between them (lists within a cell are separated by commas)"
         ]
     header = list(found.header)

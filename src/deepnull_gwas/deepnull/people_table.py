@@ -93,7 +93,7 @@ def read_people_table(path: str | Path) -> Table:
         if not any(c.isalpha() for c in "".join(names)):
             hint = "Is the header missing?"
         raise InputError(
-            f"{path}: the first columns are {', '.join(shorten(n) for n in names[:2])} (separated by {layout.parted_by}); expected FID and IID, or IID alone (a # before the first is "
+            f"{path}: the first columns are {', '.join(shorten(n) for n in names[:2])} (separated by {layout.separated_by}); expected FID and IID, or IID alone (a # before the first is "
             f"fine). {hint}"
         )
     refuse_doubled(names, path)
