@@ -145,7 +145,7 @@ def scan(folder: Path, name: str, kind: str, threads: int, share: float) -> dict
     from deepnull_gwas.association.scan import Scan
     from deepnull_gwas.association.settings import Settings
     from deepnull_gwas.genotypes.bed import BedGenotypes
-    from deepnull_gwas.genotypes.block import read_block
+    from deepnull_gwas.genotypes.blocks import read_block
 
     prefix = str(folder / name)
     files = BedGenotypes([prefix])
