@@ -103,8 +103,8 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
         "--compare",
         action="store_true",
         help=(
-            "fit also the models that --model does not need, to see in --metrics how they compare (auto fits all "
-            "anyway)"
+            "fit also the models that the prediction does not need (of auto: those without a weight), to see in "
+            "--metrics how they compare"
         ),
     )
     predict.add_argument("--metrics", metavar="JSON", help="write accuracy by model and fold")

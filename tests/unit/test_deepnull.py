@@ -16,10 +16,12 @@ from deepnull_gwas.deepnull import training
 from deepnull_gwas.deepnull.crossfit import crossfit, parts_of
 from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds, roles
 from deepnull_gwas.deepnull.metrics import auc, measure
-from deepnull_gwas.deepnull.models import FoldModel, fit_fold
+from deepnull_gwas.deepnull.models import FoldModel, People, fit_folds
 from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.penalised import fit_smooth
-from deepnull_gwas.deepnull.recipe import MODELS, Recipe
+from deepnull_gwas.deepnull.protocol import Task
+from deepnull_gwas.deepnull.recipe import Recipe
+from deepnull_gwas.deepnull.registry import KINDS
 from deepnull_gwas.deepnull.smooth import Curve, logistic, natural_spline
 from deepnull_gwas.deepnull.stacking import stack
 from deepnull_gwas.deepnull.steps import (
@@ -32,7 +34,6 @@ from deepnull_gwas.deepnull.steps import (
     read_fold_file,
     train_folds,
 )
-from deepnull_gwas.deepnull.trees import fit_trees
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
 
@@ -40,12 +41,8 @@ QUICK = Recipe(hidden=(16, 8), max_epochs=6, patience=3)
 
 
 def fit_alone(x, y, part, columns, trait, recipe, seed) -> FoldModel:
-    """Fit the models of one fold, and train its networks by themselves."""
-    fit = fit_fold(x, y, part, columns, trait, recipe, seed)
-    task = next(fit)
-    with pytest.raises(StopIteration) as end:
-        fit.send(training.fit_networks([task], trait, recipe)[0])
-    return end.value.value[0]
+    """Fit the models of one fold by themselves."""
+    return fit_folds([People(x, y, part, seed)], columns, trait, recipe)[0][0]
 
 
 def simulate(n: int, seed: int = 0, linear: bool = False, binary: bool = False):
@@ -140,8 +137,8 @@ def test_own_value_and_that_of_a_relative_do_not_move_a_prediction(binary):
     assert (changed[:4] != y[:4]).all()
     after, each_after, _ = crossfit(x, changed, fold, QUICK, 1, trait)
     np.testing.assert_array_equal(before[same], after[same])
-    assert set(each) == set(MODELS)
-    for name in MODELS:
+    assert set(each) == set(KINDS)
+    for name in KINDS:
         np.testing.assert_array_equal(each[name][same], each_after[name][same])
         assert (each[name][fold != fold[0]] != each_after[name][fold != fold[0]]).any()
 
@@ -182,7 +179,8 @@ def test_folds_trained_as_one_model_are_those_trained_alone(binary, monkeypatch)
     monkeypatch.setattr(training, "pick_device", lambda wanted: torch.device("cuda"))
     monkeypatch.setattr(training, "fit_networks", on_cpu)
     together = crossfit(x, y, fold, recipe, 3, trait, "network", device="cuda")
-    assert batches == [5]
+    # once without each part, once for new people
+    assert batches == [5, 5]
     epochs = [[r.history[k] for k in ("taken", "epochs")] for r in alone[2]]
     assert len({len(e) for _, e in epochs}) > 1
     assert [r.history["taken"] for r in together[2]] == [taken for taken, _ in epochs]
@@ -259,17 +257,52 @@ def test_arrays_of_trees_predict_as_scikit_learn_does(binary, monkeypatch):
     # no early stopping to speak of, so that the library and the arrays have the same trees
     monkeypatch.setitem(trees.SETTINGS, "max_iter", 7)
     monkeypatch.setitem(trees.SETTINGS, "max_leaf_nodes", 4)
-    model, without, inner, about = fit_trees(x, y, parts, "binary" if binary else "quantitative", 1)
+    mean, scale, trait = x.mean(axis=0), x.std(axis=0), "binary" if binary else "quantitative"
+    task = Task(x, y, (x - mean) / scale, mean, scale, parts, trait, QUICK, 1)
+    (inner,) = trees.TREES.fit_inner([task])
+    (fit,) = trees.TREES.fit([task], [inner])
     kind = HistGradientBoostingClassifier if binary else HistGradientBoostingRegressor
+    expected = []
     for j in range(2):
-        other = kind(**trees.SETTINGS, early_stopping=True, random_state=1)
-        stops, own = parts.stops[:, j], parts.part == j
-        for fitted, trains in ((without, parts.trains[:, j]), (model, ~stops)):
+        other = kind(**trees.SETTINGS, early_stopping=True, random_state=0)
+        # who predicts new people is kept from those that stop it only
+        whole = parts.piece == parts.pieces(j)[0]
+        for trains, stops in ((parts.trains[:, j], parts.stops[:, j]), (~whole, whole)):
             other.fit(x[trains], y[trains], X_val=x[stops], y_val=y[stops])
-            expected = other.decision_function(x) if binary else other.predict(x)
-            np.testing.assert_allclose(fitted.predict(x, j), expected, rtol=1e-12)
-        assert about["trees"][j] == 7
-        np.testing.assert_array_equal(inner[own], without.predict(x[own], j))
+            expected.append(other.decision_function(x) if binary else other.predict(x))
+        own = parts.part == j
+        np.testing.assert_allclose(inner.without[j].predict(x), expected[-2], rtol=1e-12)
+        np.testing.assert_array_equal(inner.prediction[own], inner.without[j].predict(x[own]))
+        assert fit.about["trees"][j] == 7
+    np.testing.assert_allclose(fit.model.predict(x), np.mean(expected[1::2], axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("k", [3, 5])
+def test_trees_without_two_folds_are_boosted_once(k, monkeypatch):
+    """The people without folds a and b are those without b and a."""
+    from deepnull_gwas.deepnull import trees
+
+    x, y, _ = simulate(300)
+    boosted, real = [], trees.fit_trees
+    monkeypatch.setattr(trees, "fit_trees", lambda *a: boosted.append(1) or real(*a))
+    crossfit(x, y, folds_of(300, k), Recipe(calibrate=False), 1, model="trees", compare=False)
+    # pairs of folds, and in each fold one a part for new people
+    assert len(boosted) == k * (k - 1) // 2 + k * (k - 1)
+
+
+def test_models_without_a_weight_are_fitted_for_the_comparison_only():
+    x, y, _ = simulate(500)
+    fold = folds_of(500)
+    prediction, each, _ = crossfit(x, y, fold, QUICK, 1)
+    alone, some, results = crossfit(x, y, fold, QUICK, 1, compare=False)
+    np.testing.assert_array_equal(alone, prediction)
+    assert set(each) == set(KINDS)
+    assert any(w == 0 for r in results for w in r.history["weights"].values())
+    for result in results:
+        weighed = {name for name, weight in result.history["weights"].items() if weight}
+        assert set(result.model.models) == {"linear"} | weighed
+    for name, values in some.items():
+        np.testing.assert_array_equal(values, each[name])
 
 
 def test_stack_takes_what_helps_and_nothing_else():
@@ -298,19 +331,15 @@ def test_inner_predictions_have_seen_neither_the_fold_nor_the_persons_part(binar
     changed, own = y.copy(), part == 1
     changed[own] = 1 - y[own] if binary else np.random.default_rng(9).permutation(y[own]) + 10
     before, after = (inner_of(x, values, part, trait) for values in (y, changed))
-    assert set(before) == set(MODELS)
-    for name in MODELS:
+    assert set(before) == set(KINDS)
+    for name in KINDS:
         np.testing.assert_array_equal(before[name][own], after[name][own], err_msg=name)
         assert (before[name][~own] != after[name][~own]).any(), name
 
 
 def inner_of(x, y, part, trait) -> dict[str, np.ndarray]:
     """Return the inner predictions of each model."""
-    fit = fit_fold(x, y, part, list("abcde"), trait, QUICK, 1)
-    task = next(fit)
-    with pytest.raises(StopIteration) as end:
-        fit.send(training.fit_networks([task], trait, QUICK)[0])
-    return end.value.value[1]["inner_each"]
+    return fit_folds([People(x, y, part, 1)], list("abcde"), trait, QUICK)[0][1]["inner_each"]
 
 
 def test_parts_hold_out_what_a_model_must_not_have_seen():
@@ -323,13 +352,24 @@ def test_parts_hold_out_what_a_model_must_not_have_seen():
             assert not (parts.trains | parts.stops)[parts.part == j, j].any()
             # all others but the few who stop it
             assert parts.stops[:, j].sum() <= 0.25 * (parts.part != j).sum() + 1
-            # who predicts new people is kept from those that stop it only
-            held, trains, stops = parts.trainings()[count + j]
-            assert held == -1
-            np.testing.assert_array_equal(trains, ~stops)
-            np.testing.assert_array_equal(stops, parts.stops[:, j])
             for who in (parts.trains, parts.stops):
                 assert 0 < case[who[:, j]].sum() < who[:, j].sum()
+
+
+@pytest.mark.parametrize("k", [3, 4, 5, 6, 7])
+def test_two_folds_left_out_from_either_side_are_stopped_by_the_same_people(k):
+    fold = folds_of(300, k)
+    stops = {}
+    for evaluated in range(min(k, 6)):
+        outside, part = np.flatnonzero(fold != evaluated), parts_of(fold, evaluated, k)
+        parts = Parts.of(part)
+        for j in range(parts.count):
+            (other,) = set(fold[outside[part == j]]) if parts.count == k - 1 else (-1,)
+            stops[evaluated, other] = set(outside[parts.stops[:, j]])
+    for (a, b), people in stops.items():
+        # two folds that are opposite each other have no side that is nearer
+        if b >= 0 and 2 * abs(a - b) != k:
+            assert people == stops[b, a]
 
 
 @pytest.mark.parametrize("linear", [False, True])
@@ -358,7 +398,7 @@ def test_standardised_without_the_predicted_people():
     x, y, _ = simulate(300)
     fold = folds_of(300)
     _, _, results = crossfit(x, y, fold, QUICK, 1)
-    basis = results[2].model.smooth["linear"].basis
+    basis = results[2].model.models["linear"].basis
     np.testing.assert_allclose(basis.mean, x[fold != 2].mean(axis=0))
     np.testing.assert_allclose(basis.scale, x[fold != 2].std(axis=0))
 
@@ -431,7 +471,7 @@ def test_few_cases_lose_nothing_by_taking_the_linear_part_apart():
         assert straight.std() < 0.2 * result.covariate.std()
 
 
-@pytest.mark.parametrize("model", [*MODELS, "auto"])
+@pytest.mark.parametrize("model", [*KINDS, "auto"])
 def test_every_model_predicts_behind_one_interface(model):
     x, y, _ = simulate(300)
     prediction, each, results = crossfit(x, y, folds_of(300), QUICK, 1, model=model, compare=False)
@@ -443,7 +483,7 @@ def test_every_model_predicts_behind_one_interface(model):
         alone = Recipe(hidden=(16, 8), max_epochs=6, patience=3, calibrate=False)
         alone, each, _ = crossfit(x, y, folds_of(300), alone, 1, model=model, compare=False)
         np.testing.assert_array_equal(alone, each[model])
-    assert model == "auto" or results[0].model.trees is None or model == "trees"
+    assert model in ("auto", "trees") or "trees" not in results[0].model.models
 
 
 def test_measures_against_sklearn():
@@ -551,7 +591,7 @@ def test_steps_from_files_to_files(tmp_path):
     np.testing.assert_allclose(
         prediction["prediction"] + linear.loc[prediction["sample_index"]].to_numpy(), prediction["phenotype_prediction"]
     )
-    assert set(metrics["models"]) == set(MODELS)
+    assert set(metrics["models"]) == set(KINDS)
     assert [c["name"] for c in metrics["dependence"]["covariates"]] == list("abcde")
     assert sum(b["people"] for b in metrics["calibration"]) == len(frame)
     assert metrics["constant_covariates"] == metrics["warnings"] == []

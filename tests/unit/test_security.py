@@ -288,7 +288,7 @@ def test_a_damaged_model_is_refused_by_name(saved, tmp_path, monkeypatch, capsys
     _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "not a model that")
     _refused(saved, tmp_path, tmp_path / "none.npz", capsys, "no such file")
     np.savez(tmp_path / "m.npz", **arrays | {"y/0/head": np.array("{}")})
-    _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "format None, expected 4")
+    _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "format None, expected 5")
 
 
 def test_a_model_that_unpacks_to_far_more_than_it_is(saved, tmp_path, monkeypatch, capsys):

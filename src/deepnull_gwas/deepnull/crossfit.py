@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.metrics import measure
-from deepnull_gwas.deepnull.models import FoldModel, NetworkFit, NetworkTask, fit_fold
+from deepnull_gwas.deepnull.models import Choice, FoldModel, People, fit_folds
 from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
+from deepnull_gwas.deepnull.registry import KINDS
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class FoldResult:
     model
         The models.
     history
-        See :func:`deepnull_gwas.deepnull.models.fit_fold`, with ``people`` and, on the predicted people, ``metrics`` of the prediction and of
+        See :func:`deepnull_gwas.deepnull.models.fit_folds`, with ``people`` and, on the predicted people, ``metrics`` of the prediction and of
         each model.
     inner
         What the prediction adds to the linear model of the association's covariates for everybody outside the fold, in their order, by models that
@@ -61,10 +62,6 @@ def parts_of(fold: np.ndarray, evaluated: int, k: int) -> np.ndarray:
     """Give the part of each person outside the evaluated fold: the other folds in their order from the evaluated one on, in at most ``MAX_PARTS``."""
     place = (fold[fold != evaluated] - evaluated - 1) % k
     return place * min(k - 1, MAX_PARTS) // (k - 1)
-
-
-#: The fitting of one fold, which hands out what its networks are to be trained on and goes on with the networks.
-FoldFit = Generator[NetworkTask, NetworkFit, FoldResult]
 
 
 def crossfit_folds(
@@ -93,7 +90,7 @@ def crossfit_folds(
     seeds
         Seed of each fold.
     columns, trait, recipe, model, compare
-        See :func:`~deepnull_gwas.deepnull.models.fit_fold`; recipe ``original`` repeats the original DeepNull instead.
+        See :func:`~deepnull_gwas.deepnull.models.fit_folds`; recipe ``original`` repeats the original DeepNull instead.
     device
         ``auto|cpu|cuda``.
     only
@@ -109,7 +106,9 @@ def crossfit_folds(
     A phenotype of extreme scale is trained on in a unit of its own, a power of two: squares of losses, and single precision, would not hold it.
     """
     unit = unit_of(y) if trait == "quantitative" and recipe != ORIGINAL else 1.0
-    for result in _crossfit_folds(x, y / unit, fold, seeds, columns, trait, recipe, device, model, compare, only):
+    for result in _crossfit_folds(
+        x, y / unit, fold, seeds, columns, trait, recipe, device, Choice(model, compare), only
+    ):
         if unit != 1.0:
             result.prediction, result.covariate = result.prediction * unit, result.covariate * unit
             result.each = {name: values * unit for name, values in result.each.items()}
@@ -136,8 +135,7 @@ def _crossfit_folds(
     trait: str,
     recipe: Recipe | str,
     device: str,
-    model: str,
-    compare: bool,
+    choice: Choice,
     only: Sequence[int],
 ) -> Iterator[FoldResult]:
     k = len(seeds)
@@ -150,65 +148,52 @@ def _crossfit_folds(
             rows = np.flatnonzero(fold == evaluated)
             yield _result(x, y, rows, trait, fitted, history, fitted.predict_all(x[rows]))
         return
-    waiting: list[tuple[FoldFit, NetworkTask]] = []
-    for evaluated, seed in enumerate(seeds):
-        fit = _fit(x, y, fold, evaluated, k, columns, trait, recipe, seed, model, compare, only)
-        try:
-            task = next(fit)
-        except StopIteration as end:
-            yield end.value
-            continue
+    shared: dict[bytes, Any] = {}
+    for group in _batches(k, device, choice.fitted(recipe)):
+        people = []
+        for evaluated in group:
+            outside = fold != evaluated
+            count = int(outside.sum())
+            logger.info(
+                "fold %d of %d: models of %s people for %s", evaluated + 1, k, f"{count:,}", f"{len(fold) - count:,}"
+            )
+            people.append(People(x[outside], y[outside], parts_of(fold, evaluated, k), seeds[evaluated]))
+        fits = fit_folds(people, columns, trait, recipe, choice, device, shared)
+        for evaluated, who, (fitted, history) in zip(group, people, fits, strict=True):
+            yield _predict(x, y, np.flatnonzero(fold == evaluated), who, fitted, history, only)
+
+
+def _batches(k: int, device: str, fitted: Sequence[str]) -> list[list[int]]:
+    """Return which folds are fitted as one: all of them where networks are trained on a GPU, which has room for them beside each other."""
+    if any(KINDS[name].on_gpu for name in fitted):
         # torch costs seconds to import: only where there is a network to train
-        from deepnull_gwas.deepnull.training import fit_networks, pick_device
+        from deepnull_gwas.deepnull.training import pick_device
 
-        if pick_device(device).type == "cpu":
-            yield _finish(fit, fit_networks([task], trait, recipe, device)[0])
-        else:
-            waiting.append((fit, task))
-    if waiting:
-        trained = fit_networks([task for _, task in waiting], trait, recipe, device)
-        for (fit, _), networks in zip(waiting, trained, strict=True):
-            yield _finish(fit, networks)
+        if pick_device(device).type != "cpu":
+            return [list(range(k))]
+    return [[evaluated] for evaluated in range(k)]
 
 
-def _finish(fit: FoldFit, networks: NetworkFit) -> FoldResult:
-    """Send a fold the networks that it asked for."""
-    try:
-        fit.send(networks)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("a fold asks for networks once")
-
-
-def _fit(
+def _predict(
     x: np.ndarray,
     y: np.ndarray,
-    fold: np.ndarray,
-    evaluated: int,
-    k: int,
-    columns: Sequence[str],
-    trait: str,
-    recipe: Recipe,
-    seed: int,
-    model: str,
-    compare: bool,
+    rows: np.ndarray,
+    people: People,
+    fitted: FoldModel,
+    history: dict[str, Any],
     only: Sequence[int],
-) -> FoldFit:
-    """Fit the models that predict one fold, and predict it; nothing of its people enters. Hands out what its networks are to be trained on."""
-    outside = fold != evaluated
-    count = int(outside.sum())
-    logger.info("fold %d of %d: models of %s people for %s", evaluated + 1, k, f"{count:,}", f"{len(fold) - count:,}")
-    part = parts_of(fold, evaluated, k)
-    fitted, history = yield from fit_fold(x[outside], y[outside], part, columns, trait, recipe, seed, model, compare)
+) -> FoldResult:
+    """Predict a fold by its models; nothing of its people has entered them."""
     whole, inner = history.pop("inner"), history.pop("inner_beyond")
     history.pop("inner_each")
-    rows = np.flatnonzero(~outside)
     each = fitted.predict_all(x[rows])
     if len(only):
         used = np.setdiff1d(fitted.keep, only)
-        each["baseline"], inner_linear = _linear(x[outside][:, used], y[outside], part, x[rows][:, used], trait)
+        each["baseline"], inner_linear = _linear(
+            people.x[:, used], people.y, people.part, x[rows][:, used], fitted.trait
+        )
         inner = whole - inner_linear
-    return _result(x, y, rows, trait, fitted, history, each, inner)
+    return _result(x, y, rows, fitted.trait, fitted, history, each, inner)
 
 
 def _result(
@@ -264,7 +249,7 @@ def crossfit(
 
     Returns
     -------
-    The prediction, float64[n]; the same by each model; and the results of the folds.
+    The prediction, float64[n]; the same by each model that all folds have; and the results of the folds.
     """
     k = int(fold.max()) + 1
     prediction, each = np.full(len(y), np.nan), {}
@@ -273,6 +258,13 @@ def crossfit(
     results = list(crossfit_folds(x, y, fold, seeds, columns, trait, recipe, device, model, compare))
     for result in results:
         prediction[result.rows] = result.prediction
-        for name, values in result.each.items():
-            each.setdefault(name, np.full(len(y), np.nan))[result.rows] = values
+    for name in in_all_folds(results):
+        each[name] = np.full(len(y), np.nan)
+        for result in results:
+            each[name][result.rows] = result.each[name]
     return prediction, each, results
+
+
+def in_all_folds(results: Sequence[FoldResult]) -> list[str]:
+    """Return the models that each fold has; one that has no weight somewhere is not fitted there unless models are compared."""
+    return [name for name in results[0].each if all(name in result.each for result in results)]

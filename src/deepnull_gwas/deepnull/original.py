@@ -190,7 +190,7 @@ def fit_original(
     evaluated, k
         The fold to predict; fold ``evaluated - 1`` (mod k) validates.
     columns, trait, seed, device
-        See :func:`deepnull_gwas.deepnull.models.fit_fold`.
+        See :func:`deepnull_gwas.deepnull.models.fit_folds`.
     epochs
         Passes over the training people.
 

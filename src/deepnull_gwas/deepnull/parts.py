@@ -9,6 +9,8 @@ import numpy as np
 
 #: Pieces that the people outside a fold are cut into, at least: one of them stops a training early, the fewer people the better.
 _PIECES = 8
+#: People up to whom networks without a part are trained more than once; with few people they differ much by who stops them, and cost little.
+_FEW = 12000
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,27 @@ class Parts:
         return tuple(range(j * self.each, (j + 1) * self.each))
 
     def stop(self, j: int) -> int:
-        """Return the piece that stops the trainings without part j: the first of the next part."""
-        return (j + 1) % self.count * self.each
+        """Return the piece that stops the trainings without part j: the first of a part near it.
 
-    def trainings(self, repeats: int = 1) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        """List the trainings that are stopped early: the part that each does without, or -1, and bool[n] who trains and who stops it.
-
-        First those without each part, then those that predict new people, stopped by the same pieces; each kind ``repeats`` times.
+        Where each part is a fold, parts are numbered from the fold left out on: then the people without fold a and part b are those without fold b and
+        part a, and here they are stopped by the same piece from either side. So one training does for both.
         """
-        own = [(j, self.trains[:, j], self.stops[:, j]) for j in range(self.count)]
-        return own * repeats + [(-1, ~stops, stops) for _, _, stops in own] * repeats
+        return (j + 1 if 2 * (j + 1) <= self.count else 0) * self.each
+
+    @property
+    def stoppers(self) -> int:
+        """Return how many pieces stop a network each without one part: one where people are many, and up to one of each other part."""
+        return max(1, min(self.count - 1, _FEW // max(len(self.part), 1)))
+
+    def stopping(self) -> list[tuple[int, int]]:
+        """List what networks that weigh are trained without: a part, and the piece that stops them; all parts with their first stopper, then with the next."""
+        pairs = []
+        for r in range(self.stoppers):
+            for j in range(self.count):
+                near = self.stop(j) // self.each
+                others = [i % self.count for i in range(near, near + self.count) if i % self.count != j]
+                pairs.append((j, others[r] * self.each))
+        return pairs
 
     @cached_property
     def trains(self) -> np.ndarray:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from deepnull_gwas.deepnull.parts import Parts
+from deepnull_gwas.deepnull.protocol import Arrays, Fit, Inner, Model, Task
+from deepnull_gwas.deepnull.recipe import Recipe
 from deepnull_gwas.deepnull.smooth import FAR, TINY, Basis, SmoothModel, chunks, logistic
 
 #: Interactions taken at most; with more candidates the strongest in the training people are taken.
@@ -41,8 +43,8 @@ class SmoothFit:
     inner
         float64[n]: the prediction of each person by the model without their part.
     start
-        float64[n, 2 parts]: predictions of everybody by models without each part and without the piece that stops what is trained from there; then
-        those by models without each part.
+        float64[n, stopping + parts]: predictions of everybody by models without each part and a piece that stops what is trained from there, in the order of
+        :meth:`Parts.stopping`; then those by models without each part.
     about
         What was chosen.
     """
@@ -69,15 +71,16 @@ def fit_smooth(kind: str, x: np.ndarray, y: np.ndarray, parts: Parts, trait: str
         ``quantitative`` or ``binary``.
     """
     n, own = len(x), [parts.pieces(j) for j in range(parts.count)]
-    starts = [tuple(sorted((*own[j], parts.stop(j)))) for j in range(parts.count)]
+    stopping = parts.stopping()
+    starts = [[tuple(sorted((*own[j], s))) for i, s in stopping if i == j] for j in range(parts.count)]
     trials = _trials(own)
     problem = _Problem.of(kind, x, y, parts, sorted({w for t in trials.values() for _, w in t} | {()}))
     solve = problem.least_squares if trait == "quantitative" else problem.maximum_likelihood
     (final,), point = solve((), trials[()], [()])
-    solved = [solve(own[j], trials[own[j]], [own[j], starts[j]])[0] for j in range(parts.count)]
-    inner_beta, start_beta = (np.column_stack(betas) for betas in zip(*solved))
-    start_beta = np.column_stack([start_beta, inner_beta])
-    inner, start = np.empty(n), np.empty((n, 2 * parts.count))
+    solved = [solve(own[j], trials[own[j]], [own[j], *starts[j]])[0] for j in range(parts.count)]
+    inner_beta, *start_betas = (np.column_stack(betas) for betas in zip(*solved))
+    start_beta = np.column_stack([*start_betas, inner_beta])
+    inner, start = np.empty(n), np.empty((n, start_beta.shape[1]))
     for rows in chunks(n):
         design = problem.design(np.arange(rows.start, rows.stop))
         start[rows] = design @ start_beta
@@ -375,3 +378,33 @@ def _screen(
         score[others] = -1
         chosen[without] = np.sort(np.r_[others, np.argsort(-score, kind="stable")[:limit]])
     return chosen
+
+
+class _Smooth:
+    """A kind of model on fixed functions of the covariates. All models of a fold come from the same sums, so that they are fitted at once."""
+
+    stops_early = False
+    on_gpu = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def needs(self, recipe: Recipe) -> tuple[str, ...]:
+        """Return nothing: it starts from no other model."""
+        return ()
+
+    def fit_inner(self, tasks: Sequence[Task]) -> list[Inner]:
+        """Fit the models without each part, and the one that predicts new people."""
+        fits = [fit_smooth(self.name, task.x, task.y, task.parts, task.trait) for task in tasks]
+        return [Inner(fit.without, fit.inner, fit) for fit in fits]
+
+    def fit(self, tasks: Sequence[Task], inner: Sequence[Inner]) -> list[Fit]:
+        """Return the model that was fitted with the others."""
+        return [Fit(own.found.model, own.found.about) for own in inner]
+
+    def from_arrays(self, arrays: Arrays) -> Model:
+        """Return the model whose arrays these are."""
+        return SmoothModel.from_arrays(arrays)
+
+
+LINEAR, SECOND_ORDER, SPLINES = (_Smooth(name) for name in ("linear", "second_order", "splines"))

@@ -9,8 +9,8 @@ from typing import Any
 
 from deepnull_gwas.errors import InputError, nearest
 
-#: The models that predict, from the simplest on; `auto` is the stack of all.
-MODELS = ("linear", "second_order", "splines", "trees", "network")
+#: The stack of all models of the registry, and the one beside which they are weighed.
+AUTO, LINEAR = "auto", "linear"
 #: Name of the recipe that repeats the original DeepNull.
 ORIGINAL = "original"
 #: Folds where nobody says how many: more of them below this many people, where each person counts.

@@ -17,6 +17,9 @@ FAR = 10.0
 #: Ridge, per person, of what is not meant to be penalised: keeps collinear or separating covariates finite.
 TINY = 1e-6
 _SAMPLE = 20000
+#: Of the saved arrays.
+_OF_BASIS = ("mean", "scale", "low", "high", "pairs", "twos")
+_OF_CURVE = ("knots", "coefficients", "roughness")
 
 
 def natural_spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
@@ -217,6 +220,31 @@ class SmoothModel:
         for rows in chunks(len(x)):
             out[rows] = self.basis.columns(x[rows])[:, self.used] @ self.beta + self.intercept
         return out
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return everything as arrays by name."""
+        basis = self.basis
+        out = {
+            "kind": np.array(basis.kind),
+            "used": self.used,
+            "beta": self.beta,
+            "intercept": np.array(self.intercept),
+        }
+        out |= {key: getattr(basis, key) for key in _OF_BASIS}
+        out["columns"] = np.array([c.column for c in basis.curves], dtype=np.int64)
+        for i, curve in enumerate(basis.curves):
+            out |= {f"curve{i}.{key}": getattr(curve, key) for key in _OF_CURVE}
+        return out
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> SmoothModel:
+        """Return the model whose :meth:`arrays` these are."""
+        curves = [
+            Curve(int(column), *(arrays[f"curve{i}.{key}"] for key in _OF_CURVE))
+            for i, column in enumerate(arrays["columns"])
+        ]
+        basis = Basis(str(arrays["kind"]), curves=curves, **{key: arrays[key] for key in _OF_BASIS})
+        return cls(basis, arrays["used"], arrays["beta"], float(arrays["intercept"]))
 
 
 def logistic(

@@ -355,7 +355,9 @@ def train_folds(
         logger.warning("%s", failure)
         frames, models = [pd.DataFrame({c.name: np.empty(0, c.dtype) for c in BY_MODEL})], {}
         about |= {"status": "failed", "stage": failure.stage, "reason": failure.reason, "folds": []}
-    write_parquet(pd.concat(frames).sort_values("sample_index", ignore_index=True), out_predictions, BY_MODEL)
+    # a model that has no weight in some fold is not fitted there, unless models are compared: it is of no fold then
+    together = pd.concat(frames, join="inner").sort_values("sample_index", ignore_index=True)
+    write_parquet(together, out_predictions, BY_MODEL)
     write_npz(out_models, **models)
     write_json(about, out_metrics)
     if out_inner is not None:

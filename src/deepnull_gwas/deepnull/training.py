@@ -6,12 +6,13 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from deepnull_gwas.deepnull.applying import NetworkModel
-from deepnull_gwas.deepnull.models import NetworkFit, NetworkTask
 from deepnull_gwas.deepnull.network import DeepNull
 from deepnull_gwas.deepnull.recipe import Recipe
 from deepnull_gwas.errors import StudyFailure
@@ -23,6 +24,8 @@ STAGE = "train_folds"
 _ROWS = 65536
 #: Longest gradient of a network that is not shortened.
 _LONGEST = 20.0
+#: Share of the starting loss by which the loss must fall to count as a gain: less does not keep a network in training.
+_GAIN = 2e-4
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -59,16 +62,43 @@ def batch_size(people: int, recipe: Recipe) -> int:
     return max(1, min(people, recipe.batch_size, max(64, people // 32)))
 
 
-def fit_networks(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, device: str = "cpu") -> list[NetworkFit]:
-    """Train the networks of one fold, or of several, as one batched model: without each part of the people, and for new people; each is stopped by a
-    piece that does not train it.
+@dataclass(frozen=True)
+class Job:
+    """The networks of one fold: what they are trained on.
+
+    Attributes
+    ----------
+    z, y
+        Standardised covariates float64[n, p] and phenotype (binary: 0/1).
+    start
+        float64[n, networks]: the predictions that each starts from and adds to (binary: logits).
+    trainings
+        bool[n] who trains each, and bool[n] who stops it.
+    seed
+        Source of all randomness.
+    together
+        Whether the networks go on as long as one of them gains.
+    """
+
+    z: np.ndarray
+    y: np.ndarray
+    start: np.ndarray
+    trainings: Sequence[tuple[np.ndarray, np.ndarray]]
+    seed: int
+    together: bool = False
+
+
+def fit_networks(
+    jobs: Sequence[Job], trait: str, recipe: Recipe, device: str = "cpu"
+) -> list[tuple[NetworkModel, dict[str, Any]]]:
+    """Train the networks of one fold, or of several, as one batched model; each is stopped by people who do not train it.
 
     Networks know nothing of those beside them: their starts, batches, steps and the epochs that they are taken from are those that their fold would
     give alone (but folds of different sizes take batches and steps of the smallest).
 
     Parameters
     ----------
-    tasks
+    jobs
         What to train on, one a fold. The same seeds give the same bytes on a CPU, whatever its number of cores.
     trait
         ``quantitative`` or ``binary``.
@@ -77,19 +107,25 @@ def fit_networks(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, devic
     device
         ``auto|cpu|cuda``.
 
+    Returns
+    -------
+    The networks of each fold, and their history: ``epochs``, the training and validation loss of each (means over the networks; quantitative: in
+    units of the phenotype's variance); ``taken``, the epoch that each network was taken from; ``batch_size``.
+
     Raises
     ------
     StudyFailure
         When a loss is not finite.
     """
     where = pick_device(device)
-    # where a covariate is constant in one fold, its networks are smaller
-    widths = sorted({task.z.shape[1] for task in tasks})
-    fits: dict[int, NetworkFit] = {}
-    for width in widths:
-        numbers = [i for i, task in enumerate(tasks) if task.z.shape[1] == width]
-        fits |= dict(zip(numbers, _fit([tasks[i] for i in numbers], trait, recipe, where), strict=True))
-    return [fits[i] for i in range(len(tasks))]
+    # where a covariate is constant in one fold, its networks are smaller; of a smaller fold there may be more
+    shapes = [(job.z.shape[1], len(job.trainings)) for job in jobs]
+    fits: dict[int, tuple[NetworkModel, dict[str, Any]]] = {}
+    for shape in sorted(set(shapes)):
+        numbers = [i for i, other in enumerate(shapes) if other == shape]
+        with deterministic(where):
+            fits |= dict(zip(numbers, _Training([jobs[i] for i in numbers], trait, recipe, where).run(), strict=True))
+    return [fits[i] for i in range(len(jobs))]
 
 
 def _losses(prediction: torch.Tensor, wanted: torch.Tensor, trait: str) -> torch.Tensor:
@@ -120,169 +156,200 @@ class _Data:
 
     Attributes
     ----------
-    count
-        Networks of a fold.
-    held
-        int[count]: the part that each does without; -1 for those that predict new people.
     scales
         float64[networks]: standard deviation of the phenotype among those who train each (binary: 1); targets are divided by it.
     """
 
-    def __init__(self, tasks: Sequence[NetworkTask], trait: str, ensemble: int, where: torch.device):
-        parts = tasks[0].parts.count
-        repeats = math.ceil(ensemble / parts)
-        # those that predict new people are stopped by a whole part: it takes many people to see what entangled covariates bring
-        trainings = [
-            t.parts.trainings(repeats)[: parts * repeats]
-            + [(-1, t.parts.part != j, t.parts.part == j) for j in range(parts)] * repeats
-            for t in tasks
-        ]
-        self.held = np.array([j for j, _, _ in trainings[0]])
-        self.count = len(self.held)
-        starts = np.arange(self.count) % parts + np.where(self.held < 0, parts, 0)
-        trains = [np.flatnonzero(who) for t in trainings for _, who, _ in t]
-        ys = [t.y for t in tasks for _ in self.held]
+    def __init__(self, jobs: Sequence[Job], trait: str, where: torch.device):
+        count = len(jobs[0].trainings)
+        trains = [np.flatnonzero(who) for job in jobs for who, _ in job.trainings]
+        stops = [torch.from_numpy(np.flatnonzero(who)).to(where) for job in jobs for _, who in job.trainings]
+        ys = [job.y for job in jobs for _ in range(count)]
         spread = [float(y[rows].std()) for y, rows in zip(ys, trains)] if trait == "quantitative" else np.ones(len(ys))
         self.scales = np.array(spread)
         self.shrink = torch.from_numpy(1 / self.scales).float()[:, None].to(where)
-        sizes = [len(task.z) for task in tasks]
+        sizes = [len(job.z) for job in jobs]
 
         def place(values: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(values).float().to(where)
 
-        self.x = torch.cat([place(task.z) for task in tasks])
-        self.truth = torch.cat([place(task.y) for task in tasks])
+        self.x = torch.cat([place(job.z) for job in jobs])
+        self.truth = torch.cat([place(job.y) for job in jobs])
         # rows are counted within a fold; its people begin here
-        self.first = torch.from_numpy(np.repeat(np.cumsum([0, *sizes[:-1]]), self.count))[:, None].to(where)
+        self.first = torch.from_numpy(np.repeat(np.cumsum([0, *sizes[:-1]]), count))[:, None].to(where)
         longest = max(sizes)
         self.offset = torch.cat(
-            [torch.nn.functional.pad(place(task.start.T)[starts], (0, longest - len(task.z))) for task in tasks]
+            [torch.nn.functional.pad(place(job.start.T), (0, longest - len(job.z))) for job in jobs]
         )
         self.trains = [torch.from_numpy(rows).to(where) for rows in trains]
-        validates = [torch.from_numpy(np.flatnonzero(who)).to(where) for t in trainings for _, _, who in t]
         # padded to one length
-        longest = max(len(v) for v in validates)
-        self.validates = torch.stack([torch.cat([v, v.new_zeros(longest - len(v))]) for v in validates])
+        longest = max(len(v) for v in stops)
+        self.validates = torch.stack([torch.cat([v, v.new_zeros(longest - len(v))]) for v in stops])
         self.weight = torch.stack(
-            [torch.cat([torch.ones(len(v)), torch.zeros(longest - len(v))]) / len(v) for v in validates]
+            [torch.cat([torch.ones(len(v)), torch.zeros(longest - len(v))]) / len(v) for v in stops]
         ).to(where)
 
-    def take(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Give covariates, starting prediction and truth of each network's rows int64[networks, people]."""
-        own = rows + self.first
-        return self.x[own], self.offset.gather(1, rows) * self.shrink, self.truth[own] * self.shrink
+    def take(self, rows: torch.Tensor, networks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return covariates, starting prediction and truth of the rows int64[networks, people] of some networks."""
+        own, shrink = rows + self.first[networks], self.shrink[networks]
+        offset = self.offset[networks[:, None], rows]
+        return self.x[own], offset * shrink, self.truth[own] * shrink
 
 
-def _fit(tasks: Sequence[NetworkTask], trait: str, recipe: Recipe, where: torch.device) -> list[NetworkFit]:
-    generators = [torch.Generator().manual_seed(task.seed) for task in tasks]
-    with deterministic(where):
-        data = _Data(tasks, trait, recipe.ensemble, where)
-        network = DeepNull(tasks[0].z.shape[1], recipe.hidden, data.count, generators).to(where)
-        decayed = [*network.weights, network.out]
-        rest = [*network.biases, network.linear, network.intercept]
-        optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": rest, "weight_decay": 0.0}],
+class _Training:
+    """Networks in training.
+
+    Attributes
+    ----------
+    going
+        int64: the networks that are still trained; the others have left the batch.
+    best, taken, kept
+        The least loss of each network, its epoch and its parameters then.
+    mark, since
+        The loss from which a gain is counted, and the epochs since there was one.
+    """
+
+    def __init__(self, jobs: Sequence[Job], trait: str, recipe: Recipe, where: torch.device):
+        self.trait, self.recipe, self.where = trait, recipe, where
+        self.count, self.folds, self.together = len(jobs[0].trainings), len(jobs), jobs[0].together
+        self.data = _Data(jobs, trait, where)
+        self.generators = [torch.Generator().manual_seed(job.seed) for job in jobs]
+        self.network = DeepNull(jobs[0].z.shape[1], recipe.hidden, self.count, self.generators).to(where)
+        self.decayed = [*self.network.weights, self.network.out]
+        self.rest = [*self.network.biases, self.network.linear, self.network.intercept]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": self.decayed, "weight_decay": recipe.weight_decay}, {"params": self.rest, "weight_decay": 0.0}],
             lr=recipe.learning_rate,
             betas=(0.9, 0.99),
-            foreach=True,
+            fused=True,
         )
-        n = min(len(rows) for rows in data.trains)
-        batch = batch_size(n, recipe)
-        steps = max(1, n // batch)
-        total = steps * recipe.max_epochs
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, total))
-        networks = len(data.trains)
-
-        def evaluate() -> torch.Tensor:
-            value = torch.zeros(networks, device=where)
-            with torch.no_grad():
-                for first in range(0, data.validates.shape[1], _ROWS):
-                    rows = slice(first, first + _ROWS)
-                    z, offset, wanted = data.take(data.validates[:, rows])
-                    value += (_losses(network(z) + offset, wanted, trait) * data.weight[:, rows]).sum(dim=1)
-            return value
-
-        def of_folds(values: torch.Tensor) -> torch.Tensor:
-            return values.reshape(len(tasks), data.count)
-
-        best = evaluate()
-        if not torch.isfinite(best).all():
+        self.people = min(len(rows) for rows in self.data.trains)
+        self.batch = batch_size(self.people, recipe)
+        self.steps = max(1, self.people // self.batch)
+        networks = self.count * self.folds
+        self.going = torch.arange(networks)
+        self.best = self.evaluate()
+        if not torch.isfinite(self.best).all():
             raise StudyFailure(STAGE, "the starting model is not finite; look for extreme covariate values")
-        taken = torch.zeros(networks, dtype=torch.long)
-        kept = {name: value.detach().clone() for name, value in network.named_parameters()}
-        epochs = [[{"epoch": 0, "train": None, "validation": float(v)}] for v in of_folds(best).mean(dim=1)]
-        began = best
-        progress = Progress(recipe.max_epochs, "epochs at most of the networks")
-        since = torch.zeros(networks, dtype=torch.long)
-        for epoch in range(1, recipe.max_epochs + 1):
-            order = torch.stack(
-                [
-                    rows[torch.randperm(len(rows), generator=generators[i // data.count]).to(where)[:n]]
-                    for i, rows in enumerate(data.trains)
-                ]
-            )
-            running = torch.zeros(networks, device=where)
-            for step in range(steps):
-                z, offset, wanted = data.take(order[:, step * batch : (step + 1) * batch])
-                optimiser.zero_grad(set_to_none=True)
-                value = _losses(network(z, recipe.dropout) + offset, wanted, trait).mean(dim=-1)
-                value.sum().backward()
-                _clip([*decayed, *rest])
-                optimiser.step()
-                schedule.step()
-                running += value.detach()
-            now = evaluate()
-            # a network that has stopped is trained on beside the others, and not looked at: theirs is no word on when it ends
-            active = of_folds(since < recipe.patience)
-            seen = active.flatten().to(where)
-            if not torch.isfinite(now[seen]).all() or not torch.isfinite(running[seen]).all():
+        self.began, self.mark = self.best, self.best.clone()
+        self.taken = torch.zeros(networks, dtype=torch.long)
+        self.since = torch.zeros(networks, dtype=torch.long)
+        self.kept = {name: value.detach().clone() for name, value in self.network.named_parameters()}
+
+    def of_folds(self, values: torch.Tensor) -> torch.Tensor:
+        """Return values of networks as one row a fold."""
+        return values.reshape(self.folds, self.count)
+
+    def evaluate(self) -> torch.Tensor:
+        """Return the loss of the networks in training in those who stop them."""
+        going = self.going.to(self.where)
+        value = torch.zeros(len(going), device=self.where)
+        with torch.no_grad():
+            for first in range(0, self.data.validates.shape[1], _ROWS):
+                rows = slice(first, first + _ROWS)
+                z, offset, wanted = self.data.take(self.data.validates[going, rows], going)
+                losses = _losses(self.network(z) + offset, wanted, self.trait)
+                value += (losses * self.data.weight[going, rows]).sum(dim=1)
+        return value
+
+    def run(self) -> list[tuple[NetworkModel, dict[str, Any]]]:
+        """Train until no network gains, and return those of each fold with their history."""
+        history = [[{"epoch": 0, "train": None, "validation": float(v)}] for v in self.of_folds(self.best).mean(dim=1)]
+        progress = Progress(self.recipe.max_epochs, "epochs at most of the networks")
+        train, validation = torch.zeros_like(self.best), self.best.clone()
+        for epoch in range(1, self.recipe.max_epochs + 1):
+            going = self.going.to(self.where)
+            train[going] = self.epoch(epoch)
+            now = self.evaluate()
+            validation[going] = now
+            # a network that has stopped may still be beside the others, and is not looked at: theirs is no word on when it ends
+            active = self.since < self.recipe.patience
+            seen = active[self.going].to(self.where)
+            if not torch.isfinite(now[seen]).all() or not torch.isfinite(train[going][seen]).all():
                 raise StudyFailure(
                     STAGE,
                     f"the loss is not finite at epoch {epoch}; lower deepnull.recipe.learning_rate, or look for extreme covariate values",
                 )
-            better = (now < best) & seen
-            if better.any():
-                best = torch.where(better, now, best)
-                taken[better.cpu()] = epoch
-                for name, value in network.named_parameters():
-                    kept[name][better] = value.detach()[better]
-            # and those that predict new people go on together
-            fresh = of_folds(better.cpu())
-            fresh[:, data.held < 0] = fresh[:, data.held < 0].any(dim=1, keepdim=True)
-            since = torch.where(fresh.flatten(), 0, since + 1)
-            means = of_folds(running).mean(dim=1) / steps, of_folds(now).mean(dim=1)
-            for fold in torch.nonzero(active.any(dim=1)).flatten().tolist():
-                train, validation = (float(v[fold]) for v in means)
-                epochs[fold].append({"epoch": epoch, "train": train, "validation": validation})
+            self.keep(epoch, now, seen)
+            means = self.of_folds(train).mean(dim=1), self.of_folds(validation).mean(dim=1)
+            for fold in torch.nonzero(self.of_folds(active).any(dim=1)).flatten().tolist():
+                losses = {"train": float(means[0][fold]), "validation": float(means[1][fold])}
+                history[fold].append({"epoch": epoch} | losses)
             progress.add(1)
-            if (since >= recipe.patience).all():
+            if (self.since >= self.recipe.patience).all():
                 break
-    fits = []
-    for fold, task in enumerate(tasks):
-        own = slice(fold * data.count, (fold + 1) * data.count)
-        parameters = {name: v[own].cpu().numpy().copy() for name, v in kept.items()}
+            self.leave()
+        return [self.result(fold, epochs) for fold, epochs in enumerate(history)]
+
+    def epoch(self, epoch: int) -> torch.Tensor:
+        """Train an epoch long; return the mean loss of each network in training."""
+        rows, going = self.data.trains, self.going.to(self.where)
+        # those that have left draw too: what a network is trained on must not depend on when others end
+        order = [
+            rows[i][torch.randperm(len(rows[i]), generator=self.generators[i // self.count]).to(self.where)]
+            for i in range(len(rows))
+        ]
+        order = torch.stack([order[i][: self.people] for i in self.going])
+        running = torch.zeros(len(going), device=self.where)
+        parameters = [*self.decayed, *self.rest]
+        total = self.steps * self.recipe.max_epochs
+        for step in range(self.steps):
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.recipe.learning_rate * _rate((epoch - 1) * self.steps + step, total)
+            z, offset, wanted = self.data.take(order[:, step * self.batch : (step + 1) * self.batch], going)
+            self.optimiser.zero_grad(set_to_none=True)
+            value = _losses(self.network(z, self.recipe.dropout) + offset, wanted, self.trait).mean(dim=-1)
+            value.sum().backward()
+            _clip(parameters)
+            self.optimiser.step()
+            running += value.detach()
+        return running / self.steps
+
+    def keep(self, epoch: int, now: torch.Tensor, seen: torch.Tensor) -> None:
+        """Keep the networks that are better than before, and count the epochs since each gained."""
+        going = self.going.to(self.where)
+        better = (now < self.best[going]) & seen
+        if better.any():
+            whose = going[better]
+            self.best[whose] = now[better]
+            self.taken[whose.cpu()] = epoch
+            for name, value in self.network.named_parameters():
+                self.kept[name][whose] = value.detach()[better]
+        gained = (now < self.mark[going] - _GAIN * self.began[going]) & seen
+        self.mark[going[gained]] = now[gained]
+        fresh = torch.zeros(len(self.since), dtype=torch.bool)
+        fresh[self.going] = gained.cpu()
+        if self.together:
+            fresh = self.of_folds(fresh).any(dim=1, keepdim=True).expand(-1, self.count).flatten()
+        self.since = torch.where(fresh, 0, self.since + 1)
+
+    def leave(self) -> None:
+        """Take the networks that have stopped out of the batch."""
+        stays = self.since[self.going] < self.recipe.patience
+        # the draws of dropout are those of the whole batch
+        if stays.all() or self.recipe.dropout:
+            return
+        self.going = self.going[stays]
+        stays = stays.to(self.where)
+        for p in (*self.decayed, *self.rest):
+            p.data, p.grad = p.data[stays], None
+            state = self.optimiser.state[p]
+            for key in ("exp_avg", "exp_avg_sq"):
+                state[key] = state[key][stays]
+
+    def result(self, fold: int, epochs: list[dict[str, Any]]) -> tuple[NetworkModel, dict[str, Any]]:
+        """Return the networks of a fold, and their history."""
+        own = slice(fold * self.count, (fold + 1) * self.count)
+        parameters = {name: v[own].cpu().numpy().copy() for name, v in self.kept.items()}
         for name in ("out", "linear", "intercept"):
             # the output in units of the phenotype
-            parameters[name] = (parameters[name] * data.scales[own, None, None]).astype(np.float32)
-        without = NetworkModel({name: v[data.held >= 0] for name, v in parameters.items()})
-        model = NetworkModel({name: v[data.held < 0] for name, v in parameters.items()})
+            parameters[name] = (parameters[name] * self.data.scales[own, None, None]).astype(np.float32)
+        taken = self.taken[own].tolist()
         logger.info(
             "networks stopped after %d epochs, taken from epochs %s; loss in those who stop them %.5f, at the start %.5f",
-            len(epochs[fold]) - 1,
-            ", ".join(map(str, taken[own].tolist())),
-            float(best[own].mean()),
-            float(began[own].mean()),
+            len(epochs) - 1,
+            ", ".join(map(str, taken)),
+            float(self.best[own].mean()),
+            float(self.began[own].mean()),
         )
-        history = {"epochs": epochs[fold], "taken": taken[own].tolist(), "batch_size": batch}
-        fits.append(NetworkFit(model, without, _added(without, task, data.held[data.held >= 0]), history))
-    return fits
-
-
-def _added(model: NetworkModel, task: NetworkTask, held: np.ndarray) -> np.ndarray:
-    """Return what the networks that have not seen a person's part add, the mean of them."""
-    added, count = np.zeros(len(task.z)), np.zeros(len(task.z))
-    for e, j in enumerate(held):
-        rows = task.parts.part == j
-        added[rows] += model.predict(task.z[rows], e)
-        count[rows] += 1
-    return added / np.maximum(count, 1)
+        return NetworkModel(parameters), {"epochs": epochs, "taken": taken, "batch_size": self.batch}
