@@ -10,7 +10,8 @@ import pytest
 
 from cohort_files import decode_int8
 from deepnull_gwas.genotypes.bed import BedGenotypes
-from deepnull_gwas.simulate.genotypes import draw_people, simulate_genotypes
+from deepnull_gwas.simulate.genotypes import simulate_genotypes
+from deepnull_gwas.simulate.people import draw_people
 from deepnull_gwas.simulate.phenotypes import simulate_phenotypes
 
 pytestmark = pytest.mark.oracle("plink2")

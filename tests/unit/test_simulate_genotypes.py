@@ -10,7 +10,9 @@ from cohort_files import decode_int8
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.chromosomes import in_par
-from deepnull_gwas.simulate.genotypes import derive_seed, draw_people, share_out, simulate_genotypes
+from deepnull_gwas.simulate.genotypes import share_out, simulate_genotypes
+from deepnull_gwas.simulate.people import draw_people
+from deepnull_gwas.simulate.seeds import derive_seed
 
 SETTINGS = {
     "people": 300,

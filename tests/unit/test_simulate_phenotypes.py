@@ -10,16 +10,13 @@ import pytest
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import kernels
-from deepnull_gwas.simulate import phenotypes as module
-from deepnull_gwas.simulate.genotypes import generator, simulate_genotypes
-from deepnull_gwas.simulate.phenotypes import (
-    choose_causal,
-    compose,
-    draw_covariates,
-    linear_design,
-    nonlinear_terms,
-    simulate_phenotypes,
-)
+from deepnull_gwas.simulate.causal import ancestry_axis, choose_causal
+from deepnull_gwas.simulate.composition import Cohort, compose
+from deepnull_gwas.simulate.covariates import draw_covariates, linear_design, nonlinear_terms
+from deepnull_gwas.simulate.genotypes import simulate_genotypes
+from deepnull_gwas.simulate.people import draw_people
+from deepnull_gwas.simulate.phenotypes import read_genotypes, simulate_phenotypes
+from deepnull_gwas.simulate.seeds import generator
 
 SEED = 5
 SETTINGS = {
@@ -68,7 +65,9 @@ class Simulated:
         self.table = pd.read_csv(self.files[0], sep="\t", dtype={"FID": str, "IID": str})
         self.truth = pd.read_csv(self.files[1], sep="\t", dtype={"chromosome": str})
         self.summary = json.loads(self.files[2].read_text())
-        self.fileset, self.bim, self.fam, self.counts = module._read(self.prefix)
+        self.fileset, self.variants, self.fam, self.counts = read_genotypes(str(self.prefix))
+        names = ["chromosome", "id", "centimorgan", "position", "a1", "a2"]
+        self.bim = pd.read_csv(f"{self.prefix}.bim", sep="\t", header=None, names=names, dtype={"chromosome": str})
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +79,10 @@ def simulated(tmp_path_factory):
 def composed(simulated):
     sex = np.concatenate([simulated.fam["sex"].to_numpy(), [1, 2, 1]])
     covariates = draw_covariates(sex, generator(SEED, "covariates"))
-    ancestry = module.ancestry_axis(simulated.fileset, simulated.bim, simulated.counts)
-    out = {
-        name: compose(name, spec, simulated.fileset, simulated.bim, simulated.counts, covariates, ancestry, SEED)
-        for name, spec in SETTINGS["phenotypes"].items()
-    }
+    genotypes = simulated.fileset, simulated.variants, simulated.counts
+    ancestry = ancestry_axis(*genotypes)
+    cohort = Cohort(*genotypes, covariates, ancestry, SEED)
+    out = {name: compose(name, spec, cohort) for name, spec in SETTINGS["phenotypes"].items()}
     return covariates, ancestry, out
 
 
@@ -184,7 +182,7 @@ def test_truth_names_the_allele_and_the_sign(simulated):
 
 
 def test_causal_variants_are_common_and_spaced_and_on_x(simulated):
-    bim, counts = simulated.bim, simulated.counts
+    bim, counts = simulated.variants, simulated.counts
     chosen = choose_causal(bim, counts, 10, np.random.default_rng(0))
     assert (bim["chromosome"].to_numpy()[chosen] == "X").any()
     called = counts[chosen, :3].sum(axis=1)
@@ -239,8 +237,6 @@ def test_summary_says_what_was_realised(simulated):
 
 
 def test_ancestry_follows_the_populations(simulated, composed):
-    from deepnull_gwas.simulate.genotypes import draw_people
-
     population = draw_people(SETTINGS, SEED).population
     _, ancestry, _ = composed
     between = sum((population == p).sum() * ancestry[population == p].mean() ** 2 for p in "ABC") / (ancestry**2).sum()

@@ -21,8 +21,6 @@ FILES_TOO_LONG: set[str] = {
     "deepnull/steps.py",
     "prediction/clumping.py",
     "prediction/weights.py",
-    "simulate/genotypes.py",
-    "simulate/phenotypes.py",
 }
 FUNCTIONS_TOO_LONG: set[str] = {
     "association/refine.py:_refine",
@@ -32,7 +30,6 @@ FUNCTIONS_TOO_LONG: set[str] = {
     "deepnull/training.py:_fit",
     "prediction/clumping.py:cross_scores",
     "prediction/steps.py:predict_phenotype",
-    "simulate/phenotypes.py:simulate_phenotypes",
 }
 TOO_MANY_PARAMETERS: set[str] = {
     "deepnull/crossfit.py:_crossfit_folds",
@@ -104,8 +101,6 @@ LINES_TOO_LONG: set[str] = {
     "prediction/steps.py",
     "prediction/weights.py",
     "resources/plan.py",
-    "simulate/lengths.py",
-    "simulate/phenotypes.py",
     "traits.py",
 }
 ODD_OPENINGS: set[str] = {
@@ -129,8 +124,6 @@ ODD_OPENINGS: set[str] = {
     "prediction/accuracy.py",
     "prediction/steps.py",
     "prediction/weights.py",
-    "simulate/genotypes.py",
-    "simulate/phenotypes.py",
     "workflow/scripts/plot_prediction.py",
 }
 

@@ -269,36 +269,73 @@ def check_padding(path: str | Path, n_variants: int, n_samples: int) -> None:
         )
 
 
-def write_bed(prefix: str | Path, dosages: np.ndarray, bim: pd.DataFrame, fam: pd.DataFrame) -> None:
-    """Write a PLINK 1 binary fileset.
+class BedWriter:
+    """Write a PLINK 1 binary fileset, some variants at a time; the files get their names when all are complete.
 
     Parameters
     ----------
     prefix
-        Path without extension.
-    dosages
-        int8, variants x people: copies of A1 (0, 1, 2), -1 missing.
-    bim
-        chromosome, id, centimorgan, position, a1, a2 (in this order, any names).
+        Path without extension; its folder is made.
     fam
         fid, iid, father, mother, sex, phenotype (in this order, any names).
     """
-    prefix = str(prefix)
-    dosages = np.asarray(dosages, dtype=np.int8)
-    n_variants, n_samples = dosages.shape
-    if len(bim) != n_variants or len(fam) != n_samples:
-        raise ValueError(f"{n_variants} x {n_samples} dosages, {len(bim)} .bim rows, {len(fam)} .fam rows")
+
+    def __init__(self, prefix: str | Path, fam: pd.DataFrame):
+        self.prefix, self.fam = Path(prefix), fam
+        self._temporary = self.prefix.with_name(f".{self.prefix.name}.{os.getpid()}.tmp")
+        self._bims: list[pd.DataFrame] = []
+
+    def __enter__(self) -> BedWriter:
+        self.prefix.parent.mkdir(parents=True, exist_ok=True)
+        self._bed = open(f"{self._temporary}.bed", "wb")
+        self._bed.write(MAGIC + b"\x01")
+        return self
+
+    def add(self, dosages: np.ndarray, bim: pd.DataFrame) -> None:
+        """Write some variants.
+
+        Parameters
+        ----------
+        dosages
+            int8, variants x people: copies of A1 (0, 1, 2), -1 missing.
+        bim
+            chromosome, id, centimorgan, position, a1, a2 (in this order, any names).
+        """
+        if dosages.shape != (len(bim), len(self.fam)):
+            raise ValueError(f"{dosages.shape} dosages, {len(bim)} .bim rows, {len(self.fam)} .fam rows")
+        for first in range(0, len(dosages), 1024):
+            self._bed.write(_pack(dosages[first : first + 1024]).tobytes())
+        self._bims.append(bim)
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        import pandas as pd
+
+        self._bed.close()
+        try:
+            if kind is None:
+                tables = {"bim": pd.concat(self._bims), "fam": self.fam}
+                for extension, table in tables.items():
+                    table.to_csv(
+                        f"{self._temporary}.{extension}", sep="\t", header=False, index=False, lineterminator="\n"
+                    )
+                for extension in Bed.extensions:
+                    os.replace(f"{self._temporary}{extension}", f"{self.prefix}{extension}")
+        finally:
+            for extension in Bed.extensions:
+                Path(f"{self._temporary}{extension}").unlink(missing_ok=True)
+
+
+def write_bed(prefix: str | Path, dosages: np.ndarray, bim: pd.DataFrame, fam: pd.DataFrame) -> None:
+    """Write a PLINK 1 binary fileset at once; see :class:`BedWriter`."""
+    with BedWriter(prefix, fam) as out:
+        out.add(np.asarray(dosages, dtype=np.int8), bim)
+
+
+def _pack(dosages: np.ndarray) -> np.ndarray:
+    """Pack int8 dosages of A1 (-1 missing), variants x people, as a .bed has them."""
     code = np.array([3, 2, 0, 1], dtype=np.uint8)  # dosage 0, 1, 2, missing (-1 wraps to the last)
-    bytes_per_variant = (n_samples + 3) // 4
-    Path(prefix).parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{prefix}.bed", "wb") as file:
-        file.write(MAGIC + b"\x01")
-        for first in range(0, n_variants, 1024):
-            block = dosages[first : first + 1024]
-            lanes = np.zeros((len(block), bytes_per_variant * 4), dtype=np.uint8)
-            lanes[:, :n_samples] = code[block]
-            lanes = lanes.reshape(len(block), bytes_per_variant, 4)
-            packed = lanes[..., 0] | lanes[..., 1] << 2 | lanes[..., 2] << 4 | lanes[..., 3] << 6
-            file.write(packed.tobytes())
-    bim.to_csv(f"{prefix}.bim", sep="\t", header=False, index=False, lineterminator="\n")
-    fam.to_csv(f"{prefix}.fam", sep="\t", header=False, index=False, lineterminator="\n")
+    people = dosages.shape[1]
+    lanes = np.zeros((len(dosages), -(-people // 4) * 4), dtype=np.uint8)
+    lanes[:, :people] = code[dosages]
+    lanes = lanes.reshape(len(dosages), -(-people // 4), 4)
+    return lanes[..., 0] | lanes[..., 1] << 2 | lanes[..., 2] << 4 | lanes[..., 3] << 6

@@ -1,4 +1,7 @@
-"""How long the simulated chromosomes are. Without other imports: the estimates of resources need it each time that the workflow is parsed."""
+"""How long the simulated chromosomes are.
+
+Without other imports: the estimates of resources need it each time that the workflow is parsed.
+"""
 
 from __future__ import annotations
 
