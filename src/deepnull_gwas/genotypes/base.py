@@ -8,8 +8,8 @@ Alleles: calls and dosages count the *effect allele*; which one that is says the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -41,8 +41,8 @@ class Genotypes(ABC):
         Bytes of the packed hard calls of a variant: ``ceil(n_samples / 4)``.
     starts
         int64[filesets + 1], number of the first variant of each fileset.
-    has_dosages
-        Whether :meth:`dosages` gives more than :meth:`calls`.
+    has_dosages, has_probabilities
+        Whether :meth:`dosages` gives more than :meth:`calls`, and variances of genotypes with them.
 
     Notes
     -----
@@ -56,7 +56,8 @@ class Genotypes(ABC):
     """
 
     format: ClassVar[Format]
-    has_dosages: ClassVar[bool] = False
+    has_dosages: bool = False
+    has_probabilities: bool = False
 
     def __init__(self, names: Sequence[str], variant_counts: Sequence[int], n_samples: int):
         self.names = [str(name) for name in names]
@@ -65,6 +66,11 @@ class Genotypes(ABC):
         self.bytes_per_variant = (self.n_samples + 3) // 4
         self.starts = np.concatenate([[0], np.cumsum(self.variant_counts)]).astype(np.int64)
         self.n_variants = int(self.starts[-1])
+
+    @classmethod
+    def from_index(cls, index: Mapping[str, Any]) -> Genotypes:
+        """Open what ``index_cohort`` wrote down in ``genotypes.json``."""
+        return cls(index["filesets"])
 
     @staticmethod
     @abstractmethod
@@ -140,7 +146,9 @@ class Genotypes(ABC):
                 last = min(first + size, high)
                 yield first, last, self.calls_between(first, last)
 
-    def dosages(self, index: np.ndarray, masks: np.ndarray | None = None) -> Dosages | None:
+    def dosages(
+        self, index: np.ndarray, masks: np.ndarray | None = None, out: np.ndarray | None = None
+    ) -> Dosages | None:
         """Return the dosages of the variants with these indices, or None where the format has hard calls only.
 
         Their slow axis is that of the variants, as all formats store them: sums over people run along memory, and a

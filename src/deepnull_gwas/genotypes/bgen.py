@@ -3,9 +3,10 @@ once."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,13 @@ import numpy as np
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import bgen_kernels as kernels
+from deepnull_gwas.genotypes.base import check_same_people
+from deepnull_gwas.genotypes.bgen_files import Bgen, sample_of
 from deepnull_gwas.genotypes.bgen_header import BgenHeader, read_bgen_header
 from deepnull_gwas.genotypes.bgen_index import BgenIndex, open_index
 from deepnull_gwas.genotypes.dosage import PGEN_DENOMINATOR, Dosages, as_masks, pack_dosages, sum_row
+from deepnull_gwas.genotypes.joined import JoinedGenotypes
+from deepnull_gwas.genotypes.people_tables import check_identifiers, people_table, read_sample
 from deepnull_gwas.genotypes.variant_table import check_variants
 from deepnull_gwas.jit import numba
 from deepnull_gwas.text import plain
@@ -230,6 +235,78 @@ class BgenReader:
             kernels.TOTAL: f"the probabilities of person {place + 1:,} sum up to more than 1",
         }
         return self._error(variant, words[kind])
+
+
+class BgenGenotypes(JoinedGenotypes):
+    """BGEN files.
+
+    Parameters
+    ----------
+    names
+        Paths of the .bgen, in the order of analysis.
+    settings
+        ``bgen_reference`` (``first`` or ``last``), ``hard_call_threshold`` (0.1 if it is not there), and
+        ``bgen_index``: the folder of the workflow's in which indexes are kept.
+
+    Raises
+    ------
+    InputError
+        When a file is missing or damaged, or they have different numbers of people.
+    """
+
+    format = Bgen()
+
+    def __init__(self, names: Sequence[str | Path], settings: Mapping[str, Any]):
+        names = [str(name) for name in names]
+        readers = [_open(name, settings) for name in names]
+        check_same_people(names, [reader.n_samples for reader in readers], self.format)
+        super().__init__(names, readers)
+        self.settings = dict(settings)
+
+    @classmethod
+    def from_index(cls, index: Mapping[str, Any]) -> BgenGenotypes:
+        """Open what ``index_cohort`` wrote down."""
+        return cls(index["filesets"], index)
+
+    @staticmethod
+    def read_variants(name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
+        """Read the variants (see :meth:`BgenReader.variants`)."""
+        return _open(name, settings).variants()
+
+    @staticmethod
+    def read_people(name: str) -> pd.DataFrame:
+        """Read the .sample, which has to list the people of the .bgen in its order; without one, the identifiers in the
+        .bgen."""
+        header, sample = read_bgen_header(name), sample_of(name)
+        if Path(sample).is_file():
+            people = read_sample(sample)
+            check_identifiers(people, header.identifiers, header.n_samples, sample, name)
+            return people
+        if header.identifiers is None:
+            raise InputError(
+                f"{name}: lists no people, and there is no {sample}; put the .sample that was made with it there: "
+                "without it nobody knows whose genotypes they are"
+            )
+        return people_table(name, None, header.identifiers, None)
+
+    @staticmethod
+    def check(name: str, n_variants: int, n_samples: int) -> None:
+        """Check that there are as many people as the head of the .bgen says; variants were checked with the index."""
+        if n_samples != (there := read_bgen_header(name).n_samples):
+            raise InputError(f"{name}: {there:,} people, but {n_samples:,} are listed; take the .sample made with it")
+
+
+def _open(name: str, settings: Mapping[str, Any]) -> BgenReader:
+    """Open one file, its index in a folder of the workflow's."""
+    place = Path(settings["bgen_index"], f"{Path(name).name}.{_digest(name)}.parquet")
+    return open_bgen(
+        name, settings.get("bgen_reference", ""), place, hard_call_threshold=settings.get("hard_call_threshold", 0.1)
+    )
+
+
+def _digest(name: str) -> str:
+    """Return a short text that tells apart files of one name in different folders."""
+    return hashlib.sha256(os.path.abspath(name).encode()).hexdigest()[:8]
 
 
 @numba.njit(nogil=True, cache=True)

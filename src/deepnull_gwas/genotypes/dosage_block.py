@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from deepnull_gwas.genotypes.block import Block, Mask, PackedBlock
-from deepnull_gwas.genotypes.dosage import CALLED, MISSING, SQUARES, TOTAL, Dosages, pack_dosages
+from deepnull_gwas.genotypes.dosage import CALLED, EXACT, MISSING, SQUARES, TOTAL, Dosages, pack_dosages
 from deepnull_gwas.genotypes.information import impute_information, mach_r2
 from deepnull_gwas.genotypes.kernels import unpack_mask
 from deepnull_gwas.genotypes.products import Columns, multiply
@@ -93,12 +93,13 @@ class DosageBlock(Block):
         )
 
     def _sums(self, mask: Mask) -> np.ndarray:
-        """Return the sums over the people of a mask: int64, variants x 4, in whole numbers of the unit."""
+        """Return the sums over the people of a mask: int64, variants x 5, see :class:`Dosages`."""
         return self._once("sums", mask, lambda: self._count(mask))
 
     def _count(self, mask: Mask) -> np.ndarray:
-        out = np.zeros((self.n_variants, 4), dtype=np.int64)
+        out = np.zeros((self.n_variants, 5), dtype=np.int64)
         _sum_rows(self._values, unpack_mask(mask.packed, self.n_people), out)
+        out[:, EXACT] = out[:, TOTAL]
         return out
 
     def _parts(self, mask: Mask) -> tuple[np.ndarray, np.ndarray]:
@@ -190,8 +191,8 @@ class DosageBlock(Block):
         if spread is not None and mask in self._as_read and (single is None or single in self._as_read):
             whole = self._as_read[mask]
             if single is None:
-                return impute_information(whole, denominator, spread)
-            return impute_information(whole - self._as_read[single], denominator, spread, self._as_read[single])
+                return impute_information(whole, spread)
+            return impute_information(whole - self._as_read[single], spread, self._as_read[single])
         double, one = self._parts(mask)
         return mach_r2(double, denominator, None if single is None else one)
 

@@ -81,4 +81,5 @@ def open_genotypes(path: str | Path) -> Genotypes:
     InputError
         As :func:`open_filesets`.
     """
-    return open_filesets(json.loads(Path(path).read_text(encoding="utf-8"))["filesets"])
+    index = json.loads(Path(path).read_text(encoding="utf-8"))
+    return format_of(index["filesets"][0]).reader().from_index(index)

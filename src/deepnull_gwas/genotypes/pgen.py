@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.base import check_same_people
 from deepnull_gwas.genotypes.dosage import PGEN_DENOMINATOR, Dosages, from_floats, pack_counts, sum_dosages
+from deepnull_gwas.genotypes.joined import JoinedGenotypes
 from deepnull_gwas.genotypes.people_tables import read_psam
+from deepnull_gwas.genotypes.pgen_files import Pgen, pvar_of
 from deepnull_gwas.genotypes.pgen_header import PgenHeader, read_pgen_header
-from deepnull_gwas.genotypes.pvar import Pvar, read_pvar
+from deepnull_gwas.genotypes.pvar import Pvar, count_alternatives, places_of, read_pvar
 from deepnull_gwas.text import plain
 
 if TYPE_CHECKING:
@@ -146,6 +150,64 @@ class PgenReader:
         return out
 
 
+class PgenGenotypes(JoinedGenotypes):
+    """PLINK 2 filesets.
+
+    Parameters
+    ----------
+    names
+        Paths of the .pgen, in the order of analysis.
+    n_variants
+        Number of variants of all, if it is known: where it is the number of rows, no row has several alternative
+        alleles, and no .pvar is read.
+
+    Raises
+    ------
+    InputError
+        When a file is missing or damaged, or they do not fit each other.
+    """
+
+    format = Pgen()
+
+    def __init__(self, names: Sequence[str | Path], n_variants: int | None = None):
+        names = [str(name) for name in names]
+        headers = [read_pgen_header(name) for name in names]
+        check_same_people(names, [header.n_samples for header in headers], self.format)
+        readers = []
+        for name, header in zip(names, headers):
+            if n_variants == sum(h.n_variants for h in headers):
+                alternatives = np.ones(header.n_variants, dtype=np.int64)
+            else:
+                alternatives = count_alternatives(pvar_of(name.removesuffix(".pgen")), header.n_variants)
+            readers.append(PgenReader(header, *places_of(alternatives)))
+        super().__init__(names, readers)
+
+    @classmethod
+    def from_index(cls, index: Mapping[str, Any]) -> PgenGenotypes:
+        """Open what ``index_cohort`` wrote down."""
+        return cls(index["filesets"], index["variants"])
+
+    @staticmethod
+    def read_variants(name: str) -> pd.DataFrame:
+        """Read the .pvar (see :func:`~deepnull_gwas.genotypes.pvar.read_pvar`)."""
+        return read_pvar(pvar_of(name.removesuffix(".pgen")), read_pgen_header(name).n_variants).variants
+
+    @staticmethod
+    def read_people(name: str) -> pd.DataFrame:
+        """Read the .psam (see :func:`~deepnull_gwas.genotypes.people_tables.read_psam`)."""
+        return read_psam(f"{name.removesuffix('.pgen')}.psam")
+
+    @staticmethod
+    def check(name: str, n_variants: int, n_samples: int) -> None:
+        """Check that the .psam has as many people as the .pgen; the .pvar was checked when it was read."""
+        check_people(read_pgen_header(name), f"{name.removesuffix('.pgen')}.psam", n_samples)
+
+    def place_of(self, variant: int) -> tuple[str, int]:
+        """Return the .pgen that holds a variant, and its row there."""
+        file = int(np.searchsorted(self.starts, variant, side="right") - 1)
+        return self.names[file], int(self.readers[file].row[variant - self.starts[file]])
+
+
 def open_pgen(path: str | Path) -> tuple[PgenReader, Pvar, pd.DataFrame]:
     """Open a PLINK 2 fileset and read its tables.
 
@@ -169,15 +231,6 @@ def open_pgen(path: str | Path) -> tuple[PgenReader, Pvar, pd.DataFrame]:
     people = read_psam(f"{prefix}.psam")
     check_people(header, f"{prefix}.psam", len(people))
     return PgenReader(header, pvar.row, pvar.allele, pvar.allele_offsets), pvar, people
-
-
-def pvar_of(prefix: str) -> str:
-    """Return the table of variants of a fileset: .pvar, or .pvar.zst where that is there and .pvar is not."""
-    return (
-        f"{prefix}.pvar"
-        if Path(f"{prefix}.pvar").is_file() or not Path(f"{prefix}.pvar.zst").is_file()
-        else f"{prefix}.pvar.zst"
-    )
 
 
 def check_people(header: PgenHeader, psam: str, n_people: int) -> None:

@@ -70,7 +70,12 @@ def read_pvar(path: str | Path, n_rows: int | None = None) -> Pvar:
         When columns or fields are missing, positions are no whole numbers, chromosomes unknown, alleles the same, or
         rows are not as many as the .pgen's.
     """
-    path = str(path)
+    parts, head = _parts(str(path), n_rows)
+    return _expand(str(path), parts, head + 1)
+
+
+def _parts(path: str, n_rows: int | None) -> tuple[list[pl.DataFrame], int]:
+    """Read all pieces of a file; also return the number of rows before the first variant."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file; a PLINK 2 fileset needs .pgen, .pvar (or .pvar.zst) and .psam")
     parts, count = [], 0
@@ -89,7 +94,36 @@ def read_pvar(path: str | Path, n_rows: int | None = None) -> Pvar:
         )
     if not parts:
         raise InputError(f"{path}: lists no variants")
-    return _expand(path, parts, head + 1)
+    return parts, head
+
+
+def count_alternatives(path: str | Path, n_rows: int) -> np.ndarray:
+    """Count the alternative alleles of each row of a .pvar or .pvar.zst that was read before.
+
+    Returns
+    -------
+    int64, one per row.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_pvar`, but for what is wrong with variants.
+    """
+    return np.concatenate([_count(part) for part in _parts(str(path), n_rows)[0]])
+
+
+def places_of(alternatives: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return row, allele and allele_offsets (see :class:`Pvar`) for numbers of alternative alleles."""
+    row = np.repeat(np.arange(len(alternatives), dtype=np.int64), alternatives)
+    before = np.cumsum(alternatives) - alternatives
+    allele = (np.arange(len(row)) - np.repeat(before, alternatives) + 1).astype(np.int32)
+    if len(row) == len(alternatives):
+        return row, allele, None
+    return row, allele, np.concatenate([[0], np.cumsum(alternatives + 1)]).astype(np.uint64)
+
+
+def _count(part: pl.DataFrame) -> np.ndarray:
+    return (part["ALT"].str.count_matches(",", literal=True) + 1).to_numpy().astype(np.int64)
 
 
 def _text(path: str, raw: BinaryIO) -> io.BufferedReader:
@@ -218,13 +252,9 @@ def _expand(path: str, parts: list[pl.DataFrame], first: int) -> Pvar:
     provisional = np.zeros(len(whole), dtype=bool)
     if "INFO" in whole.columns:
         provisional = whole["INFO"].str.contains(r"(^|;)PR(;|$)").to_numpy()
-    alternatives = (whole["ALT"].str.count_matches(",", literal=True) + 1).to_numpy().astype(np.int64)
-    row = np.repeat(np.arange(len(whole), dtype=np.int64), alternatives)
-    ends = np.cumsum(alternatives)
-    allele = (np.arange(len(row)) - np.repeat(ends - alternatives, alternatives) + 1).astype(np.int32)
-    offsets = None
-    if len(row) != len(whole):
-        offsets = np.concatenate([[0], np.cumsum(alternatives + 1)]).astype(np.uint64)
+    alternatives = _count(whole)
+    row, allele, offsets = places_of(alternatives)
+    if offsets is not None:
         whole = whole.with_columns(pl.col("ALT").str.split(",")).explode("ALT")
     text = {name: whole[name].to_numpy().astype(object) for name in ("CHROM", "ID", "REF", "ALT")}
     frame = check_variants(

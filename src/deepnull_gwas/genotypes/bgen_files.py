@@ -1,0 +1,55 @@
+"""BGEN files with their .sample and .bgi: which there are, and what headers tell. Without numpy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deepnull_gwas.genotypes.bgen_header import read_bgen_header
+from deepnull_gwas.genotypes.files import Extent, Format
+
+if TYPE_CHECKING:
+    from deepnull_gwas.genotypes.bgen import BgenGenotypes
+
+
+class Bgen(Format):
+    """BGEN 1.2 and 1.3; the name of a fileset is the path of the .bgen."""
+
+    name = "bgen"
+    title = "BGEN file"
+    extensions = (".bgen", ".sample", ".bgen.bgi")
+    effect_allele = "the allele that is not the reference, as `bgen_reference` says"
+    other_is_reference = True
+
+    def fileset(self, path: str) -> str:
+        """Return the path of the .bgen."""
+        return path
+
+    def files(self, name: str, base: str = ".") -> tuple[str, ...]:
+        """Return the .bgen, and the .sample and .bgi beside it where they are there."""
+        beside = (sample_of(name), f"{name}.bgi")
+        return name, *(file for file in beside if Path(base, file).is_file())
+
+    def people_file(self, name: str, base: str = ".") -> str:
+        """Return the .sample where there is one, else the .bgen, which then has to list the people."""
+        return sample_of(name) if Path(base, sample_of(name)).is_file() else name
+
+    def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
+        """Read the heads of the files."""
+        headers = [read_bgen_header(Path(base, name)) for name in names]
+        return Extent(headers[0].n_samples, tuple(h.n_variants for h in headers))
+
+    def rare_share(self, names: tuple[str, ...], people: int, base: str = ".") -> float | None:
+        """Return None: variants are compressed, and say nothing at a glance."""
+        return None
+
+    def reader(self) -> type[BgenGenotypes]:
+        """Return the reader."""
+        from deepnull_gwas.genotypes.bgen import BgenGenotypes
+
+        return BgenGenotypes
+
+
+def sample_of(name: str) -> str:
+    """Return the path of the .sample that belongs to a .bgen by its name."""
+    return f"{name.removesuffix('.bgen')}.sample"
