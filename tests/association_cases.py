@@ -17,7 +17,7 @@ from deepnull_gwas.tables import read_metadata, read_parquet, write_json, write_
 SCHEMA = Path(__file__).resolve().parents[1] / "workflow/schemas/config.schema.yaml"
 #: Every variant is tested by maximum likelihood, whatever its calls.
 NO_FILTERS = {
-    "min_mac": 0, "hwe_p": 0.0, "missingness_p": 0.0, "refine_below": 1.0, "firth": "never", "firth_mac": 0,
+    "min_mac": 0, "min_info": 0.0, "hwe_p": 0.0, "missingness_p": 0.0, "refine_below": 1.0, "firth": "never", "firth_mac": 0,
     "variants_per_block": 64,
 }  # fmt: skip
 

@@ -45,12 +45,13 @@ class Job:
     rows: np.ndarray
 
 
-def column_types(studies: Sequence[StudyInput]) -> dict[str, pa.DataType]:
-    """Return the columns of a result that belong to studies, with their types."""
+def column_types(studies: Sequence[StudyInput], imputed: bool = False) -> dict[str, pa.DataType]:
+    """Return the columns of a result that belong to studies, with their types; of imputed genotypes with ``info``."""
     out: dict[str, pa.DataType] = {}
     word = pa.dictionary(pa.int8(), pa.string())
     for s in studies:
         out |= {f"{s.name}.n": pa.int32(), f"{s.name}.eaf": pa.float64()}
+        out |= {f"{s.name}.info": pa.float64()} if imputed else {}
         out |= {f"{s.name}.{column}": kind for column, kind in STRATEGIES[s.trait].COLUMNS.items()}
         for arm in s.arms:
             out |= {f"{s.name}.{arm}.{column}": pa.float64() for column in ("beta", "se", "neg_log10_p")}
@@ -136,7 +137,7 @@ def associate_chunk(
     _log_need(scan, files, chunk, len(table), threads)
     sample = Sample([(s.name, s.trait, arm) for s in inputs for arm in s.arms], classes, chunk)
     head = table.replace_schema_metadata(None)
-    rows = Rows(head, column_types(inputs), sample)
+    rows = Rows(head, column_types(inputs, files.has_dosages), sample)
     # one BLAS thread each: the sums then come out the same whatever the number of threads
     with (
         threadpool_limits(limits=1),
@@ -202,7 +203,7 @@ def compute(
     progress = Progress(sum(len(job.rows) for job in jobs), "variants")
 
     def work(job: Job) -> dict[str, np.ndarray]:
-        part = scan.coded(read_block(files, index[job.rows]), *job.place)
+        part = scan.coded(read_block(files, index[job.rows], scan.masks(job.place)), *job.place)
         progress.add(len(job.rows))
         return part
 

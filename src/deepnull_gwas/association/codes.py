@@ -17,12 +17,13 @@ REASONS = (
     "not_converged",
     "study_failed",
     "sex_unknown",
+    "low_info",
 )
 #: Methods; the first, empty, is that of a variant not tested.
 METHODS = ("", "linear", "score", "logistic", "firth", "firth_approximate", "spa")
 
 TESTED, NO_CALLS, CONSTANT, LOW_MAC, HWE, MISSINGNESS, COLLINEAR, SEPARATION, NOT_CONVERGED, STUDY_FAILED = range(10)
-SEX_UNKNOWN = len(REASONS) - 1
+SEX_UNKNOWN, LOW_INFO = 10, 11
 UNTESTED, LINEAR, SCORE, LOGISTIC, FIRTH, FIRTH_APPROXIMATE, SPA = range(len(METHODS))
 
 #: A variant is collinear with the covariates when less than this fraction of its variance is left.

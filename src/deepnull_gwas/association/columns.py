@@ -9,6 +9,7 @@ import numpy as np
 from deepnull_gwas.association.codes import (
     CONSTANT,
     HWE,
+    LOW_INFO,
     LOW_MAC,
     MISSINGNESS,
     NO_CALLS,
@@ -91,7 +92,7 @@ def find_untestable(
     hwe
         Of whom the Hardy-Weinberg test is; None, of nobody.
     settings
-        min_mac, hwe_p.
+        min_mac, min_info, hwe_p.
     rare
         bool, one per variant: too few copies for another reason than ``min_mac``.
     differs
@@ -104,6 +105,8 @@ def find_untestable(
     if settings.hwe_p > 0 and hwe is not None:
         h = block.calls(hwe)
         reason[hwe_below(h[:, 1], h[:, 0], h[:, 2], settings.hwe_p)] = HWE
+    if settings.min_info > 0 and block.imputed:
+        reason[block.information(mask) < settings.min_info] = LOW_INFO
     if differs is not None:
         reason[differs] = MISSINGNESS
     reason[low if rare is None else low | rare] = LOW_MAC

@@ -24,6 +24,8 @@ from deepnull_gwas.genotypes.products import Columns
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
+#: Variants that are imputed worse than this are told of
+LOW_INFORMATION = 0.3
 #: A class of chromosomes, and the chromosome where any study has offsets (else "").
 Place = tuple[str, str]
 
@@ -59,6 +61,7 @@ class StudyState:
     dropped: list[str]
     notes: list[str]
     het_calls: int = 0
+    low_info: int = 0
 
 
 @dataclass
@@ -192,12 +195,33 @@ class Scan:
             squares = block.multiply(group.squares, group.mask, squared=True)
             for tests in group.tests:
                 out |= tests.test(block, products, squares)
+            if block.imputed:
+                self._put_information(prepared, group, block, out)
             hets = block.haploid_hets(group.mask)
             if hets:
                 with self._lock:
                     for i in group.members:
                         prepared.states[i].het_calls += hets
         return out
+
+    def _put_information(self, prepared: Prepared, group: Group, block: Block, out: dict[str, np.ndarray]) -> None:
+        """Add the column ``info`` of the studies of a group, and count their tested variants where it is low."""
+        info = block.information(group.mask)
+        for i in group.members:
+            study = self.studies[i]
+            out[f"{study.name}.info"] = info
+            reasons = [out[f"{study.name}.{arm}.reason"] for arm in study.arms]
+            low = int(((info < LOW_INFORMATION) & (np.array(reasons) == codes.TESTED).any(axis=0)).sum())
+            with self._lock:
+                prepared.states[i].low_info += low
+
+    def masks(self, place: Place) -> list[Mask]:
+        """Return the people whose sums over genotypes are asked for in a place: of each group, and those of them who are haploid."""
+        prepared = self.on(*place)
+        out = [g.mask for g in prepared.groups]
+        if prepared.rules.haploid is not None:
+            out += [g.mask & prepared.rules.haploid for g in prepared.groups]
+        return list(dict.fromkeys(out))
 
     def metadata(self) -> dict[str, Any]:
         """Return what each study's and arm's null model came to, for the head of the result."""
@@ -212,6 +236,7 @@ class Scan:
     def _state(self, i: int, arm: str) -> dict[str, Any]:
         """Return what became of an arm over all chromosomes seen."""
         out = {"status": "ok", "stage": "", "reason": "", "dropped_covariates": [], "notes": []}
+        low = 0
         autosomes = any(name == "autosome" for name, _ in self._states)
         for (name, _), states in self._states.items():
             state = states[i]
@@ -223,5 +248,10 @@ class Scan:
             notes = list(state.notes)
             if state.het_calls:
                 notes.append(f"{state.het_calls} heterozygous calls of haploid genotypes on {name} count as missing")
+            low += state.low_info
             out["notes"] += [note for note in notes if note not in out["notes"]]
+        if low:
+            out["notes"].append(
+                f"{low:,} tested variants have an INFO below {LOW_INFORMATION}; association.min_info leaves such out"
+            )
         return out

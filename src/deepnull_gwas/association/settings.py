@@ -20,6 +20,7 @@ class Settings:
     missing_genotypes: str
     min_mac: float
     min_mac_cases: float
+    min_info: float
     hwe_p: float
     missingness_p: float
     exact: bool

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -71,11 +72,14 @@ class Block(ABC):
     stored
         The genotypes, for kernels that load them by :mod:`deepnull_gwas.genotypes.tiles` or :mod:`deepnull_gwas.genotypes.rare`: a tuple
         of arrays whose meaning only those modules know.
+    imputed
+        Whether genotypes are uncertain, so that :meth:`information` says something.
     """
 
     n_variants: int
     n_people: int
     stored: tuple[np.ndarray, ...]
+    imputed: ClassVar[bool] = False
 
     @abstractmethod
     def inherited(self, haploid: Mask, single: bool) -> Block:

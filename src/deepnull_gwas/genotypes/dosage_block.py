@@ -52,6 +52,8 @@ class DosageBlock(Block):
         self._as_read = {} if dosages.sums is None else {mask: dosages.sums[:, m] for m, mask in enumerate(masks)}
         self._kept: dict[tuple[str, Mask], Any] = {("sums", mask): sums for mask, sums in self._as_read.items()}
 
+    imputed = True
+
     @property
     def stored(self) -> tuple[np.ndarray, ...]:
         """The dosages that are tested."""
