@@ -12,7 +12,7 @@ if "cohorts" not in config:
 
 
 pathvars:
-    # `benchmarks/` beside this file holds the comparisons with other tools
+    # `benchmarks/` next to this file holds the comparisons with other tools
     benchmarks="logs/benchmarks",
 
 

@@ -49,7 +49,7 @@ def _files_of(parts: list[str], library: Mapping[str, str]) -> set[str]:
     return files
 
 
-def files_behind(text: str, library: Mapping[str, str]) -> list[str]:
+def files_imported_by(text: str, library: Mapping[str, str]) -> list[str]:
     """Return every library file that a text imports, directly or through other files of the library, sorted.
 
     Parameters and errors as :func:`imported_files`. Imports inside functions count: a file may be left out of the first

@@ -1,7 +1,8 @@
 """Kinds of trait: what a phenotype's values are, and what follows from it for tests, models, measures and words.
 
-A trait is declared (the column ``trait`` of the studies sheet), never guessed. Everything that differs between a quantitative and a binary
-phenotype is asked of a :class:`Trait`, so that no module compares its name. Light imports only: the configuration imports this module.
+A trait is declared (the column ``trait`` of the studies sheet), never guessed. Everything that differs between a
+quantitative and a binary phenotype is asked of a :class:`Trait`, so that no module compares its name. Light imports
+only: the configuration imports this module.
 
 >>> trait_of("binary").has_cases
 True
@@ -29,7 +30,8 @@ class Trait:
     name
         As in the configuration and in the files.
     has_cases
-        Whether a phenotype is 1 for cases and 0 for controls (and its models are logistic), rather than a number with a unit of its own.
+        Whether a phenotype is 1 for cases and 0 for controls (and its models are logistic), rather than a number with a
+        unit of its own.
     transformable
         Whether its phenotype may be transformed.
     scale
@@ -58,7 +60,7 @@ class Trait:
         return y.astype(int) if self.has_cases else None
 
     def on_scale_of_phenotype(self, prediction: np.ndarray) -> np.ndarray:
-        """Return predictions on the scale of the phenotype: the expected value, or the probability of being a case from its logit."""
+        """Return predictions on the scale of the phenotype: the expected value, or the probability from its logit."""
         import numpy as np
 
         return 1 / (1 + np.exp(-prediction)) if self.has_cases else prediction

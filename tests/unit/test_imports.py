@@ -1,4 +1,4 @@
-"""What lies behind a script is read from its import statements; here against Python's own parser and against what really gets loaded."""
+"""The files that a script imports are read from its text; here against Python's parser and what really gets loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepnull_gwas.imports import files_behind, imported_files
+from deepnull_gwas.imports import files_imported_by, imported_files
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "deepnull_gwas"
@@ -40,15 +40,15 @@ def test_imports_are_those_that_python_sees(path):
     assert imported_files(text, LIBRARY) == parsed(text)
 
 
-def test_files_behind_are_those_that_get_loaded():
-    """Whatever the library has loaded after the imports of a script's library function was among the files behind it."""
+def test_files_imported_by_are_those_that_get_loaded():
+    """Whatever the library has loaded after the imports of a script's library function was among the files that it imports."""
     for module in ("association.chunk", "deepnull.steps", "results.status", "prediction.steps"):
         code = f"import sys, deepnull_gwas.{module}; print(*[m for m in sys.modules if m.startswith('deepnull_gwas')])"
         loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-        behind = set(files_behind(f"import deepnull_gwas.{module}\n", LIBRARY))
+        imported = set(files_imported_by(f"import deepnull_gwas.{module}\n", LIBRARY))
         for name in loaded:
             path = "/".join(name.split(".")[1:])
-            assert {f"{path}.py", f"{path}/__init__.py".removeprefix("/")} & behind, f"{module}: {name}"
+            assert {f"{path}.py", f"{path}/__init__.py".removeprefix("/")} & imported, f"{module}: {name}"
 
 
 def test_imports_in_functions_over_lines_and_of_modules_count():
@@ -61,7 +61,7 @@ def test_imports_in_functions_over_lines_and_of_modules_count():
     }
     text = "def f():\n    from deepnull_gwas.a import (\n        b,  # why\n    )\n"
     assert imported_files(text, library) == {"__init__.py", "a/__init__.py", "a/b.py"}
-    assert files_behind(text, library) == ["__init__.py", "a/__init__.py", "a/b.py", "c.py"]
-    assert files_behind("from deepnull_gwas import d\n", library) == ["__init__.py", "d.py"]
+    assert files_imported_by(text, library) == ["__init__.py", "a/__init__.py", "a/b.py", "c.py"]
+    assert files_imported_by("from deepnull_gwas import d\n", library) == ["__init__.py", "d.py"]
     with pytest.raises(KeyError, match=r"deepnull_gwas\.a\.x is imported, but the library has no a/x"):
         imported_files("import deepnull_gwas.a.x\n", {"__init__.py": "", "a/__init__.py": ""})

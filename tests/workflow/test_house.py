@@ -18,25 +18,22 @@ OPENINGS = re.compile(r"\s*(Give|Gives|Say|Says|Tell|Tells)\b")
 
 FILES_TOO_LONG: set[str] = {
     "deepnull/models.py",
+    "deepnull/penalised.py",
     "deepnull/steps.py",
     "prediction/clumping.py",
     "prediction/weights.py",
 }
 FUNCTIONS_TOO_LONG: set[str] = {
     "association/refine.py:_refine",
-    "deepnull/models.py:fit_fold",
     "deepnull/predict.py:predict_table",
     "deepnull/steps.py:merge_folds",
-    "deepnull/training.py:_fit",
     "prediction/clumping.py:cross_scores",
     "prediction/steps.py:predict_phenotype",
 }
 TOO_MANY_PARAMETERS: set[str] = {
     "deepnull/crossfit.py:_crossfit_folds",
-    "deepnull/crossfit.py:_fit",
     "deepnull/crossfit.py:crossfit",
     "deepnull/crossfit.py:crossfit_folds",
-    "deepnull/models.py:fit_fold",
     "deepnull/original.py:fit_original",
     "deepnull/predict.py:predict_table",
     "deepnull/steps.py:merge_folds",
@@ -69,7 +66,6 @@ LINES_TOO_LONG: set[str] = {
     "association/tails.py",
     "association/traits.py",
     "cohort/index.py",
-    "config/sheet.py",
     "deepnull/crossfit.py",
     "deepnull/explain.py",
     "deepnull/exports.py",
@@ -77,11 +73,13 @@ LINES_TOO_LONG: set[str] = {
     "deepnull/metrics.py",
     "deepnull/models.py",
     "deepnull/network.py",
+    "deepnull/networks.py",
     "deepnull/original.py",
     "deepnull/parts.py",
     "deepnull/penalised.py",
     "deepnull/people_table.py",
     "deepnull/predict.py",
+    "deepnull/protocol.py",
     "deepnull/recipe.py",
     "deepnull/smooth.py",
     "deepnull/stacking.py",
@@ -100,8 +98,6 @@ LINES_TOO_LONG: set[str] = {
     "prediction/other_tables.py",
     "prediction/steps.py",
     "prediction/weights.py",
-    "resources/plan.py",
-    "traits.py",
 }
 ODD_OPENINGS: set[str] = {
     "association/refine.py",
@@ -112,7 +108,6 @@ ODD_OPENINGS: set[str] = {
     "deepnull/exports.py",
     "deepnull/folds.py",
     "deepnull/metrics.py",
-    "deepnull/models.py",
     "deepnull/original.py",
     "deepnull/people_table.py",
     "deepnull/predict.py",

@@ -31,7 +31,7 @@ rule associate:
         studies=studies_of_batch,
         settings=association_settings,
         code=code_of("associate"),
-        behind=made_from(
+        lineage=made_from(
             "index_cohort", "filter_cohort", "assemble_study", "train_folds"
         ),
     script:

@@ -29,7 +29,7 @@ rule index_cohort:
         chunks=number_of_chunks,
         code=code_of("index_cohort"),
         given=state_of(genotype_files, sample_table),
-        behind=made_from("simulate_genotypes", "simulate_phenotypes"),
+        lineage=made_from("simulate_genotypes", "simulate_phenotypes"),
     script:
         "../scripts/index_cohort.py"
 
@@ -57,7 +57,7 @@ rule screen_cohort:
         estimated_s=seconds_for("screen_cohort"),
     params:
         to_screen=to_screen,
-        behind=made_from("index_cohort"),
+        lineage=made_from("index_cohort"),
     script:
         "../scripts/screen_cohort.py"
 
@@ -98,7 +98,7 @@ rule preflight_cohort:
         given=state_of(
             pairs_found_elsewhere, loadings_of_others, fold_file, score_files_of_cohort
         ),
-        behind=made_from("index_cohort", "screen_cohort"),
+        lineage=made_from("index_cohort", "screen_cohort"),
     script:
         "../scripts/preflight_cohort.py"
 
@@ -129,7 +129,7 @@ rule assemble_study:
     params:
         settings=settings_of_study,
         code=code_of("assemble_study"),
-        behind=made_from(
+        lineage=made_from(
             "index_cohort", "filter_cohort", "estimate_kinship", "compute_pcs"
         ),
     script:

@@ -29,7 +29,7 @@ from deepnull_gwas import resources
 from deepnull_gwas.config import load_config, subject_of
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.formats import files_of
-from deepnull_gwas.imports import files_behind
+from deepnull_gwas.imports import files_imported_by
 
 try:
     PLAN = load_config(
@@ -101,6 +101,6 @@ def code_of(rule):
     sources = library_sources()
     script = script_of(rule)
     digest = hashlib.sha256(script.encode())
-    for name in files_behind(script, sources):
+    for name in files_imported_by(script, sources):
         digest.update(f"{name}\n{sources[name]}".encode())
     return digest.hexdigest()[:16]

@@ -33,7 +33,7 @@ rule compute_pcs:
         seed=PLAN.seed,
         code=code_of("compute_pcs"),
         given=state_of(loadings_of_others),
-        behind=made_from(
+        lineage=made_from(
             "index_cohort", "filter_cohort", "estimate_kinship", "prune_variants"
         ),
     script:
@@ -68,7 +68,7 @@ rule check_stratification:
         estimated_s=seconds_for("check_stratification"),
     params:
         code=code_of("check_stratification"),
-        behind=made_from(
+        lineage=made_from(
             "index_cohort", "prune_variants", "compute_pcs", "assemble_study"
         ),
     script:
@@ -131,7 +131,7 @@ rule plot_structure:
     params:
         settings=structure_settings,
         code=code_of("plot_structure"),
-        behind=made_from(
+        lineage=made_from(
             "index_cohort", "compute_pcs", "check_stratification", "assemble_study"
         ),
     script:

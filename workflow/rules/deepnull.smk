@@ -35,7 +35,7 @@ rule train_folds:
         seed=PLAN.seed,
         code=code_of("train_folds"),
         given=state_of(fold_file),
-        behind=made_from("estimate_kinship", "assemble_study"),
+        lineage=made_from("estimate_kinship", "assemble_study"),
     script:
         "../scripts/train_folds.py"
 
@@ -60,7 +60,7 @@ rule list_passed:
         estimated_s=seconds_for("list_passed"),
     params:
         code=code_of("list_passed"),
-        behind=made_from("index_cohort", "filter_cohort"),
+        lineage=made_from("index_cohort", "filter_cohort"),
     script:
         "../scripts/list_passed.py"
 
@@ -94,7 +94,7 @@ rule export_study:
         estimated_s=seconds_for("export_study"),
     params:
         code=code_of("export_study"),
-        behind=made_from("index_cohort", "assemble_study", "train_folds", "list_passed"),
+        lineage=made_from("index_cohort", "assemble_study", "train_folds", "list_passed"),
     script:
         "../scripts/export_study.py"
 
@@ -127,6 +127,6 @@ rule plot_deepnull:
         estimated_s=seconds_for("plot_deepnull"),
     params:
         code=code_of("plot_deepnull"),
-        behind=made_from("assemble_study", "train_folds"),
+        lineage=made_from("assemble_study", "train_folds"),
     script:
         "../scripts/plot_deepnull.py"

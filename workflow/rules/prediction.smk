@@ -43,7 +43,7 @@ rule predict_phenotype:
         seed=PLAN.seed,
         code=code_of("predict_phenotype"),
         given=state_of(score_file),
-        behind=made_from(
+        lineage=made_from(
             "index_cohort",
             "filter_cohort",
             "estimate_kinship",
@@ -87,6 +87,6 @@ rule plot_prediction:
         estimated_s=seconds_for("plot_prediction"),
     params:
         code=code_of("plot_prediction"),
-        behind=made_from("predict_phenotype"),
+        lineage=made_from("predict_phenotype"),
     script:
         "../scripts/plot_prediction.py"

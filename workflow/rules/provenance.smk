@@ -44,7 +44,7 @@ rule record_run:
         folders=run_folders,
         snakemake=snakemake_version,
         code=code_of("record_run"),
-        behind=made_from(
+        lineage=made_from(
             "preflight_cohort",
             "plot_structure",
             "train_folds",

@@ -26,7 +26,7 @@ rule count_genotypes:
         estimated_s=seconds_for("count_genotypes"),
     params:
         code=code_of("count_genotypes"),
-        behind=made_from("index_cohort", "screen_cohort"),
+        lineage=made_from("index_cohort", "screen_cohort"),
     script:
         "../scripts/count_genotypes.py"
 
@@ -64,7 +64,7 @@ rule filter_cohort:
     params:
         settings=qc_settings,
         code=code_of("filter_cohort"),
-        behind=made_from("index_cohort", "count_genotypes"),
+        lineage=made_from("index_cohort", "count_genotypes"),
     script:
         "../scripts/filter_cohort.py"
 
@@ -98,6 +98,6 @@ rule plot_qc:
     params:
         settings=qc_settings,
         code=code_of("plot_qc"),
-        behind=made_from("filter_cohort"),
+        lineage=made_from("filter_cohort"),
     script:
         "../scripts/plot_qc.py"

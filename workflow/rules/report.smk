@@ -37,7 +37,7 @@ rule summarise_run:
     params:
         studies=rows_of_status,
         code=code_of("summarise_run"),
-        behind=made_from(
+        lineage=made_from(
             "assemble_study", "merge_sumstats", "associate", "compare_arms"
         ),
     script:
@@ -63,6 +63,6 @@ rule check_status:
         estimated_s=seconds_for("check_status"),
     params:
         code=code_of("check_status"),
-        behind=made_from("summarise_run"),
+        lineage=made_from("summarise_run"),
     script:
         "../scripts/check_status.py"

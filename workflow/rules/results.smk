@@ -42,7 +42,7 @@ rule merge_sumstats:
         info=publication_info,
         settings=lead_settings,
         code=code_of("merge_sumstats"),
-        behind=made_from("assemble_study", "associate"),
+        lineage=made_from("assemble_study", "associate"),
     script:
         "../scripts/merge_sumstats.py"
 
@@ -85,7 +85,7 @@ rule plot_sumstats:
     params:
         settings=PLAN.report,
         code=code_of("plot_sumstats"),
-        behind=made_from("assemble_study", "merge_sumstats"),
+        lineage=made_from("assemble_study", "merge_sumstats"),
     script:
         "../scripts/plot_sumstats.py"
 
@@ -137,13 +137,13 @@ rule compare_arms:
     params:
         settings=PLAN.report,
         code=code_of("compare_arms"),
-        behind=made_from("assemble_study", "train_folds", "merge_sumstats"),
+        lineage=made_from("assemble_study", "train_folds", "merge_sumstats"),
     script:
         "../scripts/compare_arms.py"
 
 
 rule compare_batch:
-    """Put what DeepNull bought in each study of a batch in one table and one figure."""
+    """Report what DeepNull gained in each study of a batch, in one table and one figure."""
     input:
         comparisons=comparisons_of_batch,
         studies=files_of_batch("study.json"),
@@ -176,6 +176,6 @@ rule compare_batch:
         estimated_s=seconds_for("compare_batch"),
     params:
         code=code_of("compare_batch"),
-        behind=made_from("assemble_study", "compare_arms"),
+        lineage=made_from("assemble_study", "compare_arms"),
     script:
         "../scripts/compare_batch.py"

@@ -54,6 +54,6 @@ rule simulate_phenotypes:
         settings=simulation_settings,
         seed=PLAN.seed,
         code=code_of("simulate_phenotypes"),
-        behind=made_from("simulate_genotypes"),
+        lineage=made_from("simulate_genotypes"),
     script:
         "../scripts/simulate_phenotypes.py"

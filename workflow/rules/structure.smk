@@ -28,7 +28,7 @@ rule prune_variants:
         long_range_ld=long_range_ld,
         regions=long_range_ld_content,
         code=code_of("prune_variants"),
-        behind=made_from("index_cohort", "filter_cohort"),
+        lineage=made_from("index_cohort", "filter_cohort"),
     script:
         "../scripts/prune_variants.py"
 
@@ -64,6 +64,6 @@ rule estimate_kinship:
         settings=structure_settings,
         code=code_of("estimate_kinship"),
         given=state_of(pairs_found_elsewhere),
-        behind=made_from("index_cohort", "filter_cohort", "prune_variants"),
+        lineage=made_from("index_cohort", "filter_cohort", "prune_variants"),
     script:
         "../scripts/estimate_kinship.py"

@@ -50,7 +50,7 @@ rule measure_validity:
         studies=studies_and_arms,
         settings=lead_settings,
         code=code_of("measure_validity"),
-        behind=made_from(
+        lineage=made_from(
             "simulate_phenotypes", "index_cohort", "train_folds", "merge_sumstats"
         ),
     script:

@@ -38,7 +38,7 @@ rule verify_batch:
         seed=PLAN.seed,
         asked=VERIFY_ASKED,
         code=code_of("verify_batch"),
-        behind=made_from(
+        lineage=made_from(
             "index_cohort",
             "filter_cohort",
             "assemble_study",

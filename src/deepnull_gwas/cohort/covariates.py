@@ -132,7 +132,7 @@ def code_phenotype(series: pd.Series, study: dict[str, Any]) -> np.ndarray:
     if not trait_of(study["trait"]).has_cases:
         if is_text(series):
             raise InputError(
-                f"phenotype '{name}' is quantitative, but holds text ({_examples_of_text(series)}); correct these "
+                f"phenotype '{name}' is quantitative, but holds text ({examples_of_text(series)}); correct these "
                 "values, or list what stands for a missing value in missing_values"
             )
         return series.to_numpy(dtype=np.float64)
@@ -180,7 +180,7 @@ def _values(series: pd.Series) -> str:
     return f"{len(counts)} value{'s' if len(counts) > 1 else ''}: {some(shown)}"
 
 
-def _examples_of_text(series: pd.Series, iids: pd.Series | None = None) -> str:
+def examples_of_text(series: pd.Series, iids: pd.Series | None = None) -> str:
     """Show values of a text column, those first that are no numbers."""
     present = series.dropna()
     numbers = pd.to_numeric(present, errors="coerce").notna()
@@ -348,7 +348,7 @@ def encode(frame: pd.DataFrame, covariates: Sequence[str], categorical: Sequence
         levels = sorted(series.unique()) if name in categorical or is_text(series) else None
         if name not in categorical and is_text(series):
             raise InputError(
-                f"covariate '{name}' holds text ({_examples_of_text(series)}) and is not listed in "
+                f"covariate '{name}' holds text ({examples_of_text(series)}) and is not listed in "
                 "categorical_covariates"
             )
         constant = len(levels) < 2 if levels is not None else series.nunique() < 2

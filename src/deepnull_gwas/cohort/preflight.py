@@ -14,10 +14,10 @@ from deepnull_gwas.cohort import include
 from deepnull_gwas.cohort.covariates import (
     IDS,
     Selection,
-    _examples_of_text,
     code_phenotype,
     column,
     column_to_compare,
+    examples_of_text,
     is_text,
     level_name,
     read_columns,
@@ -183,7 +183,7 @@ class _Checks:
             hint = "; the .fam says of nobody which sex they are" if name == "sex" and "sex" not in self.names else ""
             return [f"covariate '{name}' is missing for everybody; remove it, or check missing_values{hint}"], []
         if is_text(series) and not categorical:
-            examples = _examples_of_text(series, self.frame["iid"])
+            examples = examples_of_text(series, self.frame["iid"])
             values = {str(v).lower() for v in present[pd.to_numeric(present, errors="coerce").isna()].unique()}
             remedy = (
                 "list what stands for a missing value in missing_values of the cohort"

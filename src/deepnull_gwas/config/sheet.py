@@ -37,8 +37,8 @@ def parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[tu
         return [], [str(error)]
     if found.separated_by not in ("commas", "tabs"):
         return [], [
-            f"{path}: its columns are separated by {found.separated_by}; save the sheet with tabs (.tsv) or commas (.csv) "
-            "between them (lists within a cell are separated by commas)"
+            f"{path}: its columns are separated by {found.separated_by}; save the sheet with tabs (.tsv) or commas "
+            "(.csv) between them (lists within a cell are separated by commas)"
         ]
     header = list(found.header)
     while header and not header[-1]:

@@ -118,8 +118,8 @@ def plan_text(config: Config, base: str | Path = ".") -> str:
     lines += [f"  {value / 1e3:>9,.2f} GB  {kind}" for kind, value in disk.items()]
     lines.append(
         f"Memory is what a job asks for ({SNAKEMAKE_MB} MB of it for Snakemake's own processes); time is a guess for "
-        "one idle core, good to a factor of two or three. People who are not in the sample table, and variants that fail "
-        "quality control, count here as if they stayed."
+        "one idle core, good to a factor of two or three. People who are not in the sample table, and variants that "
+        "fail quality control, count here as if they stayed."
     )
     return "\n".join(lines) + "\n"
 
