@@ -1,6 +1,6 @@
 """Maximum-likelihood logistic regression of many variants, started from the null model and computed on blocks of genotypes.
 
-Newton's method with the covariates' part of the information taken from the null model and the variant's part computed anew in each
+Newton's method with the covariates' part of the information taken from the null model and the variant's part computed again in each
 pass. Per variant, eta = eta0 + X delta + gamma g, and g~ = g - X a is the genotype with the covariates projected out under the current
 weights. A pass over the people gives
 
@@ -61,7 +61,7 @@ class RefineInput:
 
     @classmethod
     def of(cls, n_people: int, index: np.ndarray, null: LogisticNull, y: np.ndarray, dtype: type) -> RefineInput:
-        """Lay out a fitted null model of the people ``index`` (rows of the .fam)."""
+        """Lay out a fitted null model of the people ``index`` (of the cohort)."""
         own = make_tiles(n_people, index, np.column_stack([null.eta, y, np.ones(len(y))]), dtype)[:, :3]
         occupied = own[:, 2].any(axis=1)
         return cls(make_tiles(n_people, index, null.x, dtype), np.ascontiguousarray(own), null.inverse, occupied)
@@ -86,7 +86,7 @@ def _combine(coefficients, v, x, n_columns, out):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _exp_negative_single(eta, bits, powers, out):
-    """Give exp(-|eta|) to single precision; ``bits`` and ``powers`` are one buffer, seen as integers and as floats."""
+    """Compute exp(-|eta|) to single precision; ``bits`` and ``powers`` are one buffer, seen as integers and as floats."""
     real = out.dtype.type
     e7, e6, e5, e4 = real(_EXP2[0]), real(_EXP2[1]), real(_EXP2[2]), real(_EXP2[3])
     e3, e2, e1, e0 = real(_EXP2[4]), real(_EXP2[5]), real(_EXP2[6]), real(_EXP2[7])
@@ -103,13 +103,14 @@ def _exp_negative_single(eta, bits, powers, out):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _exp_negative_double(eta, out):
+    """Compute exp(-|eta|) to double precision."""
     for p in range(TILE):
         out[p] = np.exp(-abs(eta[p]))
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _residuals(eta, e, g, y, on, r, wg):
-    """Turn linear predictors of one variant into residuals and weighted genotypes; give the score and information of gamma."""
+    """Turn linear predictors of one variant into residuals and weighted genotypes; return score and information of gamma."""
     real = r.dtype.type
     one, zero = real(1.0), real(0.0)
     score, information = zero, zero
@@ -126,93 +127,120 @@ def _residuals(eta, e, g, y, on, r, wg):
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def _refine(
-    stored, rows, centre, drop, x, own, inverse, occupied, gamma, delta, projection, enough, agreed,
-    g, on, eta, e, bits, powers, r, wg, beta, se, state,
-):  # fmt: skip
+def _pass(genotypes, model, at, first, open_, buffers, sums):
+    """Add up, over all people, what the next step of some variants needs.
+
+    ``buffers`` are of the tile of each variant; a finished or missing row keeps what they hold: finite numbers that nobody reads.
+    """
+    stored, rows, centre, drop = genotypes
+    x, own, occupied = model
+    gamma, delta, projection = at
+    g, on, eta, e, bits, powers, r, wg = buffers
+    q, c, s, info = sums
     n_tiles, width, _ = x.shape
-    p = inverse.shape[0]
     real = g.dtype.type
     single = real(16777217.0) == real(16777216.0)
-    q, c = np.zeros((VARIANTS, width)), np.zeros((VARIANTS, width))
-    s, info = np.zeros(VARIANTS), np.zeros(VARIANTS)
+    for t in range(n_tiles):
+        if not occupied[t]:
+            continue
+        inside = own[t, 2]
+        for i in range(VARIANTS):
+            if not open_[i]:
+                continue
+            k = first + i
+            v = rows[k]
+            gi, oi, ei, ex = g[i], on[i], eta[i], e[i]
+            load_tile(stored, v, t, centre[v], False, gi)
+            if drop:
+                load_presence(stored, v, t, oi)
+                for a in range(TILE):
+                    oi[a] *= inside[a]
+            else:
+                oi[:] = inside
+            step = real(gamma[k])
+            start = own[t, 0]
+            for a in range(TILE):
+                gi[a] *= inside[a]
+                ei[a] = start[a] + step * gi[a]
+            _combine(delta, k, x[t], width, ei)
+            _combine(projection, k, x[t], width, gi)
+            if single:
+                _exp_negative_single(ei, bits, powers, ex)
+            else:
+                _exp_negative_double(ei, ex)
+            a, b = _residuals(ei, ex, gi, own[t, 1], oi, r[i], wg[i])
+            s[i] += a
+            info[i] += b
+        for j in range(0, width, COLUMNS):
+            dots(r, x[t], q, 0, j)
+            dots(wg, x[t], c, 0, j)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _step(i, k, inverse, at, sums, room):
+    """Take a step of Newton's method for variant ``k``, row ``i`` of the sums.
+
+    Returns
+    -------
+    Newton's decrement (NaN where the variant is collinear with the covariates), and the information of gamma.
+    """
+    gamma, delta, projection = at
+    q, c, s, info = sums
+    mq, mc = room
+    p = inverse.shape[0]
+    qmq, qmc, cmc = 0.0, 0.0, 0.0
+    for a in range(p):
+        x1, x2 = 0.0, 0.0
+        for b in range(p):
+            x1 += inverse[a, b] * q[i, b]
+            x2 += inverse[a, b] * c[i, b]
+        mq[a], mc[a] = x1, x2
+        qmq += q[i, a] * x1
+        qmc += q[i, a] * x2
+        cmc += c[i, a] * x2
+    information = info[i] - cmc
+    if not information > COLLINEAR_BELOW * info[i]:
+        return np.nan, information
+    score = s[i] - qmc
+    step = score / information
+    decrement = np.sqrt(score * score / information + qmq)
+    gamma[k] += step
+    for a in range(p):
+        # `projection` is minus a
+        delta[k, a] += mq[a] - mc[a] * step + projection[k, a] * step
+        projection[k, a] -= mc[a]
+    return decrement, information
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _refine(genotypes, model, inverse, at, limits, buffers, found):
+    rows, x, gamma = genotypes[1], model[0], at[0]
+    enough, agreed = limits
+    beta, se, state = found
+    width, p = x.shape[1], inverse.shape[0]
+    sums = (np.zeros((VARIANTS, width)), np.zeros((VARIANTS, width)), np.zeros(VARIANTS), np.zeros(VARIANTS))
     last = np.zeros(VARIANTS)
     open_ = np.zeros(VARIANTS, dtype=np.bool_)
-    mq, mc = np.zeros(p), np.zeros(p)
+    room = (np.zeros(p), np.zeros(p))
     for first in range(0, len(rows), VARIANTS):
         count = min(VARIANTS, len(rows) - first)
         for i in range(VARIANTS):
             open_[i] = i < count
             last[i] = np.inf
         for _ in range(MAX_PASSES):
-            q[:] = 0.0
-            c[:] = 0.0
-            s[:] = 0.0
-            info[:] = 0.0
-            for t in range(n_tiles):
-                if not occupied[t]:
-                    continue
-                inside = own[t, 2]
-                for i in range(VARIANTS):
-                    # finished and missing rows keep what the buffers hold: finite numbers that nobody reads
-                    if not open_[i]:
-                        continue
-                    k = first + i
-                    v = rows[k]
-                    gi, oi, ei, ex = g[i], on[i], eta[i], e[i]
-                    load_tile(stored, v, t, centre[v], False, gi)
-                    if drop:
-                        load_presence(stored, v, t, oi)
-                        for a in range(TILE):
-                            oi[a] *= inside[a]
-                    else:
-                        oi[:] = inside
-                    step = real(gamma[k])
-                    start = own[t, 0]
-                    for a in range(TILE):
-                        gi[a] *= inside[a]
-                        ei[a] = start[a] + step * gi[a]
-                    _combine(delta, k, x[t], width, ei)
-                    _combine(projection, k, x[t], width, gi)
-                    if single:
-                        _exp_negative_single(ei, bits, powers, ex)
-                    else:
-                        _exp_negative_double(ei, ex)
-                    a, b = _residuals(ei, ex, gi, own[t, 1], oi, r[i], wg[i])
-                    s[i] += a
-                    info[i] += b
-                for j in range(0, width, COLUMNS):
-                    dots(r, x[t], q, 0, j)
-                    dots(wg, x[t], c, 0, j)
+            sums[0][:] = 0.0
+            sums[1][:] = 0.0
+            sums[2][:] = 0.0
+            sums[3][:] = 0.0
+            _pass(genotypes, model, at, first, open_, buffers, sums)
             left = 0
             for i in range(count):
                 if not open_[i]:
                     continue
                 k = first + i
-                qmq, qmc, cmc = 0.0, 0.0, 0.0
-                for a in range(p):
-                    x1, x2 = 0.0, 0.0
-                    for b in range(p):
-                        x1 += inverse[a, b] * q[i, b]
-                        x2 += inverse[a, b] * c[i, b]
-                    mq[a], mc[a] = x1, x2
-                    qmq += q[i, a] * x1
-                    qmc += q[i, a] * x2
-                    cmc += c[i, a] * x2
-                information = info[i] - cmc
-                if not information > COLLINEAR_BELOW * info[i]:
-                    open_[i] = False
-                    continue
-                score = s[i] - qmc
-                step = score / information
-                decrement = np.sqrt(score * score / information + qmq)
-                gamma[k] += step
-                for a in range(p):
-                    # `projection` is minus a
-                    delta[k, a] += mq[a] - mc[a] * step + projection[k, a] * step
-                    projection[k, a] -= mc[a]
+                decrement, information = _step(i, k, inverse, at, sums, room)
+                # collinear, on its way to infinity, or so steep that single precision tells: for the slower methods
                 astray = not np.isfinite(decrement) or decrement > 10.0 * min(last[i], 1.0)
-                # on its way to infinity, or so steep that single precision tells: for the slower methods
                 if astray or abs(gamma[k]) > EXTREME:
                     open_[i] = False
                     continue
@@ -270,14 +298,16 @@ def refine(
     delta = np.zeros((n, width))
     delta[:, :p] = -projection * gamma[:, None]
     dtype = given.x.dtype
-    enough, agreed = _ENOUGH[dtype]
     bits = np.zeros(STRIDE, dtype=np.int32)
-    buffers = [np.zeros((VARIANTS, STRIDE), dtype=dtype) for _ in range(6)]
-    g, on, eta, e, r, wg = buffers
+    g, on, eta, e, r, wg = (np.zeros((VARIANTS, STRIDE), dtype=dtype) for _ in range(6))
     beta, se, state = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, dtype=bool)
     _refine(
-        block.stored, np.asarray(rows, dtype=np.int64), np.ascontiguousarray(centre), drop, given.x, given.own,
-        given.inverse, given.occupied, gamma.copy(), delta, minus, enough, agreed, g, on, eta, e, bits,
-        bits.view(np.float32), r, wg, beta, se, state,
-    )  # fmt: skip
+        (block.stored, np.asarray(rows, dtype=np.int64), np.ascontiguousarray(centre), drop),
+        (given.x, given.own, given.occupied),
+        given.inverse,
+        (gamma.copy(), delta, minus),
+        _ENOUGH[dtype],
+        (g, on, eta, e, bits, bits.view(np.float32), r, wg),
+        (beta, se, state),
+    )
     return beta, se, state
