@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +75,35 @@ class Run:
         if check and main.returncode:
             raise AssertionError(f"snakemake failed ({main.returncode}):\n{out[-3000:]}\n{err[-6000:]}")
         return subprocess.CompletedProcess(main.args, main.returncode, out, err)
+
+
+def digests(results: Path) -> dict[str, str]:
+    """Return a digest of every file of a run's results that is about the analysis."""
+    return {
+        str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(results.rglob("*"))
+        if p.is_file() and not p.name.endswith(".damaged") and p.name not in OF_ONE_RUN
+    }
+
+
+def copy_of(run: Run, folder: Path) -> Run:
+    """Copy a run to a folder; nothing is computed again there."""
+    shutil.copytree(run.folder, folder, symlinks=True)
+    return Run(folder, run.checkout)
+
+
+def once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return a folder that is made by the first process that asks for it; others wait for that one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (made := folder.with_suffix(".made")).exists():
+            # what a failed attempt has left
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
 
 
 def small_cohort(folder: Path, swap: bool = False, n: int = 400, m: int = 300) -> pd.DataFrame:

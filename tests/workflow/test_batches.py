@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,21 +12,22 @@ import pytest
 
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json
-from workflow_runs import CONFIG, SHEET, Run, small_cohort
+from workflow_runs import CONFIG, SHEET, Run, copy_of, digests, small_cohort
 
 pytestmark = pytest.mark.workflow
 
 
+#: Of the shared run.
+CHUNKS = CONFIG | {"association": CONFIG["association"] | {"chunks": 2}}
+
+
 def files(run: Run, study: str) -> dict[str, str]:
-    """Give a digest of every file that a study published."""
-    folder = run.results / "c" / study
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
-    }
+    """Return a digest of every file that a study published."""
+    return digests(run.results / "c" / study)
 
 
 def planned(run: Run) -> set[tuple[str, str]]:
-    """Give rule and study (or batch, or nothing) of every job that would run now."""
+    """Return rule and study (or batch, or nothing) of every job that would run now."""
     text = run.snakemake("-n").stdout
     jobs = set()
     for name, body in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", text, flags=re.M):
@@ -38,23 +36,10 @@ def planned(run: Run) -> set[tuple[str, str]]:
     return jobs
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """Run two studies to the end."""
-    folder = tmp_path_factory.mktemp("batch")
-    small_cohort(folder)
-    run = Run(folder)
-    run.configure(CONFIG, SHEET)
-    run.snakemake("--cores", "2")
-    return folder
-
-
 @pytest.fixture
 def run(finished, tmp_path) -> Run:
-    """Give a copy of the finished run."""
-    folder = tmp_path / "run"
-    shutil.copytree(finished, folder, symlinks=True)
-    return Run(folder)
+    """Return a copy of the finished run."""
+    return copy_of(finished, tmp_path / "run")
 
 
 def test_nothing_is_left_to_do(run):
@@ -69,54 +54,63 @@ NEW = SHEET[0] | {"study": "young", "include": "age < 60"}
 
 def test_a_study_added_leaves_the_others_as_they_were(run):
     before = {s["study"]: files(run, s["study"]) for s in SHEET}
-    run.configure(CONFIG, [*SHEET, NEW])
+    run.configure(CHUNKS, [*SHEET, NEW])
     jobs = planned(run)
     assert {study for rule, study in jobs if rule == "train_folds"} == {"young"}
     assert {study for rule, study in jobs if rule == "assemble_study"} == {"young"}
     assert ("associate", "main") in jobs
-    run.snakemake("--cores", "2")
+    # the figures of one study stand for those of the other, which would be drawn again as well
+    figures = ("results/c/y/qq.svg", "results/c/y/arms.svg")
+    assert {("plot_sumstats", s) for s in before} | {("compare_arms", s) for s in before} <= jobs
+    run.snakemake("--cores", "2", "--", "associations", *figures)
     assert {s: files(run, s) for s in before} == before
     assert len(read_sumstats(run.results / "c/young/deepnull/sumstats.tsv.gz")) > 200
     # and taken away again: the pass of its batch is repeated, nothing else changes
-    run.configure(CONFIG, SHEET)
-    assert not {rule for rule, _ in planned(run)} & {"train_folds", "assemble_study"}
-    run.snakemake("--cores", "2")
+    run.configure(CHUNKS, SHEET)
+    jobs = planned(run)
+    assert ("associate", "main") in jobs
+    assert not {rule for rule, _ in jobs} & {"train_folds", "assemble_study"}
+    run.snakemake("--cores", "2", "--", "associations")
     assert {s: files(run, s) for s in before} == before
 
 
 def test_a_study_in_a_batch_of_its_own_touches_nothing_else(run):
-    run.configure(CONFIG, [*SHEET, NEW | {"batch": "later"}])
+    run.configure(CHUNKS, [*SHEET, NEW | {"batch": "later"}])
     per_study = {(rule, study) for rule, study in planned(run) if study}
     assert {study for _, study in per_study} == {"young", "later"}
 
 
 def test_a_study_edited_reruns_its_own_steps(run):
     before = files(run, "case")
-    run.configure(CONFIG, [SHEET[0] | {"include": "age < 65"}, SHEET[1]])
+    run.configure(CHUNKS, [SHEET[0] | {"include": "age < 65"}, SHEET[1]])
     jobs = planned(run)
     assert {study for rule, study in jobs if rule in ("train_folds", "assemble_study")} == {"y"}
-    run.snakemake("--cores", "2")
+    run.snakemake("--cores", "2", "--", "associations")
     assert files(run, "case") == before
     assert read_json(run.results / "c/y/study.json")["n"] < 400
 
 
 def test_studies_that_fail_are_named_and_the_others_finish(run):
     table = pd.read_csv(run.folder / "samples.tsv", sep="\t").sort_values("IID")
-    # all cases in the first fold; all cases younger than anybody else; values whose squares overflow: the association takes them, training does not
+    # all cases in the first fold; all cases (thirty, or four) younger than anybody else; values whose squares overflow: the association takes them, training does not
     fold = np.arange(len(table)) % 3
     table["folded"] = ((fold == 0) & (table["y"] > 0)).astype(int)
     table["separated"] = 0
     table.loc[table["age"].nsmallest(30).index, "separated"] = 1
+    table["rare"] = 0
+    table.loc[table["age"].nsmallest(4).index, "rare"] = 1
     table["huge"] = table["y"] * 1e300
     table.to_csv(run.folder / "samples.tsv", sep="\t", index=False)
     pd.DataFrame({"IID": table["IID"], "fold": fold}).to_csv(run.folder / "folds.tsv", sep="\t", index=False)
     config = CONFIG | {"deepnull": CONFIG["deepnull"] | {"fold_file": "folds.tsv"}}
+    good = [SHEET[0], SHEET[1] | {"arms": "baseline"}]
     bad = [
         SHEET[1] | {"study": "folded", "phenotype": "folded"},
         SHEET[1] | {"study": "separated", "phenotype": "separated"},
+        SHEET[1] | {"study": "rare", "phenotype": "rare", "arms": "baseline"},
         SHEET[0] | {"study": "huge", "phenotype": "huge"},
     ]
-    run.configure(config, [*SHEET, *bad])
+    run.configure(config, [*good, *bad])
     done = run.snakemake("--cores", "2", check=False)
     said = done.stdout + done.stderr
     assert done.returncode != 0
@@ -124,10 +118,9 @@ def test_studies_that_fail_are_named_and_the_others_finish(run):
     assert done.stderr.rstrip().endswith((run.results / "summary.txt").read_text().rstrip())
     status = pd.read_csv(run.results / "status.tsv", sep="\t").set_index(["study", "arm"])
     print(status[["status", "stage", "reason"]].to_string())
-    for study in ("y", "case"):
-        for arm in ("baseline", "deepnull"):
-            assert status.loc[(study, arm), "status"] == "ok"
-            assert len(read_sumstats(run.results / f"c/{study}/{arm}/sumstats.tsv.gz")) > 200
+    for study, arm in (("y", "baseline"), ("y", "deepnull"), ("case", "baseline")):
+        assert status.loc[(study, arm), "status"] == "ok"
+        assert len(read_sumstats(run.results / f"c/{study}/{arm}/sumstats.tsv.gz")) > 200
     # only the deepnull arm needs cases in every fold
     assert status.loc[("folded", "baseline"), "status"] == "ok"
     assert status.loc[("folded", "deepnull"), "stage"] == "train_folds"
@@ -137,6 +130,7 @@ def test_studies_that_fail_are_named_and_the_others_finish(run):
     for study, arm, words in (
         ("folded", "deepnull", "no cases"),
         ("separated", "baseline", "separates cases from controls"),
+        ("rare", "baseline", "separates cases from controls"),
         ("huge", "deepnull", "too large"),
     ):
         row = status.loc[(study, arm)]

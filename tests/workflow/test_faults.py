@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import shutil
@@ -16,53 +15,32 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_runs import CONFIG, OF_ONE_RUN, SHEET, Run, small_cohort
+from workflow_runs import CONFIG, SHEET, Run, copy_of, digests, small_cohort
 
 pytestmark = pytest.mark.workflow
 
 
-def digests(results: Path) -> dict[str, str]:
-    """Give a digest of every file of a run's results."""
-    return {
-        str(p.relative_to(results)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(results.rglob("*"))
-        if p.is_file() and not p.name.endswith(".damaged") and p.name not in OF_ONE_RUN
-    }
-
-
-def prepare(folder: Path, **config) -> Run:
-    """Write cohort, sheet and config."""
-    small_cohort(folder)
-    run = Run(folder)
-    run.configure(CONFIG | {"association": CONFIG["association"] | {"chunks": 3}} | config, SHEET)
-    return run
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Run:
-    """Run to the end without any fault."""
-    run = prepare(tmp_path_factory.mktemp("undisturbed"))
-    run.snakemake("--cores", "2")
-    return run
-
-
 #: Up to the summary statistics: what can be lost, without the figures.
 PUBLISH = ("--", "associations")
+#: What is made last for them, from what is made before.
+LAST = ("associations/main/0.parquet", "associations/main/1.parquet", "y/baseline/sumstats.tsv.gz")
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Run:
-    """Run up to the summary statistics without any fault."""
-    run = prepare(tmp_path_factory.mktemp("published"))
-    run.snakemake("--cores", "2", *PUBLISH)
+def prepare(folder: Path, **association) -> Run:
+    """Write cohort, sheet and config of the shared runs."""
+    small_cohort(folder)
+    run = Run(folder)
+    run.configure(CONFIG | {"association": CONFIG["association"] | {"chunks": 2} | association}, SHEET)
     return run
 
 
-@pytest.fixture
-def finished(undisturbed, tmp_path) -> Run:
-    """Give a copy of the finished run."""
-    shutil.copytree(undisturbed.folder, tmp_path / "run", symlinks=True)
-    return Run(tmp_path / "run")
+def without_last(published: Run, folder: Path) -> Run:
+    """Copy a run as it was before its associations."""
+    run = copy_of(published, folder)
+    shutil.rmtree(run.results / "c/associations")
+    for file in run.results.glob("c/*/*/sumstats.tsv.gz*"):
+        file.unlink()
+    return run
 
 
 def jobs_of(run: Run, rule: str = "") -> list[int]:
@@ -146,13 +124,14 @@ def test_a_job_out_of_memory_is_tried_again_with_more(published, tmp_path):
     assert main.returncode == 0, err
     granted = [int(m.split("mem_mb=")[1].split(",")[0]) for m in (out + err).splitlines() if "mem_mb=" in m]
     assert len(granted) == 2 and granted[1] > 1.8 * granted[0]
-    run.snakemake("--cores", "2", *PUBLISH)
-    assert digests(run.results) == digests(published.results)
+    made, whole = digests(run.results), digests(published.results)
+    assert {"c/genotypes.json", "c/variants.parquet", "c/samples.parquet"} <= set(made)
+    assert made == {name: whole[name] for name in made}
 
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Mount a disk of so many bytes."""
+    """Mount a disk of a given size."""
     folder.mkdir()
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True
@@ -166,7 +145,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int) -> Path:
-    """Fill a disk up to so many bytes."""
+    """Fill a disk and leave a number of bytes free."""
     free = os.statvfs(disk)
     with open(disk / "filler", "wb") as file:
         file.write(b"\0" * max(0, free.f_bavail * free.f_frsize - leave))
@@ -181,12 +160,13 @@ def fill(disk: Path, leave: int) -> Path:
     ],
 )
 def test_a_full_disk_is_named_and_the_rerun_completes(published, tmp_path, target):
-    (tmp_path / "run").mkdir()
-    run = prepare(tmp_path / "run")
+    run = without_last(published, tmp_path / "run")
     with small_disk(tmp_path / "disk", "30m") as disk:
+        shutil.copytree(run.results, disk, dirs_exist_ok=True)
+        shutil.rmtree(run.results)
         run.results.symlink_to(disk)
-        before = {"results/c/y/baseline/sumstats.tsv.gz": "associate"}.get(target, "train_folds")
-        run.snakemake("--cores", "2", "--until", before)
+        if "sumstats" in target:
+            run.snakemake("--cores", "2", "--until", "associate", *PUBLISH)
         filler = fill(disk, 4096)
         done = run.snakemake("--cores", "2", "--", target, check=False)
         assert done.returncode != 0
@@ -209,14 +189,15 @@ def test_a_read_only_folder_is_named(tmp_path):
         assert "Read-only file system" in said and "results" in said
 
 
-def test_a_genotype_file_that_vanishes_is_named(finished):
-    (finished.folder / "g.bed").rename(finished.folder / "elsewhere.bed")
-    (finished.results / "c/associations/main/1.parquet").unlink()
-    done = finished.snakemake("--cores", "2", check=False)
+def test_a_genotype_file_that_vanishes_is_named(published, tmp_path):
+    run = without_last(published, tmp_path / "run")
+    (run.folder / "g.bed").rename(run.folder / "elsewhere.bed")
+    done = run.snakemake("--cores", "2", *PUBLISH, check=False)
     assert done.returncode != 0
     assert "g.bed" in done.stdout + done.stderr
-    (finished.folder / "elsewhere.bed").rename(finished.folder / "g.bed")
-    finished.snakemake("--cores", "2")
+    (run.folder / "elsewhere.bed").rename(run.folder / "g.bed")
+    run.snakemake("--cores", "2", *PUBLISH)
+    assert digests(run.results) == digests(published.results)
 
 
 @pytest.mark.parametrize(
@@ -229,57 +210,64 @@ def test_a_genotype_file_that_vanishes_is_named(finished):
 )
 def test_something_changed_and_the_job_killed(published, tmp_path, changed, rule):
     """Snakemake takes a killed job for done with the new settings and inputs: the next run must not take the former results for up to date."""
-    shutil.copytree(published.folder, tmp_path / "run", symlinks=True)
-    finished, fresh = Run(tmp_path / "run"), Run(tmp_path / "fresh")
-    fresh.folder.mkdir()
-    small_cohort(fresh.folder)
-    association = {"chunks": 3, "refine_below": 1e-9} if changed == "settings" else {"chunks": 3}
-    for run in (finished, fresh):
-        run.configure(CONFIG | {"association": CONFIG["association"] | association}, SHEET)
-        if changed == "table":
-            table = pd.read_csv(run.folder / "samples.tsv", sep="\t")
+    run = copy_of(published, tmp_path / "run")
+    if changed == "settings":
+        # what the changed settings do not concern is as it was
+        fresh = without_last(published, tmp_path / "fresh")
+    else:
+        (tmp_path / "fresh").mkdir()
+        fresh = prepare(tmp_path / "fresh")
+    for one in (run, fresh):
+        if changed == "settings":
+            association = CONFIG["association"] | {"chunks": 2, "refine_below": 1e-9}
+            one.configure(CONFIG | {"association": association}, SHEET)
+        else:
+            table = pd.read_csv(one.folder / "samples.tsv", sep="\t")
             table.loc[3, "y"] += 1
-            table.to_csv(run.folder / "samples.tsv", sep="\t", index=False)
+            table.to_csv(one.folder / "samples.tsv", sep="\t", index=False)
     # all jobs of the rule, so that none of them tells what is behind it
     killed = 0
-    main = finished.start("--cores", "3", *PUBLISH)
+    main = run.start("--cores", "3", *PUBLISH)
     while main.poll() is None:
-        for job in jobs_of(finished, rule):
+        for job in jobs_of(run, rule):
             with suppress(ProcessLookupError):
                 os.kill(job, signal.SIGKILL)
                 killed += 1
         time.sleep(0.02)
     main.communicate()
     assert killed
-    finished.snakemake("--cores", "2", *PUBLISH)
+    run.snakemake("--cores", "2", *PUBLISH)
     fresh.snakemake("--cores", "2", *PUBLISH)
-    assert digests(finished.results) == digests(fresh.results) != digests(published.results)
+    assert digests(run.results) == digests(fresh.results) != digests(published.results)
 
 
 @pytest.mark.parametrize(
-    ("name", "cores"),
+    ("name", "cores", "targets"),
     [
-        # with two jobs at a time the second may find the file gone
-        ("c/qc/variants.parquet", "2"),
-        ("c/y/study.json", "1"),
-        pytest.param("c/associations/main/1.parquet", "1", marks=pytest.mark.slow),
-        pytest.param("c/case/deepnull/sumstats.tsv.gz", "2", marks=pytest.mark.slow),
+        # two jobs read it at a time: the second may find the file gone
+        ("c/qc/variants.parquet", "2", (*PUBLISH, "results/c/qc/qc.svg")),
+        ("c/y/study.json", "1", PUBLISH),
+        pytest.param("c/associations/main/1.parquet", "1", (), marks=pytest.mark.slow),
+        pytest.param("c/case/deepnull/sumstats.tsv.gz", "2", (), marks=pytest.mark.slow),
     ],
 )
-def test_a_damaged_file_is_named_and_made_anew(undisturbed, finished, name, cores):
-    path = finished.results / name
+def test_a_damaged_file_is_named_and_made_anew(published, finished, tmp_path, name, cores, targets):
+    run = copy_of(published if targets else finished, tmp_path / "run")
+    path = run.results / name
     path.write_bytes(path.read_bytes()[:-40])
-    done = finished.snakemake("--cores", cores, check=False)
+    done = run.snakemake("--cores", cores, *targets, check=False)
     assert done.returncode != 0
     said = done.stdout + done.stderr
     assert f"{path.name}: damaged" in said and f"renamed {path.name}.damaged" in said
     assert "Traceback" not in said
-    finished.snakemake("--cores", "2", "--rerun-incomplete")
-    assert digests(finished.results) == digests(undisturbed.results)
+    run.snakemake("--cores", "2", "--rerun-incomplete", *targets)
+    made, whole = digests(run.results), digests(finished.results)
+    assert set(made) >= set(digests((published if targets else finished).results))
+    assert made == {file: whole[file] for file in made}
 
 
 def test_two_runs_in_one_folder(published, tmp_path):
-    run = prepare(tmp_path)
+    run = without_last(published, tmp_path / "run")
     first = run.start("--cores", "1", *PUBLISH)
     wait_for_job(run, first)
     second = run.snakemake("--cores", "1", check=False)
