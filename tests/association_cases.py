@@ -34,6 +34,29 @@ def settings_of(**changes) -> Settings:
     return Settings.of(section(**NO_FILTERS | changes))
 
 
+def pack(g: np.ndarray) -> np.ndarray:
+    """Pack int8 genotypes (variants x people, -1 missing) as a .bed does."""
+    code = np.array([3, 2, 0, 1], dtype=np.uint8)[g]
+    lanes = np.zeros((len(g), -(-g.shape[1] // 4) * 4), dtype=np.uint8)
+    lanes[:, : g.shape[1]] = code
+    lanes = lanes.reshape(len(g), -1, 4)
+    return lanes[..., 0] | lanes[..., 1] << 2 | lanes[..., 2] << 4 | lanes[..., 3] << 6
+
+
+def same(a: dict, b: dict, studies, order=slice(None), flip: float = 1.0, tolerance: float = 0.0) -> None:
+    """Assert that studies have the same results; estimates within a tolerance of standard errors."""
+    for s in studies:
+        for arm in s.arms:
+            key = f"{s.name}.{arm}"
+            assert (a[f"{key}.reason"][order] == b[f"{key}.reason"]).all()
+            assert (a[f"{key}.method"][order] == b[f"{key}.method"]).all()
+            beta, se, p = (a[f"{key}.{c}"][order] for c in ("beta", "se", "neg_log10_p"))
+            other, other_se, other_p = (b[f"{key}.{c}"] for c in ("beta", "se", "neg_log10_p"))
+            assert np.nanmax(np.abs(beta - flip * other) / se, initial=0) <= tolerance
+            np.testing.assert_allclose(se, other_se, rtol=tolerance)
+            np.testing.assert_allclose(p, other_p, rtol=20 * tolerance, atol=20 * tolerance)
+
+
 class Cohort:
     """A cohort's folder as the steps before the association leave it."""
 

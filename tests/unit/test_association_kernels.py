@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from test_association_properties import pack
 
+from association_cases import pack
 from deepnull_gwas.genotypes.products import COLUMNS, make_tiles, multiply
 from deepnull_gwas.genotypes.rare import multiply_rare
 

@@ -41,6 +41,11 @@ def test_strong_covariates_are_not_taken_for_separation():
     np.testing.assert_allclose(fit_logistic(x, y).coefficients, expected.params, rtol=1e-6)
 
 
+def test_nobody_to_compare_with_is_a_failure_of_the_study():
+    with pytest.raises(StudyFailure, match="no cases"):
+        fit_logistic(np.ones((30, 1)), np.zeros(30))
+
+
 @pytest.mark.parametrize("overlap", [0, 1])
 def test_separation_by_a_covariate_is_a_failure_of_the_study(overlap):
     # complete, and quasi-complete (all cases carry it, some controls do too)
@@ -92,6 +97,28 @@ def test_both_arms_equal_statsmodels(case, missing):
     )
     assert (result["b.deepnull.reason"] == "").all()
     assert (result["b.deepnull.method"] == "logistic").all()
+
+
+def test_refine_below_leaves_the_score_test_to_the_rest(case):
+    cohort, _, y, covariates, _ = case
+    study = [cohort.study("b", y, covariates, trait="binary")]
+    every, some, score = (
+        cohort.run(study),
+        cohort.run(study, refine_below=0.2),
+        cohort.run(study, refine_below=0.0, exact=True),
+    )
+    refined = score["b.baseline.neg_log10_p"] > -np.log10(0.2)
+    assert 0 < refined.sum() < len(refined)
+    assert (some["b.baseline.method"] == np.where(refined, "logistic", "score")).all()
+    for column in ("beta", "se", "neg_log10_p"):
+        key = f"b.baseline.{column}"
+        np.testing.assert_allclose(some[key][refined], every[key][refined], rtol=1e-6)
+    key = "b.baseline.neg_log10_p"
+    # float32 tiles against float64
+    np.testing.assert_allclose(some[key][~refined], score[key][~refined], rtol=1e-4, atol=1e-6)
+    # the first step of Newton's method is near the maximum where there is little to find
+    distance = np.abs(some["b.baseline.beta"] - every["b.baseline.beta"])[~refined] / every["b.baseline.se"][~refined]
+    assert distance.max() < 0.1
 
 
 def test_a_variant_that_separates_says_so(tmp_path):

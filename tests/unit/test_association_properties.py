@@ -9,22 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from association_cases import settings_of
+from association_cases import pack, same, settings_of
 from deepnull_gwas.association.inputs import StudyInput
 from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.genotypes.block import PackedBlock
 
 ALL = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 M = 14
-
-
-def pack(g: np.ndarray) -> np.ndarray:
-    """Pack int8 genotypes (variants x people, -1 missing) as a .bed does."""
-    code = np.array([3, 2, 0, 1], dtype=np.uint8)[g]
-    lanes = np.zeros((len(g), -(-g.shape[1] // 4) * 4), dtype=np.uint8)
-    lanes[:, : g.shape[1]] = code
-    lanes = lanes.reshape(len(g), -1, 4)
-    return lanes[..., 0] | lanes[..., 1] << 2 | lanes[..., 2] << 4 | lanes[..., 3] << 6
 
 
 class Case:
@@ -69,20 +60,6 @@ class Case:
         )
         parts = [scan.block(PackedBlock(part, g.shape[1]), "autosome") for part in np.array_split(pack(g), blocks)]
         return {key: np.concatenate([p[key] for p in parts]) for key in parts[0]}
-
-
-def same(a: dict, b: dict, studies, order=slice(None), flip: float = 1.0, tolerance: float = 0.0) -> None:
-    """Assert that studies have the same results; estimates within a tolerance of standard errors."""
-    for s in studies:
-        for arm in s.arms:
-            key = f"{s.name}.{arm}"
-            assert (a[f"{key}.reason"][order] == b[f"{key}.reason"]).all()
-            assert (a[f"{key}.method"][order] == b[f"{key}.method"]).all()
-            beta, se, p = (a[f"{key}.{c}"][order] for c in ("beta", "se", "neg_log10_p"))
-            other, other_se, other_p = (b[f"{key}.{c}"] for c in ("beta", "se", "neg_log10_p"))
-            assert np.nanmax(np.abs(beta - flip * other) / se, initial=0) <= tolerance
-            np.testing.assert_allclose(se, other_se, rtol=tolerance)
-            np.testing.assert_allclose(p, other_p, rtol=20 * tolerance, atol=20 * tolerance)
 
 
 cases = st.builds(Case, st.integers(0, 2**32 - 1), st.integers(2, 4), st.sampled_from([0.0, 0.02, 0.1]), st.booleans())

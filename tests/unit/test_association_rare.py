@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_association_properties import pack, same
 
-from association_cases import settings_of
+from association_cases import pack, same, settings_of
 from deepnull_gwas.association import binary_arm, firth, likelihoods, refinement
 from deepnull_gwas.association.inputs import StudyInput
 from deepnull_gwas.association.scan import Scan

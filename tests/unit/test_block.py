@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_association_properties import pack
 
+from association_cases import pack
 from deepnull_gwas.genotypes.block import Mask, PackedBlock
 from deepnull_gwas.genotypes.products import Columns
 
