@@ -138,6 +138,8 @@ CONFIG = {
     # without torch, whose import alone takes seconds
     "deepnull": {"folds": 3, "model": "splines", "compare": False},
 }
+#: Of the runs that the tests share: two chunks.
+CHUNKS = CONFIG | {"association": CONFIG["association"] | {"chunks": 2}}
 SHEET = [
     {"study": "y", "cohort": "c", "phenotype": "y", "trait": "quantitative", "covariates": "age", "pcs": 0},
     {"study": "case", "cohort": "c", "phenotype": "case", "trait": "binary", "covariates": "age", "pcs": 0},

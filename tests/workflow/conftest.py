@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_runs import CONFIG, ROOT, SHEET, Run, copy_of, once, small_cohort
+from workflow_runs import CHUNKS, ROOT, SHEET, Run, copy_of, once, small_cohort
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def published(shared_folder) -> Run:
     def make(folder: Path) -> None:
         small_cohort(folder)
         run = Run(folder)
-        run.configure(CONFIG | {"association": CONFIG["association"] | {"chunks": 2}}, SHEET)
+        run.configure(CHUNKS, SHEET)
         run.snakemake("--cores", "2", "associations")
 
     return Run(once(shared_folder / "published", make))

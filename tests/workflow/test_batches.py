@@ -12,13 +12,9 @@ import pytest
 
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json
-from workflow_runs import CONFIG, SHEET, Run, copy_of, digests, small_cohort
+from workflow_runs import CHUNKS, CONFIG, SHEET, Run, copy_of, digests, small_cohort
 
 pytestmark = pytest.mark.workflow
-
-
-#: Of the shared run.
-CHUNKS = CONFIG | {"association": CONFIG["association"] | {"chunks": 2}}
 
 
 def files(run: Run, study: str) -> dict[str, str]:

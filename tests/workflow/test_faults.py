@@ -15,22 +15,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_runs import CONFIG, SHEET, Run, copy_of, digests, small_cohort
+from workflow_runs import CHUNKS, SHEET, Run, copy_of, digests, small_cohort
 
 pytestmark = pytest.mark.workflow
 
 
 #: Up to the summary statistics: what can be lost, without the figures.
 PUBLISH = ("--", "associations")
-#: What is made last for them, from what is made before.
-LAST = ("associations/main/0.parquet", "associations/main/1.parquet", "y/baseline/sumstats.tsv.gz")
 
 
-def prepare(folder: Path, **association) -> Run:
+def prepare(folder: Path) -> Run:
     """Write cohort, sheet and config of the shared runs."""
     small_cohort(folder)
     run = Run(folder)
-    run.configure(CONFIG | {"association": CONFIG["association"] | {"chunks": 2} | association}, SHEET)
+    run.configure(CHUNKS, SHEET)
     return run
 
 
@@ -219,8 +217,7 @@ def test_something_changed_and_the_job_killed(published, tmp_path, changed, rule
         fresh = prepare(tmp_path / "fresh")
     for one in (run, fresh):
         if changed == "settings":
-            association = CONFIG["association"] | {"chunks": 2, "refine_below": 1e-9}
-            one.configure(CONFIG | {"association": association}, SHEET)
+            one.configure(CHUNKS | {"association": CHUNKS["association"] | {"refine_below": 1e-9}}, SHEET)
         else:
             table = pd.read_csv(one.folder / "samples.tsv", sep="\t")
             table.loc[3, "y"] += 1
