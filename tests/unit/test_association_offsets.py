@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
-from test_association_properties import pack
 
-from association_cases import make_cohort, make_genotypes, settings_of
+from association_cases import make_cohort, make_genotypes, pack, settings_of
 from deepnull_gwas.association import chunk as module
 from deepnull_gwas.association.firth import firth, firth_null
 from deepnull_gwas.association.inputs import StudyInput
