@@ -47,13 +47,13 @@ def _bits_at(raw, at, first, bits):
 
 @numba.njit(nogil=True, cache=True)
 def _eight(pairs, phased, flip, out):
-    """Decode diploid people of 8 bits; return the largest sum of a person's two probabilities."""
-    worst = np.int32(0)
+    """Decode diploid people of 8 bits, a pair in 16; return the largest sum of a person's two probabilities."""
+    worst = np.uint16(0)
     for i in range(len(out)):
-        a, b = np.int32(pairs[2 * i]), np.int32(pairs[2 * i + 1])
-        e = a + b if phased else 2 * a + b
-        worst = max(worst, a + b)
-        out[i] = 510 - e if flip else e
+        a, b = np.uint16(pairs[i] & 255), np.uint16(pairs[i] >> 8)
+        e = np.uint16(a + b) if phased else np.uint16(2 * a + b)
+        worst = max(worst, np.uint16(a + b))
+        out[i] = np.uint16(510 - e) if flip else e
     return worst
 
 
@@ -153,8 +153,14 @@ def _check_head(raw, n, found):
     if found[0] != SOUND:
         return False, 0, False, False
     low, high = raw[6], raw[7]
-    probabilities, flagged, odd = np.int64(0), np.uint8(0), np.int64(0)
+    other = np.uint8(0)
     for i in range(HEAD, HEAD + n):
+        other |= raw[i] ^ np.uint8(2)
+    # usually everybody is diploid and nobody missing
+    probabilities, flagged, odd = (
+        (np.int64(0), np.uint8(0), np.int64(0)) if other else (2 * n, np.uint8(0), np.int64(low > 2 or high < 2))
+    )
+    for i in range(HEAD, HEAD + n if other else HEAD):
         ploidy = raw[i] & 0x3F
         probabilities += ploidy
         flagged |= raw[i]
@@ -206,7 +212,7 @@ def decode_block(raw, count_first, out, variances, exact, found):
         return min(bits, 16) if found[0] == SOUND else 0
     top = (np.int64(1) << bits) - 1
     if bits == 8:
-        worst = np.int64(_eight(data, phased, not count_first, out))
+        worst = np.int64(_eight(data.view(np.uint16), phased, not count_first, out))
         if len(variances):
             _variances(data, top, phased, variances)
     else:

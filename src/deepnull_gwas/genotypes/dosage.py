@@ -133,12 +133,12 @@ def as_masks(masks: np.ndarray | None, n_samples: int) -> np.ndarray:
 
 @numba.njit(nogil=True, cache=True)
 def _round_floats(numbers, denominator, out):
-    largest = np.float32(0)
+    largest = np.int32(0)
     for v in range(numbers.shape[0]):
         for i in range(numbers.shape[1]):
-            x = numbers[v, i]
-            largest = max(largest, x)
-            out[v, i] = np.uint16(x * denominator + np.float32(0.5)) if x >= 0 else np.uint16(MISSING)
+            value = np.int32(numbers[v, i] * denominator + np.float32(0.5))
+            largest = max(largest, value)
+            out[v, i] = value if value >= 0 else MISSING
     return largest
 
 
@@ -156,19 +156,28 @@ def from_floats(numbers: np.ndarray, out: np.ndarray) -> float:
     -------
     The largest dosage: where it is above 2, ``out`` has no meaning.
     """
-    return float(_round_floats(numbers, np.float32(PGEN_DENOMINATOR), out))
+    return _round_floats(numbers, np.float32(PGEN_DENOMINATOR), out) / PGEN_DENOMINATOR
 
 
 @numba.njit(nogil=True, cache=True)
 def _pack_counts(counts, out):
+    ones = np.uint64(0x0101010101010101)
     n = counts.shape[1]
-    whole = n // 4
+    whole = n // 8
     for v in range(counts.shape[0]):
-        for b in range(whole + (n % 4 > 0)):
+        words = counts[v, : 8 * whole].view(np.uint64)
+        for w in range(whole):
+            # eight people: 0 -> 11, 1 -> 10, 2 -> 00, and both low bits of what is missing are 1 -> 01
+            low, high = words[w] & ones, words[w] >> np.uint64(1) & ones
+            codes = (low ^ high ^ ones) | (high ^ ones) << np.uint64(1)
+            codes |= codes >> np.uint64(6)
+            codes |= codes >> np.uint64(12)
+            out[v, 2 * w] = codes & np.uint64(0xFF)
+            out[v, 2 * w + 1] = codes >> np.uint64(32) & np.uint64(0xFF)
+        for b in range(2 * whole, out.shape[1]):
             byte = 0
             for k in range(min(4, n - 4 * b)):
                 count = counts[v, 4 * b + k]
-                # 2 -> 00, 1 -> 10, 0 -> 11, else missing: 01
                 code = 3 if count == 0 else (2 if count == 1 else (0 if count == 2 else 1))
                 byte |= code << (2 * k)
             out[v, b] = byte
@@ -180,7 +189,7 @@ def pack_counts(counts: np.ndarray, out: np.ndarray | None = None) -> np.ndarray
     Parameters
     ----------
     counts
-        int8, variants x people: 0, 1, 2, anything else missing.
+        int8, variants x people, each row without gaps: 0, 1, 2, and -1 or -9 where missing.
     out
         uint8, variants x ``ceil(people / 4)``; made if None.
 

@@ -9,7 +9,7 @@ import pytest
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import pgen as reading
-from deepnull_gwas.genotypes.dosage import MISSING
+from deepnull_gwas.genotypes.dosage import MISSING, from_floats, pack_counts
 from deepnull_gwas.genotypes.pgen import open_pgen
 from deepnull_gwas.genotypes.pgen_header import read_pgen_header
 from deepnull_gwas.genotypes.pvar import read_pvar
@@ -68,6 +68,14 @@ def test_hard_calls(tmp_path, n, compress):
     assert people["sex"].tolist() == [i % 2 + 1 for i in range(n)]
 
 
+@pytest.mark.parametrize("missing", [-1, -9])
+@pytest.mark.parametrize("n", [*range(1, 18), 1001])
+def test_packing(n, missing):
+    counts = np.random.default_rng(n).integers(-1, 3, (5, n)).astype(np.int8)
+    packed = pack_counts(np.where(counts < 0, missing, counts).astype(np.int8))
+    assert np.array_equal(unpack(packed, n), counts)
+
+
 def test_dosages_are_exact(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "SCRATCH_BYTES", 3000)
     rng = np.random.default_rng(0)
@@ -89,6 +97,16 @@ def test_dosages_are_exact(tmp_path, monkeypatch):
     near = np.abs(planted / 16384 - np.round(planted / 16384)) <= 0.1
     want = np.where((planted != MISSING) & near, np.round(planted / 16384), -1)
     assert np.array_equal(unpack(reader.calls(np.arange(20)), 101), want)
+
+
+def test_every_numerator_survives():
+    values = np.arange(32769)
+    out = np.empty((1, 32769), dtype=np.uint16)
+    assert from_floats((values / 16384).astype(np.float32)[None], out) == 2
+    assert np.array_equal(out[0], values)
+    assert from_floats(np.array([[2.5, 0]], dtype=np.float32), out[:, :2]) == 2.5
+    assert from_floats(np.array([[-9, 0]], dtype=np.float32), out[:, :2]) == 0
+    assert out[0, 0] == MISSING
 
 
 def test_several_alternative_alleles_are_variants_of_their_own(tmp_path):
