@@ -8,7 +8,10 @@ import numpy as np
 import pyarrow as pa
 from scipy import stats
 
-from deepnull_gwas.tables import write_json, write_table
+from deepnull_gwas.results.compare import compare_arms
+from deepnull_gwas.results.loci import find_leads
+from deepnull_gwas.results.publish import merge_sumstats
+from deepnull_gwas.tables import read_json, write_json, write_table
 
 
 def write_results(
@@ -96,3 +99,38 @@ def write_results(
     about |= {"covariates": [{"name": "age", "columns": ["cov_age"], "kind": "numeric"}]}
     write_json(about, folder / "study.json")
     return folder / "study.json", paths, columns
+
+
+INFO = {"cohort": "c", "genome_build": "GRCh38"}
+
+
+def publish_and_count(folder, study_json, chunks, arm="baseline"):
+    folder.mkdir(exist_ok=True)
+    out = folder / "sumstats.tsv.gz"
+    return out, merge_sumstats(
+        chunks, "s", arm, study_json, out, folder / f"{out.name}-meta.yaml", folder / "untested.tsv.gz", INFO
+    )
+
+
+def prepare(folder, **more):
+    results = folder / "results"
+    study_folder = results / "c" / "s"
+    study_folder.mkdir(parents=True)
+    chunk_folder = results / "c" / "associations" / "main"
+    chunk_folder.mkdir(parents=True)
+    study, chunks, columns = write_results(chunk_folder, ["1", "2"], 100, **more)
+    study.rename(study_folder / "study.json")
+    for arm in ("baseline", "deepnull"):
+        out, counts = publish_and_count(study_folder / arm, study_folder / "study.json", chunks, arm)
+        tests = find_leads(out, 5e-8, 500, study_folder / arm / "leads.tsv")
+        write_json(counts | tests, study_folder / arm / "tests.json")
+    return results, study_folder, columns
+
+
+def compare(study_folder, metrics):
+    write_json(metrics, study_folder / "metrics.json")
+    both = [study_folder / arm / name for name in ("sumstats.tsv.gz", "leads.tsv") for arm in ("baseline", "deepnull")]
+    compare_arms(
+        *both, study_folder / "metrics.json", 500, study_folder / "comparison.json", study_folder / "comparison.tsv"
+    )
+    return read_json(study_folder / "comparison.json")

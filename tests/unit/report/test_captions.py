@@ -11,7 +11,7 @@ from docutils.core import publish_parts
 from docutils.utils import Reporter
 from jinja2 import Environment, StrictUndefined
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CAPTIONS = sorted((ROOT / "workflow/report").glob("*.rst"))
 # as Snakemake 9 adds to every caption
 LINKS = """

@@ -13,10 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from figure_checks import faults
 from matplotlib.figure import Figure
 from PIL import Image
-from test_results import compare, prepare
 
 from deepnull_gwas.report.arms import plot_arms
 from deepnull_gwas.report.batch import plot_batch
@@ -31,6 +29,8 @@ from deepnull_gwas.report.style import ONE_COLUMN, TWO_COLUMNS, counted, figure,
 from deepnull_gwas.report.validity import plot_validity
 from deepnull_gwas.results.compare import compare_batch
 from deepnull_gwas.tables import read_json, write_json, write_npz, write_parquet, write_tsv
+from figure_checks import faults
+from result_tables import compare, prepare
 
 SETTINGS = {"genome_wide": 5e-8, "suggestive": 1e-5, "top_loci_labelled": 10}
 METRICS = {"study": "s", "trait": "quantitative", "status": "ok", "linear": {"r2": 0.1}, "deepnull": {"r2": 0.2}}
@@ -193,7 +193,7 @@ def test_figure_of_calibration_and_power(tmp_path, drawn):
 
 def test_figure_of_scaling(tmp_path, drawn):
     """Measured times of the documentation, whose seconds lie within less than a power of ten in some panels."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
     try:
         from scaling import draw
     finally:

@@ -16,7 +16,7 @@ from deepnull_gwas.logs import SNAKEMAKE_MB
 from deepnull_gwas.resources import size as size_of
 from deepnull_gwas.resources import steps
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SHEET = "study\tcohort\tphenotype\ttrait\tcovariates\nbmi\tukb\tbmi\tquantitative\tage\nt2d\tukb\tt2d\tbinary\tage\n"
 
 

@@ -23,22 +23,11 @@ from deepnull_gwas.results import sumstats
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.compare import KEY, compare_arms, join_arms, loci_of_both
 from deepnull_gwas.results.loci import find_leads, lead_variants, read_leads
-from deepnull_gwas.results.publish import merge_sumstats
 from deepnull_gwas.results.ssf import COLUMNS, significant
 from deepnull_gwas.results.status import check_status, summarise_run
 from deepnull_gwas.results.sumstats import BGZF_END, OTHER_ALLELES, points_of, read_sumstats
 from deepnull_gwas.tables import read_json, read_metadata, read_table, write_json, write_table
-from result_tables import write_results
-
-INFO = {"cohort": "c", "genome_build": "GRCh38"}
-
-
-def publish_and_count(folder, study_json, chunks, arm="baseline"):
-    folder.mkdir(exist_ok=True)
-    out = folder / "sumstats.tsv.gz"
-    return out, merge_sumstats(
-        chunks, "s", arm, study_json, out, folder / f"{out.name}-meta.yaml", folder / "untested.tsv.gz", INFO
-    )
+from result_tables import compare, prepare, publish_and_count, write_results
 
 
 def publish(folder, study_json, chunks, arm="baseline"):
@@ -179,30 +168,6 @@ def test_gained_and_lost_loci():
     baseline = lead_variants(hits([(1, 100, 9.0), (3, 100, 8.0)]), 50)
     deepnull = lead_variants(hits([(1, 120, 11.0), (2, 100, 8.0)]), 50)
     assert list(loci_of_both(baseline, deepnull, 50)["verdict"]) == ["shared", "gained", "lost"]
-
-
-def prepare(folder, **more):
-    results = folder / "results"
-    study_folder = results / "c" / "s"
-    study_folder.mkdir(parents=True)
-    chunk_folder = results / "c" / "associations" / "main"
-    chunk_folder.mkdir(parents=True)
-    study, chunks, columns = write_results(chunk_folder, ["1", "2"], 100, **more)
-    study.rename(study_folder / "study.json")
-    for arm in ("baseline", "deepnull"):
-        out, counts = publish_and_count(study_folder / arm, study_folder / "study.json", chunks, arm)
-        tests = find_leads(out, 5e-8, 500, study_folder / arm / "leads.tsv")
-        write_json(counts | tests, study_folder / arm / "tests.json")
-    return results, study_folder, columns
-
-
-def compare(study_folder, metrics):
-    write_json(metrics, study_folder / "metrics.json")
-    both = [study_folder / arm / name for name in ("sumstats.tsv.gz", "leads.tsv") for arm in ("baseline", "deepnull")]
-    compare_arms(
-        *both, study_folder / "metrics.json", 500, study_folder / "comparison.json", study_folder / "comparison.tsv"
-    )
-    return read_json(study_folder / "comparison.json")
 
 
 def test_comparison_of_arms(tmp_path):
