@@ -32,7 +32,7 @@ include: "workflow/rules/qc.smk"
 include: "workflow/rules/structure.smk"
 include: "workflow/rules/components.smk"
 include: "workflow/rules/deepnull.smk"
-include: "workflow/rules/prediction.smk"
+include: "workflow/rules/scores.smk"
 include: "workflow/rules/association.smk"
 include: "workflow/rules/results.smk"
 include: "workflow/rules/report.smk"
@@ -86,11 +86,11 @@ rule validity:
         validity_pages,
 
 
-rule phenotype_prediction:
+rule scores:
     """How well phenotypes are predicted from covariates and a polygenic score, with and without DeepNull."""
     input:
         preflight_tables,
-        all_phenotype_predictions,
+        all_scores,
 
 
 rule report:
@@ -99,7 +99,7 @@ rule report:
         rules.qc.input,
         rules.predictions.input,
         rules.associations.input,
-        rules.phenotype_prediction.input,
+        rules.scores.input,
         all_figures,
         "<results>/status.tsv",
         # what nothing may need any more, and still belongs to the results

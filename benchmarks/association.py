@@ -212,7 +212,9 @@ def prepare_chunk(folder: Path, name: str, kind: str) -> None:
         study = out / f"s{i:02d}"
         write_parquet(people, study / "people.parquet")
         d = rng.normal(size=n) + c["C0"] ** 2
-        write_parquet(pd.DataFrame({"sample_index": np.arange(n), "prediction": d}), study / "prediction.parquet")
+        write_parquet(
+            pd.DataFrame({"sample_index": np.arange(n), "deepnull_covariate": d}), study / "prediction.parquet"
+        )
         trait = "binary" if binary else "quantitative"
         about = {"study": f"s{i}", "trait": trait, "status": "ok", "reason": "", "n": n}
         write_json(about, study / "study.json")

@@ -117,7 +117,7 @@ class Cohort:
         if prediction is not None:
             path = folder / "deepnull" / "prediction.parquet"
             d = np.asarray(prediction, dtype=float)[frame["sample_index"]]
-            write_parquet(pd.DataFrame({"sample_index": frame["sample_index"], "prediction": d}), path)
+            write_parquet(pd.DataFrame({"sample_index": frame["sample_index"], "deepnull_covariate": d}), path)
         arms = arms or (("baseline",) if prediction is None else ("baseline", "deepnull"))
         return (folder / "study.json", folder / "samples.parquet", path, arms)
 

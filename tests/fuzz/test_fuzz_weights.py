@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepnull_gwas.genotypes.chromosomes import normalise
-from deepnull_gwas.prediction.weights import read_weights
+from deepnull_gwas.scores.weights import read_weights
 
 IDS = [
     "rs1",

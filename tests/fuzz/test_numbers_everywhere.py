@@ -15,7 +15,7 @@ from deepnull_gwas.cohort.relatives import read_pairs
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.deepnull import predict
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.prediction.weights import read_weights
+from deepnull_gwas.scores.weights import read_weights
 
 PEOPLE = pd.DataFrame({"sample_index": [0, 1], "fid": ["a", "b"], "iid": ["a", "b"]})
 

@@ -585,11 +585,12 @@ def test_steps_from_files_to_files(tmp_path):
     metrics, prediction = all_steps(tmp_path, SETTINGS)
     assert metrics["status"] == "ok"
     np.testing.assert_array_equal(prediction["sample_index"], frame["sample_index"])
-    assert prediction["prediction"].notna().all()
+    assert prediction["deepnull_covariate"].notna().all()
     linear = read_parquet(tmp_path / "by_model.parquet").set_index("sample_index")["by_linear"]
     # the covariate is what the prediction adds to the linear model
     np.testing.assert_allclose(
-        prediction["prediction"] + linear.loc[prediction["sample_index"]].to_numpy(), prediction["phenotype_prediction"]
+        prediction["deepnull_covariate"] + linear.loc[prediction["sample_index"]].to_numpy(),
+        prediction["phenotype_prediction"],
     )
     assert set(metrics["models"]) == set(KINDS)
     assert [c["name"] for c in metrics["dependence"]["covariates"]] == list("abcde")
@@ -676,10 +677,10 @@ def test_covariates_of_the_prediction_alone(tmp_path, binary, recipe, monkeypatc
         return
     assert metrics["models"]["linear"][key] > metrics["linear"][key] + 0.01
     # the linear part of what the association lacks stays in its covariate, and only that of what it has goes
-    np.testing.assert_allclose(prediction["prediction"], prediction["phenotype_prediction"] - alone, atol=1e-9)
+    np.testing.assert_allclose(prediction["deepnull_covariate"], prediction["phenotype_prediction"] - alone, atol=1e-9)
     inner = read_parquet(tmp_path / "inner.parquet")
     for f in range(3):
-        nested, own = inner[f"inner_{f}"][fold != f], prediction["prediction"][fold != f]
+        nested, own = inner[f"inner_{f}"][fold != f], prediction["deepnull_covariate"][fold != f]
         # of other models, each from 400 people or fewer, weighed by what chance makes of them
         assert np.corrcoef(nested, own)[0, 1] > (0.6 if binary else 0.8)
 
@@ -689,7 +690,7 @@ def test_a_prediction_without_any_covariate_of_the_association(tmp_path):
     write_parquet(frame.rename(columns=lambda c: c.replace("cov_", "deepnull_")), tmp_path / "samples.parquet")
     metrics, prediction = all_steps(tmp_path, SETTINGS)
     assert metrics["linear"]["r2"] == pytest.approx(0, abs=0.1)  # means of other folds, 100 people each
-    assert np.ptp(prediction["phenotype_prediction"] - prediction["prediction"]) < 0.5
+    assert np.ptp(prediction["phenotype_prediction"] - prediction["deepnull_covariate"]) < 0.5
     assert metrics["deepnull"]["r2"] > 0.1
 
 
@@ -702,7 +703,7 @@ def test_a_level_that_only_one_fold_has_is_named_and_predicted_as_the_first(tmp_
     write_parquet(frame, tmp_path / "samples.parquet")
     metrics, prediction = all_steps(tmp_path, SETTINGS)
     assert metrics["constant_covariates"] == ["site[D]"]
-    assert prediction["prediction"].notna().all()
+    assert prediction["deepnull_covariate"].notna().all()
     model = load_model(tmp_path / "models.npz", 1)
     x = frame[[c for c in frame if c.startswith("cov_")]].to_numpy()
     as_first = x.copy()
@@ -745,7 +746,7 @@ def test_the_original_recipe(tmp_path, monkeypatch):
         )
         # its covariate is the probability
         expected = 1 / (1 + np.exp(-logits)) if binary else logits
-        np.testing.assert_allclose(prediction.loc[rows, "prediction"], expected, rtol=1e-6)
+        np.testing.assert_allclose(prediction.loc[rows, "deepnull_covariate"], expected, rtol=1e-6)
 
 
 def test_the_original_recipe_raises_where_the_original_goes_wrong():
@@ -860,7 +861,7 @@ def test_the_log_says_fold_by_fold_what_was_reached(tmp_path, caplog):
 def test_where_only_the_linear_model_helps_the_covariate_is_nothing(tmp_path):
     study_files(tmp_path)
     _, prediction = all_steps(tmp_path, SETTINGS | {"model": "linear", "compare": False})
-    assert (prediction["prediction"] == 0).all()
+    assert (prediction["deepnull_covariate"] == 0).all()
     assert prediction["phenotype_prediction"].std() > 0
 
 

@@ -18,7 +18,7 @@ from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.cohort.duplicates import duplicated_variants
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.bed_tables import read_bim
-from deepnull_gwas.prediction import clumping
+from deepnull_gwas.scores import clumping
 
 
 def peak(function: Callable[[], Any]) -> tuple[Any, float]:

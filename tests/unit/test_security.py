@@ -364,7 +364,7 @@ def test_exported_commands_run_as_they_are_meant(tmp_path, prefixes, trait):
         "trait": trait,
         "stage": "",
     }
-    text = commands(info, ["age", "DEEPNULL"], prefixes, f"{HOSTILE}/passed.txt", f"exports {HOSTILE}")
+    text = commands(info, ["age", "deepnull_covariate"], prefixes, f"{HOSTILE}/passed.txt", f"exports {HOSTILE}")
     (work / "commands.sh").write_text(text)
     path = f"{tools}:{os.environ['PATH']}"
     done = subprocess.run(
@@ -395,7 +395,9 @@ def test_exported_tables_hold_ids_as_they_are(tmp_path):
         }
     )
     write_parquet(frame, tmp_path / "samples.parquet")
-    write_parquet(frame[["sample_index"]].assign(prediction=[0.1, 0.2, 0.3, 0.4]), tmp_path / "prediction.parquet")
+    write_parquet(
+        frame[["sample_index"]].assign(deepnull_covariate=[0.1, 0.2, 0.3, 0.4]), tmp_path / "prediction.parquet"
+    )
     info = {"study": "s", "cohort": "c", "phenotype": "y", "n": 4, "trait": "quantitative", "status": "ok", "stage": ""}
     write_json(info, tmp_path / "study.json")
     export_study(

@@ -172,7 +172,7 @@ def test_a_job_leaves_a_log_and_no_half_files(demo):
 
 
 def test_phenotypes_are_predicted_better_with_deepnull_where_covariates_do_not_act_linearly(demo):
-    table = pd.read_csv(demo.results / "demo/phenotype_prediction.tsv", sep="\t")
+    table = pd.read_csv(demo.results / "demo/scores.tsv", sep="\t")
     table = table.set_index(["study", "measure", "model"])
     for study, measure in (("lung_function", "r2"), ("height", "r2"), ("asthma", "auc")):
         gain = table.loc[study, measure, "deepnull_score - linear_score"]

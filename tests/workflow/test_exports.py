@@ -95,7 +95,7 @@ def test_bolt_lmm_gives_the_deepnull_arm(run):
     assert len(both) == len(ours) > 1000
     assert (both["ALLELE1"] == both["effect_allele"]).all()
     np.testing.assert_allclose(both["A1FREQ"], both["effect_allele_frequency"], atol=1e-6)
-    # covariates: age, sex, bmi, two of site, DEEPNULL, and the constant
+    # covariates: age, sex, bmi, two of site, deepnull_covariate, and the constant
     rest = both["n"] - 7
     square = (both["beta"] / both["standard_error"]) ** 2
     explained = square / (square + rest - 1)

@@ -20,15 +20,15 @@ FILES_TOO_LONG: set[str] = {
     "deepnull/models.py",
     "deepnull/penalised.py",
     "deepnull/steps.py",
-    "prediction/clumping.py",
-    "prediction/weights.py",
+    "scores/clumping.py",
+    "scores/weights.py",
 }
 FUNCTIONS_TOO_LONG: set[str] = {
     "association/refine.py:_refine",
     "deepnull/predict.py:predict_table",
     "deepnull/steps.py:merge_folds",
-    "prediction/clumping.py:cross_scores",
-    "prediction/steps.py:predict_phenotype",
+    "scores/clumping.py:cross_scores",
+    "scores/steps.py:score_study",
 }
 TOO_MANY_PARAMETERS: set[str] = {
     "deepnull/crossfit.py:_crossfit_folds",
@@ -38,9 +38,9 @@ TOO_MANY_PARAMETERS: set[str] = {
     "deepnull/predict.py:predict_table",
     "deepnull/steps.py:merge_folds",
     "deepnull/steps.py:train_folds",
-    "prediction/clumping.py:cross_scores",
-    "prediction/steps.py:_scores",
-    "prediction/steps.py:predict_phenotype",
+    "scores/clumping.py:cross_scores",
+    "scores/steps.py:_scores",
+    "scores/steps.py:score_study",
 }
 LINES_TOO_LONG: set[str] = {
     "association/basis.py",
@@ -92,12 +92,12 @@ LINES_TOO_LONG: set[str] = {
     "genotypes/products.py",
     "genotypes/rare.py",
     "genotypes/tiles.py",
-    "prediction/__init__.py",
-    "prediction/accuracy.py",
-    "prediction/clumping.py",
-    "prediction/other_tables.py",
-    "prediction/steps.py",
-    "prediction/weights.py",
+    "scores/__init__.py",
+    "scores/accuracy.py",
+    "scores/clumping.py",
+    "scores/other_tables.py",
+    "scores/steps.py",
+    "scores/weights.py",
 }
 ODD_OPENINGS: set[str] = {
     "association/refine.py",
@@ -116,10 +116,10 @@ ODD_OPENINGS: set[str] = {
     "deepnull/steps.py",
     "deepnull/training.py",
     "genotypes/bgen_index.py",
-    "prediction/accuracy.py",
-    "prediction/steps.py",
-    "prediction/weights.py",
-    "workflow/scripts/plot_prediction.py",
+    "scores/accuracy.py",
+    "scores/steps.py",
+    "scores/weights.py",
+    "workflow/scripts/plot_scores.py",
 }
 
 

@@ -56,8 +56,8 @@ def of_studies(name):
 def accuracies_of_cohort(wildcards):
     """Return the accuracies of a cohort's predicted studies, in the order of the sheet."""
     return [
-        f"<results>/{job['cohort']}/{job['study']}/deepnull/prediction_accuracy.json"
-        for job, _ in resources.jobs_of("predict_phenotype", PLAN)
+        f"<results>/{job['cohort']}/{job['study']}/scores/accuracy.json"
+        for job, _ in resources.jobs_of("score_study", PLAN)
         if job["cohort"] == wildcards.cohort
     ]
 

@@ -89,7 +89,7 @@ all_predictions = made_by(
     "{cohort}/{study}/deepnull/metrics.json",
 )
 all_predictions += drawn_by("plot_deepnull", "{cohort}/{study}/deepnull/deepnull")
-all_phenotype_predictions = drawn_by("plot_prediction", "{cohort}/phenotype_prediction")
+all_scores = drawn_by("plot_scores", "{cohort}/scores")
 all_exports = made_by("export_study", "{cohort}/{study}/exports/commands.sh")
 one_chunk_of_each_batch = made_by(
     "associate", "{cohort}/associations/{batch}/0.parquet"

@@ -4,7 +4,7 @@ from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.cohort.preflight import preflight_cohort
-    from deepnull_gwas.prediction.other_tables import problems_of_tables
+    from deepnull_gwas.scores.other_tables import problems_of_tables
 
     problems = problems_of_tables(snakemake.input.samples, **snakemake.params.tables)
     preflight_cohort(

@@ -77,7 +77,7 @@ def read_study(
         elif not table["sample_index"].equals(people["sample_index"]):
             failures["deepnull"] = StudyFailure("train_folds", "the prediction is not of the analysed people")
         else:
-            d = to_numpy(table["prediction"]).astype(np.float64)
+            d = to_numpy(table["deepnull_covariate"]).astype(np.float64)
     return StudyInput(
         name=study["study"],
         trait=study["trait"],

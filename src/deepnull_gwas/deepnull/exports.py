@@ -17,7 +17,7 @@ from deepnull_gwas.tables import atomic_path, read_json, read_parquet
 
 logger = logging.getLogger(__name__)
 
-COLUMN = "DEEPNULL"
+COLUMN = "deepnull_covariate"
 FLOAT = "%.10g"
 
 
@@ -26,7 +26,7 @@ def column_names(covariates: Sequence[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for column in covariates:
         base = re.sub(r"[^A-Za-z0-9]+", "_", column.removeprefix("cov_")).strip("_") or "covariate"
-        if base[0].isdigit() or base.upper() in {"FID", "IID", "PHENOTYPE", COLUMN}:
+        if base[0].isdigit() or base.upper() in {"FID", "IID", "PHENOTYPE", COLUMN.upper()}:
             base = f"c_{base}"
         name, count = base, 2
         while name in names.values():
@@ -54,8 +54,8 @@ def export_study(
     passed_variants
         variants.txt of the cohort: IDs of the variants that pass quality control (only named in the commands).
     out
-        Folder: ``phenotype.txt`` and ``covariates.txt`` (FID, IID, header; phenotype 0/1 for binary traits; the prediction is the covariate
-        DEEPNULL), ``saige.txt`` (both in one table), ``gcta.phen`` and ``gcta.qcovar`` (no header), ``people.txt`` (FID IID).
+        Folder: ``phenotype.txt`` and ``covariates.txt`` (FID, IID, header; phenotype 0/1 for binary traits; what enters the
+        association is the covariate ``deepnull_covariate``), ``saige.txt`` (both in one table), ``gcta.phen`` and ``gcta.qcovar`` (no header), ``people.txt`` (FID IID).
     """
     info, people = read_json(study), read_parquet(samples)
     values = read_parquet(prediction)
@@ -70,9 +70,9 @@ def export_study(
     ids = pd.DataFrame({"FID": people["fid"], "IID": people["iid"]})
     covariates = pd.concat([ids, people[list(names)].rename(columns=names)], axis=1)
     # a constant would be refused by the engines
-    useful = failed or bool(np.ptp(values["prediction"].to_numpy()) > 0)
+    useful = failed or bool(np.ptp(values[COLUMN].to_numpy()) > 0)
     if useful:
-        covariates[COLUMN] = values["prediction"].to_numpy()
+        covariates[COLUMN] = values[COLUMN].to_numpy()
     binary = info["trait"] == "binary"
     phenotype = ids.assign(PHENOTYPE=people["phenotype"].astype(int) if binary else people["phenotype"])
     tables = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from deepnull_gwas.deepnull.networks import NETWORK
-from deepnull_gwas.deepnull.penalised import LINEAR, SECOND_ORDER, SPLINES
 from deepnull_gwas.deepnull.protocol import Kind
+from deepnull_gwas.deepnull.smooth_kinds import LINEAR, SECOND_ORDER, SPLINES
 from deepnull_gwas.deepnull.trees import TREES
 
 KINDS: dict[str, Kind] = {

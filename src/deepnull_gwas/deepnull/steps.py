@@ -42,10 +42,12 @@ BY_MODEL = [
     Column("fold", "int32", "fold that the person is in"),
     # by_linear, by_splines, ...: the same by each model
     Column(
-        "prediction", "float64", "DeepNull prediction in units of the phenotype as analysed; a logit for binary traits"
+        "phenotype_prediction",
+        "float64",
+        "DeepNull prediction in units of the phenotype as analysed; a logit for binary traits",
     ),
     Column(
-        "covariate",
+        "deepnull_covariate",
         "float64",
         "what it has beyond the linear part that the association fits itself; of the original all",
     ),
@@ -58,7 +60,7 @@ PREDICTION = [
     Column("sample_index", "int64", "row of the .fam"),
     Column("fold", "int32", "fold that the person is in"),
     Column(
-        "prediction",
+        "deepnull_covariate",
         "float64",
         "covariate of the deepnull arm: what the out-of-fold prediction has beyond its linear part (binary: logits)",
     ),
@@ -316,7 +318,7 @@ def train_folds(
         and the last are empty.
     out_inner
         inner.parquet: one column a fold, the covariate of everybody outside it by models that have seen neither the fold nor the person. Whoever fits
-        something on the covariate and predicts the fold by it (:mod:`deepnull_gwas.prediction`) needs it: the covariate of prediction.parquet comes
+        something on the covariate and predicts the fold by it (:mod:`deepnull_gwas.scores`) needs it: the covariate of prediction.parquet comes
         from models that have seen the other folds.
     """
     info = read_json(study)
@@ -342,7 +344,7 @@ def train_folds(
         for f, result in enumerate(results):
             _say(f, k, result, time.monotonic() - began)
             each = {f"by_{name}": values for name, values in result.each.items()}
-            own = {"prediction": result.prediction, "covariate": result.covariate}
+            own = {"phenotype_prediction": result.prediction, "deepnull_covariate": result.covariate}
             frame = {"sample_index": index[result.rows], "fold": np.int32(f)} | own | each
             frames.append(pd.DataFrame(frame))
             models |= {f"{f}/{name}": array for name, array in result.model.arrays().items()}
@@ -432,12 +434,12 @@ def merge_folds(
         return
     people, parts, heads = read_parquet(samples), read_parquet(folds, FOLDS), about["folds"]
     together = read_parquet(predictions, BY_MODEL).set_index("sample_index").reindex(people["sample_index"])
-    if together["prediction"].isna().any():
+    if together["phenotype_prediction"].isna().any():
         raise InputError(
             f"{out_prediction}: {int(together['prediction'].isna().sum())} analysed people have no prediction; delete the folder and run again"
         )
     y, trait = people["phenotype"].to_numpy(), info["trait"]
-    prediction = together["prediction"].to_numpy()
+    prediction = together["phenotype_prediction"].to_numpy()
     names = [c.removeprefix("by_") for c in together.columns if c.startswith("by_")]
     pooled = {name: measure(y, together[f"by_{name}"].to_numpy(), trait) for name in names}
     fitted = [load_model(models, h["fold"]) for h in heads]
@@ -489,7 +491,7 @@ def merge_folds(
         {
             "sample_index": people["sample_index"].to_numpy(np.int64),
             "fold": parts["fold"].to_numpy(np.int32),
-            "prediction": together["covariate"].to_numpy(),
+            "deepnull_covariate": together["deepnull_covariate"].to_numpy(),
             "phenotype_prediction": prediction,
         }
     )

@@ -29,7 +29,7 @@ def plot_deepnull(job: Job) -> Estimate:
     return Estimate(180, 3)
 
 
-def predict_phenotype(job: Job) -> Estimate:
+def score_study(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # not measured: room for the variants that may enter, and the blocks in which they are read
     held = (1000 + 100 * job.covariates) * n + 500 * m + 3 * job.size.text_bytes

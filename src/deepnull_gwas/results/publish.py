@@ -236,7 +236,7 @@ def _write_metadata(
     covariates = [c["name"] for c in about.get("covariates", [])]
     covariates = [c for c in covariates if c not in state["dropped_covariates"]]
     if arm == "deepnull":
-        covariates.append("DeepNull prediction (out of fold)")
+        covariates.append("deepnull_covariate (DeepNull prediction, out of fold, beyond its linear part)")
     digest = hashlib.md5(usedforsecurity=False)
     with open(out, "rb") as file:
         while block := file.read(1 << 22):

@@ -78,7 +78,7 @@ def read_study_files(
         if metrics.exists() and read_json(metrics).get("status", "ok") != "ok":
             failed.add("deepnull")
         else:
-            d = to_numpy(read_table(prediction, columns=["prediction"])["prediction"]).astype(float)
+            d = to_numpy(read_table(prediction, columns=["deepnull_covariate"])["deepnull_covariate"]).astype(float)
     covariates = [np.empty((len(table), 0)), *(to_numpy(table[c]) for c in columns)]
     return Study(
         about["study"], about["trait"], tuple(arms), tuple(failed), to_numpy(table["sample_index"]),

@@ -16,7 +16,7 @@ from deepnull_gwas.cohort.text_table import line_of, lines_of, read_text_table
 from deepnull_gwas.deepnull.people_table import read_people_table
 from deepnull_gwas.deepnull.steps import read_fold_file
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.prediction.weights import read_weights
+from deepnull_gwas.scores.weights import read_weights
 
 PEOPLE = pd.DataFrame({"sample_index": range(3), "fid": ["a", "b", "c"], "iid": ["a", "b", "c"]})
 #: Of each kind: a table, and what its reader makes of a file, as plain values.

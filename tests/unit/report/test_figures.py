@@ -21,9 +21,9 @@ from deepnull_gwas.report.batch import plot_batch
 from deepnull_gwas.report.deepnull import plot_deepnull
 from deepnull_gwas.report.manhattan import plot_manhattan, thin
 from deepnull_gwas.report.miami import plot_miami
-from deepnull_gwas.report.prediction import plot_prediction
 from deepnull_gwas.report.qc import plot_qc
 from deepnull_gwas.report.qq import confidence_band, plot_qq, ranks_shown
+from deepnull_gwas.report.scores import plot_scores
 from deepnull_gwas.report.structure import plot_loadings, plot_pcs, plot_scree, plot_stratification
 from deepnull_gwas.report.style import ONE_COLUMN, TWO_COLUMNS, counted, figure, people_of, power_label, study_title
 from deepnull_gwas.report.validity import plot_validity
@@ -169,7 +169,7 @@ def test_many_studies_stay_on_a_page(tmp_path, drawn):
     plot_batch(tmp_path / "batch.tsv", about, tmp_path / "batch.svg")
     assert any(text.startswith("The 66 studies of 120") for text in drawn)
     assert any(names[-1][:21] in text and "1,234 cases" in text for text in drawn)
-    plot_prediction([a.parent / "accuracy.json" for a in about], tmp_path / "prediction.svg")
+    plot_scores([a.parent / "accuracy.json" for a in about], tmp_path / "prediction.svg")
     assert any(text.startswith("The 22 of 120 studies") for text in drawn)
     pcs = pd.DataFrame({"sample_index": np.arange(40)} | {f"PC{i}": rng.normal(size=40) for i in range(1, 41)})
     write_parquet(pcs, tmp_path / "pcs.parquet")
@@ -355,4 +355,4 @@ def test_predicted_phenotypes(tmp_path):
     for name, study in studies.items():
         write_json(study, tmp_path / f"{name}.json")
     for chosen in ("qbf", "q", "f", ""):
-        twice(lambda out, chosen=chosen: plot_prediction([tmp_path / f"{c}.json" for c in chosen], out), tmp_path)
+        twice(lambda out, chosen=chosen: plot_scores([tmp_path / f"{c}.json" for c in chosen], out), tmp_path)

@@ -62,7 +62,7 @@ def test_deepnull_arm_says_so(tmp_path):
     study, chunks, _ = write_results(tmp_path, ["1"], 50)
     publish(tmp_path / "o", study, chunks, "deepnull")
     metadata = yaml.safe_load((tmp_path / "o" / "sumstats.tsv.gz-meta.yaml").read_text())
-    assert metadata["adjusted_covariates"][-1] == "DeepNull prediction (out of fold)"
+    assert metadata["adjusted_covariates"][-1].startswith("deepnull_covariate ")
 
 
 def test_tabix_finds_a_region(tmp_path):

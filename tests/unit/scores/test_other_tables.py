@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deepnull_gwas.errors import InputErrors
-from deepnull_gwas.prediction.other_tables import problems_of_tables
+from deepnull_gwas.scores.other_tables import problems_of_tables
 
 
 @pytest.fixture

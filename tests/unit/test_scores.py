@@ -17,10 +17,10 @@ from deepnull_gwas.deepnull.folds import assign_folds
 from deepnull_gwas.deepnull.steps import train_folds
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.formats import open_genotypes
-from deepnull_gwas.prediction.accuracy import accuracy, choose_threshold, fit_and_predict, weighted_auc
-from deepnull_gwas.prediction.clumping import Moments, centred, clump, cross_scores, marginal, trainings
-from deepnull_gwas.prediction.steps import MODELS, PEOPLE, _straddling, collect_accuracies, predict_phenotype
-from deepnull_gwas.prediction.weights import (
+from deepnull_gwas.scores.accuracy import accuracy, choose_threshold, fit_and_predict, weighted_auc
+from deepnull_gwas.scores.clumping import Moments, centred, clump, cross_scores, marginal, trainings
+from deepnull_gwas.scores.steps import MODELS, PEOPLE, _straddling, collect_accuracies, score_study
+from deepnull_gwas.scores.weights import (
     OUTCOMES,
     Weights,
     compare_alleles,
@@ -711,10 +711,12 @@ def study(tmp_path):
         files = [folder / f for f in ("samples.parquet", "study.json", "folds.parquet")]
         train_folds(*files, deepnull, 1, *parts, folder / "inner.parquet")
         own = read_parquet(parts[0])
-        covariate = own["prediction"] - own["by_linear"] if len(own) else own["prediction"]
-        table = {"sample_index": own["sample_index"], "fold": fold[: len(own)], "prediction": covariate}
-        write_parquet(pd.DataFrame(table | {"phenotype_prediction": own["prediction"]}), folder / "prediction.parquet")
-        found = predict_phenotype(
+        covariate = own["phenotype_prediction"] - own["by_linear"] if len(own) else own["phenotype_prediction"]
+        table = {"sample_index": own["sample_index"], "fold": fold[: len(own)], "deepnull_covariate": covariate}
+        write_parquet(
+            pd.DataFrame(table | {"phenotype_prediction": own["phenotype_prediction"]}), folder / "prediction.parquet"
+        )
+        found = score_study(
             *files,
             *(
                 folder / f

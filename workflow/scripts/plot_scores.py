@@ -3,8 +3,8 @@
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
-    from deepnull_gwas.prediction.steps import collect_accuracies
-    from deepnull_gwas.report.prediction import plot_prediction
+    from deepnull_gwas.report.scores import plot_scores
+    from deepnull_gwas.scores.steps import collect_accuracies
 
     collect_accuracies(snakemake.input, snakemake.output.table)
-    plot_prediction(snakemake.input, snakemake.output.figure)
+    plot_scores(snakemake.input, snakemake.output.figure)

@@ -20,7 +20,7 @@ from deepnull_gwas.errors import InputError, some
 from deepnull_gwas.genotypes.alleles import in_capitals
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES, normalise
-from deepnull_gwas.prediction.clumping import centred
+from deepnull_gwas.scores.clumping import centred
 from deepnull_gwas.text import shorten
 
 logger = logging.getLogger(__name__)

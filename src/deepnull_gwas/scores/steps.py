@@ -15,14 +15,14 @@ from deepnull_gwas.deepnull.steps import FOLDS, INNER, PREDICTION, family_groups
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
 from deepnull_gwas.genotypes.formats import open_genotypes
-from deepnull_gwas.prediction.accuracy import accuracy, choose_threshold, fit_and_predict
-from deepnull_gwas.prediction.clumping import cross_scores
-from deepnull_gwas.prediction.weights import match_weights, read_weights, score_people
+from deepnull_gwas.scores.accuracy import accuracy, choose_threshold, fit_and_predict
+from deepnull_gwas.scores.clumping import cross_scores
+from deepnull_gwas.scores.weights import match_weights, read_weights, score_people
 from deepnull_gwas.tables import Column, read_json, read_parquet, write_json, write_parquet, write_tsv
 
 logger = logging.getLogger(__name__)
 
-STAGE = "predict_phenotype"
+STAGE = "score_study"
 #: The models, by what they hold beside the covariates and principal components.
 MODELS = {
     "linear": "covariates",
@@ -52,7 +52,7 @@ PEOPLE = [
 ]
 
 
-def predict_phenotype(
+def score_study(
     samples: str | Path,
     study: str | Path,
     folds: str | Path,
@@ -85,7 +85,7 @@ def predict_phenotype(
     seed
         Seed of the config.
     out_accuracy, out_table, out_people
-        prediction_accuracy.json, the same as a table, and predictions and scores of the people.
+        accuracy.json, the same as a table, and predictions and scores of the people.
     families
         structure/families.parquet, where kinship was estimated: families are what is resampled.
     score_file
@@ -106,7 +106,7 @@ def predict_phenotype(
     -----
     Everything that predicts a fold is made without its phenotypes: the models, the DeepNull covariate and the score of its people, and those of the people
     on whom the models are fitted, which come from nested trainings that have seen neither the fold nor them
-    (:mod:`deepnull_gwas.prediction.clumping`, and inner.parquet). As in Figure 2 of McCaw et al. 2022 (Nature Communications 13:241), but on the
+    (:mod:`deepnull_gwas.scores.clumping`, and inner.parquet). As in Figure 2 of McCaw et al. 2022 (Nature Communications 13:241), but on the
     study's own people. The intervals are over people, with the models as they are; they do not hold the chance of the training.
     """
     info = read_json(study)
@@ -127,7 +127,7 @@ def predict_phenotype(
     k = int(fold.max()) + 1
     names = [c for c in people.columns if c.startswith("cov_")]
     x = people[names].to_numpy(np.float64)
-    held, nested = _deepnull_covariate(own["prediction"].to_numpy(), read_parquet(inner, INNER), fold, k)
+    held, nested = _deepnull_covariate(own["deepnull_covariate"].to_numpy(), read_parquet(inner, INNER), fold, k)
     unit = np.unique(family_groups(people, families), return_inverse=True)[1]
     result |= {"status": "ok", "n": len(y), "folds": k, "units": int(unit.max()) + 1, "warnings": []}
     if trait == "binary":
@@ -300,7 +300,7 @@ def collect_accuracies(accuracies: Sequence[str | Path], out: str | Path) -> Non
     Parameters
     ----------
     accuracies
-        prediction_accuracy.json of the studies, in the order of the rows.
+        accuracy.json of the studies, in the order of the rows.
     out
         One row a study, measure, and model or difference; a failed study has one row with its reason.
     """

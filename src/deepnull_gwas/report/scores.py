@@ -44,13 +44,13 @@ _HEIGHT = 0.2
 _AROUND, _LEGEND = 0.72, 0.25
 
 
-def plot_prediction(accuracies: Sequence[str | Path], out: str | Path) -> None:
+def plot_scores(accuracies: Sequence[str | Path], out: str | Path) -> None:
     """Draw the accuracy of the predicted phenotypes of a cohort: bars by model and study, and what DeepNull adds.
 
     Parameters
     ----------
     accuracies
-        prediction_accuracy.json of the studies, in the order in which they are drawn.
+        accuracy.json of the studies, in the order in which they are drawn.
     out
         Figure. Quantitative and binary traits have panels of their own, as their measures cannot be compared. Of more
         studies than a page has room for, those to which DeepNull adds or takes most.

@@ -66,7 +66,7 @@ def problems_of_tables(
 
         attempt(fold_file, lambda: read_fold_file(fold_file, people.iloc[:0], folds))
     for path in dict.fromkeys(str(score) for score in scores):
-        from deepnull_gwas.prediction.weights import read_weights
+        from deepnull_gwas.scores.weights import read_weights
 
         attempt(path, lambda p=path: read_weights(p, build))
     return found

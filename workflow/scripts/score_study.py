@@ -3,10 +3,10 @@
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
-    from deepnull_gwas.prediction.steps import predict_phenotype
+    from deepnull_gwas.scores.steps import score_study
 
     files, out = snakemake.input, snakemake.output
-    predict_phenotype(
+    score_study(
         files.samples,
         files.study,
         *(files.folds, files.prediction, files.inner),

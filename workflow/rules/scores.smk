@@ -1,10 +1,10 @@
 # Prediction of phenotypes from covariates and a polygenic score, with and without DeepNull.
 # Needs: the study's DeepNull prediction with its nested predictions, the cohort's genotypes and their quality control.
-# Makes: <results>/{cohort}/{study}/deepnull/prediction_accuracy.json and .tsv, phenotype_predictions.parquet;
-# <results>/{cohort}/phenotype_prediction.tsv, .svg and .pdf.
+# Makes: <results>/{cohort}/{study}/scores/accuracy.json, accuracy.tsv and people.parquet;
+# <results>/{cohort}/scores.tsv, .svg and .pdf.
 
 
-rule predict_phenotype:
+rule score_study:
     """Predict a study's phenotype out of fold from covariates and a polygenic score, with and without DeepNull."""
     input:
         samples="<results>/{cohort}/{study}/samples.parquet",
@@ -18,30 +18,30 @@ rule predict_phenotype:
         families=structure_of_cohort("families.parquet"),
         score_file=score_file,
     output:
-        accuracy="<results>/{cohort}/{study}/deepnull/prediction_accuracy.json",
+        accuracy="<results>/{cohort}/{study}/scores/accuracy.json",
         table=report(
-            "<results>/{cohort}/{study}/deepnull/prediction_accuracy.tsv",
-            caption="../report/prediction.rst",
+            "<results>/{cohort}/{study}/scores/accuracy.tsv",
+            caption="../report/scores.rst",
             category=cohort_in_report,
             subcategory="{study}",
             labels={"what": "phenotype prediction"},
         ),
-        people="<results>/{cohort}/{study}/deepnull/phenotype_predictions.parquet",
+        people="<results>/{cohort}/{study}/scores/people.parquet",
     log:
-        "<logs>/predict_phenotype/{cohort}/{study}.log",
+        "<logs>/score_study/{cohort}/{study}.log",
     benchmark:
-        "<benchmarks>/predict_phenotype/{cohort}/{study}.tsv"
+        "<benchmarks>/score_study/{cohort}/{study}.tsv"
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: PLAN.scores["threads"]
     resources:
-        mem_mb=memory_for("predict_phenotype"),
-        runtime=minutes_for("predict_phenotype"),
-        estimated_s=seconds_for("predict_phenotype"),
+        mem_mb=memory_for("score_study"),
+        runtime=minutes_for("score_study"),
+        estimated_s=seconds_for("score_study"),
     params:
         settings=score_settings,
         seed=PLAN.seed,
-        code=code_of("predict_phenotype"),
+        code=code_of("score_study"),
         given=state_of(score_file),
         lineage=made_from(
             "index_cohort",
@@ -51,42 +51,42 @@ rule predict_phenotype:
             "train_folds",
         ),
     script:
-        "../scripts/predict_phenotype.py"
+        "../scripts/score_study.py"
 
 
-rule plot_prediction:
+rule plot_scores:
     """Report and draw how well a cohort's phenotypes are predicted, with and without DeepNull and a polygenic score."""
     input:
         accuracies_of_cohort,
     output:
         table=report(
-            "<results>/{cohort}/phenotype_prediction.tsv",
-            caption="../report/prediction.rst",
+            "<results>/{cohort}/scores.tsv",
+            caption="../report/scores.rst",
             category=cohort_in_report,
             subcategory="all studies",
             labels={"what": "phenotype prediction, linear against DeepNull: table"},
         ),
         figure=report(
-            "<results>/{cohort}/phenotype_prediction.svg",
-            caption="../report/prediction.rst",
+            "<results>/{cohort}/scores.svg",
+            caption="../report/scores.rst",
             category=cohort_in_report,
             subcategory="all studies",
             labels={"what": "phenotype prediction, linear against DeepNull"},
         ),
-        pdf="<results>/{cohort}/phenotype_prediction.pdf",
+        pdf="<results>/{cohort}/scores.pdf",
     log:
-        "<logs>/plot_prediction/{cohort}.log",
+        "<logs>/plot_scores/{cohort}.log",
     benchmark:
-        "<benchmarks>/plot_prediction/{cohort}.tsv"
+        "<benchmarks>/plot_scores/{cohort}.tsv"
     conda:
         "../../envs/deepnull-gwas.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("plot_prediction"),
-        runtime=minutes_for("plot_prediction"),
-        estimated_s=seconds_for("plot_prediction"),
+        mem_mb=memory_for("plot_scores"),
+        runtime=minutes_for("plot_scores"),
+        estimated_s=seconds_for("plot_scores"),
     params:
-        code=code_of("plot_prediction"),
-        lineage=made_from("predict_phenotype"),
+        code=code_of("plot_scores"),
+        lineage=made_from("score_study"),
     script:
-        "../scripts/plot_prediction.py"
+        "../scripts/plot_scores.py"
