@@ -1,4 +1,4 @@
-"""Tell and draw how well the phenotypes of a cohort are predicted."""
+"""Report and draw how well the phenotypes of a cohort are predicted."""
 
 from deepnull_gwas.logs import log_to
 

@@ -22,7 +22,7 @@ class NetworkModel:
     parameters: dict[str, np.ndarray]
 
     def predict(self, z: np.ndarray, network: int | None = None) -> np.ndarray:
-        """Give what the networks add to their starting model: the mean of all, or that of one.
+        """Return what the networks add to their starting model: the mean of all, or that of one.
 
         Parameters
         ----------

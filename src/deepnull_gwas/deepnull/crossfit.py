@@ -36,17 +36,19 @@ class FoldResult:
     prediction
         Their predictions (binary: logits).
     covariate
-        What the prediction has beyond the linear part that the association fits itself; of the original all of it (binary: the probability).
+        What the prediction has beyond the linear part that the association fits itself; of the original all of it
+        (binary: the probability).
     each
         The same by each model.
     model
         The models.
     history
-        See :func:`deepnull_gwas.deepnull.models.fit_folds`, with ``people`` and, on the predicted people, ``metrics`` of the prediction and of
-        each model.
+        See :func:`deepnull_gwas.deepnull.models.fit_folds`, with ``people`` and, on the predicted people, ``metrics``
+        of the prediction and of each model.
     inner
-        What the prediction adds to the linear model of the association's covariates for everybody outside the fold, in their order, by models that
-        have seen neither the fold nor the person's part; None for the original, which has no such models.
+        What the prediction adds to the linear model of the association's covariates for everybody outside the fold, in
+        their order, by models that have seen neither the fold nor the person's part; None for the original, which has
+        no such models.
     """
 
     rows: np.ndarray
@@ -59,7 +61,10 @@ class FoldResult:
 
 
 def parts_of(fold: np.ndarray, evaluated: int, k: int) -> np.ndarray:
-    """Give the part of each person outside the evaluated fold: the other folds in their order from the evaluated one on, in at most ``MAX_PARTS``."""
+    """Return the part of each person outside the evaluated fold.
+
+    The other folds in their order from the evaluated one on, in at most ``MAX_PARTS``.
+    """
     place = (fold[fold != evaluated] - evaluated - 1) % k
     return place * min(k - 1, MAX_PARTS) // (k - 1)
 
@@ -79,7 +84,8 @@ def crossfit_folds(
 ) -> Iterator[FoldResult]:
     """Fit the models that predict each fold, and predict it.
 
-    On a CPU fold after fold; on a GPU the networks of all folds are trained as one batched model, when their other models are fitted.
+    On a CPU fold after fold; on a GPU the networks of all folds are trained as one batched model, when their other
+    models are fitted.
 
     Parameters
     ----------
@@ -94,8 +100,8 @@ def crossfit_folds(
     device
         ``auto|cpu|cuda``.
     only
-        Columns of ``x`` that are not in the association. Where there are any, ``each`` has one more model, ``baseline``: linear in the others, as the
-        baseline arm is.
+        Columns of ``x`` that are not in the association. Where there are any, ``each`` has one more model,
+        ``baseline``: linear in the others, as the baseline arm is.
 
     Yields
     ------
@@ -103,7 +109,8 @@ def crossfit_folds(
 
     Notes
     -----
-    A phenotype of extreme scale is trained on in a unit of its own, a power of two: squares of losses, and single precision, would not hold it.
+    A phenotype of extreme scale is trained on in a unit of its own, a power of two: squares of losses, and single
+    precision, would not hold it.
     """
     unit = unit_of(y) if trait == "quantitative" and recipe != ORIGINAL else 1.0
     for result in _crossfit_folds(
@@ -164,7 +171,10 @@ def _crossfit_folds(
 
 
 def _batches(k: int, device: str, fitted: Sequence[str]) -> list[list[int]]:
-    """Return which folds are fitted as one: all of them where networks are trained on a GPU, which has room for them beside each other."""
+    """Return which folds are fitted as one.
+
+    All of them where networks are trained on a GPU, which has room for them beside each other.
+    """
     if any(KINDS[name].on_gpu for name in fitted):
         # torch costs seconds to import: only where there is a network to train
         from deepnull_gwas.deepnull.training import pick_device
@@ -221,7 +231,7 @@ def _result(
 def _linear(
     x: np.ndarray, y: np.ndarray, part: np.ndarray, new: np.ndarray, trait: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give a linear model's predictions of new people, and of these by the models without their part."""
+    """Return a linear model's predictions of new people, and of these by the models without their part."""
     if x.shape[1]:
         fit = fit_smooth("linear", x, y, Parts.of(part, y if trait == "binary" else None), trait)
         return fit.model.predict(new), fit.inner
@@ -266,5 +276,8 @@ def crossfit(
 
 
 def in_all_folds(results: Sequence[FoldResult]) -> list[str]:
-    """Return the models that each fold has; one that has no weight somewhere is not fitted there unless models are compared."""
+    """Return the models that each fold has.
+
+    One that has no weight somewhere is not fitted there unless models are compared.
+    """
     return [name for name in results[0].each if all(name in result.each for result in results)]

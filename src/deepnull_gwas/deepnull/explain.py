@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-#: Values of a covariate at which the dependence is evaluated; people over whom it is averaged; values of each covariate of a pair.
+#: Values of a covariate at which the dependence is evaluated; people over whom it is averaged; values of each covariate
+#: of a pair.
 POINTS = 15
 PEOPLE = 100
 PAIR_POINTS = 6
@@ -37,8 +38,9 @@ def dependence(models: Sequence[Any], x: np.ndarray, columns: Sequence[str]) -> 
 
     Returns
     -------
-    ``covariates``: name, values and the mean prediction at them, less its mean; ``interaction``: of the pairs of the covariates of strongest
-    dependence the one whose joint dependence is furthest from a sum (Friedman and Popescu 2008), with the share of its variance that is not a sum.
+    ``covariates``: name, values and the mean prediction at them, less its mean; ``interaction``: of the pairs of the
+    covariates of strongest dependence the one whose joint dependence is furthest from a sum (Friedman and Popescu
+    2008), with the share of its variance that is not a sum.
     """
     people = x[np.linspace(0, len(x) - 1, min(PEOPLE, len(x))).astype(int)]
 

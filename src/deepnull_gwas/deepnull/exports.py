@@ -1,4 +1,7 @@
-"""A study for people with another engine: phenotype, covariates and DeepNull prediction in the engines' own forms, with the exact command lines."""
+"""A study for people with another engine.
+
+Phenotype, covariates and DeepNull prediction in the engines' own forms, with the exact command lines.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ FLOAT = "%.10g"
 
 
 def column_names(covariates: Sequence[str]) -> dict[str, str]:
-    """Give names that every engine takes: letters, digits and ``_``, unique, for ``cov_...`` columns."""
+    """Return names that every engine takes: letters, digits and ``_``, unique, for ``cov_...`` columns."""
     names: dict[str, str] = {}
     for column in covariates:
         base = re.sub(r"[^A-Za-z0-9]+", "_", column.removeprefix("cov_")).strip("_") or "covariate"
@@ -54,8 +57,9 @@ def export_study(
     passed_variants
         variants.txt of the cohort: IDs of the variants that pass quality control (only named in the commands).
     out
-        Folder: ``phenotype.txt`` and ``covariates.txt`` (FID, IID, header; phenotype 0/1 for binary traits; what enters the
-        association is the covariate ``deepnull_covariate``), ``saige.txt`` (both in one table), ``gcta.phen`` and ``gcta.qcovar`` (no header), ``people.txt`` (FID IID).
+        Folder: ``phenotype.txt`` and ``covariates.txt`` (FID, IID, header; phenotype 0/1 for binary traits; what enters
+        the association is the covariate ``deepnull_covariate``), ``saige.txt`` (both in one table), ``gcta.phen`` and
+        ``gcta.qcovar`` (no header), ``people.txt`` (FID IID).
     """
     info, people = read_json(study), read_parquet(samples)
     values = read_parquet(prediction)
@@ -127,11 +131,14 @@ def commands(
     folder: str | Path,
     failed: bool = False,
 ) -> str:
-    """Give the command lines of the engines as a shell script to copy from."""
+    """Return the command lines of the engines as a shell script to copy from."""
     binary = info["trait"] == "binary"
     # whatever a phenotype is called, it stays within its comment
     phenotype = " ".join(str(info["phenotype"]).split())
-    title = f"# Study {info['study']} of cohort {info['cohort']}: phenotype {phenotype}, {info['n']} people, {info['trait']}.\n"
+    title = (
+        f"# Study {info['study']} of cohort {info['cohort']}: phenotype {phenotype}, {info['n']} people, "
+        f"{info['trait']}.\n"
+    )
     if failed:
         return title + f"# Failed at {info['stage'] or 'train_folds'}; there is nothing to export.\n"
     many = len(filesets) > 1
@@ -148,27 +155,32 @@ def commands(
     lines = [
         "#!/bin/sh",
         title.rstrip(),
-        "# Run where the workflow was run. The effect allele of this workflow is A1 of the .bim; each block says what its engine reports.",
+        "# Run where the workflow was run. The effect allele of this workflow is A1 of the .bim; each block says what "
+        "its engine reports.",
         f"# The covariate {COLUMN} is what the out-of-fold prediction adds to the linear model"
         + (" (a logit)." if binary else ".")
         + " Leave it out for the baseline."
         if COLUMN in covariates
-        else f"# Nothing but the linear model helps to predict this phenotype: there is no covariate {COLUMN}, and the arms are equal.",
+        else f"# Nothing but the linear model helps to predict this phenotype: there is no covariate {COLUMN}, and the "
+        "arms are equal.",
         "# Never fit it again in the same people: it must be the prediction of people whom the model has not seen.",
         "set -eu",
         f"EXPORTS={shlex.quote(str(folder))}",
         "",
         "## PLINK 2: A1 is what BETA counts; with omit-ref it is ALT, which for a .bed is A1 of the .bim.",
-        "# The prediction may be all but a sum of the linear covariates: --vif and --max-corr keep PLINK from refusing it.",
+        "# The prediction may be all but a sum of the linear covariates: --vif and --max-corr keep PLINK from "
+        "refusing it.",
         f'{loop}plink2 --bfile {one} --extract {extract} --keep "$EXPORTS"/people.txt \\',
         f'  --pheno "$EXPORTS"/phenotype.txt --pheno-name PHENOTYPE{" --1" if binary else ""} \\',
         f'  --covar "$EXPORTS"/covariates.txt --covar-name {listed} --covar-variance-standardize \\',
-        f"  --vif 1000000 --max-corr 1 --nonfounders --glm omit-ref hide-covar{' no-firth' if binary else ''} --out {name}{done}",
+        f"  --vif 1000000 --max-corr 1 --nonfounders --glm omit-ref hide-covar{' no-firth' if binary else ''} --out "
+        f"{name}{done}",
         "",
     ]
     if many:
         lines += [
-            "## The engines below: regenie, BOLT-LMM, SAIGE and GCTA want all autosomes in one fileset for their first step: merge them with plink2 "
+            "## The engines below: regenie, BOLT-LMM, SAIGE and GCTA want all autosomes in one fileset for their "
+            "first step: merge them with plink2 "
             "--pmerge-list",
             "# plink2 --pmerge-list filesets.txt bfile --make-bed --out merged",
             "",
@@ -176,12 +188,15 @@ def commands(
     trait = " --bt --firth --approx --pThresh 0.01 --firth-se" if binary else ""
     step1 = " --bt" if binary else ""
     lines += [
-        "## regenie: BETA counts ALLELE1, which for a .bed is A1 of the .bim with --ref-first left out (check ALLELE1).",
+        "## regenie: BETA counts ALLELE1, which for a .bed is A1 of the .bim with --ref-first left out (check "
+        "ALLELE1).",
         f'regenie --step 1 --bed {where} --extract {extract} --keep "$EXPORTS"/people.txt \\',
-        f'  --phenoFile "$EXPORTS"/phenotype.txt --covarFile "$EXPORTS"/covariates.txt --covarColList {listed}{step1} \\',
+        f'  --phenoFile "$EXPORTS"/phenotype.txt --covarFile "$EXPORTS"/covariates.txt --covarColList {listed}{step1} '
+        f"\\",
         "  --bsize 1000 --lowmem --lowmem-prefix tmp_regenie --out step1",
         f'regenie --step 2 --bed {where} --extract {extract} --keep "$EXPORTS"/people.txt \\',
-        f'  --phenoFile "$EXPORTS"/phenotype.txt --covarFile "$EXPORTS"/covariates.txt --covarColList {listed}{trait} \\',
+        f'  --phenoFile "$EXPORTS"/phenotype.txt --covarFile "$EXPORTS"/covariates.txt --covarColList {listed}{trait} '
+        f"\\",
         "  --pred step1_pred.list --bsize 400 --out deepnull",
         "",
         "## BOLT-LMM: BETA counts ALLELE1. Quantitative traits"
@@ -190,19 +205,25 @@ def commands(
     if not binary:
         quantitative = " ".join(f"--qCovarCol={c}" for c in covariates)
         lines += [
-            f'bolt --bfile={where} --phenoFile="$EXPORTS"/phenotype.txt --phenoCol=PHENOTYPE --covarFile="$EXPORTS"/covariates.txt {quantitative} \\',
+            f'bolt --bfile={where} --phenoFile="$EXPORTS"/phenotype.txt --phenoCol=PHENOTYPE '
+            f'--covarFile="$EXPORTS"/covariates.txt {quantitative} \\',
             "  --lmm --LDscoresUseChip --maxModelSnps=2000000 --statsFile=deepnull.bolt.txt",
         ]
     lines += [
         "",
         "## SAIGE: BETA counts Allele2 (with --AlleleOrder=alt-first, A1 of the .bim).",
-        f'step1_fitNULLGLMM.R --plinkFile={where} --phenoFile="$EXPORTS"/saige.txt --phenoCol=PHENOTYPE --sampleIDColinphenoFile=IID \\',
-        f"  --covarColList={listed} --traitType={'binary' if binary else 'quantitative'} --LOCO=TRUE --outputPrefix=step1",
-        f"{loop}step2_SPAtests.R --bedFile={one}.bed --bimFile={one}.bim --famFile={one}.fam --AlleleOrder=alt-first \\",
-        f"  --GMMATmodelFile=step1.rda --varianceRatioFile=step1.varianceRatio.txt --SAIGEOutputFile={name}.saige.txt{done}",
+        f'step1_fitNULLGLMM.R --plinkFile={where} --phenoFile="$EXPORTS"/saige.txt --phenoCol=PHENOTYPE '
+        f"--sampleIDColinphenoFile=IID \\",
+        f"  --covarColList={listed} --traitType={'binary' if binary else 'quantitative'} --LOCO=TRUE "
+        f"--outputPrefix=step1",
+        f"{loop}step2_SPAtests.R --bedFile={one}.bed --bimFile={one}.bim --famFile={one}.fam --AlleleOrder=alt-first "
+        f"\\",
+        f"  --GMMATmodelFile=step1.rda --varianceRatioFile=step1.varianceRatio.txt "
+        f"--SAIGEOutputFile={name}.saige.txt{done}",
         "",
         "## fastGWA (GCTA): BETA counts A1 of the .bim. First a sparse relationship matrix, once a cohort.",
-        f"gcta64 --bfile {where} --extract {extract} --make-grm --out grm && gcta64 --grm grm --make-bK-sparse 0.05 --out sparse",
+        f"gcta64 --bfile {where} --extract {extract} --make-grm --out grm && gcta64 --grm grm --make-bK-sparse 0.05 "
+        f"--out sparse",
         f"gcta64 --bfile {where} --extract {extract} --grm-sparse sparse --fastGWA-mlm{'-binary' if binary else ''} \\",
         '  --pheno "$EXPORTS"/gcta.phen --qcovar "$EXPORTS"/gcta.qcovar --out deepnull',
         "",

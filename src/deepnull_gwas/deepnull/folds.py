@@ -12,7 +12,10 @@ from deepnull_gwas.deepnull.recipe import FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MAN
 
 
 def derive_seed(seed: int, *names: object) -> int:
-    """Give a seed below 2^63 for one use, the same wherever and whenever it is asked for: sha256 of the config's seed and the names."""
+    """Return a seed below 2^63 for one use, the same wherever and whenever it is asked for.
+
+    Sha256 of the config's seed and the names.
+    """
     text = "\x1f".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -37,9 +40,12 @@ def default_folds(y: np.ndarray, trait: str, original: bool = False) -> int:
 
 
 def original_folds(ids: Sequence[str], k: int, seed: int) -> np.ndarray:
-    """Deal people into folds as the original DeepNull does: IDs sorted, shuffled by Python's generator with this seed, dealt out in turn.
+    """Deal people into folds as the original DeepNull does.
 
-    Relatives are not kept together, nor cases spread. With the same people, folds and seed these are the folds of ``deepnull --seed``.
+    IDs sorted, shuffled by Python's generator with this seed, dealt out in turn.
+
+    Relatives are not kept together, nor cases spread. With the same people, folds and seed these are the folds of
+    ``deepnull --seed``.
 
     Parameters
     ----------
@@ -110,10 +116,10 @@ def assign_folds(
 
 
 def roles(fold: np.ndarray, evaluated: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give who trains, who validates and who is predicted by the model of one fold.
+    """Return who trains, who validates and who is predicted by the model of one fold.
 
-    As in the original: model i validates on fold i, predicts fold i + 1 (mod k) and trains on the others; here a model is named by the fold that
-    it predicts.
+    As in the original: model i validates on fold i, predicts fold i + 1 (mod k) and trains on the others; here a model
+    is named by the fold that it predicts.
 
     Returns
     -------

@@ -6,14 +6,17 @@ import numpy as np
 
 
 def loss(y: np.ndarray, prediction: np.ndarray, trait: str) -> np.ndarray:
-    """Give the loss of each person: squared error, or cross-entropy of a logit."""
+    """Return the loss of each person: squared error, or cross-entropy of a logit."""
     if trait == "quantitative":
         return (y - prediction) ** 2
     return np.logaddexp(0.0, prediction) - y * prediction
 
 
 def auc(y: np.ndarray, score: np.ndarray) -> float:
-    """Give the area under the receiver operating characteristic (Mann and Whitney's U), ties counted half; NaN without cases or controls."""
+    """Return the area under the receiver operating characteristic (Mann and Whitney's U), ties counted half.
+
+    NaN without cases or controls.
+    """
     cases = y == 1
     n1, n0 = int(cases.sum()), int((~cases).sum())
     if not n1 or not n0:
@@ -29,8 +32,8 @@ def measure(y: np.ndarray, prediction: np.ndarray, trait: str) -> dict[str, floa
 
     Returns
     -------
-    ``r2`` (1 - residual over total sum of squares) and ``correlation`` for quantitative traits; ``log_loss``, ``auc`` and ``r2_mcfadden``
-    (1 - log-loss over that of the prevalence) for binary ones.
+    ``r2`` (1 - residual over total sum of squares) and ``correlation`` for quantitative traits; ``log_loss``, ``auc``
+    and ``r2_mcfadden`` (1 - log-loss over that of the prevalence) for binary ones.
     """
     if trait == "quantitative":
         total = float(np.sum((y - y.mean()) ** 2))
@@ -49,6 +52,9 @@ def measure(y: np.ndarray, prediction: np.ndarray, trait: str) -> dict[str, floa
 
 
 def in_words(measures: dict[str, float]) -> str:
-    """Write what :func:`measure` gives for a log: ``R2 0.251, correlation 0.50``, or ``AUC 0.712, McFadden's R2 0.085``."""
+    """Write what :func:`measure` gives for a log.
+
+    As ``R2 0.251, correlation 0.50``, or ``AUC 0.712, McFadden's R2 0.085``.
+    """
     names = {"r2": "R2", "correlation": "correlation", "auc": "AUC", "r2_mcfadden": "McFadden's R2"}
     return ", ".join(f"{text} {measures[key]:.4f}" for key, text in names.items() if key in measures)

@@ -1,4 +1,7 @@
-"""The models of one fold and their weights: fit(X, y) -> predict(X). It knows nothing of any kind of model, nor of what a file is called."""
+"""The models of one fold and their weights: fit(X, y) -> predict(X).
+
+It knows nothing of any kind of model, nor of what a file is called.
+"""
 
 from __future__ import annotations
 
@@ -53,13 +56,14 @@ class FoldModel:
     models
         The models by name.
     line
-        float64[p + 1], intercept and slopes of standardised covariates: the straight part of the weighted models, in whose place the linear model is; None
-        where one model predicts alone.
+        float64[p + 1], intercept and slopes of standardised covariates: the straight part of the weighted models, in
+        whose place the linear model is; None where one model predicts alone.
     shift
-        float64[p + 1]: by how much the linear model differs when it is fitted beside what the weighted models have beyond a straight line; None where it
-        does not (quantitative traits, or no weight).
+        float64[p + 1]: by how much the linear model differs when it is fitted beside what the weighted models have
+        beyond a straight line; None where it does not (quantitative traits, or no weight).
     unit
-        What their predictions are to be multiplied by: a phenotype of extreme scale is divided by it before the training.
+        What their predictions are to be multiplied by: a phenotype of extreme scale is divided by it before the
+        training.
     """
 
     columns: list[str]
@@ -75,7 +79,10 @@ class FoldModel:
     unit: float = 1.0
 
     def standardise(self, x: np.ndarray) -> np.ndarray:
-        """Standardise the used covariates as the training people were; values are held where nothing was learned beyond."""
+        """Standardise the used covariates as the training people were.
+
+        Values are held where nothing was learned beyond.
+        """
         used = np.asarray(x, dtype=np.float64)[:, self.keep]
         return np.clip((used - self.mean) / self.scale, -FAR, FAR)
 
@@ -100,7 +107,10 @@ class FoldModel:
         return {name: m.predict(used) for name, m in self.models.items() if wanted is None or name in wanted}
 
     def combine(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-        """Weigh the models' predictions ``each`` of people with covariates ``x``: the linear model, and what the others have beyond a straight line."""
+        """Weigh the models' predictions ``each`` of people with covariates ``x``.
+
+        The linear model, and what the others have beyond a straight line.
+        """
         if self.line is None:
             return each[self.model]
         total = each[LINEAR] + self.beyond(each, x)
@@ -109,9 +119,12 @@ class FoldModel:
         return total
 
     def beyond(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-        """Return what the prediction has beyond a linear model, from the models' predictions ``each`` of people with covariates ``x``: float64[n].
+        """Return what the prediction has beyond a linear model.
 
-        It is exactly 0 where no model but the linear one has a weight. Where one model predicts alone, it is that less the linear model.
+        From the models' predictions ``each`` of people with covariates ``x``: float64[n].
+
+        It is exactly 0 where no model but the linear one has a weight. Where one model predicts alone, it is that less
+        the linear model.
         """
         if self.line is None:
             return each[self.model] - each[LINEAR]
@@ -200,8 +213,8 @@ class People:
     x, y
         Covariates float64[n, p] and phenotype (binary: 0/1).
     part
-        int[n]: the part of each of them, from 0. What needs people that a model has not seen (penalties, early stopping, weights of the models)
-        takes each part in turn.
+        int[n]: the part of each of them, from 0. What needs people that a model has not seen (penalties, early
+        stopping, weights of the models) takes each part in turn.
     seed
         Source of all randomness.
     """
@@ -238,13 +251,14 @@ def fit_folds(
     device
         ``auto|cpu|cuda``.
     shared
-        Fits that folds have in common, see :class:`~deepnull_gwas.deepnull.protocol.Task`; those of other calls are taken, new ones are added.
+        Fits that folds have in common, see :class:`~deepnull_gwas.deepnull.protocol.Task`; those of other calls are
+        taken, new ones are added.
 
     Returns
     -------
-    The models of each fold, and their history: weights, what each model's fit came to, per epoch the losses of the networks, and ``inner``,
-    ``inner_beyond`` and by model ``inner_each``, float64[n]: the predictions of these people by models that have not seen their part, and what these have
-    beyond a linear model (see :meth:`FoldModel.beyond`).
+    The models of each fold, and their history: weights, what each model's fit came to, per epoch the losses of the
+    networks, and ``inner``, ``inner_beyond`` and by model ``inner_each``, float64[n]: the predictions of these people
+    by models that have not seen their part, and what these have beyond a linear model (see :meth:`FoldModel.beyond`).
 
     Raises
     ------
@@ -329,12 +343,14 @@ def _check_people(y: np.ndarray, part: np.ndarray, trait: str) -> None:
             if values.min() == values.max():
                 raise StudyFailure(
                     STAGE,
-                    f"a fold has {'no controls' if values[0] else 'no cases'}; use fewer folds, or leave out the deepnull arm",
+                    f"a fold has {'no controls' if values[0] else 'no cases'}; use fewer folds, or leave out the "
+                    f"deepnull arm",
                 )
     elif not np.isfinite(float(y @ y)):
         raise StudyFailure(
             STAGE,
-            "the phenotype's sum of squares is too large for a floating-point number; divide it by its standard deviation",
+            "the phenotype's sum of squares is too large for a floating-point number; divide it by its standard "
+            "deviation",
         )
     elif y.std() == 0 or any(y[part != j].std() == 0 for j in range(count)):
         raise StudyFailure(STAGE, "the phenotype is constant in a training part")
@@ -351,13 +367,18 @@ def _check_inner(name: str, task: Task, inner: Inner, seconds: float) -> None:
 
 
 def _straight(z: np.ndarray, predictions: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the straight part of some models, float64[p + 1, models], from their predictions of people with standardised covariates ``z``."""
+    """Return the straight part of some models, float64[p + 1, models].
+
+    From their predictions of people with standardised covariates ``z``.
+    """
     return line_of(z, np.column_stack(predictions))
 
 
 @dataclass
 class _End:
-    """What the inner fits of a fold came to: the history, and what each weighed model has beyond a straight line, float64[n, models]; None where one model
+    """What the inner fits of a fold came to.
+
+    The history, and what each weighed model has beyond a straight line, float64[n, models]; None where one model
     predicts alone."""
 
     history: dict[str, Any]
@@ -367,7 +388,8 @@ class _End:
 def _weigh_inner(fitted: FoldModel, task: Task, lines: Mapping[str, np.ndarray], choice: Choice) -> _End:
     """Weigh the models of a fold by their inner predictions.
 
-    In the history, inner predictions of the whole and what they have beyond a linear model: weights and linear part come without the person's part.
+    In the history, inner predictions of the whole and what they have beyond a linear model: weights and linear part
+    come without the person's part.
     """
     z, y, part, trait = task.z, task.y, task.parts.part, task.trait
     each = {name: inner.prediction for name, inner in task.inner.items()}

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 class DeepNull(nn.Module):
     """Several networks of one shape side by side, evaluated as one batched product.
 
-    covariates -> hidden layers (SiLU) -> 1, plus a linear path on the same covariates, summed. The last hidden-to-output weights and the linear
-    path start at zero: training starts at whatever prediction the output is added to.
+    covariates -> hidden layers (SiLU) -> 1, plus a linear path on the same covariates, summed. The last
+    hidden-to-output weights and the linear path start at zero: training starts at whatever prediction the output is
+    added to.
 
     Parameters
     ----------
@@ -24,7 +25,8 @@ class DeepNull(nn.Module):
     n_networks
         Number of networks for each generator.
     generators
-        Sources of the starting weights and of dropout. The networks of one are the same whatever others are beside them.
+        Sources of the starting weights and of dropout. The networks of one are the same whatever others are beside
+        them.
     """
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], n_networks: int, generators: Sequence[torch.Generator]):

@@ -1,4 +1,7 @@
-"""Networks as a kind of model: they start from another model's predictions and add to them. Training needs torch, prediction does not."""
+"""Networks as a kind of model: they start from another model's predictions and add to them.
+
+Training needs torch, prediction does not.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +91,10 @@ class _Networks:
         return Inner(without, prediction, history)
 
     def fit(self, tasks: Sequence[Task], inner: Sequence[Inner]) -> list[Fit]:
-        """Train the networks that predict new people: each is stopped by a whole part, as it takes many people to see what entangled covariates bring."""
+        """Train the networks that predict new people.
+
+        Each is stopped by a whole part, as it takes many people to see what entangled covariates bring.
+        """
         from deepnull_gwas.deepnull.training import Job, fit_networks
 
         recipe, repeats = tasks[0].recipe, _repeats(tasks[0])

@@ -1,13 +1,17 @@
-"""Parity mode: the original DeepNull (package ``deepnull`` 0.2.2; McCaw et al., Nature Communications 2022), so that analyses can be repeated.
+"""Parity mode: the original DeepNull, so that analyses can be repeated.
 
-Architecture, optimiser, batches, choice of the epoch, folds and their roles (:func:`deepnull_gwas.deepnull.folds.original_folds`), raw inputs and
-(binary) the probability as covariate are the original's. Batches always hold 1,024 people: they are cut from an endless run of passes over the people,
-each in a new order from a shuffle buffer of 10,000, and an epoch is as many of them as one pass needs, rounded up. So a batch may hold people of two
-passes, or (below 1,024 people) the same people several times.
+Package ``deepnull`` 0.2.2; McCaw et al., Nature Communications 2022.
 
-What differs: the numbers that chance gives (TensorFlow's generator is not rebuilt, so weights and orders are others, as they are between two runs of the
-original); Adam's epsilon stands beside the bias-corrected root of the second moment, as PyTorch has it, and not beside the uncorrected one. Where the
-original is at fault this raises instead: a Pearson correlation that is not a number; and a checkpoint folder shared by runs does not exist here.
+Architecture, optimiser, batches, choice of the epoch, folds and their roles
+(:func:`deepnull_gwas.deepnull.folds.original_folds`), raw inputs and (binary) the probability as covariate are the
+original's. Batches always hold 1,024 people: they are cut from an endless run of passes over the people, each in a new
+order from a shuffle buffer of 10,000, and an epoch is as many of them as one pass needs, rounded up. So a batch may
+hold people of two passes, or (below 1,024 people) the same people several times.
+
+What differs: the numbers that chance gives (TensorFlow's generator is not rebuilt, so weights and orders are others, as
+they are between two runs of the original); Adam's epsilon stands beside the bias-corrected root of the second moment,
+as PyTorch has it, and not beside the uncorrected one. Where the original is at fault this raises instead: a Pearson
+correlation that is not a number; and a checkpoint folder shared by runs does not exist here.
 """
 
 from __future__ import annotations
@@ -59,7 +63,10 @@ class OriginalModel:
     biases: list[np.ndarray]
 
     def predict_all(self, x: np.ndarray, wanted: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """Predict: ``original``, float64[n]; for binary traits a logit (the covariate is its probability, see :meth:`beyond`)."""
+        """Predict: ``original``, float64[n].
+
+        For binary traits a logit (the covariate is its probability, see :meth:`beyond`).
+        """
         if x.shape[1] != len(self.columns):
             raise InputError(
                 f"{x.shape[1]} covariates, the model was trained on {len(self.columns)}: {', '.join(self.columns)}"
@@ -71,11 +78,14 @@ class OriginalModel:
         return {"original": out[:, 0].astype(np.float64)}
 
     def combine(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-        """Give the one prediction."""
+        """Return the one prediction."""
         return each["original"]
 
     def beyond(self, each: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-        """Return the original's covariate of the association: the prediction itself, for binary traits the probability."""
+        """Return the original's covariate of the association.
+
+        The prediction itself, for binary traits the probability.
+        """
         return 1 / (1 + np.exp(-each["original"])) if self.trait == "binary" else each["original"]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
@@ -83,7 +93,7 @@ class OriginalModel:
         return self.predict_all(x)["original"]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Give everything as arrays by name."""
+        """Return everything as arrays by name."""
         out = {"original.columns": np.array(self.columns), "original.trait": np.array(self.trait)}
         out |= {f"original.weight{i}": w for i, w in enumerate(self.weights)}
         return out | {f"original.bias{i}": b for i, b in enumerate(self.biases)}
@@ -112,8 +122,8 @@ def pearson(prediction: np.ndarray, y: np.ndarray) -> float:
     Raises
     ------
     StudyFailure
-        Where a batch's correlation is not a number (one person in the last batch, or a constant): the original then silently keeps a wrong
-        epoch.
+        Where a batch's correlation is not a number (one person in the last batch, or a constant): the original then
+        silently keeps a wrong epoch.
     """
     values = []
     for first in range(0, len(y), BATCH):
@@ -121,14 +131,16 @@ def pearson(prediction: np.ndarray, y: np.ndarray) -> float:
         if len(a) < 2:
             raise StudyFailure(
                 STAGE,
-                f"recipe original: the {len(y)} people who validate leave one in the last batch of {BATCH}, whose correlation does not exist; the "
+                f"recipe original: the {len(y)} people who validate leave one in the last batch of {BATCH}, whose "
+                f"correlation does not exist; the "
                 "original would choose its epoch by NaN. Change the seed or the number of folds by one",
             )
         spread = a.std() * b.std()
         if not spread > 0:
             raise StudyFailure(
                 STAGE,
-                "recipe original: prediction or phenotype is constant among people who validate, and their correlation does not exist; the original "
+                "recipe original: prediction or phenotype is constant among people who validate, and their "
+                "correlation does not exist; the original "
                 "would choose its epoch by NaN. Scale the covariates, or use the default recipe",
             )
         values.append(float(np.mean((a - a.mean()) * (b - b.mean())) / spread))
@@ -136,7 +148,9 @@ def pearson(prediction: np.ndarray, y: np.ndarray) -> float:
 
 
 def buffered_order(n: int, rng: np.random.Generator, buffer: int = BUFFER) -> np.ndarray:
-    """Draw the order of one pass as ``tf.data.Dataset.shuffle`` does: each next person by chance from a buffer that the people go through in their order.
+    """Draw the order of one pass as ``tf.data.Dataset.shuffle`` does.
+
+    Each next person by chance from a buffer that the people go through in their order.
 
     With more people than the buffer holds, those at the beginning come early and those at the end late.
 
@@ -160,7 +174,10 @@ def buffered_order(n: int, rng: np.random.Generator, buffer: int = BUFFER) -> np
 
 
 def batches(n: int, rng: np.random.Generator, size: int = BATCH) -> Iterator[np.ndarray]:
-    """Yield int64[size], the people of each batch, without end: passes in new orders, one after the other, cut into batches of one size."""
+    """Yield int64[size], the people of each batch, without end.
+
+    Passes in new orders, one after the other, cut into batches of one size.
+    """
     waiting = np.empty(0, dtype=np.int64)
     while True:
         while len(waiting) < size:
@@ -186,7 +203,8 @@ def fit_original(
     Parameters
     ----------
     x, y, fold
-        Covariates as they are, phenotype (binary: 0/1) and fold of everybody; the evaluated fold's phenotypes are not looked at.
+        Covariates as they are, phenotype (binary: 0/1) and fold of everybody; the evaluated fold's phenotypes are not
+        looked at.
     evaluated, k
         The fold to predict; fold ``evaluated - 1`` (mod k) validates.
     columns, trait, seed, device

@@ -1,4 +1,8 @@
-"""Parts: who among the people that train a fold is held out of what, so that inner predictions have not seen the person whom they are of."""
+"""Parts of the people outside a fold.
+
+Who among the people that train a fold is held out of what, so that inner predictions have not seen the person whom they
+are of.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ from functools import cached_property
 
 import numpy as np
 
-#: Pieces that the people outside a fold are cut into, at least: one of them stops a training early, the fewer people the better.
+#: Pieces that the people outside a fold are cut into, at least: one of them stops a training early, the fewer people
+#: the better.
 _PIECES = 8
-#: People up to whom networks without a part are trained more than once; with few people they differ much by who stops them, and cost little.
+#: People up to whom networks without a part are trained more than once; with few people they differ much by who stops
+#: them, and cost little.
 _FEW = 12000
 
 
@@ -17,9 +23,9 @@ _FEW = 12000
 class Parts:
     """The people outside a fold in parts (whole folds), and the parts in pieces.
 
-    A model "without part j" has not seen the phenotypes of that part in any way: it trains on the other parts, what stops its training early is a piece
-    of the next part, and its penalties are chosen on the other parts. Such models weigh. Those that predict new people need not be kept from anybody but who
-    stops them: they train on everybody else.
+    A model "without part j" has not seen the phenotypes of that part in any way: it trains on the other parts, what
+    stops its training early is a piece of the next part, and its penalties are chosen on the other parts. Such models
+    weigh. Those that predict new people need not be kept from anybody but who stops them: they train on everybody else.
 
     Attributes
     ----------
@@ -44,7 +50,8 @@ class Parts:
         part
             int[n].
         case
-            0/1 of binary traits: cases and controls are dealt out by themselves. The pieces of a part depend on nothing outside it.
+            0/1 of binary traits: cases and controls are dealt out by themselves. The pieces of a part depend on nothing
+            outside it.
         """
         part = np.asarray(part, dtype=np.int64)
         count = int(part.max(initial=-1)) + 1
@@ -69,18 +76,25 @@ class Parts:
     def stop(self, j: int) -> int:
         """Return the piece that stops the trainings without part j: the first of a part near it.
 
-        Where each part is a fold, parts are numbered from the fold left out on: then the people without fold a and part b are those without fold b and
-        part a, and here they are stopped by the same piece from either side. So one training does for both.
+        Where each part is a fold, parts are numbered from the fold left out on: then the people without fold a and part
+        b are those without fold b and part a, and here they are stopped by the same piece from either side. So one
+        training does for both.
         """
         return (j + 1 if 2 * (j + 1) <= self.count else 0) * self.each
 
     @property
     def stoppers(self) -> int:
-        """Return how many pieces stop a network each without one part: one where people are many, and up to one of each other part."""
+        """Return how many pieces stop a network each without one part.
+
+        One where people are many, and up to one of each other part.
+        """
         return max(1, min(self.count - 1, _FEW // max(len(self.part), 1)))
 
     def stopping(self) -> list[tuple[int, int]]:
-        """List what networks that weigh are trained without: a part, and the piece that stops them; all parts with their first stopper, then with the next."""
+        """List what networks that weigh are trained without: a part, and the piece that stops them.
+
+        All parts with their first stopper, then with the next.
+        """
         pairs = []
         for r in range(self.stoppers):
             for j in range(self.count):

@@ -1,7 +1,9 @@
-"""Fitting of linear models on functions of the covariates, their penalties chosen by cross-validation over parts of the people.
+"""Fitting of linear models on functions of the covariates.
 
-For quantitative traits everything is solved from one matrix of cross-products a piece of the people, so that neither the parts nor the grid of
-penalties cost a pass over the people.
+Their penalties chosen by cross-validation over parts of the people.
+
+For quantitative traits everything is solved from one matrix of cross-products a piece of the people, so that neither
+the parts nor the grid of penalties cost a pass over the people.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from deepnull_gwas.deepnull.smooth import FAR, TINY, Basis, SmoothModel, chunks,
 
 #: Interactions taken at most; with more candidates the strongest in the training people are taken.
 MAX_INTERACTIONS = 200
-#: Newton steps at most, and in how many of them penalties are searched: for everybody, and for the people without a part. At the first point the
-#: expansion is coarse, so they are searched again at the second; models that had not arrived would be weighed too low.
+#: Newton steps at most, and in how many of them penalties are searched: for everybody, and for the people without a
+#: part. At the first point the expansion is coarse, so they are searched again at the second; models that had not
+#: arrived would be weighed too low.
 _STEPS, _SEARCHES = 6, 2
 _STEPS_WITHOUT, _SEARCHES_WITHOUT = 5, 2
 
@@ -41,8 +44,8 @@ class SmoothFit:
     inner
         float64[n]: the prediction of each person by the model without their part.
     start
-        float64[n, stopping + parts]: predictions of everybody by models without each part and a piece that stops what is trained from there, in the order of
-        :meth:`Parts.stopping`; then those by models without each part.
+        float64[n, stopping + parts]: predictions of everybody by models without each part and a piece that stops what
+        is trained from there, in the order of :meth:`Parts.stopping`; then those by models without each part.
     about
         What was chosen.
     """
@@ -55,7 +58,9 @@ class SmoothFit:
 
 
 def fit_smooth(kind: str, x: np.ndarray, y: np.ndarray, parts: Parts, trait: str) -> SmoothFit:
-    """Fit a model of one kind, its penalties chosen by cross-validation over the parts; and the same without each part, chosen without it.
+    """Fit a model of one kind, its penalties chosen by cross-validation over the parts.
+
+    And the same without each part, chosen without it.
 
     Parameters
     ----------
@@ -90,7 +95,10 @@ def fit_smooth(kind: str, x: np.ndarray, y: np.ndarray, parts: Parts, trait: str
 
 
 def _trials(own: Sequence[Without]) -> dict[Without, list[tuple[Without, Without]]]:
-    """List on whom the penalties of each model are tried: pairs of the pieces looked at and the pieces left out; the pieces looked at are among them."""
+    """List on whom the penalties of each model are tried: pairs of the pieces looked at and the pieces left out.
+
+    The pieces looked at are among them.
+    """
     trials: dict[Without, list[tuple[Without, Without]]] = {(): [(pieces, pieces) for pieces in own]}
     for pieces in own:
         others = [p for p in own if p != pieces]
@@ -155,7 +163,10 @@ class _Problem:
     def least_squares(
         self, top: Without, trials: list[tuple[Without, Without]], wanted: Sequence[Without]
     ) -> tuple[list[np.ndarray], Point]:
-        """Choose penalties for the people outside ``top``, and solve with them for the people outside each of ``wanted``."""
+        """Choose penalties for the people outside ``top``.
+
+        Return the solutions with them for the people outside each of ``wanted``.
+        """
         if self.sums is None:
             self.sums = _Moments.of(self, np.arange(len(self.x)), None)
         factors, point = self._search(self.sums, top, trials, self.known)
@@ -166,7 +177,8 @@ class _Problem:
     ) -> tuple[list[np.ndarray], Point]:
         """Do the same for binary traits: Newton's method for all of ``wanted`` at once.
 
-        They share the points at which the likelihood is expanded, those of the model of the people outside ``top``: nobody in it has a say.
+        They share the points at which the likelihood is expanded, those of the model of the people outside ``top``:
+        nobody in it has a say.
         """
         rows = np.flatnonzero(~np.isin(self.piece, top))
         z, y = np.clip((self.x - self.basis.mean) / self.basis.scale, -FAR, FAR)[rows], self.y[rows]
@@ -220,10 +232,12 @@ class _Problem:
     def _search(
         self, sums: _Moments, top: Without, trials: list[tuple[Without, Without]], known: dict[Any, np.ndarray]
     ) -> tuple[dict[Without, np.ndarray], Point]:
-        """Find the penalties of least loss over the trials, with the same penalty for all functions and with a smaller one for those that matter.
+        """Find the penalties of least loss over the trials.
 
-        In the second case the penalty of a family of functions (a covariate's curve, a product) is divided by how large its effect was in the first
-        fit on the same people (adaptive ridge).
+        With the same penalty for all functions and with a smaller one for those that matter.
+
+        In the second case the penalty of a family of functions (a covariate's curve, a product) is divided by how large
+        its effect was in the first fit on the same people (adaptive ridge).
         """
         grid = _grid(self.group)
         sets = [without for _, without in trials] + [top]
@@ -285,7 +299,10 @@ class _Moments:
     added: dict[Any, tuple[Any, ...]] = field(default_factory=dict)
 
     def outside(self, without: Without, like: Without, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return cross-products and mass of the people outside some pieces, for the columns ``at`` that the set ``like`` uses."""
+        """Return cross-products and mass of the people outside some pieces.
+
+        For the columns ``at`` that the set ``like`` uses.
+        """
         if (without, like) not in self.added:
             keep = np.ones(len(self.mass), dtype=bool)
             keep[list(without)] = False
@@ -342,7 +359,10 @@ def _screen(
     limit: int,
     sets: Sequence[Without],
 ) -> dict[Without, np.ndarray]:
-    """Take, for each set of training people, the interactions that go most with what the linear model leaves over in these people."""
+    """Return the interactions to take, for each set of training people.
+
+    Those that go most with what the linear model leaves over in these people.
+    """
     p = len(basis.mean)
     m = len(group)
     xx, xy, zz, zy = (

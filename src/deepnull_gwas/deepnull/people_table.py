@@ -1,4 +1,7 @@
-"""The table of `deepnull-gwas predict`: read as every table of the user is, and given back as it was with more columns."""
+"""The table of `deepnull-gwas predict`.
+
+Read as every table of the user is, and given back as it was with more columns.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,7 @@ class Table:
         return [f"{f} {i}" for f, i in zip(self.column(self.names[0]), self.iids)] if self.family else self.iids
 
     def column(self, name: str) -> list[str]:
-        """Give the values of a column as text."""
+        """Return the values of a column as text."""
         return self.texts.column(name).to_pylist()
 
     def line(self, row: int) -> int:
@@ -72,12 +75,15 @@ class Table:
 
 
 def read_people_table(path: str | Path) -> Table:
-    """Read a table whose first columns are FID and IID, or IID alone; see :func:`deepnull_gwas.cohort.text_table.read_text_table`.
+    """Read a table whose first columns are FID and IID, or IID alone.
+
+    See :func:`deepnull_gwas.cohort.text_table.read_text_table`.
 
     Raises
     ------
     InputError
-        When it cannot be read, has no such columns, a row of another length than the header, an IID that is empty or rounded, or a person twice.
+        When it cannot be read, has no such columns, a row of another length than the header, an IID that is empty or
+        rounded, or a person twice.
     """
     path = Path(path)
     if path.is_dir():
@@ -93,7 +99,8 @@ def read_people_table(path: str | Path) -> Table:
         if not any(c.isalpha() for c in "".join(names)):
             hint = "Is the header missing?"
         raise InputError(
-            f"{path}: the first columns are {', '.join(shorten(n) for n in names[:2])} (separated by {layout.separated_by}); expected FID and IID, or IID alone (a # before the first is "
+            f"{path}: the first columns are {', '.join(shorten(n) for n in names[:2])} (separated by "
+            f"{layout.separated_by}); expected FID and IID, or IID alone (a # before the first is "
             f"fine). {hint}"
         )
     refuse_doubled(names, path)
@@ -115,7 +122,7 @@ def read_people_table(path: str | Path) -> Table:
 
 
 def numbers(table: Table, name: str, missing: Collection[str], hint: str) -> np.ndarray:
-    """Give a column as float64, NaN where it is missing.
+    """Return a column as float64, NaN where it is missing.
 
     Raises
     ------
@@ -131,7 +138,8 @@ def numbers(table: Table, name: str, missing: Collection[str], hint: str) -> np.
         wrong = "is no number" if not is_number(value) else "is not finite" if np.isinf(float(value)) else ""
         if wrong:
             raise InputError(
-                f"{table.path}: row {table.line(i)} ({shorten(table.people[i])}), column '{name}': '{shorten(value)}' {wrong}; {hint}, or add it to "
+                f"{table.path}: row {table.line(i)} ({shorten(table.people[i])}), column '{name}': '{shorten(value)}' "
+                f"{wrong}; {hint}, or add it to "
                 "--missing"
             )
         out[i] = float(value)
@@ -139,7 +147,9 @@ def numbers(table: Table, name: str, missing: Collection[str], hint: str) -> np.
 
 
 def write_with(table: Table, out: str | Path, added: Mapping[str, np.ndarray]) -> None:
-    """Write a table with more columns at its end; its lines stay as they are, but for delimiters at their ends that hold nothing.
+    """Write a table with more columns at its end.
+
+    Its lines stay as they are, but for delimiters at their ends that hold nothing.
 
     Parameters
     ----------
@@ -162,7 +172,8 @@ def write_with(table: Table, out: str | Path, added: Mapping[str, np.ndarray]) -
     here = [i for i in range(at + 1, len(lines)) if (lines[i].strip() if layout.blanks else lines[i])]
     if len(here) != len(table):
         raise InputError(
-            f"{table.path}: a value in quotes goes over several lines, so that the table cannot be given back line by line; put it on one"
+            f"{table.path}: a value in quotes goes over several lines, so that the table cannot be given back line by "
+            f"line; put it on one"
         )
 
     def ended(line: str, width: int) -> str:
@@ -188,7 +199,7 @@ def write_with(table: Table, out: str | Path, added: Mapping[str, np.ndarray]) -
 
 
 def _bare(table: Table) -> np.ndarray:
-    """Tell of whom the table knows no family: no FID, 0, or the IID itself."""
+    """Return whose family the table does not know: no FID, 0, or the IID itself."""
     return np.array([f in ("0", i) for f, i in zip(table.fids, table.iids)], dtype=bool)
 
 
@@ -203,7 +214,8 @@ def identify(table: Table, rows: np.ndarray, salt: int) -> dict[str, np.ndarray]
 
     Returns
     -------
-    ``people``: of FID and IID; ``iids``: of all IIDs; ``bare``: of the IIDs of people without a family. Sorted, so that they tell nothing of the rows.
+    ``people``: of FID and IID; ``iids``: of all IIDs; ``bare``: of the IIDs of people without a family. Sorted, so that
+    they tell nothing of the rows.
     """
     bare = _bare(table)
     of_iids = digests([table.iids[i] for i in rows], salt)
@@ -212,9 +224,10 @@ def identify(table: Table, rows: np.ndarray, salt: int) -> dict[str, np.ndarray]
 
 
 def recognise(table: Table, known: Mapping[str, np.ndarray], salt: int) -> np.ndarray:
-    """Tell who of a table is among the people that :func:`identify` saw: bool, one a row.
+    """Return who of a table is among the people that :func:`identify` saw: bool, one a row.
 
-    Where both tables have a family of somebody, FID and IID must agree; where one of them has none (no FID column, 0, or the IID as FID), the IID.
+    Where both tables have a family of somebody, FID and IID must agree; where one of them has none (no FID column, 0,
+    or the IID as FID), the IID.
     """
     of_iids = digests(table.iids, salt)
     both = digests([f"{f}\x1f{i}" for f, i in zip(table.fids, table.iids)], salt)

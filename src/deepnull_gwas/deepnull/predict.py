@@ -1,4 +1,7 @@
-"""DeepNull predictions for a table of the user's own: what `deepnull-gwas predict` does. The table comes back with one more column a target."""
+"""DeepNull predictions for a table of the user's own: what `deepnull-gwas predict` does.
+
+The table comes back with one more column a target.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,8 @@ def _target(table: Table, name: str, trait: str, missing: Sequence[str]) -> np.n
     if values != [0.0, 1.0]:
         shown = some(f"{v:g} ({int((y == v).sum())} people)" for v in values)
         raise InputError(
-            f"{table.path}: column '{name}': a binary target holds 0 (control) and 1 (case), or 1 and 2 (case); found {shown or 'no values'}"
-            + ("; if -9 means missing, give --missing NA,-9" if -9.0 in values else "")
+            f"{table.path}: column '{name}': a binary target holds 0 (control) and 1 (case), or 1 and 2 (case); found "
+            f"{shown or 'no values'}" + ("; if -9 means missing, give --missing NA,-9" if -9.0 in values else "")
         )
     return y
 
@@ -50,7 +53,10 @@ def _target(table: Table, name: str, trait: str, missing: Sequence[str]) -> np.n
 def _encode(
     table: Table, covariates: Sequence[str], levels: Mapping[str, Sequence[str] | None], missing: Sequence[str]
 ) -> tuple[np.ndarray, list[str], dict[str, int]]:
-    """Give covariates as numbers (NaN where missing, or of an unknown level), their names, and how many people have an unknown level of each."""
+    """Return covariates as numbers (NaN where missing, or of an unknown level), their names.
+
+    And how many people have an unknown level of each.
+    """
     columns, names, unknown = [], [], {}
     for name in covariates:
         known = levels[name]
@@ -79,7 +85,8 @@ def _check_names(
         for name in names:
             if name not in table.names:
                 problems.append(
-                    f"{table.path}: no column '{name}' ({kind}); found {some(table.names, 20)}{nearest(name, table.names)}"
+                    f"{table.path}: no column '{name}' ({kind}); found "
+                    f"{some(table.names, 20)}{nearest(name, table.names)}"
                 )
     for name in set(targets) & set(covariates):
         problems.append(f"'{name}' is both target and covariate")
@@ -111,7 +118,9 @@ def predict_table(
     save_model: str | Path | None = None,
     compare: bool = False,
 ) -> dict[str, Any]:
-    """Predict targets from covariates, out of fold, and write the table with one more column ``<target>_deepnull`` each.
+    """Predict targets from covariates, out of fold.
+
+    And write the table with one more column ``<target>_deepnull`` each.
 
     Parameters
     ----------
@@ -132,8 +141,8 @@ def predict_table(
 
     Returns
     -------
-    The metrics by target. People of one FID share a fold. Binary targets are predicted as logits. Somebody with a missing covariate gets NA;
-    somebody with a missing target the mean over the models of all folds.
+    The metrics by target. People of one FID share a fold. Binary targets are predicted as logits. Somebody with a
+    missing covariate gets NA; somebody with a missing target the mean over the models of all folds.
 
     Raises
     ------
@@ -169,7 +178,8 @@ def predict_table(
         use = complete & ~np.isnan(y)
         if use.sum() < 10 * folds:
             raise InputError(
-                f"{path}: {int(use.sum())} people have target '{target}' and all covariates; {folds} folds need at least {10 * folds}"
+                f"{path}: {int(use.sum())} people have target '{target}' and all covariates; {folds} folds need at "
+                f"least {10 * folds}"
             )
         rows = np.flatnonzero(use)
         own_seed = derive_seed(seed, target)
@@ -265,7 +275,8 @@ def apply_model(
     Raises
     ------
     InputError
-        When the table does not fit the model, or has people that it was trained on (their prediction would not be out of fold).
+        When the table does not fit the model, or has people that it was trained on (their prediction would not be out
+        of fold).
     """
     head, models, known_people = _load(model)
     table = read_people_table(path)
@@ -277,9 +288,12 @@ def apply_model(
         known = recognise(table, known_people[target], about["salt"])
         if known.any():
             raise InputError(
-                f"{path}: {int(known.sum())} people ({some(table.people[i] for i in np.flatnonzero(known))}) were among those that the model of '{target}' "
-                "was trained on; a prediction of them would hold their own phenotype's noise. Take their out-of-fold prediction from the output of the "
-                "training, and leave them out here. If they are others with the same IIDs, give the FIDs of both in the tables"
+                f"{path}: {int(known.sum())} people ({some(table.people[i] for i in np.flatnonzero(known))}) were "
+                f"among those that the model of '{target}' "
+                "was trained on; a prediction of them would hold their own phenotype's noise. Take their out-of-fold "
+                "prediction from the output of the "
+                "training, and leave them out here. If they are others with the same IIDs, give the FIDs of both in "
+                "the tables"
             )
         column = np.full(len(table), np.nan)
         try:
@@ -299,9 +313,21 @@ def apply_model(
 
 #: What reading or applying arrays may raise that are not what a model is made of.
 _NO_MODEL = (
-    ArithmeticError, AttributeError, EOFError, KeyError, IndexError, MemoryError, OSError, RecursionError, TypeError, ValueError, NotImplementedError,
-    RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    KeyError,
+    IndexError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def _why(error: BaseException) -> str:
@@ -309,7 +335,9 @@ def _why(error: BaseException) -> str:
 
 
 def _load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], dict[str, dict[str, np.ndarray]]]:
-    """Read a saved model: what it says of itself, the models of the folds by target, and the digests of the people it was trained on.
+    """Read a saved model.
+
+    What it says of itself, the models of the folds by target, and the digests of the people it was trained on.
 
     It is data from elsewhere: arrays and JSON only, nothing pickled.
     """

@@ -68,7 +68,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Inner:
-    """A kind of model fitted without each part of the people in turn; these models weigh, they do not predict new people.
+    """A kind of model fitted without each part of the people in turn.
+
+    These models weigh, they do not predict new people.
 
     Attributes
     ----------
@@ -97,8 +99,8 @@ class Fit:
 class Kind(Protocol):
     """A kind of model. Adding one is a file with such an object and a line in :mod:`deepnull_gwas.deepnull.registry`.
 
-    The models of several folds are fitted in one call, for kinds that are faster so (networks on a GPU); what a fold's model is must not depend on the folds
-    beside it.
+    The models of several folds are fitted in one call, for kinds that are faster so (networks on a GPU); what a fold's
+    model is must not depend on the folds beside it.
 
     Attributes
     ----------

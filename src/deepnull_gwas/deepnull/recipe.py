@@ -38,10 +38,11 @@ class Recipe:
     max_epochs, patience
         Passes over the training part at most, and without a better validation loss.
     ensemble
-        Networks trained side by side from different seeds and with different validation parts, averaged; rounded up so that each part
-        validates as many.
+        Networks trained side by side from different seeds and with different validation parts, averaged; rounded up so
+        that each part validates as many.
     calibrate
-        Weigh a single model by what it has beyond the linear model in people it has not seen, down to none of it where it does not help there.
+        Weigh a single model by what it has beyond the linear model in people it has not seen, down to none of it where
+        it does not help there.
     """
 
     hidden: tuple[int, ...] = (64, 64, 32, 16)
@@ -73,12 +74,15 @@ class Recipe:
         return cls(**{**values, **({"hidden": tuple(values["hidden"])} if "hidden" in values else {})})
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as JSON can hold it."""
+        """Return it as JSON can hold it."""
         return dataclasses.asdict(self) | {"hidden": list(self.hidden)}
 
 
 def weights_in_words(weights: Mapping[str, float]) -> str:
-    """Write for a log what models weigh: ``weights: splines 0.61, trees 0.20`` beside the linear model, or that nothing is added to it."""
+    """Return for a log what models weigh.
+
+    As ``weights: splines 0.61, trees 0.20``, in addition to the linear model, or that nothing is added to it.
+    """
     some = {name: weight for name, weight in weights.items() if weight}
     if not some or set(some) == {"linear"}:
         return "the linear model alone"

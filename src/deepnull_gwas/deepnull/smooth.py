@@ -1,4 +1,7 @@
-"""Linear models on fixed functions of the covariates: linear, second order, natural splines. They are fitted in :mod:`penalised`."""
+"""Linear models on fixed functions of the covariates: linear, second order, natural splines.
+
+They are fitted in :mod:`penalised`.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,12 @@ _OF_CURVE = ("knots", "coefficients", "roughness")
 
 
 def natural_spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """Evaluate the cardinal natural cubic splines on some knots: float64[n, knots]; column k is 1 at knot k and 0 at the others.
+    """Evaluate the cardinal natural cubic splines on some knots: float64[n, knots].
 
-    Linear beyond the outer knots. Formulas as in Green and Silverman, Nonparametric Regression and Generalized Linear Models (1994), 2.3 and 2.4.
+    Column k is 1 at knot k and 0 at the others.
+
+    Linear beyond the outer knots. Formulas as in Green and Silverman, Nonparametric Regression and Generalized Linear
+    Models (1994), 2.3 and 2.4.
     """
     h, bend = np.diff(knots), _bend(knots)
     at = np.clip(x, knots[0], knots[-1])
@@ -66,7 +72,9 @@ def _bands(knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass
 class Curve:
-    """What a covariate's natural spline adds to its straight line: uncorrelated functions, from the smoothest on (Demmler and Reinsch 1975).
+    """What a covariate's natural spline adds to its straight line.
+
+    Uncorrelated functions, from the smoothest on (Demmler and Reinsch 1975).
 
     Attributes
     ----------
@@ -119,8 +127,8 @@ class Basis:
     Attributes
     ----------
     kind
-        ``linear``, ``second_order`` (squares and products of pairs) or ``splines`` (a natural spline of each covariate, by each covariate of
-        two values, and products of pairs).
+        ``linear``, ``second_order`` (squares and products of pairs) or ``splines`` (a natural spline of each covariate,
+        by each covariate of two values, and products of pairs).
     mean, scale
         Of the covariates.
     low, high
@@ -163,7 +171,7 @@ class Basis:
         return basis
 
     def sizes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give for each column its group (0 linear, 1 curve, 2 interaction) and its penalty within the group."""
+        """Return for each column its group (0 linear, 1 curve, 2 interaction) and its penalty within the group."""
         p = len(self.mean)
         rough = [c.roughness for c in self.curves]
         group = [np.zeros(p), *[np.ones(len(r)) for r in rough], np.full(len(self.pairs), 2)]
@@ -174,7 +182,7 @@ class Basis:
         return np.concatenate(group).astype(int), np.concatenate(weight)
 
     def families(self) -> np.ndarray:
-        """Give for each column the number of the function family that is kept or shrunk as one."""
+        """Return for each column the number of the function family that is kept or shrunk as one."""
         sizes = [*[1] * len(self.mean), *[len(c.roughness) for c in self.curves], *[1] * len(self.pairs)]
         sizes += [len(c.roughness) for _ in self.twos for c in self.curves]
         return np.repeat(np.arange(len(sizes)), sizes)

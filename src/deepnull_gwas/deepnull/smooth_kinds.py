@@ -11,7 +11,10 @@ from deepnull_gwas.deepnull.smooth import SmoothModel
 
 
 class _Smooth:
-    """A kind of model on fixed functions of the covariates. All models of a fold come from the same sums, so that they are fitted at once."""
+    """A kind of model on fixed functions of the covariates.
+
+    All models of a fold come from the same sums, so that they are fitted at once.
+    """
 
     stops_early = False
     on_gpu = False

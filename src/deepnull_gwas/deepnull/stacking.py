@@ -1,4 +1,7 @@
-"""Stacking: one prediction from several, weighted on people that the models behind them have not seen (Wolpert 1992; Breiman 1996)."""
+"""Stacking: one prediction from several, weighted on people that the models have not seen.
+
+Wolpert 1992; Breiman 1996.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,9 @@ def stack(y: np.ndarray, linear: np.ndarray, others: np.ndarray, trait: str) -> 
 
     Notes
     -----
-    The weights of least loss are multiplied by 1 - (s/g)^2, g the gain in loss over the linear model and s its standard error (0 where g < s): as
-    James and Stein's estimator shrinks an effect towards zero by its noise. So noise is not taken for a pattern where the truth is linear.
+    The weights of least loss are multiplied by 1 - (s/g)^2, g the gain in loss over the linear model and s its standard
+    error (0 where g < s): as James and Stein's estimator shrinks an effect towards zero by its noise. So noise is not
+    taken for a pattern where the truth is linear.
     """
     if others.shape[1] == 0:
         return np.zeros(0)
@@ -47,7 +51,9 @@ def _trust(y: np.ndarray, linear: np.ndarray, weighed: np.ndarray, trait: str) -
 
 
 def line_of(z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Find the straight part of predictions: intercept and slopes of the linear function of the covariates that is closest to them.
+    """Find the straight part of predictions.
+
+    Intercept and slopes of the linear function of the covariates that is closest to them.
 
     Parameters
     ----------
@@ -67,9 +73,10 @@ def line_of(z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 def weigh(z: np.ndarray, y: np.ndarray, extra: np.ndarray, trait: str) -> np.ndarray:
     """Find how much to take of what each model has beyond a straight line.
 
-    The association fits the linear covariates anyway. So the models are weighed as it sees them: beside a linear model that is fitted on the same people,
-    with all that is linear in the covariates taken out of them. Otherwise a model that shrinks the linear model, or repeats it from other people, would
-    seem to gain where the covariates explain nothing.
+    The association fits the linear covariates anyway. So the models are weighed as it sees them: beside a linear model
+    that is fitted on the same people, with all that is linear in the covariates taken out of them. Otherwise a model
+    that shrinks the linear model, or repeats it from other people, would seem to gain where the covariates explain
+    nothing.
 
     Parameters
     ----------
@@ -100,10 +107,12 @@ def weigh(z: np.ndarray, y: np.ndarray, extra: np.ndarray, trait: str) -> np.nda
 def _weights_beside(
     design: np.ndarray, y: np.ndarray, base: np.ndarray, extra: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the weights of most likelihood for a binary trait, the linear part fitted beside them: Newton's method from the linear predictor ``base``.
+    """Find the weights of most likelihood for a binary trait, the linear part fitted beside them.
 
-    A linear part that was fitted without the models has smaller effects than beside them (odds ratios are not collapsible), and weights beside it
-    would be too small.
+    Newton's method from the linear predictor ``base``.
+
+    A linear part that was fitted without the models has smaller effects than beside them (odds ratios are not
+    collapsible), and weights beside it would be too small.
 
     Returns
     -------
@@ -139,8 +148,8 @@ def _weights_beside(
 def shift_of(z: np.ndarray, y: np.ndarray, linear: np.ndarray, beyond: np.ndarray, trait: str) -> np.ndarray | None:
     """Find by how much the linear model differs when it is fitted beside what is beyond a straight line.
 
-    Least squares does not see what is orthogonal to its columns, logistic regression does: effects beside those of other covariates are larger than
-    marginal ones, and the intercept moves.
+    Least squares does not see what is orthogonal to its columns, logistic regression does: effects beside those of
+    other covariates are larger than marginal ones, and the intercept moves.
 
     Parameters
     ----------
@@ -173,7 +182,10 @@ def _orthonormal(design: np.ndarray) -> np.ndarray:
 
 
 def _weights(y: np.ndarray, linear: np.ndarray, extra: np.ndarray, trait: str) -> np.ndarray:
-    """Minimise the loss over weights of 0 or more with a sum of at most 1: Newton's method, each step solved within these bounds."""
+    """Minimise the loss over weights of 0 or more with a sum of at most 1.
+
+    Newton's method, each step solved within these bounds.
+    """
     weights = np.zeros(extra.shape[1])
     for _ in range(30 if trait == "binary" else 1):
         eta = linear + extra @ weights
@@ -193,7 +205,10 @@ def _weights(y: np.ndarray, linear: np.ndarray, extra: np.ndarray, trait: str) -
 
 
 def _simplex(h: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Minimise 0.5 v'hv - c'v with v >= 0 and sum(v) <= 1 exactly: every set of positive weights is tried (there are few models)."""
+    """Minimise 0.5 v'hv - c'v with v >= 0 and sum(v) <= 1 exactly.
+
+    Every set of positive weights is tried (there are few models).
+    """
     m = len(c)
     best, least = np.zeros(m), 0.0
     for subset in range(1, 2**m):

@@ -1,4 +1,7 @@
-"""The steps of the workflow: files in, files out. An expected failure of a study is written down as its status, not raised."""
+"""The steps of the workflow: files in, files out.
+
+An expected failure of a study is written down as its status, not raised.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,8 @@ STAGE = "train_folds"
 #: Folds at most.
 MAX_FOLDS = 100
 HERITABLE = (
-    "A variant that acts on such a covariate can seem to act on the phenotype (collider bias), the more so the more flexible the model; compare "
+    "A variant that acts on such a covariate can seem to act on the phenotype (collider bias), the more so the more "
+    "flexible the model; compare "
     "with a run without them"
 )
 
@@ -54,7 +58,8 @@ BY_MODEL = [
 ]
 INNER = [
     Column("sample_index", "int64", "row of the .fam"),
-    # inner_0, inner_1, ...: the covariate of the deepnull arm by models that have seen neither that fold nor the person; NaN in the fold itself
+    # inner_0, inner_1, ...: the covariate of the deepnull arm by models that have seen neither that fold nor the
+    # person; NaN in the fold itself
 ]
 PREDICTION = [
     Column("sample_index", "int64", "row of the .fam"),
@@ -80,14 +85,16 @@ def assign_study_folds(
 ) -> None:
     """Part the people of a study into folds; families stay together, binary traits are stratified.
 
-    A family are the people with the same FID (where it is not the IID, nor that of too many people for one family), joined with those whom kinship joins.
+    A family are the people with the same FID (where it is not the IID, nor that of too many people for one family),
+    joined with those whom kinship joins.
 
     Parameters
     ----------
     samples, study
         samples.parquet and study.json of the study.
     k, seed
-        Number of folds (None: see :func:`~deepnull_gwas.deepnull.folds.default_folds`; those of ``fold_file``); seed of the config.
+        Number of folds (None: see :func:`~deepnull_gwas.deepnull.folds.default_folds`; those of ``fold_file``); seed of
+        the config.
     out
         folds.parquet.
     families
@@ -135,7 +142,9 @@ def assign_study_folds(
 
 
 def family_groups(people: pd.DataFrame, families: str | Path | None = None) -> np.ndarray:
-    """Give the name of each person's family: the people with the same FID (where it is one), joined with those whom kinship joins.
+    """Return the name of each person's family.
+
+    The people with the same FID (where it is one), joined with those whom kinship joins.
 
     Parameters
     ----------
@@ -163,7 +172,9 @@ def _join(groups: np.ndarray, families: pd.DataFrame, sample_index: pd.Series) -
 
 
 def read_fold_file(path: str | Path, people: pd.DataFrame, k: int | None) -> np.ndarray:
-    """Read folds from a table of the user's own: columns IID and fold, and FID where IIDs are not unique; tabs, commas or spaces.
+    """Read folds from a table of the user's own: columns IID and fold, and FID where IIDs are not unique.
+
+    Tabs, commas or spaces.
 
     Parameters
     ----------
@@ -181,8 +192,8 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int | None) -> np.
     Raises
     ------
     InputError
-        When it cannot be read as a table, a column, a person or a fold is missing, a person is there twice, or a fold is no whole number
-        below k.
+        When it cannot be read as a table, a column, a person or a fold is missing, a person is there twice, or a fold
+        is no whole number below k.
     """
     texts = read_text_table(path)
     names = [c.lower() for c in texts.column_names]
@@ -190,7 +201,8 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int | None) -> np.
     for needed in ("iid", "fold"):
         if needed not in names:
             raise InputError(
-                f"{path}: no column '{needed}'; found {some(texts.column_names, 20)}, expected IID and fold (and FID, if needed)"
+                f"{path}: no column '{needed}'; found {some(texts.column_names, 20)}, expected IID and fold (and FID, "
+                f"if needed)"
             )
     both = "fid" in names
     texts = texts.rename_columns(names)
@@ -214,18 +226,20 @@ def read_fold_file(path: str | Path, people: pd.DataFrame, k: int | None) -> np.
     if found.isna().any():
         absent = own[found.isna()]
         raise InputError(
-            f"{path}: {len(absent)} of {len(own)} people analysed have no fold ({some(absent)}); add them, or leave them out of the study"
+            f"{path}: {len(absent)} of {len(own)} people analysed have no fold ({some(absent)}); add them, or leave "
+            f"them out of the study"
         )
     if k is None and len(found) and set(found) != set(range(max(3, int(found.max()) + 1))):
         raise InputError(
-            f"{path}: the people analysed are in folds {', '.join(f'{f:g}' for f in sorted(set(found)))}, expected three or more, numbered from 0 "
+            f"{path}: the people analysed are in folds {', '.join(f'{f:g}' for f in sorted(set(found)))}, expected "
+            f"three or more, numbered from 0 "
             "without gaps"
         )
     return found.to_numpy(np.int32)
 
 
 def network_columns(columns: Sequence[str], use_pcs: bool) -> list[str]:
-    """Give the covariate columns that the network sees."""
+    """Return the covariate columns that the network sees."""
     covariates = [c for c in columns if c.startswith(("cov_", ONLY_DEEPNULL))]
     if use_pcs:
         return covariates
@@ -233,7 +247,7 @@ def network_columns(columns: Sequence[str], use_pcs: bool) -> list[str]:
 
 
 def inputs_of(columns: Sequence[str], info: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """Give the covariate columns that the models see.
+    """Return the covariate columns that the models see.
 
     Parameters
     ----------
@@ -276,7 +290,10 @@ def _crossfit(
     recipe: Recipe | str,
     seeds: Sequence[int],
 ) -> Iterator[FoldResult]:
-    """Cross-fit a study on these columns, which people know by these names; parameters as :func:`train_folds` has them."""
+    """Cross-fit a study on these columns, which people know by these names.
+
+    Parameters as :func:`train_folds` has them.
+    """
     # scipy and scikit-learn: not for a study that has failed
     from deepnull_gwas.deepnull.crossfit import crossfit_folds
 
@@ -303,7 +320,9 @@ def train_folds(
     out_models: str | Path,
     out_inner: str | Path | None = None,
 ) -> None:
-    """Fit the models that predict each fold of a study, and predict it. One job for all folds: starting up costs more than a small fold.
+    """Fit the models that predict each fold of a study, and predict it. One job for all folds.
+
+    Starting up costs more than a small fold.
 
     Parameters
     ----------
@@ -314,12 +333,13 @@ def train_folds(
     seed
         Seed of the config.
     out_predictions, out_metrics, out_models
-        by_model.parquet; by_fold.json, what each fold's training came to; models.npz, each fold's arrays under its number. Of a study that failed the first
-        and the last are empty.
+        by_model.parquet; by_fold.json, what each fold's training came to; models.npz, each fold's arrays under its
+        number. Of a study that failed the first and the last are empty.
     out_inner
-        inner.parquet: one column a fold, the covariate of everybody outside it by models that have seen neither the fold nor the person. Whoever fits
-        something on the covariate and predicts the fold by it (:mod:`deepnull_gwas.scores`) needs it: the covariate of prediction.parquet comes
-        from models that have seen the other folds.
+        inner.parquet: one column a fold, the covariate of everybody outside it by models that have seen neither the
+        fold nor the person. Whoever fits something on the covariate and predicts the fold by it
+        (:mod:`deepnull_gwas.scores`) needs it: the covariate of prediction.parquet comes from models that have seen the
+        other folds.
     """
     info = read_json(study)
     people, fold = read_parquet(samples), read_parquet(folds, FOLDS)["fold"].to_numpy()
@@ -404,18 +424,20 @@ def merge_folds(
     settings
         As for :func:`train_folds`.
     out_prediction, out_metrics
-        prediction.parquet (one row an analysed person; see Notes) and metrics.json: pooled and per-fold measures of the prediction and of each model,
-        their weights, calibration, partial dependence.
+        prediction.parquet (one row an analysed person; see Notes) and metrics.json: pooled and per-fold measures of the
+        prediction and of each model, their weights, calibration, partial dependence.
 
     Notes
     -----
-    The covariate of the deepnull arm is the prediction less its linear part: the linear model that was cross-fitted beside it (binary traits: fitted
-    beside what the other models have, see :class:`~deepnull_gwas.deepnull.models.FoldModel`). The association has the linear covariates anyway, so
-    nothing is lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes, and as a covariate
-    these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x covariates / n of every chi-square, just where the
-    truth is linear. Where nothing but the linear model helps, the covariate is 0 and the arms are equal.
-    Covariates that are not in the association leave their linear part in the prediction's covariate: what is taken off is then the linear model of
-    those that are (``baseline``), with which the prediction is compared too.
+    The covariate of the deepnull arm is the prediction less its linear part: the linear model that was cross-fitted
+    beside it (binary traits: fitted beside what the other models have, see
+    :class:`~deepnull_gwas.deepnull.models.FoldModel`). The association has the linear covariates anyway, so nothing is
+    lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes,
+    and as a covariate these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x
+    covariates / n of every chi-square, just where the truth is linear. Where nothing but the linear model helps, the
+    covariate is 0 and the arms are equal. Covariates that are not in the association leave their linear part in the
+    prediction's covariate: what is taken off is then the linear model of those that are (``baseline``), with which the
+    prediction is compared too.
     """
     info = read_json(study)
     about = read_json(metrics)
@@ -436,7 +458,8 @@ def merge_folds(
     together = read_parquet(predictions, BY_MODEL).set_index("sample_index").reindex(people["sample_index"])
     if together["phenotype_prediction"].isna().any():
         raise InputError(
-            f"{out_prediction}: {int(together['prediction'].isna().sum())} analysed people have no prediction; delete the folder and run again"
+            f"{out_prediction}: {int(together['prediction'].isna().sum())} analysed people have no prediction; delete "
+            f"the folder and run again"
         )
     y, trait = people["phenotype"].to_numpy(), info["trait"]
     prediction = together["phenotype_prediction"].to_numpy()

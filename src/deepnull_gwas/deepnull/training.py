@@ -58,7 +58,10 @@ def deterministic(device: torch.device) -> Iterator[None]:
 
 
 def batch_size(people: int, recipe: Recipe) -> int:
-    """Give the people a step: a 32nd of the training people, at least 64 (where there are as many) and at most ``recipe.batch_size``."""
+    """Return the people a step.
+
+    A 32nd of the training people, at least 64 (where there are as many) and at most ``recipe.batch_size``.
+    """
     return max(1, min(people, recipe.batch_size, max(64, people // 32)))
 
 
@@ -91,10 +94,12 @@ class Job:
 def fit_networks(
     jobs: Sequence[Job], trait: str, recipe: Recipe, device: str = "cpu"
 ) -> list[tuple[NetworkModel, dict[str, Any]]]:
-    """Train the networks of one fold, or of several, as one batched model; each is stopped by people who do not train it.
+    """Train the networks of one fold, or of several, as one batched model.
 
-    Networks know nothing of those beside them: their starts, batches, steps and the epochs that they are taken from are those that their fold would
-    give alone (but folds of different sizes take batches and steps of the smallest).
+    Each is stopped by people who do not train it.
+
+    Networks know nothing of those beside them: their starts, batches, steps and the epochs that they are taken from are
+    those that their fold would give alone (but folds of different sizes take batches and steps of the smallest).
 
     Parameters
     ----------
@@ -109,8 +114,9 @@ def fit_networks(
 
     Returns
     -------
-    The networks of each fold, and their history: ``epochs``, the training and validation loss of each (means over the networks; quantitative: in
-    units of the phenotype's variance); ``taken``, the epoch that each network was taken from; ``batch_size``.
+    The networks of each fold, and their history: ``epochs``, the training and validation loss of each (means over the
+    networks; quantitative: in units of the phenotype's variance); ``taken``, the epoch that each network was taken
+    from; ``batch_size``.
 
     Raises
     ------
@@ -129,7 +135,7 @@ def fit_networks(
 
 
 def _losses(prediction: torch.Tensor, wanted: torch.Tensor, trait: str) -> torch.Tensor:
-    """Give each person's loss."""
+    """Return each person's loss."""
     if trait == "quantitative":
         return (prediction - wanted) ** 2
     return torch.nn.functional.binary_cross_entropy_with_logits(prediction, wanted, reduction="none")
@@ -144,7 +150,7 @@ def _clip(parameters: Sequence[torch.Tensor]) -> None:
 
 
 def _rate(step: int, total: int) -> float:
-    """Give the share of the learning rate: a short warm-up, then half a cosine down to a hundredth."""
+    """Return the share of the learning rate: a short warm-up, then half a cosine down to a hundredth."""
     warm = min(100, total // 10 + 1)
     if step < warm:
         return (step + 1) / warm
@@ -157,7 +163,8 @@ class _Data:
     Attributes
     ----------
     scales
-        float64[networks]: standard deviation of the phenotype among those who train each (binary: 1); targets are divided by it.
+        float64[networks]: standard deviation of the phenotype among those who train each (binary: 1); targets are
+        divided by it.
     """
 
     def __init__(self, jobs: Sequence[Job], trait: str, where: torch.device):
@@ -262,13 +269,15 @@ class _Training:
             train[going] = self.epoch(epoch)
             now = self.evaluate()
             validation[going] = now
-            # a network that has stopped may still be beside the others, and is not looked at: theirs is no word on when it ends
+            # a network that has stopped may still be beside the others, and is not looked at: theirs is no word on when
+            # it ends
             active = self.since < self.recipe.patience
             seen = active[self.going].to(self.where)
             if not torch.isfinite(now[seen]).all() or not torch.isfinite(train[going][seen]).all():
                 raise StudyFailure(
                     STAGE,
-                    f"the loss is not finite at epoch {epoch}; lower deepnull.recipe.learning_rate, or look for extreme covariate values",
+                    f"the loss is not finite at epoch {epoch}; lower deepnull.recipe.learning_rate, or look for "
+                    f"extreme covariate values",
                 )
             self.keep(epoch, now, seen)
             means = self.of_folds(train).mean(dim=1), self.of_folds(validation).mean(dim=1)
@@ -346,7 +355,8 @@ class _Training:
             parameters[name] = (parameters[name] * self.data.scales[own, None, None]).astype(np.float32)
         taken = self.taken[own].tolist()
         logger.info(
-            "networks stopped after %d epochs, taken from epochs %s; loss in those who stop them %.5f, at the start %.5f",
+            "networks stopped after %d epochs, taken from epochs %s; loss in those who stop them %.5f, at the start "
+            "%.5f",
             len(epochs) - 1,
             ", ".join(map(str, taken)),
             float(self.best[own].mean()),

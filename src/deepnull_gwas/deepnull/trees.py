@@ -27,7 +27,9 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass
 class TreeModel:
-    """Boosted trees as plain arrays, all trees end to end, so that they are saved without pickle and applied without scikit-learn.
+    """Boosted trees as plain arrays, all trees end to end.
+
+    They are saved without pickle and applied without scikit-learn.
 
     Attributes
     ----------
@@ -78,7 +80,9 @@ class TreeModel:
         return out
 
     def _values(self, tree: int, columns: np.ndarray) -> np.ndarray:
-        """Return what a tree says of some people: from its last node up, each takes the value of the node that they go on to.
+        """Return what a tree says of some people.
+
+        From its last node up, each takes the value of the node that they go on to.
 
         That is a few passes over all people, and faster than to follow each from the root.
         """
@@ -188,7 +192,10 @@ class _Trees:
         return found
 
     def _once(self, task: Task, trains: np.ndarray, stops: np.ndarray) -> TreeModel:
-        """Boost trees, or take those that another fold has boosted on the same people: the trees without two folds do for both."""
+        """Boost trees, or take those that another fold has boosted on the same people.
+
+        The trees without two folds do for both.
+        """
         digest = hashlib.sha256(f"{self.name} {task.trait} {int(trains.sum())}".encode())
         for who in (trains, stops):
             digest.update(task.x[who].tobytes() + task.y[who].tobytes())
@@ -198,7 +205,10 @@ class _Trees:
         return task.shared[key]
 
     def fit(self, tasks: Sequence[Task], inner: Sequence[Inner]) -> list[Fit]:
-        """Boost as many models that predict new people, each stopped by a piece of another part; the prediction is their mean."""
+        """Boost as many models that predict new people, each stopped by a piece of another part.
+
+        The prediction is their mean.
+        """
         fits = []
         for task in tasks:
             stops = [task.parts.piece == task.parts.pieces(j)[0] for j in range(task.parts.count)]

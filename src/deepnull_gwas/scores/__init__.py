@@ -1,1 +1,4 @@
-"""Prediction of phenotypes from covariates and polygenic scores, with and without DeepNull (McCaw et al. 2022, Nature Communications 13:241)."""
+"""Prediction of phenotypes from covariates and polygenic scores, with and without DeepNull.
+
+McCaw et al. 2022, Nature Communications 13:241.
+"""

@@ -30,8 +30,9 @@ def fit_and_predict(train: np.ndarray, y: np.ndarray, new: np.ndarray, trait: st
 
     Returns
     -------
-    float64[m], the prediction (binary: logits); and bool[p], which columns vary in ``train``. The others have no coefficient: people with a level of a
-    covariate that nobody in ``train`` has are predicted as if they had its first level.
+    float64[m], the prediction (binary: logits); and bool[p], which columns vary in ``train``. The others have no
+    coefficient: people with a level of a covariate that nobody in ``train`` has are predicted as if they had its first
+    level.
     """
     mean, scale = train.mean(axis=0), train.std(axis=0)
     varies = scale > 1e-12 * np.abs(mean)
@@ -48,7 +49,9 @@ def fit_and_predict(train: np.ndarray, y: np.ndarray, new: np.ndarray, trait: st
 
 
 def choose_threshold(scores: np.ndarray, covariates: np.ndarray, y: np.ndarray) -> int | None:
-    """Choose the score that correlates most with the phenotype beside the covariates; None where none correlates positively.
+    """Choose the score that correlates most with the phenotype beside the covariates.
+
+    None where none correlates positively.
 
     Parameters
     ----------
@@ -88,7 +91,7 @@ def _nagelkerke(counts: np.ndarray, sums: dict[str, np.ndarray], name: str) -> n
 
 
 def weighted_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Give the area under the receiver operating characteristic for each row of weights, ties counted half.
+    """Return the area under the receiver operating characteristic for each row of weights, ties counted half.
 
     Parameters
     ----------
@@ -130,8 +133,9 @@ def accuracy(
     predictions
         By model: float64[n], out of fold; binary: logits.
     trait
-        ``quantitative`` (measure ``r2``: 1 - residual over total sum of squares) or ``binary`` (``auc``, and ``r2_nagelkerke`` of the out-of-fold
-        likelihood against that of the prevalence). Both R2 are negative for a prediction that is worse than none.
+        ``quantitative`` (measure ``r2``: 1 - residual over total sum of squares) or ``binary`` (``auc``, and
+        ``r2_nagelkerke`` of the out-of-fold likelihood against that of the prevalence). Both R2 are negative for a
+        prediction that is worse than none.
     unit
         int[n], from 0: what is drawn with replacement (families, or people).
     differences

@@ -1,8 +1,11 @@
-"""Polygenic scores by clumping and thresholding, cross-fitted: nobody's score rests on the phenotype of anybody in their fold.
+"""Polygenic scores by clumping and thresholding, cross-fitted.
 
-For each evaluated fold f there are k trainings: one without f, which scores the people of f; and for each other fold g one without f and g, which
-scores the people of g. So the people on whom the weight of the score is fitted, to predict f, have scores like those of f: by a training that has seen
-neither them nor f. All trainings come from one pass over the genotypes, by moments of each fold.
+Nobody's score rests on the phenotype of anybody in their fold.
+
+For each evaluated fold f there are k trainings: one without f, which scores the people of f; and for each other fold g
+one without f and g, which scores the people of g. So the people on whom the weight of the score is fitted, to predict
+f, have scores like those of f: by a training that has seen neither them nor f. All trainings come from one pass over
+the genotypes, by moments of each fold.
 """
 
 from __future__ import annotations
@@ -37,7 +40,10 @@ _COLLINEAR = 1e-6
 
 @dataclass(frozen=True)
 class Training:
-    """One training: without the folds ``evaluated`` and ``scored`` (the same for the training that scores the evaluated fold)."""
+    """One training of a score.
+
+    It is without the folds ``evaluated`` and ``scored`` (the same for the training that scores the evaluated fold).
+    """
 
     evaluated: int
     scored: int
@@ -84,7 +90,10 @@ def centred(
 
 @dataclass
 class _Prepared:
-    """What a training needs of the people: its folds, its covariates, and a root of the inverse of their cross-products."""
+    """What a training needs of the people.
+
+    Its folds, its covariates, and a root of the inverse of their cross-products.
+    """
 
     folds: list[int]
     used: list[int]
@@ -102,8 +111,8 @@ class Moments:
     covariates
         float64[n, c] with the intercept.
     extra
-        float64[n, k] or None: for each evaluated fold one more covariate (the DeepNull covariate by models that have not seen it); what it is in the
-        evaluated fold itself does not matter.
+        float64[n, k] or None: for each evaluated fold one more covariate (the DeepNull covariate by models that have
+        not seen it); what it is in the evaluated fold itself does not matter.
     y
         float64[n].
     fold
@@ -136,7 +145,8 @@ class Moments:
         parts = [basis, y[:, None]] + ([np.nan_to_num(extra)] if extra is not None else [])
         columns = np.concatenate(parts, axis=1)[self.order]
         self.gram = np.stack([columns[r].T @ columns[r] for r in self.rows])
-        # in single precision a phenotype far from 0 would lose its digits: each fold's is taken from the fold's own fit, which is added again
+        # in single precision a phenotype far from 0 would lose its digits: each fold's is taken from the fold's own
+        # fit, which is added again
         self.own_fit = np.zeros((self.k, self.width))
         for h, r in enumerate(self.rows):
             x, values = columns[r, : self.width], columns[r, self.width]
@@ -177,7 +187,8 @@ def marginal(moments: Moments, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    beta (in units of ``moments.unit``) and chi-square (the squared t statistic), float32[variants, arms, trainings]; 0 where there is nothing to test.
+    beta (in units of ``moments.unit``) and chi-square (the squared t statistic), float32[variants, arms, trainings]; 0
+    where there is nothing to test.
     """
     products = np.stack([g[:, r] @ moments.columns[r] for r in moments.rows]).astype(np.float64)
     products[:, :, moments.width] += np.einsum("hvc,hc->hv", products[:, :, : moments.width], moments.own_fit)
@@ -220,7 +231,8 @@ def _clump(called, hom, minus, sums, position, order, candidate, n_people, windo
 def _add(g, weight, first, out):
     """Add each variant's weight times its dosages to the row of its first threshold, one after the other.
 
-    A matrix product would group its sums by which variants any training uses, and so let a person's phenotype into the last digit of their own score.
+    A matrix product would group its sums by which variants any training uses, and so let a person's phenotype into the
+    last digit of their own score.
     """
     for v in range(len(weight)):
         if weight[v] != 0:
@@ -290,8 +302,8 @@ class CrossScores:
     Attributes
     ----------
     scores
-        float64[arms, evaluated folds, thresholds, people]: for the evaluated fold's own people by the training without it; for those of another fold
-        by the training that has seen neither.
+        float64[arms, evaluated folds, thresholds, people]: for the evaluated fold's own people by the training without
+        it; for those of another fold by the training that has seen neither.
     variants
         int[arms, evaluated folds, thresholds]: variants in the score of the evaluated fold.
     thresholds
@@ -340,9 +352,10 @@ def cross_scores(
 
     Notes
     -----
-    Weights are the marginal coefficients of a linear model with the covariates, of the phenotype itself (binary: 0/1, whose coefficients are near those of
-    the logistic model up to a factor). Clumping and thresholding as in Purcell et al. 2009 (Nature 460:748) and PRSice (Choi and O'Reilly 2019,
-    GigaScience 8:giz082), whose window and r2 are the defaults.
+    Weights are the marginal coefficients of a linear model with the covariates, of the phenotype itself (binary: 0/1,
+    whose coefficients are near those of the logistic model up to a factor). Clumping and thresholding as in Purcell et
+    al. 2009 (Nature 460:748) and PRSice (Choi and O'Reilly 2019, GigaScience 8:giz082), whose window and r2 are the
+    defaults.
     """
     moments = Moments(covariates, extra, y, fold)
     arms, todo = len(moments.prepared), trainings(moments.k)
@@ -379,8 +392,15 @@ def cross_scores(
             here = here[np.argsort(variants["position"][rows[here]], kind="stable")]
             at = rows[here]
             marked = clump(
-                fileset, variants["index"][at], variants["position"][at], chi2[here].reshape(len(here), -1), least, spread, int(window_kb * 1000), r2
-            )  # fmt: skip
+                fileset,
+                variants["index"][at],
+                variants["position"][at],
+                chi2[here].reshape(len(here), -1),
+                least,
+                spread,
+                int(window_kb * 1000),
+                r2,
+            )
             lead[here] = marked.reshape(len(here), *lead.shape[1:])
 
         list(pool.map(clump_one, sorted(set(chromosome.tolist()))))

@@ -1,4 +1,7 @@
-"""The tables of a configuration beside the sample table, read before the first long job: what is wrong with one is said then, not hours later."""
+"""The tables of a configuration beside the sample table, read before the first long job.
+
+What is wrong with one is said then, not hours later.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ def problems_of_tables(
 
     Returns
     -------
-    One message each; none where all is right as far as it can be seen before quality control (whether everybody analysed has a fold cannot).
+    One message each; none where all is right as far as it can be seen before quality control (whether everybody
+    analysed has a fold cannot).
     """
     found: list[str] = []
 

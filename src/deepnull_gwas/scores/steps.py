@@ -31,7 +31,12 @@ MODELS = {
     "deepnull_score": "covariates, the DeepNull prediction and score",
 }
 #: What is compared, within the same people.
-DIFFERENCES = [("deepnull", "linear"), ("deepnull_score", "linear_score"), ("linear_score", "linear"), ("deepnull_score", "deepnull")]  # fmt: skip
+DIFFERENCES = [
+    ("deepnull", "linear"),
+    ("deepnull_score", "linear_score"),
+    ("linear_score", "linear"),
+    ("deepnull_score", "deepnull"),
+]
 #: What of the header of a file of weights is repeated.
 _HEADER = (
     "pgs_id",
@@ -70,7 +75,9 @@ def score_study(
     score_file: str | Path | None = None,
     threads: int = 1,
 ) -> dict[str, Any]:
-    """Predict a study's phenotype out of fold from covariates and a polygenic score, with and without DeepNull, and say how well.
+    """Predict a study's phenotype out of fold from covariates and a polygenic score, with and without DeepNull.
+
+    How well is measured on the people whom the models have not seen.
 
     Parameters
     ----------
@@ -104,10 +111,11 @@ def score_study(
 
     Notes
     -----
-    Everything that predicts a fold is made without its phenotypes: the models, the DeepNull covariate and the score of its people, and those of the people
-    on whom the models are fitted, which come from nested trainings that have seen neither the fold nor them
-    (:mod:`deepnull_gwas.scores.clumping`, and inner.parquet). As in Figure 2 of McCaw et al. 2022 (Nature Communications 13:241), but on the
-    study's own people. The intervals are over people, with the models as they are; they do not hold the chance of the training.
+    Everything that predicts a fold is made without its phenotypes: the models, the DeepNull covariate and the score of
+    its people, and those of the people on whom the models are fitted, which come from nested trainings that have seen
+    neither the fold nor them (:mod:`deepnull_gwas.scores.clumping`, and inner.parquet). As in Figure 2 of McCaw et al.
+    2022 (Nature Communications 13:241), but on the study's own people. The intervals are over people, with the models
+    as they are; they do not hold the chance of the training.
     """
     info = read_json(study)
     result: dict[str, Any] = {"study": info["study"], "cohort": info["cohort"], "trait": info["trait"]}
@@ -121,7 +129,9 @@ def score_study(
             "reason": info["reason"] if failed else "there is no DeepNull prediction; deepnull/metrics.json says why",
         }
         logger.warning("nothing to predict: %s", result["reason"])
-        return _write(result, pd.DataFrame({c.name: np.empty(0, c.dtype) for c in PEOPLE}), out_accuracy, out_table, out_people)  # fmt: skip
+        return _write(
+            result, pd.DataFrame({c.name: np.empty(0, c.dtype) for c in PEOPLE}), out_accuracy, out_table, out_people
+        )
     y, trait = people["phenotype"].to_numpy(np.float64), info["trait"]
     fold = read_parquet(folds, FOLDS)["fold"].to_numpy()
     k = int(fold.max()) + 1
@@ -135,12 +145,14 @@ def score_study(
     if not nested:
         _warn(
             result,
-            "the recipe has no nested predictions: the weight of the DeepNull covariate is fitted on one that has seen the predicted fold",
+            "the recipe has no nested predictions: the weight of the DeepNull covariate is fitted on one that has "
+            "seen the predicted fold",
         )
     if straddling := _straddling(unit, fold):
         _warn(
             result,
-            f"{straddling} families have people in more than one fold (deepnull.fold_file): their scores rest on relatives' phenotypes",
+            f"{straddling} families have people in more than one fold (deepnull.fold_file): their scores rest on "
+            f"relatives' phenotypes",
         )
     score, describe, result["score"] = _scores(
         info, people, x, held, y, fold, settings, genotypes, variants, qc_variants, score_file, threads
@@ -173,7 +185,11 @@ def score_study(
     result["score"]["by_fold"] = chosen
     result["not_estimated"] = unseen
     for entry in unseen:
-        _warn(result, f"covariate {entry['covariate']} is constant outside fold {entry['fold']}: no effect for {entry['people']} people there")  # fmt: skip
+        _warn(
+            result,
+            f"covariate {entry['covariate']} is constant outside fold {entry['fold']}: no effect for "
+            f"{entry['people']} people there",
+        )
     result["measures"] = accuracy(
         y,
         predictions,
@@ -203,7 +219,10 @@ def _straddling(unit: np.ndarray, fold: np.ndarray) -> int:
 
 
 def _deepnull_covariate(own: np.ndarray, inner: pd.DataFrame, fold: np.ndarray, k: int) -> tuple[np.ndarray, bool]:
-    """Give the DeepNull covariate of everybody by models that have not seen each fold: float64[n, k]; and whether the models were nested."""
+    """Return the DeepNull covariate of everybody by models that have not seen each fold: float64[n, k].
+
+    And whether the models were nested.
+    """
     held = np.repeat(own[:, None], k, axis=1)
     nested = all(f"inner_{f}" in inner for f in range(k))
     if nested:
@@ -214,7 +233,7 @@ def _deepnull_covariate(own: np.ndarray, inner: pd.DataFrame, fold: np.ndarray, 
 
 
 def _unseen(names: list[str], varies: np.ndarray, here: np.ndarray, fold: int) -> list[dict[str, Any]]:
-    """Say for how many people of a fold a covariate that is constant outside it has another value than there."""
+    """Log for how many people of a fold a covariate that is constant outside it has another value than there."""
     found = []
     for j in np.flatnonzero(~varies):
         # a column that is constant outside the fold but not over all people is a level's, 0 outside
@@ -237,7 +256,10 @@ def _scores(
     score_file: str | Path | None,
     threads: int,
 ) -> tuple[Callable[[int, int], np.ndarray], Callable[[int, int, int], dict[str, Any]], dict[str, Any]]:
-    """Give the function from arm and evaluated fold to candidate scores, float64[candidates, n]; what is to be said of one of them, and of all."""
+    """Return the function from arm and evaluated fold to candidate scores, float64[candidates, n].
+
+    What is to be said of one of them, and of all.
+    """
     rows = people["sample_index"].to_numpy(np.int64)
     if score_file is None and settings["method"] != "clump":
         nothing = np.zeros((1, len(y)))

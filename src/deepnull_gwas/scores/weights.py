@@ -1,4 +1,7 @@
-"""Polygenic scores from published weights: the format of the PGS Catalog, its variants found in a cohort, and the score of people."""
+"""Polygenic scores from published weights.
+
+The format of the PGS Catalog, its variants found in a cohort, and the score of people.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,8 @@ _NOT_ADDITIVE = ("is_haplotype", "is_diplotype", "is_interaction", "is_dominant"
 OUTCOMES = {
     "matched": "the effect allele is A1 of the .bim",
     "swapped": "the effect allele is A2: its copies are 2 less those of A1",
-    "ambiguous": "the strand cannot be told: A/T or C/G without the other allele, or the alleles fit only the other strand; left out",
+    "ambiguous": "the strand cannot be told: A/T or C/G without the other allele, or the alleles fit only the other "
+    "strand; left out",
     "mismatched": "the variant is there with other alleles; left out",
     "missing": "the variant is not among those that passed quality control",
     "not_autosomal": "on X, Y or MT; left out",
@@ -44,16 +48,50 @@ OUTCOMES = {
 
 #: Columns that say something of a weight without changing what it is.
 _INFORMATIVE = {
-    "locus_name", "imputation_method", "variant_description", "variant_type", "inclusion_criteria", "OR", "HR", "hm_source",
-    "hm_inferOtherAllele", "hm_match_chr", "hm_match_pos",
-}  # fmt: skip
+    "locus_name",
+    "imputation_method",
+    "variant_description",
+    "variant_type",
+    "inclusion_criteria",
+    "OR",
+    "HR",
+    "hm_source",
+    "hm_inferOtherAllele",
+    "hm_match_chr",
+    "hm_match_pos",
+}
 _DOSAGE = ("dosage_0_weight", "dosage_1_weight", "dosage_2_weight")
 _USED = {
-    "rsID", "chr_name", "chr_position", "effect_allele", "other_allele", "effect_weight", "weight_type", "hm_rsID", "hm_chr", "hm_pos",
-    *_NOT_ADDITIVE, *_DOSAGE,
-}  # fmt: skip
+    "rsID",
+    "chr_name",
+    "chr_position",
+    "effect_allele",
+    "other_allele",
+    "effect_weight",
+    "weight_type",
+    "hm_rsID",
+    "hm_chr",
+    "hm_pos",
+    *_NOT_ADDITIVE,
+    *_DOSAGE,
+}
 #: Units of weights (letters only, in small ones) that add up, and ratios, whose logarithms do.
-_ADDITIVE_UNITS = {"", "nr", "beta", "betas", "logor", "lnor", "loghr", "lnhr", "logrr", "lnrr", "logoddsratio", "lnoddsratio", "loghazardratio", "lnhazardratio"}  # fmt: skip
+_ADDITIVE_UNITS = {
+    "",
+    "nr",
+    "beta",
+    "betas",
+    "logor",
+    "lnor",
+    "loghr",
+    "lnhr",
+    "logrr",
+    "lnrr",
+    "logoddsratio",
+    "lnoddsratio",
+    "loghazardratio",
+    "lnhazardratio",
+}
 _RATIOS = {"or", "oddsratio", "oddsratios", "hr", "hazardratio", "hazardratios", "rr", "riskratio", "relativerisk"}
 #: Ratios that are all below this are no ratios: each allele would halve the odds.
 _NO_RATIO = 0.5
@@ -67,8 +105,9 @@ class Weights:
     Attributes
     ----------
     table
-        ``row`` (line of the file, from 1), ``chromosome`` and ``position`` (empty and 0 where unknown or of another build), ``id``, ``effect_allele``,
-        ``other_allele`` (empty where unknown; several with ``/`` between them), ``weight`` (of a unit that adds up), ``additive``. Alleles in capitals.
+        ``row`` (line of the file, from 1), ``chromosome`` and ``position`` (empty and 0 where unknown or of another
+        build), ``id``, ``effect_allele``, ``other_allele`` (empty where unknown; several with ``/`` between them),
+        ``weight`` (of a unit that adds up), ``additive``. Alleles in capitals.
     header
         What the lines with ``#`` say.
     positions
@@ -84,20 +123,23 @@ class Weights:
 
 
 def read_weights(path: str | Path, build: str) -> Weights:
-    """Read a scoring file of the PGS Catalog (https://www.pgscatalog.org/downloads/), text or gzipped, harmonised or not.
+    """Read a scoring file of the PGS Catalog (https://www.pgscatalog.org/downloads/), text or gzipped.
+
+    Harmonised or not.
 
     Parameters
     ----------
     path
-        The file: lines ``#key=value``, then a table (tabs; commas and semicolons are understood) with ``effect_allele``, ``effect_weight``, and ``rsID``
-        or ``chr_name`` and ``chr_position`` (``hm_rsID``, ``hm_chr``, ``hm_pos``); ``other_allele`` where known.
+        The file: lines ``#key=value``, then a table (tabs; commas and semicolons are understood) with
+        ``effect_allele``, ``effect_weight``, and ``rsID`` or ``chr_name`` and ``chr_position`` (``hm_rsID``,
+        ``hm_chr``, ``hm_pos``); ``other_allele`` where known.
     build
         Genome build of the cohort. Positions of another build are not used.
 
     Returns
     -------
-    Weights per copy of the effect allele that add up: logarithms are taken of what the file calls odds, hazard or risk ratios (``weight_type``). Whatever
-    else it declares and is not honoured is in ``warnings``, and logged.
+    Weights per copy of the effect allele that add up: logarithms are taken of what the file calls odds, hazard or risk
+    ratios (``weight_type``). Whatever else it declares and is not honoured is in ``warnings``, and logged.
 
     Raises
     ------
@@ -120,7 +162,8 @@ def read_weights(path: str | Path, build: str) -> Weights:
                 else ""
             )
             raise InputError(
-                f"{path}: row {line_of(texts, -1)}: no column '{needed}'; found {some(names, 8)}, expected {expected}{more}"
+                f"{path}: row {line_of(texts, -1)}: no column '{needed}'; found {some(names, 8)}, expected "
+                f"{expected}{more}"
             )
     refuse_doubled(names, path)
     if not texts.num_rows:
@@ -164,11 +207,14 @@ def _not_honoured(table: pd.DataFrame, names: Sequence[str], header: Mapping[str
         yield f"columns that are not understood and not used: {some(unknown, 10)}"
     if inferred := ((_first_of(table, "hm_inferOtherAllele") != "") & (_first_of(table, "other_allele") == "")).sum():
         yield (
-            f"hm_inferOtherAllele is not used for {inferred:,} rows without other_allele: an allele that was inferred says nothing of the strand"
+            f"hm_inferOtherAllele is not used for {inferred:,} rows without other_allele: an allele that was inferred "
+            f"says nothing of the strand"
         )
     for name in ("hm_match_chr", "hm_match_pos"):
         if other := _first_of(table, name).str.lower().isin(["false", "0", "no"]).sum():
-            yield f"{name} is false in {other:,} rows: the harmonised place is not the one that was reported; it is used"
+            yield (
+                f"{name} is false in {other:,} rows: the harmonised place is not the one that was reported; it is used"
+            )
     if several := _several(_first_of(table, "effect_allele")):
         yield f"{several:,} rows have several effect alleles, of which none can be chosen: they match no variant"
     if dosages := _of_genotypes(table).sum():
@@ -192,7 +238,7 @@ def _of_genotypes(table: pd.DataFrame) -> np.ndarray:
 
 
 def _additive(table: pd.DataFrame) -> np.ndarray:
-    """Tell which rows are a weight of one allele's copies."""
+    """Return which rows are a weight of one allele's copies."""
     flagged = [_first_of(table, c).str.lower().isin(["true", "1", "yes"]).to_numpy() for c in _NOT_ADDITIVE]
     return ~(np.any(flagged, axis=0) | _of_genotypes(table))
 
@@ -205,7 +251,7 @@ def _weights(
     line: np.ndarray,
     warnings: list[str],
 ) -> np.ndarray:
-    """Give the weights in a unit that adds up; what is done beyond reading them is added to the warnings."""
+    """Return the weights in a unit that adds up; what is done beyond reading them is added to the warnings."""
     weight = _numbers(table["effect_weight"])
     # of genotypes: there need be none of an allele
     unneeded = ~additive & (_first_of(table, "effect_weight") == "").to_numpy()
@@ -230,7 +276,8 @@ def _weights(
                 else f"all weights are below {_NO_RATIO:g}"
             )
             raise InputError(
-                f"{path}: weight_type={shorten(stated[0])}, but {what}; if the weights are logarithms, say #weight_type=log({shorten(stated[0])})"
+                f"{path}: weight_type={shorten(stated[0])}, but {what}; if the weights are logarithms, say "
+                f"#weight_type=log({shorten(stated[0])})"
             )
         warnings.append(
             f"weight_type={shorten(stated[0])}: natural logarithms of the weights are taken, since ratios do not add up"
@@ -243,7 +290,7 @@ def _weights(
 
 
 def _numbers(texts: pd.Series) -> np.ndarray:
-    """Give texts as numbers, NaN where one is none."""
+    """Return texts as numbers, NaN where one is none."""
     array = pa.array(texts, pa.string())
     # of ASCII digits only, as text.NUMBER
     number = pc.match_substring_regex(array, r"\A[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\z")
@@ -257,7 +304,7 @@ def _of_each(values: pd.Series, change: Callable[[str], Any]) -> tuple[np.ndarra
 
 
 def _first_of(table: pd.DataFrame, *names: str) -> pd.Series:
-    """Give the first of some columns that is not empty, row by row; empty text where none is there."""
+    """Return the first of some columns that is not empty, row by row; empty text where none is there."""
     out = pd.Series("", index=table.index, dtype=object)
     for name in names:
         if name in table:
@@ -269,7 +316,10 @@ def _first_of(table: pd.DataFrame, *names: str) -> pd.Series:
 def _positions(
     table: pd.DataFrame, header: Mapping[str, str], build: str, path: Path, line: np.ndarray, warnings: list[str]
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Give chromosome and position of the cohort's build; the harmonised ones go first. What is not used is added to the warnings."""
+    """Return chromosome and position of the cohort's build; the harmonised ones go first.
+
+    What is not used is added to the warnings.
+    """
     for columns, key in ((("hm_chr", "hm_pos"), "HmPOS_build"), (("chr_name", "chr_position"), "genome_build")):
         if any(c not in table for c in columns):
             continue
@@ -303,10 +353,13 @@ MATCHED, SWAPPED, AMBIGUOUS, MISMATCHED = "matched", "swapped", "ambiguous", "mi
 
 
 def compare_alleles(effect: Sequence[str], other: Sequence[str], a1: Sequence[str], a2: Sequence[str]) -> np.ndarray:
-    """Tell how the alleles of weights fit those of variants: ``matched``, ``swapped``, ``ambiguous`` or ``mismatched`` for each pair.
+    """Return how the alleles of weights fit those of variants.
 
-    With both alleles given they are taken as they are written, A/T and C/G too: files of weights are on the forward strand. Without the other allele, or
-    where only the complements fit, nothing tells the strand for sure, and the weight is left out (``ambiguous``).
+    ``matched``, ``swapped``, ``ambiguous`` or ``mismatched`` for each pair.
+
+    With both alleles given they are taken as they are written, A/T and C/G too: files of weights are on the forward
+    strand. Without the other allele, or where only the complements fit, nothing tells the strand for sure, and the
+    weight is left out (``ambiguous``).
 
     Parameters
     ----------
@@ -364,14 +417,17 @@ class Matched:
 
 
 def match_weights(weights: Weights, variants: pd.DataFrame, path: str | Path, minimum: float) -> Matched:
-    """Find the variants of a file of weights in a cohort: by position and alleles, and by ID where a row has no position.
+    """Find the variants of a file of weights in a cohort.
+
+    By position and alleles, and by ID where a row has no position.
 
     Parameters
     ----------
     weights
         The file.
     variants
-        ``index``, ``chromosome``, ``position``, ``id``, ``effect_allele`` (A1), ``other_allele`` (A2) of the variants that may be used.
+        ``index``, ``chromosome``, ``position``, ``id``, ``effect_allele`` (A1), ``other_allele`` (A2) of the variants
+        that may be used.
     path
         Of the file, for messages.
     minimum
@@ -392,8 +448,10 @@ def match_weights(weights: Weights, variants: pd.DataFrame, path: str | Path, mi
     logger.info("%s: %s weights, positions: %s; %s", path, f"{len(table):,}", weights.positions, told)
     if not len(rows) or share < minimum:
         raise InputError(
-            f"{path}: only {len(rows):,} of {len(table):,} weights ({100 * share:.1f} %) belong to variants of the cohort that passed quality control, "
-            f"expected at least {100 * minimum:g} % (scores.minimum_matched); {told}; positions: {weights.positions}. Check build and alleles, take "
+            f"{path}: only {len(rows):,} of {len(table):,} weights ({100 * share:.1f} %) belong to variants of the "
+            f"cohort that passed quality control, "
+            f"expected at least {100 * minimum:g} % (scores.minimum_matched); {told}; positions: {weights.positions}. "
+            f"Check build and alleles, take "
             "the file harmonised to the cohort's build, or use imputed genotypes"
         )
     order = np.argsort(index)
@@ -402,7 +460,10 @@ def match_weights(weights: Weights, variants: pd.DataFrame, path: str | Path, mi
 
 
 def _candidates(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Give pairs of a row of the file and a variant at its place, or of its ID where it has no place: their places in the two tables."""
+    """Return pairs of a row of the file and a variant at its place, or of its ID where it has no place.
+
+    Their places in the two tables.
+    """
     placed = (table["chromosome"] != "").to_numpy()
     named = ~placed & (table["id"] != "").to_numpy()
     # only what the file names is looked at: a cohort may have millions of others
@@ -417,7 +478,10 @@ def _candidates(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray
 
 
 def _outcomes(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tell what becomes of each row of a file (:data:`OUTCOMES`), and give the rows that are used with their variants (places in the two tables)."""
+    """Return what becomes of each row of a file (:data:`OUTCOMES`).
+
+    And give the rows that are used with their variants (places in the two tables).
+    """
     row, at = _candidates(table, variants)
     # any one of several other alleles will do
     codes, alleles = _of_each(table["other_allele"], lambda text: list(dict.fromkeys(_SEVERAL.split(text))))
@@ -453,7 +517,9 @@ def _outcomes(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray, 
 
 
 def score_people(fileset: Genotypes, matched: Matched, people: np.ndarray) -> np.ndarray:
-    """Give each person the sum over variants of weight times copies of the effect allele; a missing call counts as the mean of these people.
+    """Return for each person the sum over variants of weight times copies of the effect allele.
+
+    A missing call counts as the mean of these people.
 
     Parameters
     ----------
