@@ -13,7 +13,8 @@ from cohort_files import decode_int8
 from deepnull_gwas.association.tails import neg_log10_p_normal
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.tables import write_parquet
-from deepnull_gwas.verify.files import Study, read_calls
+from deepnull_gwas.verify.files import Study
+from deepnull_gwas.verify.genotypes import read_copies
 from deepnull_gwas.verify.second import Second
 
 
@@ -332,5 +333,5 @@ def test_haploid_effects_on_x_y_and_mt_equal_plink(tmp_path, trait, x_male_copie
     study = Study("s", trait, ("baseline",), (), np.arange(n), y, age[:, None], None, tmp_path)
     for row, name in enumerate(chromosome):
         second = Second(study, sex, name, settings)
-        found = second.test(read_calls(f"{cohort.prefix}.bed", row, n), "baseline", mine["s.baseline.method"][row])
+        found = second.test(read_copies((f"{cohort.prefix}.bed", row), n), "baseline", mine["s.baseline.method"][row])
         assert found.se == pytest.approx(se[row], rel=1e-3), name

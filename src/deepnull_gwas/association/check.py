@@ -20,7 +20,8 @@ from deepnull_gwas.association.codes import METHODS, TESTED
 from deepnull_gwas.errors import SelfCheckError
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.verify.compare import METHODS_KNOWN, METHODS_OF, count_agrees, differences
-from deepnull_gwas.verify.files import Study, read_calls
+from deepnull_gwas.verify.files import Study
+from deepnull_gwas.verify.genotypes import read_copies
 from deepnull_gwas.verify.second import Second
 
 logger = logging.getLogger(__name__)
@@ -187,7 +188,7 @@ def check(
     def read(at: int) -> np.ndarray:
         if at not in calls:
             row = variants["index"][at].as_py()
-            calls[at] = read_calls(*files.place_of(row), files.n_samples)
+            calls[at] = read_copies(files.place_of(row), files.n_samples)
         return calls[at]
 
     problems: list[str] = []

@@ -159,8 +159,8 @@ class Genotypes(ABC):
     def read_ahead(self, index: np.ndarray) -> None:  # noqa: B027
         """Ask the system to read these variants (ascending indices) ahead, where the format allows it."""
 
-    def place_of(self, variant: int) -> tuple[str, int]:
-        """Return the file that holds the genotypes of a variant, and its row there."""
+    def place_of(self, variant: int) -> tuple[Any, ...]:
+        """Return the file that holds the genotypes of a variant, and what a reader needs to find it there: its row."""
         file = int(np.searchsorted(self.starts, variant, side="right") - 1)
         return self.format.files(self.names[file])[0], int(variant - self.starts[file])
 

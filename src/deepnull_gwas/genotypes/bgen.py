@@ -273,6 +273,13 @@ class BgenGenotypes(JoinedGenotypes):
         """Read the variants (see :meth:`BgenReader.variants`)."""
         return _open(name, settings).variants()
 
+    def place_of(self, variant: int) -> tuple[Any, ...]:
+        """Return the file that holds a variant, the byte where it begins, and which of its alleles (0 or 1) is the effect allele."""
+        file = int(np.searchsorted(self.starts, variant, side="right") - 1)
+        reader = self.readers[file]
+        start = int(reader.index.start[variant - self.starts[file]])
+        return str(reader.header.path), start, int(reader.reference == "first")
+
     @staticmethod
     def read_people(name: str) -> pd.DataFrame:
         """Read the .sample, which has to list the people of the .bgen in its order; without one, the identifiers in the

@@ -202,10 +202,12 @@ class PgenGenotypes(JoinedGenotypes):
         """Check that the .psam has as many people as the .pgen; the .pvar was checked when it was read."""
         check_people(read_pgen_header(name), f"{name.removesuffix('.pgen')}.psam", n_samples)
 
-    def place_of(self, variant: int) -> tuple[str, int]:
-        """Return the .pgen that holds a variant, and its row there."""
+    def place_of(self, variant: int) -> tuple[Any, ...]:
+        """Return the .pgen that holds a variant, its row there, its alternative allele, and the first allele of each row (or None)."""
         file = int(np.searchsorted(self.starts, variant, side="right") - 1)
-        return self.names[file], int(self.readers[file].row[variant - self.starts[file]])
+        reader, within = self.readers[file], variant - self.starts[file]
+        offsets = None if reader.allele_offsets is None else reader.allele_offsets.astype(np.uintp)
+        return str(reader.header.path), int(reader.row[within]), int(reader.allele[within]), offsets
 
 
 def open_pgen(path: str | Path) -> tuple[PgenReader, Pvar, pd.DataFrame]:

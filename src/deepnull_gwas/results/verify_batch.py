@@ -40,7 +40,8 @@ from deepnull_gwas.results.published import (
 )
 from deepnull_gwas.tables import read_parquet, write_tsv
 from deepnull_gwas.verify.compare import METHODS_KNOWN, METHODS_OF, Estimate, count_agrees, differences
-from deepnull_gwas.verify.files import Study, read_calls, read_study_files
+from deepnull_gwas.verify.files import Study, read_study_files
+from deepnull_gwas.verify.genotypes import read_copies
 from deepnull_gwas.verify.second import Second
 
 logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Batch:
 
     def calls(self, row: Any) -> np.ndarray:
         """Read the calls of a variant by the second implementation's own reader."""
-        return read_calls(*self.genotypes.place_of(row.index), self.genotypes.n_samples)
+        return read_copies(self.genotypes.place_of(row.index), self.genotypes.n_samples)
 
 
 @dataclass(frozen=True)

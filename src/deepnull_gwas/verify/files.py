@@ -11,9 +11,6 @@ import numpy as np
 from deepnull_gwas.tables import read_json, read_table, to_numpy
 from deepnull_gwas.traits import trait_of
 
-#: Copies of A1 that the four codes of a genotype stand for; -1 is a missing call.
-_CALLS = np.array([2, -1, 1, 0], dtype=np.int8)
-
 
 @dataclass(frozen=True)
 class Study:
@@ -84,26 +81,3 @@ def read_study_files(
         about["study"], about["trait"], tuple(arms), tuple(failed), to_numpy(table["sample_index"]),
         to_numpy(table["phenotype"]).astype(float), np.column_stack(covariates).astype(float), d, Path(study).parent,
     )  # fmt: skip
-
-
-def read_calls(path: str, row: int, people: int) -> np.ndarray:
-    """Read one variant of a PLINK 1 file of genotypes.
-
-    Parameters
-    ----------
-    path
-        The file.
-    row
-        Which variant, from 0.
-    people
-        Number of people in it.
-
-    Returns
-    -------
-    int8[people], copies of A1; -1 is a missing call.
-    """
-    width = (people + 3) // 4
-    with open(path, "rb") as file:
-        file.seek(3 + row * width)
-        packed = np.frombuffer(file.read(width), dtype=np.uint8)
-    return _CALLS[(packed[:, None] >> np.array([0, 2, 4, 6])) & 3].ravel()[:people]

@@ -123,15 +123,15 @@ class Second:
         Parameters
         ----------
         calls
-            int8, of everybody in the .fam, as the .bed has them: 2 both alleles A1, 1 heterozygous, 0 both A2, -1
-            missing.
+            Copies of A1 of everybody in the files, 0 to 2, also where one is there: whole numbers, or dosages; below 0
+            or NaN where missing.
         """
-        mine = calls[self.people]
-        single = self.copies_of == 1
-        copies = np.where(mine < 0, np.nan, mine.astype(float))
+        copies = np.asarray(calls)[self.people].astype(float)
+        copies[copies < 0] = np.nan
         # a person with one copy carries it or does not; two different alleles are no call
-        copies[single & (mine == 2)] = 1.0
-        copies[single & (mine == 1)] = np.nan
+        single = self.copies_of == 1
+        copies[single & (copies == 1)] = np.nan
+        copies[single] /= 2
         return copies
 
     def counts(self, calls: np.ndarray) -> dict[str, float]:
@@ -142,7 +142,7 @@ class Second:
         Parameters
         ----------
         calls
-            int8, of everybody in the .fam; -1 is missing.
+            As for :meth:`copies`.
         """
         copies = self.copies(calls)
         seen = ~np.isnan(copies)
@@ -168,7 +168,7 @@ class Second:
         Parameters
         ----------
         calls
-            int8, of everybody in the .fam, copies of A1; -1 is missing.
+            As for :meth:`copies`.
         arm
             ``baseline`` or ``deepnull``.
         method

@@ -16,6 +16,7 @@ from deepnull_gwas.genotypes.blocks import read_block
 from deepnull_gwas.genotypes.dosage import MISSING
 from deepnull_gwas.genotypes.pgen import PgenGenotypes
 from deepnull_gwas.genotypes.pgen_files import Pgen
+from deepnull_gwas.verify.genotypes import read_copies
 
 pgenlib = pytest.importorskip("pgenlib", reason="the package Pgenlib is not installed")
 pytest.importorskip("deflate", reason="the package deflate is not installed")
@@ -74,7 +75,11 @@ def test_several_pgen_are_one_matrix(tmp_path):
     blocks = [(a, b, unpack(p)) for a, b, p in genotypes.blocks(1, 8, 3)]
     assert [(a, b) for a, b, _ in blocks] == [(1, 4), (4, 5), (5, 8)]
     assert np.array_equal(np.concatenate([p for *_, p in blocks]), want[1:])
-    assert genotypes.place_of(2) == (str(names[0]), 1) and genotypes.place_of(6) == (str(names[1]), 1)
+    assert genotypes.place_of(2)[:3] == (str(names[0]), 1, 2) and genotypes.place_of(6)[:2] == (str(names[1]), 1)
+    for variant in range(8):
+        # the second implementation's own reader
+        copies = read_copies(genotypes.place_of(variant), PEOPLE)
+        assert np.array_equal(copies, want[variant])
 
 
 def test_no_pvar_is_read_where_the_index_says_as_many_variants_as_rows(tmp_path):
@@ -131,6 +136,14 @@ def test_several_bgen_are_one_matrix_of_several_units(tmp_path):
     want = np.array([planted[i].first_allele_dosages() for i in index])
     np.testing.assert_allclose(found.to_float(), want, atol=0.51 / 16384)
     assert np.array_equal(found.values == MISSING, np.isnan(want))
+    for reference in ("first", "last"):
+        same = BgenGenotypes(names, settings | {"bgen_reference": reference})
+        for k, variant in enumerate(index):
+            # the second implementation's own reader
+            copies = read_copies(same.place_of(variant), PEOPLE)
+            expected = same.dosages(index[[k]]).to_float()[0]
+            np.testing.assert_allclose(copies, expected, atol=1e-12)
+            np.testing.assert_allclose(copies, want[k] if reference == "last" else 2 - want[k], atol=0.51 / 16384)
     variances = np.array([np.nansum(planted[i].variances()) for i in index])
     np.testing.assert_allclose(found.sums[:, 1, 3] / found.variance_denominator, variances, rtol=1e-9)
     assert sorted(p.suffix for p in (tmp_path / "results").iterdir()) == [".parquet", ".parquet"]

@@ -14,7 +14,8 @@ from association_cases import make_cohort, make_genotypes
 from deepnull_gwas.association.tails import neg_log10_p_t
 from deepnull_gwas.verify.bases import orthonormal_basis
 from deepnull_gwas.verify.compare import BETA_IN_SE, FREQUENCY, P_ABSOLUTE, P_RELATIVE, SE_RELATIVE
-from deepnull_gwas.verify.files import Study, read_calls
+from deepnull_gwas.verify.files import Study
+from deepnull_gwas.verify.genotypes import read_copies
 from deepnull_gwas.verify.saddle import saddle_point
 from deepnull_gwas.verify.second import Second
 from deepnull_gwas.verify.tails import normal_tail, student_tail
@@ -58,7 +59,7 @@ def test_second_implementation_agrees_with_the_scan(tmp_path, missing, trait, re
         second = Second(study, sex, kind, settings)
         for row in found[found["chromosome"] == name].itertuples():
             values = dict(zip(found.columns, row[1:]))
-            calls = read_calls(f"{cohort.prefix}.bed", values["index"], n)
+            calls = read_copies((f"{cohort.prefix}.bed", values["index"]), n)
             counted = second.counts(calls)
             names = {"n": "n", "effect_allele_frequency": "eaf"}
             if trait == "binary":
