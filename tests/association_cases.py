@@ -1,4 +1,6 @@
-"""Small cohorts and studies on disk for the tests of the association, and the reference: least squares in float64, person by person."""
+"""Small cohorts and studies on disk for the tests of the association, and the reference: least squares in float64,
+person by person.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from deepnull_gwas.tables import read_metadata, read_parquet, write_json, write_
 SCHEMA = Path(__file__).resolve().parents[1] / "workflow/schemas/config.schema.yaml"
 #: Every variant is tested by maximum likelihood, whatever its calls.
 NO_FILTERS = {
-    "min_mac": 0, "min_info": 0.0, "hwe_p": 0.0, "missingness_p": 0.0, "refine_below": 1.0, "firth": "never", "firth_mac": 0,
+    "min_mac": 0, "min_info": 0.0, "hwe_p": 0.0, "missingness_p": 0.0, "refine_below": 1.0, "firth": "never",
+    "firth_mac": 0,
     "variants_per_block": 64,
 }  # fmt: skip
 
@@ -176,7 +179,9 @@ def impute(g: np.ndarray) -> np.ndarray:
 
 
 def least_squares(g: np.ndarray, y: np.ndarray, covariates: np.ndarray) -> tuple[float, float, float]:
-    """The reference: y on [1, covariates, g] by numpy's least squares in float64: beta, se, residual degrees of freedom."""
+    """The reference: y on [1, covariates, g] by numpy's least squares in float64: beta, se, residual degrees of
+    freedom.
+    """
     x = np.column_stack([np.ones(len(y)), covariates, g])
     q, r = np.linalg.qr(x)
     coefficients = np.linalg.solve(r, q.T @ y)

@@ -1,4 +1,6 @@
-"""An indexed cohort on disk, made from a PLINK fileset or from dosages with the least that the steps after `index_cohort` need."""
+"""An indexed cohort on disk, made from a PLINK fileset or from dosages with the least that the steps after
+`index_cohort` need.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ NO_FILTER = {"variant_call_rate": 0, "sample_call_rate": 0, "maf": 0, "mac": 0, 
 
 
 def decode_int8(packed: np.ndarray, people: int) -> np.ndarray:
-    """Return packed genotypes as copies of A1, -1 missing: int8, variants x people; apart from the kernels that it is to judge."""
+    """Return packed genotypes as copies of A1, -1 missing: int8, variants x people; apart from the kernels that it is
+    to judge.
+    """
     codes = (np.asarray(packed)[..., None] >> np.array([0, 2, 4, 6])) & 3
     return np.array([2, -1, 1, 0], dtype=np.int8)[codes].reshape(len(packed), -1)[:, :people]
 
@@ -67,7 +71,9 @@ def make_cohort(
     sex: np.ndarray | None = None,
     chunks: int = 2,
 ) -> Path:
-    """Write a fileset from dosages (variants x people, -1 missing) and index it; variants must be in the order of analysis."""
+    """Write a fileset from dosages (variants x people, -1 missing) and index it; variants must be in the order of
+    analysis.
+    """
     m, n = dosages.shape
     chromosome = ["1"] * m if chromosome is None else chromosome
     assert [ORDER[c] for c in chromosome] == sorted(ORDER[c] for c in chromosome)

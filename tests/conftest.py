@@ -39,5 +39,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that run the workflow first, the demo's before all: with several workers (each takes whole files) the longest start first."""
+    """Put the files that run the workflow first, the demo's before all: with several workers (each takes whole files)
+    the longest start first.
+    """
     items.sort(key=lambda item: ("/test_demo.py" not in item.nodeid, "/workflow/" not in item.nodeid))

@@ -19,7 +19,9 @@ SLACK = 1.5
 
 
 def faults(fig: Figure) -> list[str]:
-    """Return what is wrong with a figure: its size, text that is clipped, tiny, doubled, written over other text, and legends on data."""
+    """Return what is wrong with a figure: its size, text that is clipped, tiny, doubled, written over other text, and
+    legends on data.
+    """
     fig.canvas.draw()
     width, height = 25.4 * fig.get_size_inches()
     found = []

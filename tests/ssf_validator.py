@@ -1,4 +1,6 @@
-"""The GWAS Catalog's own validator (gwas-sumstats-tools, in an environment of its own), asked about published files and their metadata."""
+"""The GWAS Catalog's own validator (gwas-sumstats-tools, in an environment of its own), asked about published files and
+their metadata.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ for name in asked["files"]:
         valid, message = validator.validate()
     if not valid:
         table = validator.errors_table
-        problems.append([message, validator.primary_error_type, [list(map(str, r)) for r in table.head(5)] if table else []])
+        rows = [list(map(str, r)) for r in table.head(5)] if table else []
+        problems.append([message, validator.primary_error_type, rows])
     try:
         SumStatsMetadata.parse_obj(yaml.safe_load(Path(name + "-meta.yaml").read_text()))
     except Exception as error:

@@ -13,7 +13,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("fuzzing")
     for target, counts in sorted(TALLY.items()):
         terminalreporter.write_line(
-            f"{target:<16}{sum(counts.values()):>8,} cases {counts['accepted']:>8,} accepted {counts['refused']:>8,} refused"
+            f"{target:<16}{sum(counts.values()):>8,} cases "
+            f"{counts['accepted']:>8,} accepted {counts['refused']:>8,} refused"
         )
     total = sum(sum(c.values()) for c in TALLY.values())
     accepted = sum(c["accepted"] for c in TALLY.values())

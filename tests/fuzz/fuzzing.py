@@ -1,7 +1,10 @@
-"""What the fuzzing tests share: the number of cases, the tally, the one property, and texts that spreadsheets and people write.
+"""What the fuzzing tests share: the number of cases, the tally, the one property, and texts that spreadsheets and
+people write.
 
-The property is the same for every kind of input: a generator plants values and writes them to a file, in some form and with some damage. The
-library either reads back what was planted, or refuses the file with one message that names it (and the row, where there is one). Any other
+The property is the same for every kind of input: a generator plants values and writes them to a file, in some form and
+with some damage. The
+library either reads back what was planted, or refuses the file with one message that names it (and the row, where there
+is one). Any other
 exception, and any other reading, is a fault.
 """
 
@@ -81,8 +84,10 @@ NUMBERS = [
 ]
 #: Texts that look like numbers to some readers and are none here.
 LOOKALIKES = [
-    "1,234", "1.234,5", "0,5", "1_000", "0x10", "1e400", "inf", "-Infinity", "TRUE", "False", "2020-01-01", "01/02/2020", "12-Mar", "#N/A", "#VALUE!",
-    "١٢", "１２", "−5", "5%", "$5", "<0.1", "1e5x", "--1", "+-1", "1e", "e5", "-", "+", "1.2.3", "1e5.0", "Inf", "NAN", "None", "?", "=1+1", "@A1", "1d5", "0b1", "9" * 400, "1" * 3000 + "x",
+    "1,234", "1.234,5", "0,5", "1_000", "0x10", "1e400", "inf", "-Infinity", "TRUE", "False", "2020-01-01",
+    "01/02/2020", "12-Mar", "#N/A", "#VALUE!",
+    "١٢", "１２", "−5", "5%", "$5", "<0.1", "1e5x", "--1", "+-1", "1e", "e5", "-", "+", "1.2.3", "1e5.0", "Inf", "NAN",
+    "None", "?", "=1+1", "@A1", "1d5", "0b1", "9" * 400, "1" * 3000 + "x",
 ]  # fmt: skip
 WORDS = [
     "A",

@@ -1,4 +1,6 @@
-"""Fuzzing of the configuration and the studies sheet: what was meant, or a refusal that names the key, or row and column."""
+"""Fuzzing of the configuration and the studies sheet: what was meant, or a refusal that names the key, or row and
+column.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +44,12 @@ KEYS: dict[str, tuple[str, Any]] = {
     "cohorts.c.seed": ("unknown", None),
 }
 SCALARS = [
-    "5", "3", "010", "0o10", "0x10", "1:30", "1_000", "1e1", "1E-2", "5e-8", "0.05", ".5", "-1", "1.0", "no", "off", "on", "yes", "true", "False", "null", "~", "", ".nan", ".inf",
-    "-.inf", "1e999", "'5'", '"010"', "auto", "exclude", "GRCh38", "grch38", "IID", "2020-01-01", "[1, 2]", "{a: 1}", "!!python/name:os.system", "!!binary aGk=", "!!str 5", "!!set {a}",
-    "*anchor", "&x [*x]", "?__import__('os')", "$(id)", "{x}", "'a\\nb'", '"a\\nb"', '"\\0"', "9" * 400, "x" * 5000, "1,000", "0,5", "５", "=", "<<", "!!float 3", "!!int '0b11'",
+    "5", "3", "010", "0o10", "0x10", "1:30", "1_000", "1e1", "1E-2", "5e-8", "0.05", ".5", "-1", "1.0", "no", "off",
+    "on", "yes", "true", "False", "null", "~", "", ".nan", ".inf",
+    "-.inf", "1e999", "'5'", '"010"', "auto", "exclude", "GRCh38", "grch38", "IID", "2020-01-01", "[1, 2]", "{a: 1}",
+    "!!python/name:os.system", "!!binary aGk=", "!!str 5", "!!set {a}",
+    "*anchor", "&x [*x]", "?__import__('os')", "$(id)", "{x}", "'a\\nb'", '"a\\nb"', '"\\0"', "9" * 400, "x" * 5000,
+    "1,000", "0,5", "５", "=", "<<", "!!float 3", "!!int '0b11'",
 ]  # fmt: skip
 FITTING = {
     "integer": ["5", "3", "12", "2", "7", "1_0", "0x10", "1.0", "4.0", "+3"],
@@ -176,13 +181,18 @@ def test_configurations(folder, planted):
 
 
 _GOOD = {
-    "study": ["s", "bmd_1", "0", "a" * 100], "cohort": ["c"], "phenotype": ["y", "bone mineral density (g/cm2)", "$(touch pwned)", "é", "{x}", "<script>", "-rf", "a;b", "5'10\"", "=1+1"],
-    "trait": ["quantitative", "binary"], "covariates": ["", "age", "age,sex at birth", "age , é"], "pcs": ["", "0", "3", "10.0"],
-    "include": ["", "age >= 40", 'site in ["A, B", C]'], "batch": ["", "later"], "arms": ["", "baseline", "baseline,deepnull"],
+    "study": ["s", "bmd_1", "0", "a" * 100], "cohort": ["c"], "phenotype": ["y", "bone mineral density (g/cm2)",
+    "$(touch pwned)", "é", "{x}", "<script>", "-rf", "a;b", "5'10\"", "=1+1"],
+    "trait": ["quantitative", "binary"], "covariates": ["", "age", "age,sex at birth", "age , é"], "pcs": ["", "0", "3",
+    "10.0"],
+    "include": ["", "age >= 40", 'site in ["A, B", C]'], "batch": ["", "later"], "arms": ["", "baseline",
+    "baseline,deepnull"],
 }  # fmt: skip
 _BAD = {
-    "study": ["", "a b", "../x", "a/b", "é", "qc", "-x", "a" * 101, "a\nb", "$(id)"], "cohort": ["", "d", "C", "../c"], "phenotype": ["", "a\nb", "a\tb", "age"], "trait": ["", "Binary", "bin", "1"],
-    "covariates": ["age,age"], "pcs": ["-1", "x", "1.5", "11", "9" * 400, "1e0", "1,0"], "include": ["age >", "(" * 60 + "age == 1", "age == 1e999"], "batch": ["a b", "../b"], "arms": ["both", "deepnull,none"],
+    "study": ["", "a b", "../x", "a/b", "é", "qc", "-x", "a" * 101, "a\nb", "$(id)"], "cohort": ["", "d", "C", "../c"],
+    "phenotype": ["", "a\nb", "a\tb", "age"], "trait": ["", "Binary", "bin", "1"],
+    "covariates": ["age,age"], "pcs": ["-1", "x", "1.5", "11", "9" * 400, "1e0", "1,0"], "include": ["age >",
+    "(" * 60 + "age == 1", "age == 1e999"], "batch": ["a b", "../b"], "arms": ["both", "deepnull,none"],
 }  # fmt: skip
 
 

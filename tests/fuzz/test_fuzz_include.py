@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from deepnull_gwas.cohort import include
 
 FRAME = pd.DataFrame(
-    {"age": [30.0, 45.0, np.nan, -9.0, 1e5], "site": ["A", "B", None, "a b", "O'Hara"], "x y": [1.0, np.nan, 2.0, 2.0, 0.5], "in": [0.0, 1.0, 0.0, 1.0, np.nan]}
+    {"age": [30.0, 45.0, np.nan, -9.0, 1e5], "site": ["A", "B", None, "a b", "O'Hara"], "x y": [1.0, np.nan, 2.0, 2.0,
+    0.5], "in": [0.0, 1.0, 0.0, 1.0, np.nan]}
 )  # fmt: skip
 ROWS = [{c: None if v is None or v != v else v for c, v in row.items()} for row in FRAME.to_dict("records")]
 Truth = Callable[[dict], bool | None]
 #: An expression: its text, what it says of a person, and how closely it binds (0 or, 1 and, 2 all else).
 Planted = tuple[str, Truth, int]
 _COMPARE = {
-    "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b, ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
+    "==": lambda a, b: a == b, "!=": lambda a, b: a != b, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b, ">=": lambda a, b: a >= b,
 }  # fmt: skip
 
 
@@ -77,7 +79,8 @@ def _or(left: Planted, right: Planted, word: str, always: bool) -> Planted:
 
 _SITES = ["A", "B", "a b", "O'Hara"]
 _LEAF = st.one_of(
-    st.builds(_of_number, st.sampled_from(["age", "x y", "in"]), st.sampled_from(list(_COMPARE)), st.sampled_from(["30", "-9", "1e5", "45.0", ".5", "+2"])),
+    st.builds(_of_number, st.sampled_from(["age", "x y", "in"]), st.sampled_from(list(_COMPARE)), st.sampled_from(["30",
+    "-9", "1e5", "45.0", ".5", "+2"])),
     st.builds(_of_text, st.sampled_from(["==", "!="]), st.sampled_from(_SITES)),
     st.builds(_of_missing, st.sampled_from(["age", "site", "x y"]), st.sampled_from(["==", "!="])),
     st.builds(_of_list, st.lists(st.sampled_from(_SITES), min_size=1, max_size=3), st.booleans()),
@@ -102,7 +105,9 @@ def test_expressions_mean_what_they_say(tree):
     assert found.tolist() == [truth(r) is True for r in ROWS], text
 
 
-_TOKENS = ["age", "site", "`x y`", "A", "==", "!=", "<", ">=", "=", "&", "|", "&&", "!", "not", "in", "and", "or", "missing", "(", ")", "[", "]", ",", "30", "1e5", "'A'", '"', "`", ".", "__import__('os')", "age.__class__", "lambda:0", "1e999", "{x}", "$(id)", ";", "é", "\n", "\0", "age)" * 30, "!" * 200, "(" * 200]  # fmt: skip
+_TOKENS = ["age", "site", "`x y`", "A", "==", "!=", "<", ">=", "=", "&", "|", "&&", "!", "not", "in", "and", "or",
+"missing", "(", ")", "[", "]", ",", "30", "1e5", "'A'", '"', "`", ".", "__import__('os')", "age.__class__", "lambda:0",
+"1e999", "{x}", "$(id)", ";", "é", "\n", "\0", "age)" * 30, "!" * 200, "(" * 200]  # fmt: skip
 
 
 @cases(0.05)

@@ -169,7 +169,8 @@ def test_loadings(folder, planted):
     found = attempt("loadings", lambda: read_loadings(path), str(path), row=named(damage, row))
     meant = [[reading(c, MISSING) for c in (r[1], r[4], r[5])] for r in rows]
     readable = all(
-        isinstance(p, float) and p.is_integer() and 0 <= p < 2**31 and (f is None or (isinstance(f, float) and 0 <= f <= 1)) and isinstance(u, float)
+        isinstance(p, float) and p.is_integer() and 0 <= p < 2**31 and (f is None or (isinstance(f,
+        float) and 0 <= f <= 1)) and isinstance(u, float)
         for p, f, u in meant
     )  # fmt: skip
     if found is None:

@@ -33,7 +33,27 @@ def columns(draw: st.DrawFn, n: int) -> tuple[pa.Array, list | None]:
     def some_of(values: list) -> list:
         return draw(st.lists(st.sampled_from(values), min_size=n, max_size=n))
 
-    kind = draw(st.sampled_from(["float", "int", "bool", "text", "large", "view", "dictionary", "decimal", "date", "null", "list", "struct", "binary", "duration", "half"]))  # fmt: skip
+    kind = draw(
+        st.sampled_from(
+            [
+                "float",
+                "int",
+                "bool",
+                "text",
+                "large",
+                "view",
+                "dictionary",
+                "decimal",
+                "date",
+                "null",
+                "list",
+                "struct",
+                "binary",
+                "duration",
+                "half",
+            ]
+        )
+    )
     match kind:
         case "float":
             values = some_of(_FLOATS)

@@ -16,8 +16,10 @@ from deepnull_gwas.genotypes.bed_tables import read_bim, read_fam
 
 #: What each code of a chromosome means, written down anew.
 CHROMOSOMES = {
-    "1": "1", "01": "1", "chr1": "1", "Chr22": "22", "22": "22", "23": "X", "X": "X", "x": "X", "chrX": "X", "24": "Y", "Y": "Y", "25": "XY", "XY": "XY", "PAR1": "XY",
-    "par2": "XY", "26": "MT", "MT": "MT", "M": "MT", "chrM": "MT", "0": None, "27": None, "-1": None, "1.0": None, "chr1_random": None, "GL000192.1": None, "NA": None, "XX": None,
+    "1": "1", "01": "1", "chr1": "1", "Chr22": "22", "22": "22", "23": "X", "X": "X", "x": "X", "chrX": "X", "24": "Y",
+    "Y": "Y", "25": "XY", "XY": "XY", "PAR1": "XY",
+    "par2": "XY", "26": "MT", "MT": "MT", "M": "MT", "chrM": "MT", "0": None, "27": None, "-1": None, "1.0": None,
+    "chr1_random": None, "GL000192.1": None, "NA": None, "XX": None,
     "1e0": None, "00": None, "chr": None,
 }  # fmt: skip
 IDS = [
@@ -115,7 +117,9 @@ def position(text: str) -> int | None:
 
 @st.composite
 def written(draw: st.DrawFn, cells: list[list[str]]) -> tuple[list[list[str]], bytes, str | None, int]:
-    """Plant rows of six fields, and write them in some form, with some damage: rows, bytes, the damage, the row that it is in."""
+    """Plant rows of six fields, and write them in some form, with some damage: rows, bytes, the damage, the row that it
+    is in.
+    """
     # of half the files all cells are right ones, which stand first; of the others some are not
     right = [st.sampled_from(c[:3]) for c in cells]
     drawn = right if draw(st.booleans()) else [st.one_of(r, st.sampled_from(c)) for r, c in zip(right, cells)]
@@ -225,8 +229,10 @@ def test_bed(folder, n, m, seed, damage):
     data = path.read_bytes()
     path.write_bytes(
         {
-            None: data, "byte less": data[:-1], "byte more": data + b"\0", "row less": data[:-width], "row more": data + b"\0" * width,
-            "magic": b"\x1b\x6c" + data[2:], "sample-major": data[:2] + b"\0" + data[3:], "mode": data[:2] + b"\x02" + data[3:], "empty": b"", "gone": b"",
+            None: data, "byte less": data[:-1], "byte more": data + b"\0", "row less": data[:-width],
+            "row more": data + b"\0" * width,
+            "magic": b"\x1b\x6c" + data[2:], "sample-major": data[:2] + b"\0" + data[3:],
+            "mode": data[:2] + b"\x02" + data[3:], "empty": b"", "gone": b"",
         }[damage]
     )  # fmt: skip
     if damage == "gone":

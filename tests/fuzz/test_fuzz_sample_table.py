@@ -28,7 +28,8 @@ from hypothesis import strategies as st
 from deepnull_gwas.cohort.sample_table import read_sample_table
 
 IDS = [
-    "1", "2", "3", "01", "001", "1.0", "10", "1e5", "-9", "p1", "P1", "p-2", "p_3", "7_7", "NA12878", "0", "é", "x'y", "$(id)", "{a}", "-rf", "a" * 300,
+    "1", "2", "3", "01", "001", "1.0", "10", "1e5", "-9", "p1", "P1", "p-2", "p_3", "7_7", "NA12878", "0", "é", "x'y",
+    "$(id)", "{a}", "-rf", "a" * 300,
 ]  # fmt: skip
 NAMES = [
     "age",

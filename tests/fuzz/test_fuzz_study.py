@@ -1,4 +1,6 @@
-"""Fuzzing of the early steps together: files in, the analysed people out, against the same selection written with plain Python."""
+"""Fuzzing of the early steps together: files in, the analysed people out, against the same selection written with plain
+Python.
+"""
 
 from __future__ import annotations
 

@@ -60,7 +60,14 @@ COLUMNS = ["rsID", "chr_name", "chr_position", "effect_allele", "other_allele", 
 @st.composite
 def files(draw: st.DrawFn):
     """Plant rows and write them, with some damage: rows, bytes, the damage, the line that it is in."""
-    cells = {"rsID": IDS, "chr_name": CODES, "chr_position": POSITIONS, "effect_allele": ALLELES, "other_allele": ALLELES, "effect_weight": WEIGHTS}  # fmt: skip
+    cells = {
+        "rsID": IDS,
+        "chr_name": CODES,
+        "chr_position": POSITIONS,
+        "effect_allele": ALLELES,
+        "other_allele": ALLELES,
+        "effect_weight": WEIGHTS,
+    }
     # mostly right ones, which stand first
     sound = draw(st.booleans())
     drawn = {
@@ -74,7 +81,12 @@ def files(draw: st.DrawFn):
     rows = draw(st.lists(st.fixed_dictionaries(drawn), min_size=1, max_size=6))
     names = draw(st.permutations(COLUMNS))
     comments = ["#genome_build=GRCh38", "#pgs_name=<script>alert(1)</script>"][: draw(st.integers(1, 2))]
-    damage = draw(st.sampled_from([None] * 10 + ["weight", "short", "long", "blank", "nul", "latin1", "utf16", "header", "twice", "cut", "return"]))  # fmt: skip
+    damage = draw(
+        st.sampled_from(
+            [None] * 10
+            + ["weight", "short", "long", "blank", "nul", "latin1", "utf16", "header", "twice", "cut", "return"]
+        )
+    )
     at = draw(st.integers(0, len(rows) - 1))
     if damage == "weight":
         rows[at]["effect_weight"] = draw(st.sampled_from(WRONG))

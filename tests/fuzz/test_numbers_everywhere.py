@@ -1,4 +1,6 @@
-"""Every text of the lists, alone in a column, through every reader: a plain decimal number is that number, and what looks like one is none."""
+"""Every text of the lists, alone in a column, through every reader: a plain decimal number is that number, and what
+looks like one is none.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ READERS: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
         "chromosome\tposition\teffect_allele\tother_allele\teffect_allele_frequency\tPC1", "1\t5\tA\tC\t0.5\t",
         lambda p: read_loadings(p)[0]["PC1"][0],
     ),
-    "weights": ("rsID\teffect_allele\teffect_weight", "rs1\tA\t", lambda p: read_weights(p, "GRCh37").table["weight"][0]),
+    "weights": ("rsID\teffect_allele\teffect_weight", "rs1\tA\t", lambda p: read_weights(p,
+    "GRCh37").table["weight"][0]),
 }  # fmt: skip
 
 

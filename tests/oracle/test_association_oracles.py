@@ -43,7 +43,8 @@ def plink_glm(
     ids = table[["FID", "IID"]].rename(columns={"FID": "#FID"})
     pd.concat([ids, table[phenotypes]], axis=1).to_csv(folder / "p.txt", sep="\t", index=False, na_rep="NA")
     command = [
-        "plink2", "--bfile", str(prefix), "--pheno", str(folder / "p.txt"), "--threads", "1", "--out", str(folder / "plink"),
+        "plink2", "--bfile", str(prefix), "--pheno", str(folder / "p.txt"), "--threads", "1", "--out",
+        str(folder / "plink"),
         "--glm", "hide-covar", "omit-ref", "log10", *modifiers,
     ]  # fmt: skip
     if covariates:
@@ -120,8 +121,10 @@ def test_epacts_wald_and_likelihood_ratio_to_the_printed_digits(real_data, tmp_p
     np.testing.assert_allclose(single["s.baseline.beta"], expected["wald_beta"], rtol=printed)
     for test, column in (("lrt", "lrt_p"), ("score", "score_p")):
         np.testing.assert_allclose(10 ** -results[test]["s.baseline.neg_log10_p"], expected[column], rtol=printed)
-    # The published standard errors are R's default: from the weights of the iteration before the last, up to 8e-4 from those at
-    # the maximum. Ours are at the maximum (as R's are with a smaller epsilon); taken the published way they are the same digits.
+    # The published standard errors are R's default: from the weights of the iteration before the last, up to 8e-4 from
+    # those at
+    # the maximum. Ours are at the maximum (as R's are with a smaller epsilon); taken the published way they are the
+    # same digits.
     x = np.column_stack([np.ones(len(table)), table[["FEMALE", "PC1", "PC2"]].to_numpy(float)])
     g = decode_int8(BedGenotypes([str(folder / "epacts")]).calls_between(0, 5), len(table))
     order = cohort.variants["id"].tolist()
@@ -137,7 +140,9 @@ def test_epacts_wald_and_likelihood_ratio_to_the_printed_digits(real_data, tmp_p
 
 
 def r_glm(x: np.ndarray, y: np.ndarray, epsilon: float) -> tuple[float, float]:
-    """Logistic regression as R's glm.fit does it, its start and its rule to stop included: the last coefficient and its standard error."""
+    """Logistic regression as R's glm.fit does it, its start and its rule to stop included: the last coefficient and its
+    standard error.
+    """
     mu, deviance = (y + 0.5) / 2, np.inf
     eta = np.log(mu / (1 - mu))
     while True:
@@ -301,7 +306,9 @@ def test_random_variants_equal_statsmodels(real_data, tmp_path, name):
 @pytest.mark.parametrize("x_male_copies", [1, 2])
 @pytest.mark.parametrize("trait", ["quantitative", "binary"])
 def test_haploid_effects_on_x_y_and_mt_equal_plink(tmp_path, trait, x_male_copies):
-    """Effect and standard error are per copy: genotypes 0/1 where one copy is there, men's on X as asked for; the checks agree."""
+    """Effect and standard error are per copy: genotypes 0/1 where one copy is there, men's on X as asked for; the
+    checks agree.
+    """
     rng = np.random.default_rng(17)
     n, per = 600, 4
     sex = rng.choice([1, 2], n)

@@ -1,4 +1,6 @@
-"""Firth's likelihood, the saddle-point approximation and rare variants against PLINK 2, published results and statsmodels."""
+"""Firth's likelihood, the saddle-point approximation and rare variants against PLINK 2, published results and
+statsmodels.
+"""
 
 import numpy as np
 import pandas as pd
@@ -157,7 +159,9 @@ def test_saddle_point_is_calibrated_where_the_normal_is_not():
 
 
 def penalised_null(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Firth's penalised likelihood of the covariates alone, by scipy from its definition: the logarithm plus log|X'WX| / 2."""
+    """Firth's penalised likelihood of the covariates alone, by scipy from its definition: the logarithm plus log|X'WX|
+    / 2.
+    """
     q, r = np.linalg.qr(x)
 
     def minus(b):
@@ -180,8 +184,10 @@ def penalised_null(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def regenie_firth(x: np.ndarray, y: np.ndarray, g: np.ndarray) -> tuple[float, float, float]:
     """Do as regenie's --firth --approx (Step2_Models.cpp of its sources): beta, the information's se, -log10 p.
 
-    The offset is that of the covariates' penalised model (fit_approx_firth_null); the genotype has the covariates taken out under the
-    weights of the model without penalty (compute_score_bt); the null of the test is beta = 0 with the penalty of the genotype alone.
+    The offset is that of the covariates' penalised model (fit_approx_firth_null); the genotype has the covariates taken
+    out under the
+    weights of the model without penalty (compute_score_bt); the null of the test is beta = 0 with the penalty of the
+    genotype alone.
     """
     offset = x @ penalised_null(x, y)
     mu = sm.Logit(y, x).fit(disp=0, method="newton", tol=1e-14).predict()
@@ -206,7 +212,9 @@ def regenie_firth(x: np.ndarray, y: np.ndarray, g: np.ndarray) -> tuple[float, f
 
 @pytest.mark.parametrize(("n", "cases", "exact"), [(494, 120, False), (494, 120, True), (6000, 60, False)])
 def test_approximate_firth_is_that_of_regenie(tmp_path, n, cases, exact):
-    """Few cases and many covariates, where the penalised and the plain null model differ; the larger cohort is done from carriers."""
+    """Few cases and many covariates, where the penalised and the plain null model differ; the larger cohort is done
+    from carriers.
+    """
     rng = np.random.default_rng(11)
     c = rng.normal(size=(n, 8))
     risk = 0.8 * c[:, 0] - 0.5 * c[:, 1] + rng.logistic(size=n)

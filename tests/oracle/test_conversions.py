@@ -1,4 +1,6 @@
-"""Other programs read what `deepnull-gwas convert` writes: LDSC, PheWeb and GWASLab where they are installed; MungeSumstats by the names that it documents."""
+"""Other programs read what `deepnull-gwas convert` writes: LDSC, PheWeb and GWASLab where they are installed;
+MungeSumstats by the names that it documents.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ READERS = Path(os.environ.get("DEEPNULL_GWAS_READERS", ROOT / ".cache/readers"))
 
 
 def reader(name: str) -> Path:
-    """Return the Python of a program's environment; skip where it is not there, fail where oracles are required (not for the heavy one)."""
+    """Return the Python of a program's environment; skip where it is not there, fail where oracles are required (not
+    for the heavy one).
+    """
     python = READERS / name / "bin/python"
     if not python.exists():
         required = os.environ.get("REQUIRE_ORACLES") and name != "gwaslab"
@@ -76,7 +80,8 @@ def test_every_form_holds_the_same_numbers(published, tmp_path, form):
     assert cases is None or (cases in theirs) == binary
     if binary and form == "mungesumstats":
         assert (theirs["N_CAS"] + theirs["N_CON"] == theirs["N"]).all()
-    # what readers of each program look for; MungeSumstats' column headers (inst/extdata of the package) map these, and EFFECT_ALLELE is one of the
+    # what readers of each program look for; MungeSumstats' column headers (inst/extdata of the package) map these, and
+    # EFFECT_ALLELE is one of the
     # names that say themselves which allele they are
     needed = {
         "ldsc": {"SNP", "A1", "A2", "N", "P", "BETA"},

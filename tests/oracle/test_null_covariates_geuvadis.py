@@ -1,4 +1,6 @@
-"""Real expression phenotypes that covariates explain nothing of: the deepnull arm must not cost power (small form of benchmarks/null_covariates.py)."""
+"""Real expression phenotypes that covariates explain nothing of: the deepnull arm must not cost power (small form of
+benchmarks/null_covariates.py).
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ def test_pcs_agree_with_smartpca_at_least_as_well_as_plink2(real_data, tmp_path)
     index = variants.loc[variants["chromosome"].isin([str(i) for i in range(1, 23)]), "index"].to_numpy()
     result = principal_components(BedGenotypes([prefix]), index, np.ones(len(fam), dtype=bool), 4)
     found = correlations(result["pcs"], theirs)
-    # what PLINK 2 reaches on these files; smartpca itself normalises a little differently, and PCs 3 and 4 lie close together
+    # what PLINK 2 reaches on these files; smartpca itself normalises a little differently, and PCs 3 and 4 lie close
+    # together
     assert (found >= np.array([1.000, 0.997, 0.995, 0.978]) - 5e-4).all(), found
 
 
@@ -47,7 +48,8 @@ def test_pruning_and_pcs_against_plink2_on_geuvadis(real_data, tmp_path):
     (tmp_path / "candidates.txt").write_text("\n".join(candidates["id"]))
     for window, r2 in ((1000, 0.1), (50, 0.5)):
         subprocess.run(
-            ["plink2", *run, "--extract", str(tmp_path / "candidates.txt"), "--indep-pairwise", f"{window}kb", str(r2), "--out", str(tmp_path / "prune")],
+            ["plink2", *run, "--extract", str(tmp_path / "candidates.txt"), "--indep-pairwise", f"{window}kb", str(r2),
+            "--out", str(tmp_path / "prune")],
             check=True, capture_output=True,
         )  # fmt: skip
         ours = run_pruning(tmp_path, maf=0.05, window_kb=window, r2=r2)

@@ -130,7 +130,8 @@ def test_sample_a_with_the_filters_of_an_array(real_data, tmp_path):
     """The known faults are found, and every exclusion says why."""
     folder = index_fileset(real_data("sampleA") / "sampleA", tmp_path)
     array = {
-        "variant_call_rate_first": 0.95, "variant_call_rate": 0.98, "sample_call_rate": 0.98, "maf": 0.01, "mac": 20, "hwe_p": 1e-6,
+        "variant_call_rate_first": 0.95, "variant_call_rate": 0.98, "sample_call_rate": 0.98, "maf": 0.01, "mac": 20,
+        "hwe_p": 1e-6,
         "sex_check": "exclude", "sex_f_female": 0.2, "sex_f_male": 0.8, "heterozygosity_f": 0.2, "heterozygosity_sd": 6,
         "duplicate_variants": "exclude",
     }  # fmt: skip

@@ -83,7 +83,10 @@ def test_any_id_and_any_allele(tmp_path):
     assert set(known.filter(pl.col("original_id") == "rs12")["rsid"]) == {"rs12"}
     assert known.filter(pl.col("original_id") != "rs12")["rsid"].null_count() == (known["original_id"] != "rs12").sum()
     nameless = known.filter(pl.col("original_id") == ".")
-    place = [f"{r['chromosome']}_{r['base_pair_location']}_{r['other_allele']}_{r['effect_allele']}" for r in nameless.iter_rows(named=True)]  # fmt: skip
+    place = [
+        f"{r['chromosome']}_{r['base_pair_location']}_{r['other_allele']}_{r['effect_allele']}"
+        for r in nameless.iter_rows(named=True)
+    ]
     assert nameless["variant_id"].to_list() == place
 
 

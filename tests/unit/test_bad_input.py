@@ -1,6 +1,7 @@
 """Bad input, one test each: a clear message before any long job, and nothing written.
 
-What the config names is checked when the workflow is parsed (`load_config`); what the files hold in the first job of a cohort
+What the config names is checked when the workflow is parsed (`load_config`); what the files hold in the first job of a
+cohort
 (`index_cohort`); what the studies need of the sample table in the second (`preflight_cohort`).
 """
 
@@ -86,7 +87,8 @@ def test_no_id_in_common(small):
     small.write_table(small.table.assign(IID=range(40)))  # leading zeros lost
     index_fails(
         small,
-        f"{small.samples}: not one ID in common with {small.prefix}.fam: the table has 0, 1, 2, the genotypes 0000, 0001, 0002",
+        f"{small.samples}: not one ID in common with {small.prefix}.fam: "
+        "the table has 0, 1, 2, the genotypes 0000, 0001, 0002",
         "leading zeros",
     )
 
@@ -193,7 +195,8 @@ def test_pattern_that_matches_no_chromosome(small):
     config_fails(
         small.folder,
         cohort("chr{chromosome}"),
-        "config: cohorts.c.genotypes: the pattern 'chr{chromosome}' matches no chromosome (looked for chr*.bed with 1-22, X, Y, XY, MT or 23-26",
+        "config: cohorts.c.genotypes: the pattern 'chr{chromosome}' matches no chromosome "
+        "(looked for chr*.bed with 1-22, X, Y, XY, MT or 23-26",
     )
 
 

@@ -124,7 +124,9 @@ def test_parts_are_whole_folds():
 
 @pytest.mark.parametrize("binary", [False, True])
 def test_own_value_and_that_of_a_relative_do_not_move_a_prediction(binary):
-    """Out-of-fold purity: whatever happens to the phenotypes of a fold, its people's predictions by any model stay bit for bit."""
+    """Out-of-fold purity: whatever happens to the phenotypes of a fold,
+    its people's predictions by any model stay bit for bit.
+    """
     x, y, _ = simulate(400, binary=binary)
     families = [f"f{i // 4}" for i in range(400)]
     fold = assign_folds([f"p{i}" for i in range(400)], 5, 1, families, y.astype(int) if binary else None)
@@ -325,7 +327,9 @@ def test_stack_takes_what_helps_and_nothing_else():
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("k", [3, 5])
 def test_inner_predictions_have_seen_neither_the_fold_nor_the_persons_part(binary, k):
-    """Whatever happens to the phenotypes of a part, what each model says of its people stays bit for bit: early stopping and penalties, too."""
+    """Whatever happens to the phenotypes of a part, what each model says of its people stays bit for bit:
+    early stopping and penalties, too.
+    """
     x, y, _ = simulate(400, binary=binary)
     trait, part = ("binary", "quantitative")[not binary], np.arange(400) % (k - 1)
     changed, own = y.copy(), part == 1
@@ -374,7 +378,9 @@ def test_two_folds_left_out_from_either_side_are_stopped_by_the_same_people(k):
 
 @pytest.mark.parametrize("linear", [False, True])
 def test_noise_gets_no_weight_and_linear_effects_lose_nothing(linear):
-    """Where covariates explain nothing, or act linearly, in 300 people: the models weigh little, and the arms are as good as equal."""
+    """Where covariates explain nothing, or act linearly, in 300 people:
+    the models weigh little, and the arms are as good as equal.
+    """
     weights, gains, ratios = [], [], []
     for seed in range(4):
         rng = np.random.default_rng(seed)
@@ -450,7 +456,9 @@ def test_binary_is_a_logit_and_gains():
 
 
 def test_few_cases_lose_nothing_by_taking_the_linear_part_apart():
-    """Logistic models are not orthogonal: the linear part has to be fitted beside what is not linear, and so have the weights."""
+    """Logistic models are not orthogonal:
+    the linear part has to be fitted beside what is not linear, and so have the weights.
+    """
     rng = np.random.default_rng(4)
     x = rng.normal(size=(6000, 4))
     logit = -4.5 + x @ [0.8, 0.5, 0.0, 0.0] + 0.8 * x[:, 0] ** 2 + 1.2 * np.sin(2 * x[:, 1])

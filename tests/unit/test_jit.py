@@ -110,7 +110,8 @@ def test_the_product_is_compiled_to_wide_vectors_and_the_cache_keeps_both_apart(
     registers = {}
     for name, chosen in (("wide", wide), ("narrow", narrow), ("again", wide)):
         environment = os.environ | {
-            "NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": chosen, "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+            "NUMBA_CPU_NAME": "sapphirerapids", "NUMBA_CPU_FEATURES": chosen,
+            "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
         }  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-c", COMPILE], env=environment, capture_output=True, text=True, check=True

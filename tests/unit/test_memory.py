@@ -1,4 +1,6 @@
-"""Memory that no formula budgets for: one long allele, one quote, people who do not count, arrays of which nothing is needed any more."""
+"""Memory that no formula budgets for: one long allele, one quote, people who do not count, arrays of which nothing is
+needed any more.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What was once read as something else than it says, or ended in a traceback: one plain test a fault that the fuzzing found."""
+"""What was once read as something else than it says, or ended in a traceback: one plain test a fault that the fuzzing
+found.
+"""
 
 from __future__ import annotations
 

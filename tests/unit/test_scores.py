@@ -258,7 +258,9 @@ def test_weighted_auc_equals_people_repeated():
 
 
 def test_intervals_cover_and_families_widen_them():
-    """R2 of the true mean is known; intervals of 95 % hold it in 85 % of 60 cases at least (binomial p of fewer: below 0.002)."""
+    """R2 of the true mean is known; intervals of 95 % hold it in 85 % of 60 cases at least (binomial p of fewer:
+    below 0.002).
+    """
     covered = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)

@@ -171,7 +171,8 @@ def test_names_of_results_stay_in_their_folder(tmp_path, name):
     "path", ["x" * 300, "x/" * 3000, "a\0b", "/", "g.bed/x", "$(touch pwned)", "-rf", "a{b}c", "[*]"]
 )
 @pytest.mark.parametrize(
-    "key", ["samples", "genotypes", "structure.relatives", "structure.loadings", "deepnull.fold_file", "studies", "score_file"]
+    "key", ["samples", "genotypes", "structure.relatives", "structure.loadings", "deepnull.fold_file", "studies",
+    "score_file"]
 )  # fmt: skip
 def test_a_path_of_no_file_is_named_whatever_it_holds(tmp_path, key, path):
     for file in ("g.bed", "g.bim", "g.fam", "t.tsv"):
@@ -447,7 +448,8 @@ def test_nothing_in_the_project_evaluates_or_unpickles():
 
 def test_the_module_of_messages_stays_light():
     # the configuration is read at each parse of the workflow
-    code = "import sys, deepnull_gwas.config; print([m for m in ('numpy', 'pandas', 'pyarrow', 'torch') if m in sys.modules])"
+    heavy = ("numpy", "pandas", "pyarrow", "torch")
+    code = f"import sys, deepnull_gwas.config; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -35,7 +35,9 @@ def shared_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def published(shared_folder) -> Run:
-    """Run two studies in two chunks up to the summary statistics, once for all files of tests: who changes it, copies it."""
+    """Run two studies in two chunks up to the summary statistics, once for all files of tests: who changes it, copies
+    it.
+    """
 
     def make(folder: Path) -> None:
         small_cohort(folder)

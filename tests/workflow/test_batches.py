@@ -1,4 +1,6 @@
-"""Batches of studies: what is run again when the sheet changes, what failing studies do to the others, how many jobs there are."""
+"""Batches of studies: what is run again when the sheet changes, what failing studies do to the others, how many jobs
+there are.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,8 @@ def test_a_study_edited_reruns_its_own_steps(run):
 
 def test_studies_that_fail_are_named_and_the_others_finish(run):
     table = pd.read_csv(run.folder / "samples.tsv", sep="\t").sort_values("IID")
-    # all cases in the first fold; all cases (thirty, or four) younger than anybody else; values whose squares overflow: the association takes them, training does not
+    # all cases in the first fold; all cases (thirty, or four) younger than anybody else; values whose squares overflow:
+    # the association takes them, training does not
     fold = np.arange(len(table)) % 3
     table["folded"] = ((fold == 0) & (table["y"] > 0)).astype(int)
     table["separated"] = 0
@@ -138,7 +141,9 @@ def test_studies_that_fail_are_named_and_the_others_finish(run):
 
 @pytest.mark.slow
 def test_a_hundred_studies(tmp_path):
-    """Three cohorts, both traits, several masks, covariates and batches: few jobs, one of them a study without a result, and 99 that are done."""
+    """Three cohorts, both traits, several masks, covariates and batches: few jobs, one of them a study without a
+    result, and 99 that are done.
+    """
     run = Run(tmp_path)
     cohorts = {}
     for number, name in enumerate("abc"):

@@ -1,4 +1,6 @@
-"""What the Snakemake workflow catalog asks of a workflow with standardised usage, and what its deployment tool (snakedeploy) makes of this one."""
+"""What the Snakemake workflow catalog asks of a workflow with standardised usage, and what its deployment tool
+(snakedeploy) makes of this one.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def test_the_snakefile_of_the_catalog_is_lint_free_and_has_a_default_target():
 
 @pytest.mark.workflow
 def test_a_deployed_copy_plans_the_demo(tmp_path):
-    """snakedeploy copies config/ and writes a Snakefile that declares the workflow as a module under the names of its rules."""
+    """snakedeploy copies config/ and writes a Snakefile that declares the workflow as a module under the names of its
+    rules.
+    """
     shutil.copytree(ROOT / "config", tmp_path / "config")
     (tmp_path / "workflow").mkdir()
     (tmp_path / "workflow/Snakefile").write_text(f"""

@@ -1,4 +1,6 @@
-"""Which config files a run goes by: a config of one's own stands for itself, a few settings are put over the project's."""
+"""Which config files a run goes by:
+a config of one's own stands for itself, a few settings are put over the project's.
+"""
 
 from __future__ import annotations
 

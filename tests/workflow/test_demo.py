@@ -115,7 +115,9 @@ def test_predictions_are_out_of_fold_and_better_than_linear(demo):
 
 
 def test_the_gwas_catalogs_validator_takes_files_and_metadata(demo):
-    files = [demo.results / "demo" / study / arm / "sumstats.tsv.gz" for study in STUDIES for arm in ("baseline", "deepnull")]  # fmt: skip
+    files = [
+        demo.results / "demo" / study / arm / "sumstats.tsv.gz" for study in STUDIES for arm in ("baseline", "deepnull")
+    ]
     # four chromosomes and X, and fewer variants than its default
     assert problems_of(files, minimum_rows=40_000, all_autosomes=False) == {str(f): [] for f in files}
 

@@ -99,7 +99,8 @@ def test_bolt_lmm_gives_the_deepnull_arm(run):
     rest = both["n"] - 7
     square = (both["beta"] / both["standard_error"]) ** 2
     explained = square / (square + rest - 1)
-    # BOLT-LMM's statistic is the share explained times the degrees of freedom without the variant, in single precision and six digits
+    # BOLT-LMM's statistic is the share explained times the degrees of freedom without the variant, in single precision
+    # and six digits
     np.testing.assert_allclose(both["CHISQ_LINREG"], rest * explained, rtol=2e-5, atol=2e-5)
     strong = square > 20
     assert strong.sum() > 3

@@ -1,4 +1,7 @@
-"""What happens on real machines: killed processes, full disks, vanished and damaged files. Nothing is lost, and the rerun gives the same bytes."""
+"""What happens on real machines: killed processes, full disks, vanished and damaged files.
+
+Nothing is lost, and the rerun gives the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -207,7 +210,9 @@ def test_a_genotype_file_that_vanishes_is_named(published, tmp_path):
     ],
 )
 def test_something_changed_and_the_job_killed(published, tmp_path, changed, rule):
-    """Snakemake takes a killed job for done with the new settings and inputs: the next run must not take the former results for up to date."""
+    """Snakemake takes a killed job for done with the new settings and inputs: the next run must not take the former
+    results for up to date.
+    """
     run = copy_of(published, tmp_path / "run")
     if changed == "settings":
         # what the changed settings do not concern is as it was

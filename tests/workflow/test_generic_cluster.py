@@ -1,4 +1,6 @@
-"""The profile for clusters with qsub, on stand-ins for Grid Engine's commands: they run a job, limit its time to live, and keep accounts of it."""
+"""The profile for clusters with qsub, on stand-ins for Grid Engine's commands: they run a job, limit its time to live,
+and keep accounts of it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ from workflow_runs import CONFIG, ROOT, SHEET, Run, small_cohort
 pytestmark = pytest.mark.workflow
 PROFILE = ROOT / "profiles/generic"
 
-# A job is a process group of its own. One that asked for less than the megabytes in MINIMUM is killed at once, as for memory.
+# A job is a process group of its own. One that asked for less than the megabytes in MINIMUM is killed at once, as for
+# memory.
 COMMANDS = {
     "qsub": """
         number=$(( $(ls "$QUEUE"/*.command 2>/dev/null | wc -l) + 1 ))
@@ -67,7 +70,8 @@ def test_jobs_go_through_qsub_and_come_again_with_twice_the_memory(queue, tmp_pa
             {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in run.results.rglob("*") if p.is_file()}
         )
     assert digests[0] == digests[1] and "variants.parquet" in digests[0]
-    # the rule's own estimate: 220 MB and what the small files take in whole 100 MB, and 400 MB for Snakemake; three times some seconds and 20 minutes; doubled
+    # the rule's own estimate: 220 MB and what the small files take in whole 100 MB, and 400 MB for Snakemake; three
+    # times some seconds and 20 minutes; doubled
     first, second = [(queue / f"{n}.command").read_text() for n in (1, 2)]
     assert "h_vmem=700M" in first and "h_rt=1260" in first
     assert "h_vmem=1400M" in second and "h_rt=2520" in second

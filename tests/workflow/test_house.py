@@ -1,4 +1,5 @@
-"""The house style that no linter knows: how long files, functions and lists of parameters may be, and how docstrings open.
+"""The house style that no linter knows: how long files, functions and lists of parameters may be, and how docstrings
+open.
 
 Each list of exceptions holds what is still to be brought into style.
 """
@@ -84,7 +85,9 @@ ODD_OPENINGS: set[str] = {
 
 
 def sources() -> Iterator[tuple[str, str]]:
-    """Yield name and text of every file of the library, the rules and the scripts; names of the library's refer to its folder."""
+    """Yield name and text of every file of the library, the rules and the scripts; names of the library's refer to its
+    folder.
+    """
     for path in sorted(LIBRARY.rglob("*.py")):
         yield str(path.relative_to(LIBRARY)), path.read_text(encoding="utf-8")
     for path in [
@@ -96,7 +99,9 @@ def sources() -> Iterator[tuple[str, str]]:
 
 
 def is_kernel(node: ast.FunctionDef) -> bool:
-    """Tell whether numba compiles a function: kernels take plain arrays and numbers, which no object can hold for them."""
+    """Tell whether numba compiles a function:
+    kernels take plain arrays and numbers, which no object can hold for them.
+    """
     return any("njit" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 

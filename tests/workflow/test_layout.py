@@ -120,7 +120,9 @@ def test_numba_is_taken_from_one_place():
 
 
 def test_every_rule_names_what_it_is_made_from(tmp_path):
-    """A rule that left a producer out of `made_from` would take results of former settings for up to date after a kill (test_faults)."""
+    """A rule that left a producer out of `made_from` would take results of former settings for up to date after a kill
+    (test_faults).
+    """
     shutil.copytree(ROOT / "config", tmp_path / "config")
     needed: dict[str, set[str]] = {}
     # the demo has every kind of step but one

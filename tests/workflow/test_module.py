@@ -90,7 +90,9 @@ def repository(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture
 def cache(repository, tmp_path, monkeypatch) -> None:
-    """Give Snakemake a cache of its own that holds the clone of the hosted repository, as after a first use with a network."""
+    """Give Snakemake a cache of its own that holds the clone of the hosted repository, as after a first use with a
+    network.
+    """
     place = tmp_path / "cache/snakemake/snakemake/source-cache/snakemake-git-cache/github.com/someone/deepnull-gwas"
     place.parent.mkdir(parents=True)
     shutil.copytree(repository["bare"], place)

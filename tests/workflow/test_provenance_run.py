@@ -104,7 +104,9 @@ use rule * from gwas as gwas_*
 
 
 def test_a_module_records_itself_and_not_the_workflow_that_uses_it(run: Run):
-    """Version, times and memory are found where the module has them; the user's own repository is not taken for this one."""
+    """Version, times and memory are found where the module has them; the user's own repository is not taken for this
+    one.
+    """
     small_cohort(run.folder)
     run.configure({}, SHEET[:1])
     (run.folder / "config.yaml").unlink()

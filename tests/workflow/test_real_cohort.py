@@ -21,7 +21,9 @@ COVARIATES = ["SEX", "PHASE1", "PC1", "PC2", "PC3"]
 
 
 def compare_with_plink2(run, prefix, table, phenotype, covariates, sumstats, trait="quantitative") -> int:
-    """Assert that a published file agrees with plink2 on the same people and covariates; returns the number of variants."""
+    """Assert that a published file agrees with plink2 on the same people and covariates; returns the number of
+    variants.
+    """
     table[["FID", "IID", phenotype]].to_csv(run.folder / "p.txt", sep="\t", index=False, na_rep="NA")
     table[["FID", "IID", *covariates]].to_csv(run.folder / "c.txt", sep="\t", index=False, na_rep="NA")
     glm = ["--glm", "hide-covar", "log10", "omit-ref", "cols=+beta", *(["no-firth"] if trait == "binary" else [])]
@@ -203,7 +205,9 @@ def test_all_forty_genes_of_geuvadis(run, real_data):
 
 
 def test_a_messy_array_cohort_from_raw_to_results(run, real_data):
-    """sampleA: wrong sexes, heterozygous haploid calls, relatives, people and variants with missing calls, batches and sites."""
+    """sampleA: wrong sexes, heterozygous haploid calls, relatives, people and variants with missing calls, batches and
+    sites.
+    """
     folder = real_data("sampleA")
     cohort = {
         "genotypes": str(folder / "sampleA"),
@@ -241,7 +245,8 @@ def test_a_messy_array_cohort_from_raw_to_results(run, real_data):
     for table in (people, variants):
         assert (table["passed"] == (table["reason"] == "")).all()
     relatives = pd.read_csv(run.results / "sampleA/structure/relatives.tsv", sep="\t")
-    # 75 pairs lie above .1 over all variants and people (tests/oracle); with the 2,900 variants here most of those below .12 are chance
+    # 75 pairs lie above .1 over all variants and people (tests/oracle); with the 2,900 variants here most of those
+    # below .12 are chance
     assert relatives["relation"].value_counts().loc[["duplicate", "sibling"]].tolist() == [5, 15]
     close = relatives[relatives["kinship"] > 0.12]
     assert 20 <= len(close) <= 25

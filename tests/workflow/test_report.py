@@ -15,7 +15,9 @@ pytestmark = pytest.mark.workflow
 
 
 def test_cohorts_named_like_categories_give_no_warning(run: Run):
-    """Snakemake writes the names of categories into every caption: its own (Workflow), and names that differ in capitals only."""
+    """Snakemake writes the names of categories into every caption: its own (Workflow), and names that differ in
+    capitals only.
+    """
     small_cohort(run.folder)
     names = ("workflow", "Workflow")
     sheet = [

@@ -66,7 +66,9 @@ def fetch(store: str, folder: Path) -> Path:
 def compare(
     store: str, tmp_path: Path, monkeypatch, config: dict, sheet: list[dict], targets: list[str], names: list[str]
 ) -> tuple[Run, Path]:
-    """Run with results in the store and with results on disk; compare the files of these names; returns the first run and a copy of the store."""
+    """Run with results in the store and with results on disk; compare the files of these names; returns the first run
+    and a copy of the store.
+    """
     for key, value in (
         *(("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test"), ("AWS_DEFAULT_REGION", "us-east-1")),
         ("PYTHONPATH", str(PLUGIN)),

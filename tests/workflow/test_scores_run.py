@@ -1,4 +1,6 @@
-"""Phenotypes predicted through the workflow: a trained score, weights from a file, a covariate of the prediction alone."""
+"""Phenotypes predicted through the workflow:
+a trained score, weights from a file, a covariate of the prediction alone.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def test_phenotypes_are_predicted_where_switched_on(run: Run):
     table.loc[4, "centre"] = None
     table.to_csv(run.folder / "samples.tsv", sep="\t", index=False)
     (run.folder / "w.txt").write_text(
-        "#genome_build=GRCh38\nchr_name\tchr_position\teffect_allele\tother_allele\teffect_weight\n1\t700001\tG\tA\t0.9\n"
+        "#genome_build=GRCh38\n"
+        "chr_name\tchr_position\teffect_allele\tother_allele\teffect_weight\n"
+        "1\t700001\tG\tA\t0.9\n"
     )
     sheet = [row | {"deepnull_covariates": "age,centre", "categorical_covariates": "centre"} for row in SHEET]
     sheet[1] |= {"score_file": "w.txt"}

@@ -1,4 +1,6 @@
-"""A run of the workflow in a folder, from files and with columns whose names a shell would act on; and tables that lie in results."""
+"""A run of the workflow in a folder, from files and with columns whose names a shell would act on; and tables that lie
+in results.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A wrong number planted in the library is caught by the association job itself, by name, before anything is published."""
+"""A wrong number planted in the library is caught by the association job itself, by name,
+before anything is published.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The Slurm profile on a cluster of two nodes on this machine (scripts/start-test-slurm.sh): same bytes as a local run, more memory after a kill."""
+"""The Slurm profile on a cluster of two nodes on this machine (scripts/start-test-slurm.sh): same bytes as a local run,
+more memory after a kill.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,9 @@ def test_slurm_gives_the_bytes_of_a_local_run(cluster, run):
 
 @pytest.mark.slow
 def test_chunks_go_as_one_job_array(cluster, run):
-    """The chunks are killed for memory the first time, and come again with more: each by itself, or as an array if both are seen at once."""
+    """The chunks are killed for memory the first time, and come again with more: each by itself, or as an array if both
+    are seen at once.
+    """
     run.snakemake("--cores", "2", "results/c/.screened.tsv")
     local = copy_of(run, "_local")
     target = "results/c/qc/variants.parquet"

@@ -1,4 +1,6 @@
-"""The target `validity`: its numbers against scipy, statsmodels and counting by hand, and configs that are not made for it."""
+"""The target `validity`: its numbers against scipy, statsmodels and counting by hand, and configs that are not made for
+it.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,8 @@ def test_the_tables_are_what_was_published(finished):
             assert row["ratio"] == pytest.approx(values.sum() / base_values.sum(), rel=1e-6)
             hit, hit_base = values >= chi2.isf(5e-8, 1), base_values >= chi2.isf(5e-8, 1)
             assert (row["found"], row["lost"]) == ((hit & ~hit_base).sum(), (hit_base & ~hit).sum())
-    # half of the variance is in curves: the theory's ratio is well above 1, and DeepNull comes near what the truth gives
+    # half of the variance is in curves: the theory's ratio is well above 1, and DeepNull comes near what the truth
+    # gives
     gained = power[kinds["curved"], "deepnull"]
     assert gained["expected_ratio"] > 1.1
     assert 1.0 < gained["ratio"] < 1.1 * power[kinds["curved"], "oracle"]["ratio"]

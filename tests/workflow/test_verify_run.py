@@ -19,7 +19,9 @@ pytestmark = pytest.mark.workflow
 
 
 def publish(path, text: str, tell: bool) -> None:
-    """Write summary statistics as the workflow does; ``tell``: with a checksum that fits, as somebody would who means to deceive."""
+    """Write summary statistics as the workflow does; ``tell``: with a checksum that fits, as somebody would who means
+    to deceive.
+    """
     with pysam.BGZFile(str(path), "wb") as file:
         file.write(text.encode())
     pysam.tabix_index(str(path), seq_col=0, start_col=1, end_col=1, line_skip=1, force=True, keep_original=True)
@@ -59,7 +61,8 @@ def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkey
     said = failed.stdout + failed.stderr
     assert failed.returncode
     assert re.search(
-        rf"results/c/y/deepnull/sumstats\.tsv\.gz: variant v7 \(1:700001, G/A\): beta: found {re.escape(fields[4])}, expected {beta[:5]}",
+        r"results/c/y/deepnull/sumstats\.tsv\.gz: variant v7 \(1:700001, G/A\): "
+        rf"beta: found {re.escape(fields[4])}, expected {beta[:5]}",
         said,
     ), said[-3000:]
     # one thing was changed: it is found by both ways of looking, and nothing else is
@@ -112,7 +115,8 @@ def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkey
         "no index": (lambda: (folder / "sumstats.tsv.gz.tbi").unlink(), r"cannot be read through its index"),
         "no number": (lambda: publish(path, changed(20, "beta", "abc"), True), r"beta: found abc, expected -?0\."),
         "n": (lambda: publish(path, changed(20, "n", "399"), True), r"n: found 399, expected 400"),
-        "method": (lambda: publish(path, changed(20, "method", "spa"), True), r"method: found spa, expected one of: linear"),
+        "method": (lambda: publish(path, changed(20, "method", "spa"), True),
+        r"method: found spa, expected one of: linear"),
         "moved": (
             lambda: publish(path, changed(20, "base_pair_location", str(int(position) + 7)), True),
             rf":{position}, G/A\): is neither there nor in untested\.tsv\.gz",
@@ -122,7 +126,9 @@ def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkey
             r"variant v50 \(1:5000001, <DEL>/A\): n: found 399, expected 400",
         ),
         "other alleles lost": (
-            lambda: (folder / "other_alleles.tsv.gz").write_bytes(gzip.compress(b"".join(other.encode().splitlines(True)[:-1]))),
+            lambda: (folder / "other_alleles.tsv.gz").write_bytes(
+                gzip.compress(b"".join(other.encode().splitlines(True)[:-1]))
+            ),
             r"2 in other_alleles\.tsv\.gz and 0 in untested\.tsv\.gz; expected 300 in all",
         ),
         "leads": (lambda: (folder / "leads.tsv").write_text("chromosome\nx\n"), r"leads\.tsv: cannot be read \("),

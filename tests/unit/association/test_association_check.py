@@ -1,4 +1,6 @@
-"""The check that an association job makes of itself: right results pass, a wrong one is named, and nothing is written."""
+"""The check that an association job makes of itself:
+right results pass, a wrong one is named, and nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from deepnull_gwas.errors import SelfCheckError
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """Variants on all classes of chromosomes, some rare, with missing calls; studies of both traits, one failed, one without covariates."""
+    """Variants on all classes of chromosomes, some rare, with missing calls; studies of both traits, one failed, one
+    without covariates.
+    """
     rng = np.random.default_rng(5)
     n, per = 500, 30
     sex = rng.choice([0, 1, 2], n, p=[0.05, 0.45, 0.5])
@@ -160,7 +164,8 @@ def test_wrong_counts_are_named(cohort, monkeypatch):
 
 def columns(m: int, p: np.ndarray, reason: np.ndarray) -> dict[str, np.ndarray]:
     return {
-        "s.baseline.reason": reason, "s.baseline.neg_log10_p": p, "s.baseline.beta": p, "s.baseline.se": p, "s.n": np.ones(m),
+        "s.baseline.reason": reason, "s.baseline.neg_log10_p": p, "s.baseline.beta": p, "s.baseline.se": p,
+        "s.n": np.ones(m),
         "s.eaf": p, "s.baseline.method": np.full(m, METHODS.index("linear")),
     }  # fmt: skip
 

@@ -1,4 +1,6 @@
-"""The scan on dosages: hard calls read as dosages give what packed calls give, uncertain ones what statsmodels gives; INFO and its filter."""
+"""The scan on dosages: hard calls read as dosages give what packed calls give, uncertain ones what statsmodels gives;
+INFO and its filter.
+"""
 
 from __future__ import annotations
 

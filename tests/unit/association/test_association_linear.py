@@ -153,7 +153,9 @@ def test_a_prediction_within_the_covariates_gives_the_baseline(case):
 @pytest.mark.parametrize("missing", ["impute_mean", "drop"])
 @pytest.mark.parametrize("trait", ["quantitative", "binary"])
 def test_a_prediction_that_is_nothing_gives_the_baseline(case, trait, missing):
-    """The deepnull arm where the models found nothing beyond the covariates: all of it, degrees of freedom too, is the baseline's."""
+    """The deepnull arm where the models found nothing beyond the covariates: all of it, degrees of freedom too, is the
+    baseline's.
+    """
     cohort, _, y, covariates, _ = case
     y = y if trait == "quantitative" else np.where(np.isnan(y), np.nan, (y > np.nanmedian(y)).astype(float))
     result = cohort.run([cohort.study("s", y, covariates, np.zeros(len(y)), trait)], missing_genotypes=missing)

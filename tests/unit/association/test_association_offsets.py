@@ -1,4 +1,6 @@
-"""Offsets: what is added to a study's linear predictor on a chromosome, through every test, against statsmodels and a second implementation."""
+"""Offsets: what is added to a study's linear predictor on a chromosome, through every test, against statsmodels and a
+second implementation.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ HERE = ("autosome", "1")
 
 @pytest.fixture(scope="module")
 def case():
-    """Return genotypes with missing calls, a quantitative and a binary study of some of the people, and an offset per arm."""
+    """Return genotypes with missing calls, a quantitative and a binary study of some of the people, and an offset per
+    arm.
+    """
     rng = np.random.default_rng(12)
     g = make_genotypes(rng, N, M, missing=0.03)
     g[:6] = np.where(rng.random((6, N)) < 0.01, 1, 0)
@@ -140,7 +144,9 @@ def test_the_logistic_null_model_equals_statsmodels(case):
 
 
 def penalised(x: np.ndarray, y: np.ndarray, offset: np.ndarray, free: int) -> tuple[np.ndarray, float]:
-    """Maximise Firth's likelihood over the first columns by scoring with halved steps: coefficients, and the maximum."""
+    """Maximise Firth's likelihood over the first columns by scoring with halved steps:
+    coefficients, and the maximum.
+    """
 
     def value(b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         eta = x @ b + offset

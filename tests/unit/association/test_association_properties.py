@@ -78,7 +78,8 @@ def test_neighbours_in_the_batch_and_in_the_block_do_not_matter(case, missing, b
 
 
 class Related(Case):
-    """A cohort whose studies have one of two masks and one of a few sets of covariates, so that what can be shared in a batch is shared.
+    """A cohort whose studies have one of two masks and one of a few sets of covariates, so that what can be shared in a
+    batch is shared.
 
     Parameters
     ----------
@@ -88,7 +89,8 @@ class Related(Case):
         Share of missing calls.
     """
 
-    #: Without covariates and PCs, with one, with PCs, with PCs in another order, with a covariate that is constant, with both
+    #: Without covariates and PCs, with one, with PCs, with PCs in another order,
+    #: with a covariate that is constant, with both
     COVARIATES = ((), (0,), (1, 2), (2, 1), (5,), (0, 1, 2), (0, 1, 2, 4))
 
     def __init__(self, seed: int, kinds: list[tuple[bool, int, bool]], missing: float):
@@ -230,7 +232,8 @@ def test_the_unit_of_the_phenotype_scales_beta_and_its_error_and_nothing_else(mi
             assert (plain[f"{key}.reason"] == other[f"{key}.reason"]).all()
             assert (plain[f"{key}.reason"] == "").sum() > 10
             se = plain[f"{key}.se"]
-            # a decimal power is no power of two: the last digit of each phenotype differs, and its rounding to single precision
+            # a decimal power is no power of two: the last digit of each phenotype differs, and its rounding to single
+            # precision
             assert np.nanmax(np.abs(other[f"{key}.beta"] / unit - plain[f"{key}.beta"]) / se) < 2e-6
             np.testing.assert_allclose(other[f"{key}.se"] / unit, se, rtol=2e-6)
             np.testing.assert_allclose(other[f"{key}.neg_log10_p"], plain[f"{key}.neg_log10_p"], rtol=1e-5, atol=1e-5)

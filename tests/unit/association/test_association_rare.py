@@ -26,7 +26,9 @@ def make_study(rng, name: str, kept: np.ndarray, prevalence: float = 0.02) -> tu
 
 
 def make_rare(rng, y: np.ndarray, missing: float) -> np.ndarray:
-    """Draw variants that 3 to 80 people carry, half of them oftener among cases, a third with A1 as the usual allele."""
+    """Draw variants that 3 to 80 people carry, half of them oftener among cases,
+    a third with A1 as the usual allele.
+    """
     g = np.zeros((M, N), dtype=np.int8)
     for v in range(M):
         g[v, rng.choice(N, rng.integers(3, 80), replace=False)] = 1
@@ -121,7 +123,8 @@ def test_haploid_rare_variants_from_carriers_equal_those_over_everybody(cohort, 
     settings = settings | {"x_male_copies": copies}
     mine = run(studies, g, kind=kind, **settings)
     assert settings.get("firth_form") == "approximate" or any(r is not None for r in results)
-    # over everybody in the same precision: where all carriers are of one kind the saddle point magnifies the rounding of the score
+    # over everybody in the same precision: where all carriers are of one kind the saddle point magnifies the rounding
+    # of the score
     monkeypatch.setattr(binary_arm, "PEOPLE", N + 1)
     same(mine, run(studies, g, kind=kind, **settings), studies, tolerance=5e-6)
 

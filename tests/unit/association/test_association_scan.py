@@ -103,7 +103,9 @@ def test_a_failed_study_has_empty_columns_and_a_reason(case):
 
 @pytest.fixture(scope="module")
 def with_x(tmp_path_factory):
-    """Men 0/2 on X, a few of them called heterozygous; one variant on 1, two on X, one pseudo-autosomal, two on Y and MT."""
+    """Men 0/2 on X, a few of them called heterozygous; one variant on 1, two on X, one pseudo-autosomal, two on Y and
+    MT.
+    """
     rng = np.random.default_rng(31)
     n = 400
     sex = rng.choice([1, 2], size=n)

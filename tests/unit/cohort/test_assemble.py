@@ -76,7 +76,8 @@ def test_order_and_account(small, assemble):
     assert people["sample_index"].tolist() == kept
     assert people["iid"].tolist() == [small.iids[i] for i in kept]
     assert list(people.columns) == [
-        "sample_index", "fid", "iid", "phenotype", "cov_age", "cov_sex", "cov_site[B]", "cov_site[C]", "cov_PC1", "cov_PC2",
+        "sample_index", "fid", "iid", "phenotype", "cov_age", "cov_sex", "cov_site[B]", "cov_site[C]", "cov_PC1",
+        "cov_PC2",
     ]  # fmt: skip
     assert people["phenotype"].tolist() == table["height"][kept].tolist()
     assert people["cov_age"].tolist() == table["age"][kept].tolist()
@@ -133,9 +134,12 @@ def test_sex_is_the_recorded_sex_where_the_table_has_none(small, assemble):
     [
         (range(29), {}, {}, "11 people are too few for 1 covariate columns; more than 11 are needed"),
         (range(40), {}, {}, "nobody is left to analyse after the step 'passes quality control'"),
-        (range(20), {"height": [5] * 20 + [1] * 20}, {}, "the phenotype is constant (1) among the 20 people left to analyse"),
-        (range(20), {"height": [2] * 20 + [5] * 20}, {"include": "age > 1000"}, "nobody is left to analyse after the step 'included (age > 1000)'"),
-        ((), {"height": range(40)}, {"transform": "log"}, "transform log: 1 values are not positive (smallest 0) and have no logarithm"),
+        (range(20), {"height": [5] * 20 + [1] * 20}, {},
+        "the phenotype is constant (1) among the 20 people left to analyse"),
+        (range(20), {"height": [2] * 20 + [5] * 20}, {"include": "age > 1000"},
+        "nobody is left to analyse after the step 'included (age > 1000)'"),
+        ((), {"height": range(40)}, {"transform": "log"},
+        "transform log: 1 values are not positive (smallest 0) and have no logarithm"),
     ],
 )  # fmt: skip
 def test_expected_failures_are_written_as_status(small, assemble, fails, change, study, reason):

@@ -37,7 +37,8 @@ def test_tables(small):
     read_parquet(small.out / "samples.parquet", SAMPLES)
     assert variants["chunk"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert variants.iloc[0].to_dict() == {
-        "index": 0, "chromosome": "1", "position": 1, "id": "rs0", "effect_allele": "A", "other_allele": "G", "file": 0, "file_row": 0, "chunk": 0,
+        "index": 0, "chromosome": "1", "position": 1, "id": "rs0", "effect_allele": "A", "other_allele": "G", "file": 0,
+        "file_row": 0, "chunk": 0,
     }  # fmt: skip
     index = json.loads((small.out / "genotypes.json").read_text())
     assert (index["samples"], index["variants"], index["genome_build"]) == (40, 12, "GRCh38")
@@ -100,7 +101,9 @@ def test_alleles_and_chromosomes(tmp_path):
 
 
 def test_unknown_alleles_of_plink_2(tmp_path):
-    """It writes a dot where PLINK 1.9 writes 0: of a variant without calls for both alleles, of one that does not vary for one."""
+    """It writes a dot where PLINK 1.9 writes 0: of a variant without calls for both alleles, of one that does not vary
+    for one.
+    """
     (tmp_path / "x.bim").write_text("1 a 0 5 . .\n1 b 0 6 . A\n1 c 0 7 T .\n1 d 0 8 0 .\n")
     assert read_bim(str(tmp_path / "x.bim"))[["effect_allele", "other_allele"]].to_numpy().tolist() == [
         ["0", "0"], ["0", "A"], ["T", "0"], ["0", "0"],

@@ -90,7 +90,8 @@ def run(folder, **settings):
     out = folder / "relatives.tsv", folder / "families.parquet"
     others = {k: settings.pop(k) for k in ("pairs",) if k in settings}
     estimate_kinship(
-        folder / "genotypes.json", variants, folder / "qc_samples.parquet", {"kinship": kin.THIRD, **settings}, *out, **others
+        folder / "genotypes.json", variants, folder / "qc_samples.parquet", {"kinship": kin.THIRD, **settings}, *out,
+        **others
     )  # fmt: skip
     return pd.read_csv(out[0], sep="\t", dtype={"fid_1": str}), pd.read_parquet(out[1])
 
@@ -145,7 +146,9 @@ def test_pairs_from_a_file(tmp_path):
     run_qc(folder)
     pairs = tmp_path / "pairs.kin0"
     pairs.write_text(
-        "#FID1\tIID1\tFID2\tIID2\tNSNP\tHETHET\tIBS0\tKINSHIP\nf5\ti5\tf4\ti4\t9\t.1\t.01\t.26\nf5\ti5\tx\tx\t9\t.1\t.01\t.3\n"
+        "#FID1\tIID1\tFID2\tIID2\tNSNP\tHETHET\tIBS0\tKINSHIP\n"
+        "f5\ti5\tf4\ti4\t9\t.1\t.01\t.26\n"
+        "f5\ti5\tx\tx\t9\t.1\t.01\t.3\n"
     )
     found, families = run(folder, pairs=pairs)
     assert found[["iid_1", "iid_2", "relation"]].to_numpy().tolist() == [["i4", "i5", "first_degree"]]

@@ -75,7 +75,8 @@ def test_families(tmp_path):
 
 
 def test_what_is_not_one_reason_is_not_made_one():
-    # 1 and 2 are others than 3 and 4; two people of the genotypes could be meant; numbers that share their ends by chance
+    # 1 and 2 are others than 3 and 4; two people of the genotypes could be meant; numbers that share their ends by
+    # chance
     assert systematic_differences(people(["1", "2"]), ["3", "4"]) == []
     assert systematic_differences(people(["01", "001"]), ["1"]) == []
     counted = [str(i) for i in range(2000, 2400)]

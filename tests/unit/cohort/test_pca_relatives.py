@@ -1,4 +1,6 @@
-"""Principal components of people who do not define them: comparable with those of people who do, whoever of a family is analysed."""
+"""Principal components of people who do not define them: comparable with those of people who do, whoever of a family is
+analysed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ FAMILIES, CHILDREN, OTHERS, VARIANTS = 300, 2, 300, 6000
 
 
 def with_siblings(rng: np.random.Generator, children: int = CHILDREN) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Simulate dosages (variants x people) of siblings, one family after the other, and of people without; population; family."""
+    """Simulate dosages (variants x people) of siblings, one family after the other, and of people without; population;
+    family.
+    """
     p = rng.uniform(0.1, 0.9, (VARIANTS, 1))
     fst = 0.006
     of_population = rng.beta(p * (1 - fst) / fst, (1 - p) * (1 - fst) / fst, (VARIANTS, 2))
@@ -66,7 +70,8 @@ def test_the_projected_have_the_components_of_the_fitted(cohort, exact_people):
     slope = np.polyfit(own[:, 0], projected[:, 0], 1)[0]
     assert slope == pytest.approx(1, abs=0.03)
     assert np.corrcoef(own[:, 0], projected[:, 0])[0, 1] > 0.97
-    # the components of noise are others there, but vary as much (a standard deviation of 300 people is good to 4 %): a plain projection
+    # the components of noise are others there, but vary as much (a standard deviation of 300 people is good to 4 %): a
+    # plain projection
     # varies by half
     spread = projected.std(axis=0) / fitted.std(axis=0)
     np.testing.assert_allclose(spread, 1, atol=0.2)
@@ -101,7 +106,9 @@ def test_shrinkage_is_that_of_the_spiked_model():
 
 
 def test_whoever_of_a_family_defines_a_component_is_what_they_are():
-    """A copy of a person (related by 1) gets that person's components; a stranger's projection is divided by the shrinkage."""
+    """A copy of a person (related by 1) gets that person's components; a stranger's projection is divided by the
+    shrinkage.
+    """
     pcs = np.array([[0.5, -0.2], [0, 0], [0, 0]])
     projected = np.array([[9, 9], [0.5, -0.2], [0.1, 0.2]])
     fit, shrunk = np.array([True, False, False]), np.array([0.7, 0.2])
@@ -111,7 +118,9 @@ def test_whoever_of_a_family_defines_a_component_is_what_they_are():
 
 
 def test_cases_analysed_have_the_components_of_controls(cohort, tmp_path):
-    """With `cases_first` the analysed cases with relatives are often not those who define the components: nothing of it shows."""
+    """With `cases_first` the analysed cases with relatives are often not those who define the components: nothing of it
+    shows.
+    """
     folder, _, family = cohort
     rng = np.random.default_rng(8)
     status = (rng.random(len(family)) < 0.3).astype(float)
@@ -133,7 +142,8 @@ def test_cases_analysed_have_the_components_of_controls(cohort, tmp_path):
     # so it is that projected people are cases more often ...
     assert case[projected].mean() > 2 * case[~projected].mean()
     pcs = people.filter(like="cov_PC").to_numpy()
-    # ... but a component says nothing of it: neither by where it lies nor by how far out, once it is clear of the centre
+    # ... but a component says nothing of it: neither by where it lies nor by how far out, once it is clear of the
+    # centre
     for values in (pcs, np.abs(pcs - pcs.mean(axis=0))):
         size = (values[projected].mean(axis=0) - values[~projected].mean(axis=0)) / values.std(axis=0)
         # the difference has a standard error of about sqrt(1/n1 + 1/n2); 3.5 of them for 12 comparisons

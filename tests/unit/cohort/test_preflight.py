@@ -47,10 +47,14 @@ def test_binary(small):
         ({"age": [-9, *range(39)]}, {}, 'covariate age is -9 for 1 people, and the next value is 0'),
         ({"height": [-9.0, *np.linspace(100, 200, 39)]}, {}, "phenotype height is -9 for 1 people"),
         ({"age": np.linspace(-9, 3, 40)}, {}, ""),
-        ({"site": ["D"] + ["A", "B", "C"] * 13}, {"covariates": ("site",), "categorical_covariates": ("site",)}, "1 levels with fewer than 10 people (D)"),
-        ({"site": ["Unknown", "A", "B", "C"] * 10}, {"covariates": ("site",), "categorical_covariates": ("site",)}, "covariate site has the level 'Unknown': a group like any other"),
-        ({"site": ["-9", "1", "2", "3"] * 10}, {"covariates": ("site",), "categorical_covariates": ("site",)}, "covariate site has the level '-9'"),
-        ({"status": np.repeat([0, 1], 20), "age": range(40)}, {"phenotype": "status", "trait": "binary"}, "covariate age tells all cases from all controls"),
+        ({"site": ["D"] + ["A", "B", "C"] * 13}, {"covariates": ("site",), "categorical_covariates": ("site",)},
+        "1 levels with fewer than 10 people (D)"),
+        ({"site": ["Unknown", "A", "B", "C"] * 10}, {"covariates": ("site",), "categorical_covariates": ("site",)},
+        "covariate site has the level 'Unknown': a group like any other"),
+        ({"site": ["-9", "1", "2", "3"] * 10}, {"covariates": ("site",), "categorical_covariates": ("site",)},
+        "covariate site has the level '-9'"),
+        ({"status": np.repeat([0, 1], 20), "age": range(40)}, {"phenotype": "status", "trait": "binary"},
+        "covariate age tells all cases from all controls"),
         (
             {"status": np.tile([0, 0, 1, 1], 10), "site": ["A", "B", "A", "A"] * 10},
             {"phenotype": "status", "trait": "binary", "covariates": ("site",), "categorical_covariates": ("site",)},
@@ -58,7 +62,8 @@ def test_binary(small):
         ),
         ({"status": [1] * 4 + [0] * 36}, {"phenotype": "status", "trait": "binary"}, "only 4 cases are left"),
         ({}, {"include": "age > 1000"}, "only 0 people are left for 1 covariate columns: the study will fail"),
-        ({"status": [1, 2, 3, 2] * 10}, {"phenotype": "status", "trait": "binary", "case_value": "1", "control_value": "2"}, "10 people are neither case (1) nor control (2)"),
+        ({"status": [1, 2, 3, 2] * 10}, {"phenotype": "status", "trait": "binary", "case_value": "1",
+        "control_value": "2"}, "10 people are neither case (1) nor control (2)"),
     ],
 )  # fmt: skip
 def test_warnings(small, change, study, part):

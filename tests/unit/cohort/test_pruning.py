@@ -140,9 +140,11 @@ def test_all_regions_of_long_range_ld_are_there():
     assert len(merged) == 24
     change = (merged["end_38"] - merged["start_38"]) - (merged["end_37"] - merged["start_37"])
     assert (change.abs()[~merged["name"].str.contains("centromere|HLA|20q11")] < 5000).all()
-    # variants that everybody knows, by their positions in dbSNP: LCT (rs4988235), ALDH2 (rs671), HLA (rs9271366), F2 (rs1799963)
+    # variants that everybody knows, by their positions in dbSNP: LCT (rs4988235), ALDH2 (rs671), HLA (rs9271366), F2
+    # (rs1799963)
     for chromosome, *position in (
-        ("2", 136608646, 135851076), ("12", 112241766, 111803962), ("6", 32586854, 32619077), ("11", 46761055, 46739505),
+        ("2", 136608646, 135851076), ("12", 112241766, 111803962), ("6", 32586854, 32619077), ("11", 46761055,
+        46739505),
     ):  # fmt: skip
         for regions, place in zip(both, position, strict=True):
             own = regions[regions["chromosome"] == chromosome]

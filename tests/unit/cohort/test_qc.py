@@ -56,7 +56,8 @@ def test_every_filter_removes_its_plant_and_counts_it(tmp_path, rng):
     )
 
     assert flow["step"].tolist() == [
-        "sample_table", "variant_call_rate_first", "sample_call_rate", "variant_call_rate", "no_call", "monomorphic", "maf", "mac", "hwe_p",
+        "sample_table", "variant_call_rate_first", "sample_call_rate", "variant_call_rate", "no_call", "monomorphic",
+        "maf", "mac", "hwe_p",
     ]  # fmt: skip
     assert flow["removed"].tolist() == [0, 1, 1, 0, 0, 1, 1, 0, 1]
     np.testing.assert_array_equal(flow["before"] - flow["removed"], flow["after"])

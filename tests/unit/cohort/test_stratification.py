@@ -68,7 +68,8 @@ def test_report_of_a_study(tmp_path):
     pd.DataFrame({"index": np.arange(400)}).to_parquet(folder / "pruned.parquet")
     study = pd.DataFrame(
         {
-            "sample_index": people, "phenotype": y[people], "cov_age": rng.normal(50, 10, 140), "cov_PC1": pcs["PC1"].to_numpy()[people],
+            "sample_index": people, "phenotype": y[people], "cov_age": rng.normal(50, 10, 140),
+            "cov_PC1": pcs["PC1"].to_numpy()[people],
         }
     )  # fmt: skip
     study.to_parquet(folder / "study.parquet")

@@ -1,4 +1,6 @@
-"""One reader for every table of the user: what spreadsheets, R and people write is read as it is meant, or refused by its name."""
+"""One reader for every table of the user: what spreadsheets, R and people write is read as it is meant, or refused by
+its name.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,14 @@ KINDS = {
         lambda p: read_pairs(p, PEOPLE)[["sample_index_1", "sample_index_2", "kinship"]].to_numpy().tolist(),
     ),
     "loadings": (
-        pd.DataFrame({"chromosome": ["1", "X"], "position": ["5", "7"], "effect_allele": ["A", "C"], "other_allele": ["C", "T"]}
+        pd.DataFrame({"chromosome": ["1", "X"], "position": ["5", "7"], "effect_allele": ["A", "C"],
+        "other_allele": ["C", "T"]}
             | {"effect_allele_frequency": ["0.5", "NA"], "PC1": ["0.1", "-2"]}),
         lambda p: read_loadings(p)[0].astype(str).to_numpy().tolist(),
     ),
     "weights": (
-        pd.DataFrame({"rsID": ["v1", "v2"], "effect_allele": ["A", "c"], "effect_weight": ["1", "-0.5"], "other_allele": ["G", ""]}),
+        pd.DataFrame({"rsID": ["v1", "v2"], "effect_allele": ["A", "c"], "effect_weight": ["1", "-0.5"],
+        "other_allele": ["G", ""]}),
         lambda p: read_weights(p, "GRCh37").table.drop(columns="row").astype(str).to_numpy().tolist(),
     ),
 }  # fmt: skip
@@ -88,9 +92,11 @@ def test_every_reader_takes_every_form(tmp_path, kind, form):
     ("change", "words"),
     [
         (lambda t: t.replace("\n", "\n#", 2).replace("\n#", "\n", 1), "row 3 begins with a #; lines of comment"),
-        (lambda t: "\n".join(f"{i}\t{r}" for i, r in enumerate(t.split("\n")) if r).replace("0\t", "", 1), "row names without a name"),
+        (lambda t: "\n".join(f"{i}\t{r}" for i, r in enumerate(t.split("\n")) if r).replace("0\t", "", 1),
+        "row names without a name"),
         (lambda t: "\n".join(f"{i or ''}\t{r}" for i, r in enumerate(t.split("\n")) if r), "column 1 of "),
-        (lambda t: t.replace("\n", "\t\n", 2).replace("\t\n", "\n", 1), "do they end in a delimiter that the others lack?"),
+        (lambda t: t.replace("\n", "\t\n", 2).replace("\t\n", "\n", 1),
+        "do they end in a delimiter that the others lack?"),
         (lambda t: "sep=::\n" + t, "its first line says sep=::; expected a comma, a semicolon, a tab or a bar"),
         (lambda t: "# nothing else\n", "is empty; expected a header and "),
     ],
@@ -153,7 +159,9 @@ def test_lines_of_rows(tmp_path):
 
 
 def test_a_stray_delimiter_is_no_trailing_one(tmp_path):
-    """A row that has one field too many and ends empty may have lost its place: only where all rows do is nothing lost."""
+    """A row that has one field too many and ends empty may have lost its place:
+    only where all rows do is nothing lost.
+    """
     path = tmp_path / "t.csv"
     path.write_text("IID,age,y\na,,30,\nb,1,2\n")
     with pytest.raises(InputError, match="row 2 has 4"):

@@ -162,7 +162,8 @@ def test_only_the_models_that_are_needed_are_fitted(tmp_path, monkeypatch):
         [
             sys.executable,
             "-c",
-            f"import sys\nfrom deepnull_gwas import cli\ncli.main(['predict', *{[str(a) for a in ask]!r}])\nprint('torch' in sys.modules)",
+            "import sys\nfrom deepnull_gwas import cli\n"
+            f"cli.main(['predict', *{[str(a) for a in ask]!r}])\nprint('torch' in sys.modules)",
         ],
         capture_output=True,
         text=True,
@@ -288,7 +289,8 @@ def test_not_a_model(tmp_path):
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys\nfrom deepnull_gwas import cli\ntry:\n    cli.main(['predict', '--help'])\nexcept SystemExit:\n    pass\n"
+        "import sys\nfrom deepnull_gwas import cli\n"
+        "try:\n    cli.main(['predict', '--help'])\nexcept SystemExit:\n    pass\n"
         "print([m for m in ('numpy', 'pandas', 'torch', 'sklearn', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

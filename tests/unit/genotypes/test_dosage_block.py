@@ -44,7 +44,8 @@ def test_hard_calls_as_dosages_are_what_packed_calls_are(rng, denominator, inher
     assert packed.haploid_hets(mask) == dosage.haploid_hets(mask)
     for name in ("alleles", "moments"):
         for a, b in zip(getattr(packed, name)(mask), getattr(dosage, name)(mask)):
-            # both are sums of whole numbers, up to the last rounding of a double (packed moments are a difference of large numbers)
+            # both are sums of whole numbers, up to the last rounding of a double (packed moments are a difference of
+            # large numbers)
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-9, err_msg=name)
     people = np.flatnonzero(chosen)[::3]
     np.testing.assert_allclose(

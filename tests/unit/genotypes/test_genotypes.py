@@ -181,7 +181,9 @@ def test_pseudo_autosomal_bounds_on_y(build, first, second):
 
 
 def test_pages_of_the_map_do_not_pile_up(tmp_path):
-    """A cluster that looks at a job's resident memory must not see the .bed in it, however it is read; and what is read stays right."""
+    """A cluster that looks at a job's resident memory must not see the .bed in it, however it is read; and what is read
+    stays right.
+    """
     code = (
         "import sys, numpy as np\n"
         "from deepnull_gwas.genotypes.bed import BedGenotypes\n"

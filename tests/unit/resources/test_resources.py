@@ -136,7 +136,9 @@ def test_stress_cohorts_lie_within_the_estimates(tmp_path, monkeypatch):
 
 
 def test_measured_peaks_lie_below_the_estimates(tmp_path):
-    """The committed measurements: never above what is asked for, and not far below it once a step takes more than 1 GB."""
+    """The committed measurements:
+    never above what is asked for, and not far below it once a step takes more than 1 GB.
+    """
     measured = json.loads((ROOT / "docs/resources.json").read_text())
     assert sum(len(case["rules"]) for case in measured.values()) > 60
     for name, case in measured.items():
@@ -181,7 +183,8 @@ def test_time_of_the_association_knows_how_binary_traits_are_tested(tmp_path):
     )
     every = {"refine_below": 1}
 
-    # a .bed of holes has rare variants only: measured with benchmarks/association.py (R0), both arms, CPU-s of the whole job
+    # a .bed of holes has rare variants only: measured with benchmarks/association.py (R0), both arms, CPU-s of the
+    # whole job
     for measured, settings in ((5.8, {"firth": "always"}), (4.4, {"refine_by": "spa"})):
         estimate = seconds_of_associate(tmp_path, config, **every, **settings)
         assert measured / 2 < estimate < 2 * measured, (settings, estimate)

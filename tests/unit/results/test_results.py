@@ -202,7 +202,14 @@ def test_arms_are_joined_block_by_block_as_they_are_as_a_whole(tmp_path, monkeyp
         for p in np.repeat(np.arange(1, 40), 3)
         for i in rng.integers(0, 2, 1)
     ]
-    for left, right in ((rows, rows), (rows, rows[3:]), (rows[:-20], rows), (rows, [r for r in rows if rng.random() < 0.7]), ([], rows), ([], [])):  # fmt: skip
+    for left, right in (
+        (rows, rows),
+        (rows, rows[3:]),
+        (rows[:-20], rows),
+        (rows, [r for r in rows if rng.random() < 0.7]),
+        ([], rows),
+        ([], []),
+    ):
         many_rows(tmp_path / "b.tsv.gz", left, 1)
         many_rows(tmp_path / "d.tsv.gz", right, 2)
         blocks = list(join_arms(tmp_path / "b.tsv.gz", tmp_path / "d.tsv.gz"))
@@ -218,7 +225,9 @@ def test_arms_are_joined_block_by_block_as_they_are_as_a_whole(tmp_path, monkeyp
         order = [*KEY, "beta_baseline", "beta_deepnull"]
         expected = expected.rename({"beta": "beta_baseline"}).select(order)
         assert found.select(order).sort(order).equals(expected.sort(order))
-        assert found.select("chromosome", "base_pair_location").rows() == sorted(found.select("chromosome", "base_pair_location").rows())  # fmt: skip
+        assert found.select("chromosome", "base_pair_location").rows() == sorted(
+            found.select("chromosome", "base_pair_location").rows()
+        )
 
 
 def test_a_file_is_never_in_memory_as_a_whole(tmp_path):

@@ -25,7 +25,8 @@ def check(small):
 
 RIGHT = {
     "pairs": "IID1\tIID2\tKINSHIP\n0001\t0002\t0.25\n",
-    "loadings": "chromosome\tposition\teffect_allele\tother_allele\teffect_allele_frequency\tPC1\n1\t5\tA\tG\t0.5\t0.1\n",
+    "loadings": "chromosome\tposition\teffect_allele\tother_allele\teffect_allele_frequency\tPC1\n"
+    "1\t5\tA\tG\t0.5\t0.1\n",
     "fold_file": "IID\tfold\n0001\t4\n",
     "scores": "#pgs_id=x\nrsID\teffect_allele\teffect_weight\nrs1\tA\t0.1\n",
 }

@@ -145,7 +145,8 @@ def test_siblings_share_half(clean):
 
     siblings = correlation(people.siblings)
     assert len(siblings) == SETTINGS["sibling_pairs"]
-    # about 12 Mb, two or three stretches a pair: single pairs range from 0 to 1, the mean of 20 has an error of about .06
+    # about 12 Mb, two or three stretches a pair: single pairs range from 0 to 1, the mean of 20 has an error of about
+    # .06
     assert abs(siblings.mean() - 0.5) < 0.2
     assert siblings.std() > 0.05
     parents = correlation(people.parent_child)

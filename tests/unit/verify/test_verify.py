@@ -29,7 +29,9 @@ CHROMOSOMES = {"autosome": "1", "X": "X", "Y": "Y", "MT": "MT"}
     [("quantitative", "spa"), ("binary", "likelihood"), ("binary", "approximate"), ("binary", "spa")],
 )
 def test_second_implementation_agrees_with_the_scan(tmp_path, missing, trait, refine_by):
-    """On every class of chromosomes, with missing calls, unknown sex, a collinear covariate, and every method that it knows."""
+    """On every class of chromosomes, with missing calls, unknown sex, a collinear covariate, and every method that it
+    knows.
+    """
     rng = np.random.default_rng(3)
     n, per = 500, 12
     sex = rng.choice([0, 1, 2], n, p=[0.05, 0.45, 0.5]).astype(np.int8)
@@ -45,7 +47,8 @@ def test_second_implementation_agrees_with_the_scan(tmp_path, missing, trait, re
     y[rng.random(n) < 0.1] = np.nan
     covariates = {"age": age, "months": 12 * age, "pc": rng.normal(size=n)}
     settings = {
-        "missing_genotypes": missing, "x_male_copies": 1 if missing == "drop" else 2, "firth": "fallback", "firth_mac": 8,
+        "missing_genotypes": missing, "x_male_copies": 1 if missing == "drop" else 2, "firth": "fallback",
+        "firth_mac": 8,
         "refine_below": 0.5, "refine_by": refine_by,
     }  # fmt: skip
     if refine_by == "approximate":
@@ -119,7 +122,9 @@ def with_offset(study: Study, offset: np.ndarray) -> Study:
 def case_with_offset(
     method: str, drop: bool, seed: int = 8
 ) -> tuple[Second, Second, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the second implementation without and with an offset, the covariates, the offset, and the calls of a variant."""
+    """Return the second implementation without and with an offset, the covariates, the offset, and the calls of a
+    variant.
+    """
     rng = np.random.default_rng(seed)
     n = 300
     covariates = np.column_stack([rng.normal(50, 8, n), rng.normal(size=n)])
