@@ -183,19 +183,21 @@ def _test_lane(products, v, lane, at, sums, solved, table, base, deep):
     ys, us = at
     gg, observed = sums
     c, g, squares, rank = solved
-    m, s = g.shape[0], len(ys)
+    m, s, n = g.shape[0], len(ys), len(products)
     den = gg
     for i in range(m):
         den -= g[i, lane] * g[i, lane]
     for j in range(s):
-        if base[2][j, v] != TESTED:
+        # results of one study after the other
+        place = j * n + v
+        if base[2][place] != TESTED:
             continue
         gy, yy = products[v, ys[j]], squares[0, j, lane]
         for i in range(m):
             gy -= g[i, lane] * c[j, i, lane]
             yy -= c[j, i, lane] * c[j, i, lane]
         df = observed - rank[lane] - 1
-        student(gy, den, yy, df, gg, table, (base[0][j], base[1][j], base[2][j]), v)
+        student(gy, den, yy, df, gg, table, base, place)
         if us[j] < 0:
             continue
         gu, uu, uy = products[v, us[j]], squares[1, j, lane], squares[2, j, lane]
@@ -209,7 +211,7 @@ def _test_lane(products, v, lane, at, sums, solved, table, base, deep):
             yy -= uy * uy / uu
             explained = gu * gu / uu
             df -= 1
-        student(gy, den - explained, yy, df, gg, table, (deep[0][j], deep[1][j], deep[2][j]), v)
+        student(gy, den - explained, yy, df, gg, table, deep, place)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -284,10 +286,11 @@ def linear_dropped(
     values, df = np.full((2, s, n, 3), np.nan), np.full((2, s, n), np.nan)
     reasons = np.stack([reason, reason])
     ys, us = np.array([a.y for a in at]), np.array([a.u for a in at])
+    base, deep = ((values[a].reshape(-1, 3), df[a].reshape(-1), reasons[a].reshape(-1)) for a in range(2))
+    where = (ys, us, given.first)
     _dropped(
-        block.stored, np.asarray(rows, dtype=np.int64), products, (ys, us, given.first), sums, given.arrays, tail_table(),
-        ((values[0], df[0], reasons[0]), (values[1], df[1], reasons[1])),
-    )  # fmt: skip
+        block.stored, np.asarray(rows, dtype=np.int64), products, where, sums, given.arrays, tail_table(), (base, deep)
+    )
     out = []
     for c in range(s):
         arms = [Estimates(values[a, c], reasons[a, c], np.zeros(n, dtype=np.int8), df[a, c]) for a in range(2)]

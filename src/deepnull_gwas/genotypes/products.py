@@ -12,7 +12,7 @@ import threading
 import llvmlite.binding
 import numpy as np
 
-from deepnull_gwas.genotypes.tiles import STRIDE, TILE, TILE_BYTES, load_tile
+from deepnull_gwas.genotypes.tiles import STRIDE, TILE, TILE_BYTES, load_dosages, load_packed
 from deepnull_gwas.jit import FAST, numba
 
 #: 32 vector registers hold 6 x 4 sums and what feeds them, 16 hold 4 x 3
@@ -142,13 +142,19 @@ dots = _dots_6x4 if WIDE else _dots_4x3
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _multiply(stored, rows, centre, squared, tiles, buffer, out):
+    # not `load_tile`: what is stored is taken apart once, not for every tile
+    packed, values, units, halved = stored
+    hard = packed.shape[0] > 0
     n_variants = len(rows)
     n_tiles, n_columns, _ = tiles.shape
     for t in range(n_tiles):
         for v0 in range(0, n_variants, VARIANTS):
             for i in range(VARIANTS):
                 v = rows[min(v0 + i, n_variants - 1)]
-                load_tile(stored, v, t, centre[v], squared, buffer[i])
+                if hard:
+                    load_packed(packed, v, t, centre[v], squared, buffer[i])
+                else:
+                    load_dosages(values[v], t, units[v], halved, centre[v], squared, buffer[i])
             for j in range(0, n_columns, COLUMNS):
                 # rows past the last variant take a copy of it, and `out` has room for them
                 dots(buffer, tiles[t], out, v0, j)

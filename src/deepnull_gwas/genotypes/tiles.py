@@ -40,7 +40,7 @@ def _decode_tile(row, two, one, none, out):
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _load_dosages(row, tile, unit, halved, centre, squared, out):
+def load_dosages(row, tile, unit, halved, centre, squared, out):
     """Load a tile of one variant's dosages, centred: every fourth person first, as :func:`_decode_tile`; missing ones are 0."""
     real = out.dtype.type
     zero, one, middle = real(0.0), real(unit), real(centre)
@@ -86,6 +86,20 @@ def _load_presence_of_dosages(row, tile, out):
             target[i] = 0.0 if source[i] == _MISSING else 1.0
 
 
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def load_packed(packed, v, tile, centre, squared, out):
+    """Load a tile of packed hard calls, as :func:`load_tile`."""
+    first = tile * TILE_BYTES
+    last = min(first + TILE_BYTES, packed.shape[1])
+    if last - first < TILE_BYTES:
+        out[:] = 0
+    two, one, none = 2.0 - centre, 1.0 - centre, -centre
+    if squared:
+        two, one, none = two * two, one * one, none * none
+    real = out.dtype.type
+    _decode_tile(packed[v, first:last], real(two), real(one), real(none), out)
+
+
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def load_tile(stored, v, tile, centre, squared, out):
     """Load a tile of one variant, centred; a missing call is 0, and so is what lies past the last person.
@@ -104,18 +118,10 @@ def load_tile(stored, v, tile, centre, squared, out):
         float32 or float64[STRIDE], in the order of people of :func:`deepnull_gwas.genotypes.products.make_tiles`.
     """
     packed, values, units, halved = stored
-    if packed.shape[0] == 0:
-        _load_dosages(values[v], tile, units[v], halved, centre, squared, out)
-        return
-    first = tile * TILE_BYTES
-    last = min(first + TILE_BYTES, packed.shape[1])
-    if last - first < TILE_BYTES:
-        out[:] = 0
-    two, one, none = 2.0 - centre, 1.0 - centre, -centre
-    if squared:
-        two, one, none = two * two, one * one, none * none
-    real = out.dtype.type
-    _decode_tile(packed[v, first:last], real(two), real(one), real(none), out)
+    if packed.shape[0]:
+        load_packed(packed, v, tile, centre, squared, out)
+    else:
+        load_dosages(values[v], tile, units[v], halved, centre, squared, out)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
