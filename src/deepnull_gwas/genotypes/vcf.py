@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,15 +19,12 @@ from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.genotypes import vcf_kernels as kernels
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.people_tables import people_table
+from deepnull_gwas.genotypes.vcf_rows import Row, open_rows
 from deepnull_gwas.tables import atomic_path
 from deepnull_gwas.text import plain
 
 logger = logging.getLogger(__name__)
 
-#: Bytes of text that are read at once.
-READ_BYTES = 4 << 20
-#: Longest row: so much per person, and for what stands before.
-_COLUMN_BYTES, _FRONT_BYTES = 1024, 64 << 20
 #: Different texts of FORMAT that are remembered.
 _FORMATS = 1000
 _FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
@@ -92,12 +88,12 @@ def import_vcf(path: str | Path, prefix: str | Path, genotypes: str, multialleli
     kind, split = kernels.FIELDS.index(genotypes), multiallelic == "split"
     with contextlib.ExitStack() as stack:
         fronts = None
-        for number, row in (rows := _rows(path, stack)):
+        for row in (rows := open_rows(path, stack)):
             if fronts is None:
-                people = _read_head(path, number, row, rows, genotypes)
+                people = _read_head(path, row, rows, genotypes)
                 fronts = _Fronts(path, people, kind, split)
             else:
-                fronts.check(number, row)
+                fronts.check(row)
         if fronts is None:
             raise InputError(f"{path}: empty")
         done = fronts.finish()
@@ -121,17 +117,16 @@ def _write(path: str, fronts: _Fronts, pgen: Path, pvar: Path, n_variants: int) 
     with contextlib.ExitStack() as stack:
         text = stack.enter_context(open(pvar, "w", encoding="utf-8", newline="\n"))
         text.write("#CHROM\tPOS\tID\tREF\tALT\n")
-        rows = _rows(path, stack)
-        next(row for _, row in rows if row.startswith(b"#CHROM"))
-        for number, row in rows:
-            front = fronts.check(number, row)
+        rows = open_rows(path, stack)
+        next(row for row in rows if row.data.startswith(b"#CHROM", row.start))
+        for row in rows:
+            front = fronts.check(row)
             if front is None:
                 continue
-            cells = np.frombuffer(row, dtype=np.uint8)
+            cells = np.frombuffer(row.data, np.uint8, row.stop - front.start, front.start)
             for allele, name in enumerate(front.alleles, 1):
                 kernels.parse_people(
                     cells,
-                    front.start,
                     fronts.kind,
                     front.place,
                     front.has_calls,
@@ -140,7 +135,7 @@ def _write(path: str, fronts: _Fronts, pgen: Path, pvar: Path, n_variants: int) 
                     found,
                 )
                 if found[0] != kernels.SOUND:
-                    raise fronts.fault(number, row, front, found)
+                    raise fronts.fault(row.number, cells, front, found)
                 writer.append_dosages(dosages)
                 text.write(f"{front.code}\t{front.position}\t{front.identifier}\t{front.reference}\t{name}\n")
     writer.close()
@@ -188,10 +183,10 @@ class _Fronts:
     styles: dict[bool, tuple[str, int]] = field(default_factory=dict)
     places: dict[bytes, tuple[int, bool]] = field(default_factory=dict)
 
-    def check(self, number: int, row: bytes) -> _Front | None:
+    def check(self, row: Row) -> _Front | None:
         """Return what stands before the people of a row; None where it is left out."""
-        front = row.split(b"\t", 9)
-        if len(front) < 10:
+        number, (front, start) = row.number, row.front()
+        if start == row.stop:
             raise self._error(number, f"has {len(front)} columns, expected 9 and those of {len(self.people):,} people")
         code, position, identifier, reference, alternative = (self._decode(number, f) for f in front[:5])
         if not (position.isascii() and position.isdigit() and len(position) <= 10):
@@ -201,9 +196,7 @@ class _Fronts:
             return None
         self._check_style(number, code)
         place, has_calls = self._place(number, front[8])
-        found = _Front(
-            code, position, identifier, reference, alternative.split(","), len(row) - len(front[9]), place, has_calls
-        )
+        found = _Front(code, position, identifier, reference, alternative.split(","), start, place, has_calls)
         if len(found.alleles) > 1 and (not self.split or self.kind in (kernels.HDS, kernels.GP)):
             raise self._error(
                 number,
@@ -274,7 +267,7 @@ class _Fronts:
     def _error(self, number: int, what: str) -> InputError:
         return InputError(f"{self.path}: line {number:,} {what}")
 
-    def fault(self, number: int, row: bytes, what: _Front, found: np.ndarray) -> InputError:
+    def fault(self, number: int, cells: np.ndarray, what: _Front, found: np.ndarray) -> InputError:
         """Put what is wrong with a person's column into words."""
         kind, person, at = (int(x) for x in found)
         if kind == kernels.COLUMNS:
@@ -282,7 +275,7 @@ class _Fronts:
             return self._error(
                 number, f"{what} has {more} of people, expected {len(self.people):,}; the file is damaged"
             )
-        cell = plain(row[at : at + 200].split(b"\t")[0].decode("utf-8", "replace"))
+        cell = plain(cells[at : at + 200].tobytes().split(b"\t")[0].decode("utf-8", "replace"))
         words = {
             kernels.NUMBER: "is no number",
             kernels.RANGE: "is not between 0 and what it can be (GP: probabilities that sum up to 1, not Phred-scaled)",
@@ -295,76 +288,9 @@ class _Fronts:
         )
 
 
-def _rows(path: str, stack: contextlib.ExitStack) -> Iterator[tuple[int, bytes]]:
-    """Return what goes through the lines of a VCF or BCF, with their numbers, from 1."""
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    import pysam
-
-    stack.callback(pysam.set_verbosity, pysam.set_verbosity(0))
-    # what may not be read says so here; pysam crashes
-    with open(path, "rb"):
-        pass
-    try:
-        file = pysam.BGZFile(path, "rb")
-        stack.callback(_close, file)
-        first = file.read(3)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable VCF or BCF, or truncated ({plain(error)})") from None
-    return _rows_of_bcf(path, pysam, stack) if first == b"BCF" else _rows_of_text(path, file, first)
-
-
-def _close(file: Any) -> None:
-    """Close a file; of one that could not be read, this says so again."""
-    with contextlib.suppress(OSError):
-        file.close()
-
-
-def _rows_of_bcf(path: str, pysam: Any, stack: contextlib.ExitStack) -> Iterator[tuple[int, bytes]]:
-    try:
-        file = stack.enter_context(pysam.VariantFile(path))
-        head = str(file.header).encode().splitlines()
-        yield from enumerate(head, 1)
-        for number, record in enumerate(file, len(head) + 1):
-            yield number, str(record).rstrip("\n").encode()
-    except (OSError, ValueError, UnicodeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path}: not a readable BCF, or truncated ({plain(error)}); copy it again from its source"
-        ) from None
-
-
-def _rows_of_text(path: str, file: Any, rest: bytes) -> Iterator[tuple[int, bytes]]:
-    number, most = 0, _FRONT_BYTES
-    while True:
-        try:
-            data = file.read(READ_BYTES)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{path}: cannot be read behind line {number:,} ({plain(error)}): it is truncated or damaged; copy it "
-                "again from its source"
-            ) from None
-        if not data:
-            break
-        lines = (rest + data).split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            number += 1
-            if line.startswith(b"#CHROM"):
-                most += _COLUMN_BYTES * line.count(b"\t")
-            yield number, line.removesuffix(b"\r")
-        if len(rest) > most:
-            raise InputError(f"{path}: line {number + 1:,} is longer than {most:,} bytes; is this a VCF?")
-    if rest:
-        raise InputError(
-            f"{path}: line {number + 1:,} has no end: the file is truncated; copy it again from its source"
-        )
-
-
-def _read_head(path: str, number: int, row: bytes, rows: Iterator[tuple[int, bytes]], genotypes: str) -> list[str]:
-    """Read from the first row up to the names of the columns; return the people, after a check that the field is
-    declared."""
+def _read_head(path: str, first: Row, rows: Iterator[Row], genotypes: str) -> list[str]:
+    """Read up to the names of the columns; return the people, after a check that the field is declared."""
+    number, row = first.number, first.text
     if not row.removeprefix(b"\xef\xbb\xbf").startswith(b"##fileformat=VCF"):
         shown = plain(row[:200].decode("utf-8", "replace"))
         raise InputError(f"{path}: not a VCF (its first line is '{shown}', expected ##fileformat=VCF…)")
@@ -372,7 +298,8 @@ def _read_head(path: str, number: int, row: bytes, rows: Iterator[tuple[int, byt
     while row.startswith(b"##"):
         if row.startswith(b"##FORMAT=<ID="):
             fields.append(row[13:].split(b",")[0].decode("utf-8", "replace"))
-        number, row = next(rows, (0, b""))
+        following = next(rows, Row(0, b"", 0, 0))
+        number, row = following.number, following.text
     names = row.decode("utf-8", "replace").split("\t")
     if names[:9] != _FIXED or len(names) < 10:
         where = f"line {number:,} names the columns {plain(' '.join(names))}" if number else "has no names of columns"

@@ -148,13 +148,13 @@ def _dosage(kind, values, count, alternatives, allele, haploid):
 
 
 @numba.njit(nogil=True, cache=True)
-def parse_people(text, start, kind, place, has_calls, alleles, out, found):
+def parse_people(text, kind, place, has_calls, alleles, out, found):
     """Parse the columns of people of one row.
 
     Parameters
     ----------
     text
-        uint8, the row; from ``start`` on the columns of people, split by tabs.
+        uint8, the columns of people, split by tabs.
     kind
         Which field: ``GT``, ``DS``, ``HDS`` or ``GP``.
     place
@@ -171,7 +171,7 @@ def parse_people(text, start, kind, place, has_calls, alleles, out, found):
     n, stop = len(out), len(text)
     allele, alternatives = alleles
     values = np.empty(max(alternatives, 3))
-    at, i = start, 0
+    at, i = 0, 0
     found[0] = SOUND
     while True:
         end = at

@@ -107,7 +107,7 @@ def test_forms_of_the_file(tmp_path, kind):
 def test_a_small_buffer_changes_nothing(tmp_path, monkeypatch):
     text = vcf([row("DS", "0.1", "1", ".", position=i + 1) for i in range(30)])
     want, _, _ = dosages(tmp_path, text, "DS")
-    monkeypatch.setattr("deepnull_gwas.genotypes.vcf.READ_BYTES", 17)
+    monkeypatch.setattr("deepnull_gwas.genotypes.vcf_rows.READ_BYTES", 17)
     assert np.array_equal(dosages(tmp_path, text, "DS")[0], want, equal_nan=True)
 
 
