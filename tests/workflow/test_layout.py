@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import sys
@@ -154,3 +155,32 @@ def test_every_rule_that_reads_files_of_the_user_knows_their_state():
         for reader in readers:
             if re.search(rf"={reader}\b", inputs):
                 assert re.search(rf"state_of\([^=]*\b{reader}\b", params), f"{path.name}: {name}: {reader}"
+
+
+def test_genotypes_are_taken_apart_in_one_folder():
+    """Above `genotypes` nobody masks a packed byte; the second implementation of `verify` does so on purpose."""
+    masks = re.compile(r"& ?(np\.uint8\()?3\b|0x5{2,}\b|(packed|words?|row|codes?)\w*(\[[^\]]*\])? ?>> ?")
+    for path in sorted((ROOT / "src/deepnull_gwas").rglob("*.py")):
+        if not {"genotypes", "verify"} & set(path.relative_to(ROOT / "src/deepnull_gwas").parts):
+            assert not (found := masks.search(path.read_text())), f"{path}: {found.group()}"
+
+
+def test_no_file_of_a_format_is_named_outside_its_reader():
+    """Files of genotypes are named by their format (:mod:`deepnull_gwas.genotypes.files`); messages may speak of them."""
+    # an extension that follows a name or a placeholder, or stands alone; "the .fam" of a message does neither
+    extension = re.compile(r"(^|[\w}*\"'])\.(bed|bim|fam)\b|^(bed|bim|fam)$")
+    for path in sorted((ROOT / "src/deepnull_gwas").rglob("*.py")):
+        if path.name.startswith("bed") and path.parent.name == "genotypes":
+            continue
+        tree = ast.parse(path.read_text())
+        docstrings = {
+            node.body[0].value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+                assert not (found := extension.search(node.value)), f"{path}:{node.lineno}: {found.group()}"
+    rules, scripts = (ROOT / "workflow/rules").glob("*.smk"), (ROOT / "workflow/scripts").glob("*.py")
+    for path in [ROOT / "Snakefile", *sorted(rules), *sorted(scripts)]:
+        assert not (found := re.search(r"\.(bed|bim|fam)\b", path.read_text())), f"{path}: {found.group()}"

@@ -149,9 +149,7 @@ def _filesets_of_pattern(pattern: str, base: Path) -> tuple[Mapping[str, list[st
     # a fileset of which only some files are there is found too, and named as incomplete later
     literal = "*".join(glob.escape(part) for part in pattern.split(_PLACEHOLDER))
     root = None if Path(pattern).is_absolute() else base
-    names = set()
-    for extension in format_of(pattern).extensions:
-        names |= {f.removesuffix(extension) for f in glob.glob(f"{literal}{extension}", root_dir=root)}
+    names = format_of(pattern).find(literal, None if root is None else str(root))
     by_chromosome: dict[str, list[str]] = {}
     others = []
     for name in sorted(names):
@@ -174,7 +172,7 @@ def _no_chromosome(genotypes: str, pattern: str, others: list[str], base: Path, 
     folder = (base / pattern.split(_PLACEHOLDER)[0]).parent
     seen = f"; found {some(others)}, whose {_PLACEHOLDER} is no chromosome" if others else ""
     seen = f"; the folder {shorten(folder, 300)} does not exist" if not is_folder(folder) and not others else seen
-    looked_for = shorten(pattern.replace(_PLACEHOLDER, "*"), 300) + format_of(pattern).extensions[0]
+    looked_for = shorten(format_of(pattern).files(pattern.replace(_PLACEHOLDER, "*"))[0], 304)
     return (
         f"{where}: the pattern '{shorten(genotypes, 300)}' matches no chromosome (looked for {looked_for} "
         f"with 1-22, X, Y, XY, MT or 23-26 in the place of the star){seen}"

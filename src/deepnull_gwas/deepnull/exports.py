@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.genotypes.formats import format_of
 from deepnull_gwas.tables import atomic_path, read_json, read_parquet
 
 logger = logging.getLogger(__name__)
@@ -152,6 +153,11 @@ def commands(
     listed, spaced = ",".join(covariates), " ".join(covariates)
     extract = shlex.quote(str(variants))
     where = "merged" if many else prefix
+    form = format_of(filesets[0])
+    plink2, saige = (form.engine_options(one)[engine] for engine in ("plink2", "saige"))
+    # what is merged is a PLINK 1 fileset, whatever it was before
+    whole = (format_of("merged") if many else form).engine_options(where)
+    regenie, bolt, saige_null, gcta = (whole[engine] for engine in ("regenie", "bolt", "saige_null", "gcta"))
     lines = [
         "#!/bin/sh",
         title.rstrip(),
@@ -170,7 +176,7 @@ def commands(
         "## PLINK 2: A1 is what BETA counts; with omit-ref it is ALT, which for a .bed is A1 of the .bim.",
         "# The prediction may be all but a sum of the linear covariates: --vif and --max-corr keep PLINK from "
         "refusing it.",
-        f'{loop}plink2 --bfile {one} --extract {extract} --keep "$EXPORTS"/people.txt \\',
+        f'{loop}plink2 {plink2} --extract {extract} --keep "$EXPORTS"/people.txt \\',
         f'  --pheno "$EXPORTS"/phenotype.txt --pheno-name PHENOTYPE{" --1" if binary else ""} \\',
         f'  --covar "$EXPORTS"/covariates.txt --covar-name {listed} --covar-variance-standardize \\',
         f"  --vif 1000000 --max-corr 1 --nonfounders --glm omit-ref hide-covar{' no-firth' if binary else ''} --out "
@@ -190,11 +196,11 @@ def commands(
     lines += [
         "## regenie: BETA counts ALLELE1, which for a .bed is A1 of the .bim with --ref-first left out (check "
         "ALLELE1).",
-        f'regenie --step 1 --bed {where} --extract {extract} --keep "$EXPORTS"/people.txt \\',
+        f'regenie --step 1 {regenie} --extract {extract} --keep "$EXPORTS"/people.txt \\',
         f'  --phenoFile "$EXPORTS"/phenotype.txt --covarFile "$EXPORTS"/covariates.txt --covarColList {listed}{step1} '
         f"\\",
         "  --bsize 1000 --lowmem --lowmem-prefix tmp_regenie --out step1",
-        f'regenie --step 2 --bed {where} --extract {extract} --keep "$EXPORTS"/people.txt \\',
+        f'regenie --step 2 {regenie} --extract {extract} --keep "$EXPORTS"/people.txt \\',
         f'  --phenoFile "$EXPORTS"/phenotype.txt --covarFile "$EXPORTS"/covariates.txt --covarColList {listed}{trait} '
         f"\\",
         "  --pred step1_pred.list --bsize 400 --out deepnull",
@@ -205,26 +211,25 @@ def commands(
     if not binary:
         quantitative = " ".join(f"--qCovarCol={c}" for c in covariates)
         lines += [
-            f'bolt --bfile={where} --phenoFile="$EXPORTS"/phenotype.txt --phenoCol=PHENOTYPE '
+            f'bolt {bolt} --phenoFile="$EXPORTS"/phenotype.txt --phenoCol=PHENOTYPE '
             f'--covarFile="$EXPORTS"/covariates.txt {quantitative} \\',
             "  --lmm --LDscoresUseChip --maxModelSnps=2000000 --statsFile=deepnull.bolt.txt",
         ]
     lines += [
         "",
         "## SAIGE: BETA counts Allele2 (with --AlleleOrder=alt-first, A1 of the .bim).",
-        f'step1_fitNULLGLMM.R --plinkFile={where} --phenoFile="$EXPORTS"/saige.txt --phenoCol=PHENOTYPE '
+        f'step1_fitNULLGLMM.R {saige_null} --phenoFile="$EXPORTS"/saige.txt --phenoCol=PHENOTYPE '
         f"--sampleIDColinphenoFile=IID \\",
         f"  --covarColList={listed} --traitType={'binary' if binary else 'quantitative'} --LOCO=TRUE "
         f"--outputPrefix=step1",
-        f"{loop}step2_SPAtests.R --bedFile={one}.bed --bimFile={one}.bim --famFile={one}.fam --AlleleOrder=alt-first "
-        f"\\",
+        f"{loop}step2_SPAtests.R {saige} \\",
         f"  --GMMATmodelFile=step1.rda --varianceRatioFile=step1.varianceRatio.txt "
         f"--SAIGEOutputFile={name}.saige.txt{done}",
         "",
         "## fastGWA (GCTA): BETA counts A1 of the .bim. First a sparse relationship matrix, once a cohort.",
-        f"gcta64 --bfile {where} --extract {extract} --make-grm --out grm && gcta64 --grm grm --make-bK-sparse 0.05 "
+        f"gcta64 {gcta} --extract {extract} --make-grm --out grm && gcta64 --grm grm --make-bK-sparse 0.05 "
         f"--out sparse",
-        f"gcta64 --bfile {where} --extract {extract} --grm-sparse sparse --fastGWA-mlm{'-binary' if binary else ''} \\",
+        f"gcta64 {gcta} --extract {extract} --grm-sparse sparse --fastGWA-mlm{'-binary' if binary else ''} \\",
         '  --pheno "$EXPORTS"/gcta.phen --qcovar "$EXPORTS"/gcta.qcovar --out deepnull',
         "",
         f"# covariates: {spaced}",

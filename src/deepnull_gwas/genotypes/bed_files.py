@@ -42,6 +42,17 @@ class Bed(Format):
         """Return the .fam."""
         return f"{name}.fam"
 
+    def engine_options(self, name: str) -> dict[str, str]:
+        """Return the options of all engines; SAIGE must be told that A1 is the allele that counts."""
+        return {
+            "plink2": f"--bfile {name}",
+            "regenie": f"--bed {name}",
+            "bolt": f"--bfile={name}",
+            "saige_null": f"--plinkFile={name}",
+            "saige": f"--bedFile={name}.bed --bimFile={name}.bim --famFile={name}.fam --AlleleOrder=alt-first",
+            "gcta": f"--bfile {name}",
+        }
+
     def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
         """Read lines of the .fam, sizes of the .bed (or lines of the .bim)."""
 

@@ -5,6 +5,7 @@ Without numpy: the workflow reads this each time that it is parsed.
 
 from __future__ import annotations
 
+import glob
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -81,6 +82,42 @@ class Format(ABC):
     @abstractmethod
     def people_file(self, name: str, base: str = ".") -> str:
         """Return the file of a fileset that lists the people."""
+
+    def of_file(self, path: str) -> str | None:
+        """Return the name of the fileset that a file belongs to by its extension, None where it belongs to none."""
+        for extension in self.extensions:
+            if path.endswith(extension):
+                return self.fileset(path.removesuffix(extension) + self.extensions[0])
+        return None
+
+    def find(self, pattern: str, base: str | None = None) -> set[str]:
+        """Return the names of the filesets of which any file matches a pattern.
+
+        Parameters
+        ----------
+        pattern
+            Name of a fileset with wildcards, as for :func:`glob.glob`.
+        base
+            Folder to which it refers.
+        """
+        files = self.files(pattern, base or ".")
+        found = {self.of_file(file) for pattern in files for file in glob.glob(pattern, root_dir=base)}
+        return {name for name in found if name is not None}
+
+    @abstractmethod
+    def engine_options(self, name: str) -> dict[str, str]:
+        """Return the options by which other engines take a fileset.
+
+        Parameters
+        ----------
+        name
+            Name of the fileset, quoted for a shell.
+
+        Returns
+        -------
+        Options of ``plink2``, ``regenie``, ``bolt``, ``saige_null`` and ``saige`` (its two steps), ``gcta``; for an
+        engine that cannot read the format, those of a PLINK 1 fileset of the same name.
+        """
 
     @abstractmethod
     def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:

@@ -48,13 +48,10 @@ def filesets_among(files: Iterable[str | Path]) -> list[str]:
     >>> filesets_among(files_of(["a", "b"]))
     ['a', 'b']
     """
-    names = []
-    for file in map(str, files):
-        for form in FORMATS:
-            if file.endswith(form.extensions[0]):
-                names.append(form.fileset(file))
-                break
-    return names
+    kinds = {form.extensions[0]: form for form in FORMATS}
+    return [
+        form.fileset(str(file)) for file in files for extension, form in kinds.items() if str(file).endswith(extension)
+    ]
 
 
 def extent(names: Sequence[str], base: str | Path = ".") -> Extent:
