@@ -144,7 +144,8 @@ def commands(
         return title + f"# Failed at {info['stage'] or 'train_folds'}; there is nothing to export.\n"
     many = len(filesets) > 1
     # a name that begins with a dash is an option to any engine
-    filesets = [f"./{f}" if f.startswith("-") else f for f in filesets]
+    form = format_of(filesets[0])
+    filesets = [f"./{f}" if f.startswith("-") else f for f in map(form.prefix, filesets)]
     prefix = shlex.quote(filesets[0])
     each = " ".join(shlex.quote(f) for f in filesets)
     loop = f"for prefix in {each}; do\n  " if many else ""
@@ -153,7 +154,6 @@ def commands(
     listed, spaced = ",".join(covariates), " ".join(covariates)
     extract = shlex.quote(str(variants))
     where = "merged" if many else prefix
-    form = format_of(filesets[0])
     plink2, saige = (form.engine_options(one)[engine] for engine in ("plink2", "saige"))
     # what is merged is a PLINK 1 fileset, whatever it was before
     whole = (format_of("merged") if many else form).engine_options(where)

@@ -42,15 +42,15 @@ class Bed(Format):
         """Return the .fam."""
         return f"{name}.fam"
 
-    def engine_options(self, name: str) -> dict[str, str]:
+    def engine_options(self, prefix: str) -> dict[str, str]:
         """Return the options of all engines; SAIGE must be told that A1 is the allele that counts."""
         return {
-            "plink2": f"--bfile {name}",
-            "regenie": f"--bed {name}",
-            "bolt": f"--bfile={name}",
-            "saige_null": f"--plinkFile={name}",
-            "saige": f"--bedFile={name}.bed --bimFile={name}.bim --famFile={name}.fam --AlleleOrder=alt-first",
-            "gcta": f"--bfile {name}",
+            "plink2": f"--bfile {prefix}",
+            "regenie": f"--bed {prefix}",
+            "bolt": f"--bfile={prefix}",
+            "saige_null": f"--plinkFile={prefix}",
+            "saige": f"--bedFile={prefix}.bed --bimFile={prefix}.bim --famFile={prefix}.fam --AlleleOrder=alt-first",
+            "gcta": f"--bfile {prefix}",
         }
 
     def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:

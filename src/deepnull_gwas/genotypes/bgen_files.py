@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepnull_gwas.genotypes.bed_files import Bed
 from deepnull_gwas.genotypes.bgen_header import read_bgen_header
 from deepnull_gwas.genotypes.files import Extent, Format
 
@@ -33,6 +34,16 @@ class Bgen(Format):
     def people_file(self, name: str, base: str = ".") -> str:
         """Return the .sample where there is one, else the .bgen, which then has to list the people."""
         return sample_of(name) if Path(base, sample_of(name)).is_file() else name
+
+    def engine_options(self, prefix: str) -> dict[str, str]:
+        """Return the options of all engines, with words to fill in for the order of alleles.
+
+        GCTA needs a PLINK 1 fileset made of it, and so do the first steps of the others.
+        """
+        files = f"--bgen {prefix}.bgen REF_FIRST_OR_REF_LAST --sample {prefix}.sample"
+        order = "--AlleleOrder=ALT_FIRST_OR_REF_FIRST"
+        saige = f"--bgenFile={prefix}.bgen --bgenFileIndex={prefix}.bgen.bgi --sampleFile={prefix}.sample {order}"
+        return Bed().engine_options(prefix) | {"plink2": files, "saige": saige}
 
     def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
         """Read the heads of the files."""

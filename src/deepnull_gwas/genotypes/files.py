@@ -104,19 +104,23 @@ class Format(ABC):
         found = {self.of_file(file) for pattern in files for file in glob.glob(pattern, root_dir=base)}
         return {name for name in found if name is not None}
 
+    def prefix(self, name: str) -> str:
+        """Return the path of a fileset without extension, as other engines call it."""
+        return name.removesuffix(self.extensions[0])
+
     @abstractmethod
-    def engine_options(self, name: str) -> dict[str, str]:
+    def engine_options(self, prefix: str) -> dict[str, str]:
         """Return the options by which other engines take a fileset.
 
         Parameters
         ----------
-        name
-            Name of the fileset, quoted for a shell.
+        prefix
+            Its :meth:`prefix`, quoted for a shell.
 
         Returns
         -------
         Options of ``plink2``, ``regenie``, ``bolt``, ``saige_null`` and ``saige`` (its two steps), ``gcta``; for an
-        engine that cannot read the format, those of a PLINK 1 fileset of the same name.
+        engine that cannot read the format, those of a PLINK 1 fileset of the same prefix.
         """
 
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepnull_gwas.genotypes.bed_files import Bed
 from deepnull_gwas.genotypes.files import USUAL_LINE, Extent, Format
 from deepnull_gwas.genotypes.pgen_header import read_pgen_header
 
@@ -33,6 +34,11 @@ class Pgen(Format):
     def people_file(self, name: str, base: str = ".") -> str:
         """Return the .psam."""
         return f"{name.removesuffix('.pgen')}.psam"
+
+    def engine_options(self, prefix: str) -> dict[str, str]:
+        """Return the options of all engines; BOLT-LMM and SAIGE need a PLINK 1 fileset made of it."""
+        options = {"plink2": f"--pfile {prefix}", "regenie": f"--pgen {prefix}", "gcta": f"--pfile {prefix}"}
+        return Bed().engine_options(prefix) | options
 
     def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
         """Read the heads of the .pgen; a row with several alternative alleles counts as one variant here."""
