@@ -10,13 +10,11 @@ from typing import Any
 from deepnull_gwas.cohort import include
 from deepnull_gwas.config.model import RESERVED_STUDIES, Cohort
 from deepnull_gwas.config.places import is_file, nearest_file, no_path
+from deepnull_gwas.config.sheet import Row
 from deepnull_gwas.config.values import as_list
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.text import shorten
 from deepnull_gwas.traits import TRAITS
-
-#: A row of the sheet with its number in the file; defaults are filled.
-Row = tuple[int, dict[str, Any]]
 
 
 def check_rows(

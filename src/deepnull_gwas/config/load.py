@@ -9,12 +9,12 @@ from typing import Any
 
 import yaml
 
-from deepnull_gwas.config.checks import Row, check_rows, check_scores
+from deepnull_gwas.config.checks import check_rows, check_scores
 from deepnull_gwas.config.cohorts import build_cohort
 from deepnull_gwas.config.model import Cohort, Config
 from deepnull_gwas.config.places import check_files, check_paths, path_from, paths_from
 from deepnull_gwas.config.schema import SCHEMAS, coerce, fill, read_schema, violations, with_preset
-from deepnull_gwas.config.sheet import parse_sheet, read_sheet, study_of
+from deepnull_gwas.config.sheet import Row, parse_sheet, read_sheet, study_of
 from deepnull_gwas.config.values import (
     as_dict,
     as_list,

@@ -17,8 +17,11 @@ from deepnull_gwas.config.values import CONTROL, show
 from deepnull_gwas.errors import InputError, nearest
 from deepnull_gwas.text import shorten, split_names, unquoted
 
+#: A row of the sheet with its number in the file; defaults are filled.
+Row = tuple[int, dict[str, Any]]
 
-def read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tuple[int, dict[str, Any]]], list[str]]:
+
+def read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[Row], list[str]]:
     """Read the studies sheet; return its rows with their numbers, defaults filled, and what is wrong with it.
 
     The number of a row is that of its line: the header has 1 unless comments go before.
@@ -29,7 +32,7 @@ def read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[tupl
     return parse_sheet(file.read_bytes(), path, schema)
 
 
-def parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[tuple[int, dict[str, Any]]], list[str]]:
+def parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[Row], list[str]]:
     """Read the bytes of a sheet; see :func:`read_sheet`."""
     try:
         found = layout.read_layout(path, f"one row a study, with {', '.join(schema['required'])}", False, data)
@@ -45,7 +48,7 @@ def parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[tu
         header.pop()
     if problems := list(_check_header(header, path, schema)):
         return [], problems
-    rows: list[tuple[int, dict[str, Any]]] = []
+    rows: list[Row] = []
     for row, cells in _cells(found, path, problems):
         if not any(cells) or cells[0].startswith("#"):
             continue
