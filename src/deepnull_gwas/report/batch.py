@@ -1,4 +1,4 @@
-"""What DeepNull bought in each study of a batch, side by side."""
+"""What DeepNull gained in each study of a batch, side by side."""
 
 from __future__ import annotations
 

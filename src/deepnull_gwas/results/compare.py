@@ -265,7 +265,7 @@ def compare_arms(
 def _accuracy_gained(prediction: Mapping[str, Any]) -> dict[str, float]:
     """Return what DeepNull explains beyond the linear model, out of fold, and the ratio of chi-squares to expect.
 
-    Below what it says of a prediction that knows nothing, a measure counts as that: losing less is no gain.
+    A measure below its value for a prediction that knows nothing counts as that value: losing less is no gain.
     """
     linear, deepnull = prediction["linear"], prediction["deepnull"]
     if trait_of(prediction["trait"]).has_cases:

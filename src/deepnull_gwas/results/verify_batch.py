@@ -317,9 +317,8 @@ def _in_double(batch: Batch, chosen: Chosen, files: Files) -> Iterator[Findings]
     progress = Progress(len(chosen.blocks) * size, "variants in double precision")
     for start in chosen.blocks:
         rows = batch.variants.iloc[start : start + size]
-        for kind in dict.fromkeys(rows["class"]):
-            part = rows[rows["class"] == kind]
-            result = scan.block(read_block(batch.genotypes, part["index"].to_numpy()), kind)
+        for (kind, chromosome), part in rows.groupby(["class", "chromosome"], sort=False):
+            result = scan.block(read_block(batch.genotypes, part["index"].to_numpy()), kind, chromosome)
             for (study, arm), published in files.items():
                 own = {c: result[f"{study}.{arm}.{c}"] for c in ("reason", "method", *PUBLISHED)}
                 yield from _compare_block(part.drop(columns="class").itertuples(), own, (study, arm), published)
