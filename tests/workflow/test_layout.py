@@ -113,6 +113,21 @@ def test_the_second_implementation_shares_nothing_with_the_first():
         )
 
 
+def test_only_one_folder_knows_how_genotypes_are_stored():
+    """Nobody above `genotypes` takes packed genotypes apart or names a file of theirs; the second implementation does the former."""
+    library, masks = ROOT / "src/deepnull_gwas", re.compile(r"& 3\b|0x55|>> 1\b")
+    for path in library.rglob("*.py"):
+        text, name = path.read_text(), str(path.relative_to(library))
+        # a hash is halved there, not a genotype
+        if path.parent.name not in ("genotypes", "verify") and name != "deepnull/folds.py":
+            assert not masks.search(text), path
+        # exported command lines name the files that other engines read
+        if path.parent.name != "genotypes" and name != "deepnull/exports.py":
+            assert not re.search(r"\}\.(bed|bim|fam)\b|endswith\(.\.(bed|bim|fam)\b", text), path
+    for path in (ROOT / "workflow").rglob("*.smk"):
+        assert not re.search(r"\.(bed|bim|fam)\b", path.read_text()), path
+
+
 def test_numba_is_taken_from_one_place():
     """Its settings must be there before it is imported (:mod:`deepnull_gwas.jit`)."""
     for path in (ROOT / "src").rglob("*.py"):

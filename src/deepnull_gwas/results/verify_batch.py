@@ -74,7 +74,7 @@ class Batch:
     genotypes
         Where their genotypes are.
     sex
-        int8, one per person of the .fam.
+        int8, one per person of the genotype files.
     association
         The ``association`` section, with genome_build.
     """

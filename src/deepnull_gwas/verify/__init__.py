@@ -1,8 +1,8 @@
 """The second implementation of the tests, to check the first: one variant at a time, plain numpy, double precision.
 
-It shares no code with the scan, on purpose: it reads the bytes of the .bed itself, codes haploid genotypes by itself,
-and has its own least squares, its own Newton's method for the logistic likelihood and for Firth's, its own saddle point
-and its own tails of the distributions. A mistake would have to be made twice, in two ways, to go unseen.
+It shares no code with the scan, on purpose: it reads the bytes of the genotype file itself, codes haploid genotypes by
+itself, and has its own least squares, its own Newton's method for the logistic likelihood and for Firth's, its own
+saddle point and its own tails of the distributions. A mistake would have to be made twice, in two ways, to go unseen.
 ``tests/workflow/test_layout.py`` sees to it that nothing but reading of tables and errors is imported here.
 
 * :mod:`.files`: a study and the genotypes of one variant, from their files.

@@ -23,7 +23,7 @@ class Study:
     failed
         Arms that failed in a step before.
     people
-        int64[n], rows of the .fam that are analysed.
+        int64[n], which of the cohort's people are analysed, by their row in the genotype files.
     y
         float64[n], the phenotype as analysed.
     covariates

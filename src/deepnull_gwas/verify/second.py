@@ -23,7 +23,7 @@ class Second:
     study
         The study.
     sex
-        int8, one per person of the .fam.
+        int8, one per person of the cohort's genotypes: 1 male, 2 female, 0 unknown.
     kind
         ``autosome``, ``X``, ``Y`` or ``MT``.
     settings
