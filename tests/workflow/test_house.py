@@ -66,10 +66,7 @@ LINES_TOO_LONG: set[str] = {
     "association/spa.py",
     "association/tails.py",
     "association/traits.py",
-    "cohort/index.py",
     "genotypes/block.py",
-    "genotypes/blocks.py",
-    "genotypes/dosage_block.py",
     "genotypes/products.py",
     "genotypes/rare.py",
     "genotypes/tiles.py",
@@ -77,7 +74,6 @@ LINES_TOO_LONG: set[str] = {
 ODD_OPENINGS: set[str] = {
     "association/spa.py",
     "association/tails.py",
-    "genotypes/bgen_index.py",
 }
 
 

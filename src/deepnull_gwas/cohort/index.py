@@ -1,4 +1,4 @@
-"""Ingestion: a cohort's filesets and sample table, checked and laid down as the tables on which everything else rests."""
+"""Ingestion: a cohort's genotype files and sample table, checked and written as the tables that all else rests on."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def plan_chunks(n_variants: int, n_chunks: int) -> np.ndarray:
 
     Returns
     -------
-    int64 array of ``n_chunks + 1`` boundaries; chunk c holds the variants from boundary c to boundary c + 1, exclusive. With fewer variants
-    than chunks some chunks are empty.
+    int64 array of ``n_chunks + 1`` boundaries; chunk c holds the variants from boundary c to boundary c + 1, exclusive.
+    With fewer variants than chunks some chunks are empty.
     """
     return np.arange(n_chunks + 1, dtype=np.int64) * n_variants // n_chunks
 
@@ -69,7 +69,8 @@ def index_cohort(
     table
         The sample table.
     settings
-        ``cohort, genome_build, sample_id, family_id, sex, missing_values``, and ``minimum_overlap`` (``Cohort.settings()``).
+        ``cohort, genome_build, sample_id, family_id, sex, missing_values``, and ``minimum_overlap``
+        (``Cohort.settings()``).
     chunks
         Number of chunks.
     out_genotypes, out_variants, out_samples
@@ -121,7 +122,7 @@ def index_cohort(
 
 
 def _read_filesets(names: list[str], problems: list[str]) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-    """Read tables of variants and of people of filesets, and check the genotypes; what is wrong is added to the problems."""
+    """Read tables of variants and people of filesets, and check genotypes; what is wrong is added to the problems."""
     form = format_of(names[0])
     reader = form.reader()
     all_variants: list[pd.DataFrame] = []
@@ -156,14 +157,16 @@ def _collect(problems: list[str], step: Callable[[], Any]) -> Any:
 def _same_people(first: pd.DataFrame, other: pd.DataFrame, first_path: str, path: str) -> None:
     if len(first) != len(other):
         raise InputError(
-            f"{path}: {len(other)} people, but {first_path} has {len(first)}; the filesets of a cohort must hold the same people in the same order"
+            f"{path}: {len(other)} people, but {first_path} has {len(first)}; the filesets of a cohort must hold the "
+            "same people in the same order"
         )
     differs = ((first["fid"] != other["fid"]) | (first["iid"] != other["iid"])).to_numpy()
     if differs.any():
         i = int(np.flatnonzero(differs)[0])
         raise InputError(
-            f"{path}: row {i + 1} is '{other['fid'][i]} {other['iid'][i]}', but '{first['fid'][i]} {first['iid'][i]}' in {first_path} "
-            f"({int(differs.sum())} rows differ); the filesets of a cohort must hold the same people in the same order"
+            f"{path}: row {i + 1} is '{other['fid'][i]} {other['iid'][i]}', but '{first['fid'][i]} {first['iid'][i]}' "
+            f"in {first_path} ({int(differs.sum())} rows differ); the filesets of a cohort must hold the same people "
+            "in the same order"
         )
 
 
@@ -176,8 +179,9 @@ def _report_sex(variants: pd.DataFrame, samples: pd.DataFrame, build: str) -> di
     unknown = inside.loc[inside["recorded_sex"] == 0, "iid"]
     if len(unknown) and sum(on.values()):
         logger.warning(
-            "%s of %s people in the sample table have no recorded sex (%s): without it they are left out on X and Y (%s variants); name the column "
-            "of the sample table that has it as `sex` of the cohort, or see qc.infer_sex",
+            "%s of %s people in the sample table have no recorded sex (%s): without it they are left out on X and Y "
+            "(%s variants); name the column of the sample table that has it as `sex` of the cohort, or see "
+            "qc.infer_sex",
             f"{len(unknown):,}", f"{len(inside):,}", some(unknown, 3), f"{sum(on.values()):,}",
         )  # fmt: skip
     autosomal = int((~np.isin(chromosome, ["X", "Y", "XY", "MT"])).sum())

@@ -230,7 +230,7 @@ def read_fam(path: str) -> pd.DataFrame:
     Raises
     ------
     InputErrors
-        When rows have not six fields, or people are there twice.
+        When rows have not six fields, or people are repeated.
     """
     raw, head = _read_plink_table(path, "fam", _FAM)
     first = head + 1

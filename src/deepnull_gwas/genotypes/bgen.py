@@ -274,7 +274,7 @@ class BgenGenotypes(JoinedGenotypes):
         return _open(name, settings).variants()
 
     def place_of(self, variant: int) -> tuple[Any, ...]:
-        """Return the file that holds a variant, the byte where it begins, and which of its alleles (0 or 1) is the effect allele."""
+        """Return the file that holds a variant, the byte where it begins, and its effect allele (0 or 1)."""
         file = int(np.searchsorted(self.starts, variant, side="right") - 1)
         reader = self.readers[file]
         start = int(reader.index.start[variant - self.starts[file]])

@@ -164,7 +164,7 @@ def _columns(path: str, rows: list[tuple], cure: str) -> list[np.ndarray]:
 
 
 def _misfit(index: BgenIndex, header: BgenHeader) -> str:
-    """Say in words where an index cannot be that of a file, or return an empty text."""
+    """Return in words why an index cannot be that of a file, or an empty text."""
     n = len(index.start)
     if n != header.n_variants:
         return (

@@ -22,8 +22,8 @@ def read_block(genotypes: Genotypes, index: np.ndarray, masks: Sequence[Mask] = 
     index
         int64, indices of the variants.
     masks
-        People whose sums are wanted: of probabilities they are computed while these are read, and the information of imputation is
-        IMPUTE's for these masks alone.
+        People whose sums are wanted: of probabilities they are computed while these are read, and the information of
+        imputation is IMPUTE's for these masks alone.
     """
     if not genotypes.has_dosages:
         return PackedBlock(genotypes.calls(index), genotypes.n_samples)

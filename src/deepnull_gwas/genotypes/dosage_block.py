@@ -30,16 +30,18 @@ class DosageBlock(Block):
     Parameters
     ----------
     dosages
-        Of the block's variants, everybody's on the scale of two copies, with sums over the people of ``masks`` (in their order).
+        Of the block's variants, everybody's on the scale of two copies, with sums over the people of ``masks`` (in
+        their order).
     masks
-        Masks whose sums were computed when the dosages were read; those of other masks are computed when they are asked for.
+        Masks whose sums were computed when the dosages were read; those of other masks are computed when they are asked
+        for.
     threshold
         How far a dosage may be from a whole number to be a hard call.
 
     Notes
     -----
-    A haploid person's dosage of exactly one of two copies is a heterozygous call, and missing, as among hard calls. An uncertain dosage
-    between none and two stays.
+    A haploid person's dosage of exactly one of two copies is a heterozygous call, and missing, as among hard calls. An
+    uncertain dosage between none and two stays.
     """
 
     def __init__(self, dosages: Dosages, masks: Sequence[Mask] = (), threshold: float = HARD_CALL_THRESHOLD):

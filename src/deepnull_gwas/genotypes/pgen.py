@@ -203,7 +203,7 @@ class PgenGenotypes(JoinedGenotypes):
         check_people(read_pgen_header(name), f"{name.removesuffix('.pgen')}.psam", n_samples)
 
     def place_of(self, variant: int) -> tuple[Any, ...]:
-        """Return the .pgen that holds a variant, its row there, its alternative allele, and the first allele of each row (or None)."""
+        """Return a variant's .pgen, its row there, its alternative allele, and each row's first allele or None."""
         file = int(np.searchsorted(self.starts, variant, side="right") - 1)
         reader, within = self.readers[file], variant - self.starts[file]
         offsets = None if reader.allele_offsets is None else reader.allele_offsets.astype(np.uintp)
