@@ -1,4 +1,4 @@
-"""The configuration: defaults, what each thing becomes, and the messages for what is wrong."""
+"""The configuration: defaults, and what each thing becomes."""
 
 from __future__ import annotations
 
@@ -12,44 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from config_cases import ROW, SIMULATED, problems, write_sheet
 from deepnull_gwas.config import SCHEMAS, load_config, path_from, read_config
 from deepnull_gwas.errors import InputErrors
 
-ROOT = Path(__file__).resolve().parents[2]
-SIMULATED = {"genome_build": "GRCh38", "simulate": {"phenotypes": {"y": {"trait": "quantitative"}}}}
-ROW = {"study": "s", "cohort": "c", "phenotype": "y", "trait": "quantitative", "covariates": "age"}
-
-
-def write_sheet(
-    folder: Path, *rows: dict, name: str = "studies.tsv", newline: str = "\n", encoding: str = "utf-8"
-) -> None:
-    columns = list(dict.fromkeys(k for row in rows for k in row))
-    delimiter = "," if name.endswith(".csv") else "\t"
-    cells = [columns, *[[str(row.get(c, "")) for c in columns] for row in rows]]
-    quoted = [[f'"{c}"' if "," in c and delimiter == "," else c for c in line] for line in cells]
-    (folder / name).write_bytes((newline.join(delimiter.join(line) for line in quoted) + newline).encode(encoding))
-
-
-@pytest.fixture
-def load(tmp_path):
-    """Give a function that loads a config beside a sheet of the given rows."""
-
-    def function(*rows: dict, cohort: dict | None = None, **config):
-        write_sheet(tmp_path, *(rows or (ROW,)))
-        return load_config(
-            {"studies": "studies.tsv", "cohorts": {"c": cohort or copy.deepcopy(SIMULATED)}} | config, tmp_path
-        )
-
-    return function
-
-
-def problems(function, *arguments, **options) -> list[str]:
-    with pytest.raises(InputErrors) as error:
-        function(*arguments, **options)
-    return error.value.problems
-
-
-# --- what is right --------------------------------------------------------------
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_the_shipped_config_is_valid_and_states_the_defaults():
@@ -237,165 +204,11 @@ def test_parsing_is_fast_and_light(tmp_path):
     start = time.process_time()
     assert len(load_config(config, tmp_path).studies) == 100
     assert time.process_time() - start < 0.5  # about 0.03 s on one core; the rest is room for a busy machine
-    code = "import sys, deepnull_gwas.config; print([m for m in ('numpy', 'pandas', 'torch', 'pyarrow', 'numba') if m in sys.modules])"
+    heavy = ("numpy", "pandas", "torch", "pyarrow", "numba")
+    code = f"import sys, deepnull_gwas.config; print([m for m in {heavy!r} if m in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
-
-
-# --- what is wrong --------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("config", "part"),
-    [
-        ({"qc": {"maff": 0.1}}, "config: qc.maff: unknown key; allowed: preset, variant_call_rate_first, sample_call_rate, variant_call_rate, maf, mac, hwe_p, sex_check, sex_f_female, sex_f_male, infer_sex, heterozygosity_f, heterozygosity_sd, duplicate_variants, duplicate_ids; did you mean 'maf'?"),
-        ({"deepnul": {}}, "config: deepnul: unknown key; allowed: seed, studies"),
-        ({"qc": {"maf": 0.7}}, "config: qc.maf: found 0.7, expected at most 0.5"),
-        ({"qc": {"maf": "small"}}, 'config: qc.maf: found "small", expected a number'),
-        ({"qc": 5}, "config: qc: found 5, expected a mapping of keys to values"),
-        ({"deepnull": {"folds": 2}}, "config: deepnull.folds: found 2, expected at least 3"),
-        ({"deepnull": {"folds": True}}, "config: deepnull.folds: found true, expected a whole number"),
-        ({"deepnull": {"recipe": {"hidden": []}}}, "config: deepnull.recipe.hidden: is empty"),
-        ({"association": {"missing_genotypes": "dropp"}}, 'found "dropp", allowed: impute_mean, drop; did you mean \'drop\'?'),
-        ({"report": {"genome_wide": 0}}, "config: report.genome_wide: found 0, expected more than 0"),
-        ({"cohorts": {"c": SIMULATED, "a b": SIMULATED}}, 'config: cohorts: found "a b"; a name has letters'),
-        ({"studies": "studis.tsv"}, "config: studies: no such file: studis.tsv; did you mean 'studies.tsv'?"),
-        ({"cohorts": {}}, "config: cohorts: is empty"),
-    ],
-)  # fmt: skip
-def test_keys(load, config, part):
-    found = problems(load, **config)
-    assert any(part in p for p in found), found
-
-
-def test_missing_sections():
-    first = [p.split(", and it is needed")[0] for p in problems(load_config, {})]
-    assert first == ["config: studies: missing", "config: cohorts: missing"]
-
-
-@pytest.mark.parametrize(
-    ("cohort", "part"),
-    [
-        ({"genome_build": "GRCh38"}, "has neither 'genotypes' nor 'simulate'"),
-        (SIMULATED | {"genotypes": "x"}, "has both 'genotypes' and 'simulate'"),
-        (SIMULATED | {"samples": "x"}, "config: cohorts.c.samples: a simulated cohort makes its own sample table"),
-        ({"simulate": SIMULATED["simulate"]}, "config: cohorts.c.genome_build: missing, and it is needed"),
-        (SIMULATED | {"genome_build": "hg19"}, 'config: cohorts.c.genome_build: found "hg19", allowed: GRCh37, GRCh38'),
-        ({"genotypes": "x", "genome_build": "GRCh38"}, "config: cohorts.c.samples: missing, and it is needed"),
-        (
-            {"genotypes": "x", "samples": "no.tsv", "genome_build": "GRCh38"},
-            "config: cohorts.c.samples: no such file: no.tsv",
-        ),
-        (
-            {"genotypes": "x{chrom}", "samples": "no.tsv", "genome_build": "GRCh38"},
-            "unknown placeholder {chrom} in 'x{chrom}', allowed: {chromosome}",
-        ),
-        (SIMULATED | {"qc": {"maff": 1}}, "config: cohorts.c.qc.maff: unknown key"),
-        (
-            {
-                "genome_build": "GRCh38",
-                "simulate": {"people": 50, "sibling_pairs": 40, "phenotypes": {"y": {"trait": "binary"}}},
-            },
-            "70 pairs of relatives need 140 people, but people is 50",
-        ),
-        (
-            {
-                "genome_build": "GRCh38",
-                "simulate": {"phenotypes": {"y": {"trait": "binary", "heritability": 0.8, "covariate_variance": 0.4}}},
-            },
-            "their sum may not exceed 1",
-        ),
-        (
-            {"genome_build": "GRCh38", "simulate": {"phenotypes": {"age": {"trait": "binary"}}}},
-            "this name is a column of every simulated",
-        ),
-    ],
-)
-def test_cohorts(load, cohort, part):
-    found = problems(load, cohort=cohort)
-    assert any(part in p for p in found), found
-
-
-@pytest.mark.parametrize(
-    ("row", "part"),
-    [
-        ({"cohort": "d"}, "studies.tsv: row 2, column cohort: unknown cohort 'd', the config has: c"),
-        (
-            {"trait": "quantitativ"},
-            "row 2, column trait: found \"quantitativ\", allowed: quantitative, binary; did you mean 'quantitative'?",
-        ),
-        ({"study": "a/b"}, 'row 2, column study: found "a/b"; a name has'),
-        ({"study": "qc"}, "row 2, column study: 'qc' is a folder of the workflow's own"),
-        ({"phenotype": ""}, "row 2, column phenotype: missing, and it is needed"),
-        (
-            {"categorical_covariates": "agee"},
-            "'agee' is not among the covariates (age); list it in both columns; did you mean 'age'?",
-        ),
-        ({"covariates": "age,age"}, "'age' is listed 2 times"),
-        ({"covariates": "y"}, "'y' is the phenotype itself"),
-        (
-            {"trait": "binary", "transform": "log"},
-            "row 2, column transform: found 'log', but a binary trait cannot be transformed",
-        ),
-        ({"transform": "inverse"}, 'row 2, column transform: found "inverse", allowed: none, rank_inverse_normal, log'),
-        ({"trait": "binary", "case_value": "x"}, "give both case_value and control_value"),
-        ({"trait": "binary", "case_value": "x", "control_value": "x"}, "are both 'x'"),
-        ({"case_value": "1", "control_value": "0"}, "a quantitative trait has no cases"),
-        ({"include": "age >> 3"}, "row 2, column include: include 'age >> 3': at character 6"),
-        ({"pcs": "ten"}, 'row 2, column pcs: found "ten", expected a whole number or nothing'),
-        ({"pcs": "20"}, "found 20, but only 10 are computed in cohort 'c'; set structure.pcs to at least 20"),
-        ({"covariates": "age,PC1"}, "'PC1' would be there twice"),
-        ({"covariates": "", "pcs": "0"}, "the arm deepnull needs at least one covariate"),
-        (
-            {"arms": "baseline,deepnul"},
-            "row 2, column arms: found \"deepnul\", allowed: baseline, deepnull; did you mean 'deepnull'?",
-        ),
-        ({"covariate": "x"}, "studies.tsv: unknown column 'covariate'"),
-        ({"covariate": "x"}, "did you mean 'covariates'?"),
-    ],
-)
-def test_rows(load, row, part):
-    found = problems(load, ROW | row)
-    assert any(part in p for p in found), found
-
-
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        ("", "is empty; expected a header and one row a study, with study, cohort, phenotype, trait"),
-        ("study\tcohort\tphenotype\ttrait\n", "has a header but no study"),
-        ("study\tcohort\tphenotype\n", "column 'trait' is missing"),
-        ("study\tstudy\tcohort\tphenotype\ttrait\n", "column 'study' is there 2 times"),
-        ("study cohort phenotype trait\n", "separated by blanks; save the sheet with tabs"),
-        ("study\tcohort\tphenotype\ttrait\na\tc\ty\tbinary\tmore\n", "row 2: 5 cells, but the header has 4"),
-        (b"study\tcohort\tphenotype\ttrait\n\xe9\tc\ty\tbinary\n", "row 2: not UTF-8 text"),
-    ],
-)
-def test_sheets(tmp_path, text, part):
-    (tmp_path / "studies.tsv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    found = problems(load_config, {"studies": "studies.tsv", "cohorts": {"c": SIMULATED}}, tmp_path)
-    assert any(part in p for p in found), found
-
-
-@pytest.mark.parametrize(
-    ("text", "part"),
-    [
-        (
-            "study;cohort;phenotype;trait\na;c;y;binary\n",
-            "its columns are separated by semicolons; save the sheet with tabs",
-        ),
-        ("sep=;\nstudy;cohort;phenotype;trait\na;c;y;binary\n", "its columns are separated by semicolons"),
-        ("study,cohort,phenotype,trait\na,c,y,binary,x\n", "row 2: 5 cells, but the header has 4"),
-        ("# a\n\nstudy,cohort,phenotype,trait\na,c,y,odd\n", "row 4, column trait: found"),
-        ('study,cohort,phenotype,trait\n"a,c,y,binary\n', "row 2: a quote"),
-    ],
-)
-@pytest.mark.parametrize("name", ["studies.csv", "studies.tsv"])
-def test_sheets_of_spreadsheets(tmp_path, text, part, name):
-    (tmp_path / name).write_text(text)
-    (found,) = problems(load_config, {"studies": name, "cohorts": {"c": SIMULATED}}, tmp_path)
-    assert part in found
 
 
 @pytest.mark.parametrize("start", ["sep=,\n", "# ours\n", "\n\n", "## a, b\n# c\n"])
@@ -425,22 +238,6 @@ def test_a_config_without_cohorts_is_put_over_that_of_the_project(tmp_path):
     over, own = (read_config(tmp_path / name, tmp_path) for name in ("few.yaml", "own.yaml"))
     assert (over.seed, over.qc["preset"], over.qc["mac"]) == (5, "none", 7)
     assert (own.seed, own.qc["preset"], own.qc["mac"]) == (1, "imputed", 20)
-
-
-def test_everything_that_is_wrong_comes_at_once(load):
-    cohort = {"genotypes": "x", "samples": "no.tsv", "genome_build": "GRCh39"}
-    found = problems(load, ROW, ROW | {"trait": "?"}, cohort=cohort, qc={"x": 1})
-    for part in (
-        "qc.x: unknown",
-        "x.bed",
-        "x.bim",
-        "x.fam",
-        "no.tsv",
-        "GRCh39",
-        "row 3, column trait",
-        "row 3, column study: study 's'",
-    ):
-        assert any(part in p for p in found), (part, found)
 
 
 def test_what_predicts_is_the_configs_or_the_studys(load):
@@ -478,9 +275,6 @@ def test_covariates_of_the_prediction_alone(load):
     assert "is the phenotype itself" in found
     (found,) = problems(load, deepnull={"covariates": [ROW["phenotype"]]})
     assert "config: deepnull.covariates" in found
-
-
-# --- polygenic scores -----------------------------------------------------------------
 
 
 def test_files_of_weights(load, tmp_path):
