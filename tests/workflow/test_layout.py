@@ -114,7 +114,9 @@ def test_the_second_implementation_shares_nothing_with_the_first():
 
 
 def test_only_one_folder_knows_how_genotypes_are_stored():
-    """Nobody above `genotypes` takes packed genotypes apart or names a file of theirs; the second implementation does the former."""
+    """Nobody above `genotypes` takes packed genotypes apart or names a file of theirs; the second implementation does
+    the former.
+    """
     library, masks = ROOT / "src/deepnull_gwas", re.compile(r"& 3\b|0x55|>> 1\b")
     for path in library.rglob("*.py"):
         text, name = path.read_text(), str(path.relative_to(library))
@@ -181,7 +183,7 @@ def test_genotypes_are_taken_apart_in_one_folder():
 
 
 def test_no_file_of_a_format_is_named_outside_its_reader():
-    """Files of genotypes are named by their format (:mod:`deepnull_gwas.genotypes.files`); messages may speak of them."""
+    """Files of genotypes are named by their format (``genotypes/files.py``); messages may speak of them."""
     # an extension that follows a name or a placeholder, or stands alone; "the .fam" of a message does neither
     extension = re.compile(r"(^|[\w}*\"'])\.(bed|bim|fam)\b|^(bed|bim|fam)$")
     for path in sorted((ROOT / "src/deepnull_gwas").rglob("*.py")):
