@@ -130,6 +130,22 @@ def test_only_one_folder_knows_how_genotypes_are_stored():
         assert not re.search(r"\.(bed|bim|fam)\b", path.read_text()), path
 
 
+def test_models_have_the_same_names_wherever_a_user_chooses_one(capsys):
+    """The registry is what is fitted; schemas and command line cannot import it, since they must be quick."""
+    from deepnull_gwas.cli import main
+    from deepnull_gwas.deepnull.registry import KINDS
+
+    names = ["auto", *KINDS]
+    schemas = {
+        n: yaml.safe_load((ROOT / f"workflow/schemas/{n}.schema.yaml").read_text()) for n in ("config", "studies")
+    }
+    assert schemas["config"]["properties"]["deepnull"]["properties"]["model"]["enum"] == names
+    assert [n for n in schemas["studies"]["properties"]["model"]["enum"] if n] == names
+    with pytest.raises(SystemExit):
+        main(["predict", "--help"])
+    assert f"{{{','.join(names)}}}" in capsys.readouterr().out
+
+
 def test_numba_is_taken_from_one_place():
     """Its settings must be there before it is imported (:mod:`deepnull_gwas.jit`)."""
     for path in (ROOT / "src").rglob("*.py"):
