@@ -97,14 +97,14 @@ def _read_blocks(
         When the rows do not begin where the head says, or do not fill the file.
     """
     storage = control & 15
+    wide, length_bytes, allele_bytes = storage > 3, storage % 4 + 1, control >> 4 & 3
+    n_blocks = (n_variants + _BLOCK - 1) // _BLOCK
+    least = 12 + 8 * n_blocks + (n_variants // 8 if storage > 7 else n_variants // 2 + n_variants * length_bytes)
+    if size < least:
+        _check_size(path, size, least, n_variants, n_samples)
     if storage > 7:
         # types of one or two bits: Pgenlib reads them, and only hard calls are written so
         return False, False
-    wide, length_bytes, allele_bytes = storage > 3, storage % 4 + 1, control >> 4 & 3
-    n_blocks = (n_variants + _BLOCK - 1) // _BLOCK
-    least = 12 + 8 * n_blocks + n_variants // 2 + n_variants * length_bytes
-    if size < least:
-        _check_size(path, size, least, n_variants, n_samples)
     offsets = struct.unpack(f"<{n_blocks}Q", file.read(8 * n_blocks))
     dosages = multiallelic = False
     at = None
