@@ -15,9 +15,10 @@ Predict phenotypes from covariates, out of fold (DeepNull), for use as one more 
 
 The input is a table with the columns FID and IID first, or IID alone (`#FID` and `#IID` are fine), then targets and
 covariates, separated by tabs, commas, semicolons or spaces (docs/input.md); a name with a comma in it goes in backticks
-here. The output is the same table, rows and columns untouched, with one more column `<target>_deepnull` for each
-target: in units of the target, or the logit for binary ones; NA where a covariate is missing. Add it to the covariates,
-all of which stay.
+here. The output is the same table, rows and columns untouched, with one more column `<target>_deepnull_covariate` for
+each target: what the prediction has beyond its linear part, as in the deepnull arm of the workflow; in units of the
+target, or of the logit for binary ones; NA where a covariate is missing. Add it to the covariates, all of which stay.
+The prediction itself is written as `<target>_phenotype_prediction` with --prediction.
 
   deepnull-gwas predict --input P.tsv --output O.tsv --target bmd --covariates age,sex,PC1,PC2 --trait quantitative
   deepnull-gwas predict --input P.tsv --output O.tsv --target bmd,asthma --trait quantitative,binary \\
@@ -106,6 +107,16 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
             "fit also the models that the prediction does not need (of auto: those without a weight), to see in "
             "--metrics how they compare"
         ),
+    )
+    predict.add_argument(
+        "--prediction",
+        action="store_true",
+        help="also write the prediction itself, <target>_phenotype_prediction (binary targets: its logit)",
+    )
+    predict.add_argument(
+        "--study",
+        metavar="COHORT/STUDY",
+        help="take folds and seeds as the workflow does for this study, to repeat its covariate (one target)",
     )
     predict.add_argument("--metrics", metavar="JSON", help="write accuracy by model and fold")
     predict.add_argument("--save-model", metavar="NPZ", help="write the models, for --apply")
@@ -214,6 +225,8 @@ def _check_predict(given: argparse.Namespace, top: argparse.ArgumentParser) -> N
         )
     if wrong := [t for t in given.trait if t not in TRAITS]:
         top.error(f"predict: --trait: found '{wrong[0]}', expected {' or '.join(TRAITS)}")
+    if given.study is not None and (given.study.count("/") != 1 or len(targets) != 1):
+        top.error(f"predict: --study: found '{given.study}', expected COHORT/STUDY, and one --target")
     if given.folds is not None and given.folds < 3:
         top.error(
             f"predict: --folds: found {given.folds}, expected at least 3 (one is predicted, one validates, the others "
@@ -227,32 +240,32 @@ def _predict(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
 
     _check_predict(given, top)
     logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
-    from deepnull_gwas.deepnull.predict import MISSING, apply_model, predict_table
+    from deepnull_gwas.deepnull.predict import MISSING, Ask, Files, apply_model, predict_table
 
     missing = MISSING if given.missing is None else ["", *given.missing]
+    files = Files(given.input, given.output, given.metrics, given.save_model)
     if given.apply is not None:
-        report = apply_model(given.input, given.output, given.apply, missing, given.metrics)
+        report = apply_model(files, given.apply, missing)
         for target, about in report.items():
             print(f"{target}: {about['predicted']} of {about['people']} people predicted")
         return
     targets = _joined(given.target)
-    report = predict_table(
-        given.input,
-        given.output,
+    ask = Ask(
         targets,
-        _joined(given.covariates),
         given.trait * len(targets) if len(given.trait) == 1 else given.trait,
+        _joined(given.covariates),
         _joined(given.categorical),
-        given.folds,
-        given.seed,
-        given.model,
-        given.recipe if given.recipe == "original" else None,
-        missing,
-        given.device,
-        given.metrics,
-        given.save_model,
-        given.compare,
+        study=None if given.study is None else tuple(given.study.split("/")),
+        folds=given.folds,
+        seed=given.seed,
+        model=given.model,
+        recipe=given.recipe if given.recipe == "original" else None,
+        device=given.device,
+        compare=given.compare,
+        missing=missing,
+        prediction=given.prediction,
     )
+    report = predict_table(files, ask)
     for target, about in report.items():
         key = trait_of(about["trait"]).measure
         linear = about["models"].get("linear")

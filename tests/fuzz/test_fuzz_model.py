@@ -9,7 +9,7 @@ from fuzzing import attempt, cases
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepnull_gwas.deepnull.predict import apply_model, predict_table
+from deepnull_gwas.deepnull.predict import Ask, Files, apply_model, predict_table
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +23,10 @@ def folder(tmp_path_factory):
     frame.to_csv(folder / "p.tsv", sep="\t", index=False)
     frame.assign(IID=frame["IID"] + "x").drop(columns="y").to_csv(folder / "new.tsv", sep="\t", index=False)
     predict_table(
-        folder / "p.tsv",
-        folder / "o.tsv",
-        ["y"],
-        ["age"],
-        ["quantitative"],
-        folds=3,
-        model="trees",
-        save_model=folder / "m.npz",
+        Files(folder / "p.tsv", folder / "o.tsv", model=folder / "m.npz"),
+        Ask(["y"], ["quantitative"], ["age"], folds=3, model="trees"),
     )
-    apply_model(folder / "new.tsv", folder / "right.tsv", folder / "m.npz")
+    apply_model(Files(folder / "new.tsv", folder / "right.tsv"), folder / "m.npz")
     return folder
 
 
@@ -48,6 +42,6 @@ def test_damaged_models(folder, flips, cut, cuts):
         data[int(place * len(data))] ^= mask
     path = folder / "damaged.npz"
     path.write_bytes(bytes(data[: int(cut * len(data))] if cuts else data))
-    found = attempt("model", lambda: apply_model(folder / "new.tsv", folder / "n.tsv", path), str(path))
+    found = attempt("model", lambda: apply_model(Files(folder / "new.tsv", folder / "n.tsv"), path), str(path))
     if found is not None:
         assert (folder / "n.tsv").read_bytes() == (folder / "right.tsv").read_bytes()

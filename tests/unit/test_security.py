@@ -222,14 +222,8 @@ def saved(tmp_path_factory):
     frame.to_csv(folder / "p.tsv", sep="\t", index=False)
     frame.assign(IID=[f"q{i}" for i in range(200)]).drop(columns="y").to_csv(folder / "new.tsv", sep="\t", index=False)
     predict.predict_table(
-        folder / "p.tsv",
-        folder / "o.tsv",
-        ["y"],
-        ["age"],
-        ["quantitative"],
-        folds=3,
-        model="trees",
-        save_model=folder / "m.npz",
+        predict.Files(folder / "p.tsv", folder / "o.tsv", model=folder / "m.npz"),
+        predict.Ask(["y"], ["quantitative"], ["age"], folds=3, model="trees"),
     )
     return folder
 

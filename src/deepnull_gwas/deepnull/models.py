@@ -141,6 +141,11 @@ class FoldModel:
         each = self.predict_all(x, [LINEAR, *[m for m, w in self.weights.items() if w]])
         return self.unit * self.combine(each, x)
 
+    def covariate(self, x: np.ndarray) -> np.ndarray:
+        """Return what enters the association of people that no fold has seen: float64[n], see :meth:`beyond`."""
+        each = self.predict_all(x, [LINEAR, *[m for m, w in self.weights.items() if w]])
+        return self.unit * self.beyond(each, x)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays by name, as :func:`numpy.savez` takes them."""
         head = {"format": FORMAT, "models": list(self.models)} | {

@@ -92,6 +92,10 @@ class OriginalModel:
         """Predict: float64[n]."""
         return self.predict_all(x)["original"]
 
+    def covariate(self, x: np.ndarray) -> np.ndarray:
+        """Return what enters the association, see :meth:`beyond`."""
+        return self.beyond(self.predict_all(x), x)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything as arrays by name."""
         out = {"original.columns": np.array(self.columns), "original.trait": np.array(self.trait)}

@@ -1,42 +1,338 @@
-"""DeepNull predictions for a table of the user's own: what `deepnull-gwas predict` does.
+"""DeepNull covariates for a table of the user's own: what `deepnull-gwas predict` does.
 
-The table comes back with one more column a target.
+It reads, encodes, splits and fits as the workflow does; the table comes back with more columns.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from deepnull_gwas.cohort.families import names_of_families
-from deepnull_gwas.cohort.layout import UNPACKED_BYTES, UNPACKED_TIMES
-from deepnull_gwas.deepnull.crossfit import crossfit
+from deepnull_gwas.cohort.covariates import encode, level_name
+from deepnull_gwas.deepnull.crossfit import FoldResult, crossfit_folds, in_all_folds
 from deepnull_gwas.deepnull.explain import calibration
 from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds
 from deepnull_gwas.deepnull.metrics import in_words, measure
 from deepnull_gwas.deepnull.people_table import Table, identify, numbers, read_people_table, recognise, write_with
-from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
+from deepnull_gwas.deepnull.recipe import AUTO, ORIGINAL, Recipe
+from deepnull_gwas.deepnull.saved import FORMAT, NO_MODEL, load_saved, why
+from deepnull_gwas.deepnull.steps import family_groups
 from deepnull_gwas.errors import InputError, InputErrors, StudyFailure, nearest, some
 from deepnull_gwas.tables import write_json, write_npz
-from deepnull_gwas.text import shorten
+from deepnull_gwas.text import is_number
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
-SUFFIX = "_deepnull"
+COVARIATE, PREDICTION = "_deepnull_covariate", "_phenotype_prediction"
 MISSING = ("", "NA", "NaN", "nan", "N/A", "n/a", "NULL", "null", ".")
-FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is to be predicted, and how.
+
+    Attributes
+    ----------
+    targets, traits
+        Columns to predict, and ``quantitative`` or ``binary`` for each.
+    covariates, categorical
+        Columns to predict from, and those of them whose values are names of groups.
+    study
+        Cohort and study of the workflow whose folds and seeds are to be repeated, with one target; None: those of the
+        target's name.
+    folds, seed, model, recipe, device, compare
+        As in the config's ``deepnull`` section.
+    missing
+        What stands for a missing value.
+    prediction
+        Whether the prediction of the phenotype itself is written, too.
+    """
+
+    targets: Sequence[str]
+    traits: Sequence[str]
+    covariates: Sequence[str]
+    categorical: Sequence[str] = ()
+    study: tuple[str, str] | None = None
+    folds: int | None = None
+    seed: int = 1
+    model: str = AUTO
+    recipe: Mapping[str, Any] | str | None = None
+    device: str = "auto"
+    compare: bool = False
+    missing: Sequence[str] = MISSING
+    prediction: bool = False
+
+    @property
+    def how(self) -> Recipe | str:
+        """Return the recipe."""
+        return ORIGINAL if self.recipe == ORIGINAL else Recipe.from_dict(self.recipe or {})
+
+    def seed_of(self, target: str, *names: str | int) -> int:
+        """Return the seed of one use: the workflow's for a study, or the target's own."""
+        if self.study is not None:
+            return derive_seed(self.seed, *self.study, *names)
+        own = derive_seed(self.seed, target)
+        return own if names == ("folds",) else derive_seed(own, *(n for n in names if n != "fold"))
+
+
+@dataclass(frozen=True)
+class Files:
+    """The table, where it goes with more columns, and where metrics (JSON) and models (.npz) go, if anywhere."""
+
+    table: str | Path
+    out: str | Path
+    metrics: str | Path | None = None
+    model: str | Path | None = None
+
+
+@dataclass
+class _Fitted:
+    """What one target came to: its people, models and columns.
+
+    Attributes
+    ----------
+    rows
+        Rows of the people with target and covariates.
+    levels
+        Of each covariate that is used: its levels, the reference first; None of numbers.
+    columns
+        float64 by name, one number per row of the table; NaN for whom nothing is predicted.
+    """
+
+    rows: np.ndarray
+    levels: dict[str, list[str] | None]
+    results: list[FoldResult]
+    columns: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def predict_table(files: Files, ask: Ask) -> dict[str, Any]:
+    """Predict targets from covariates, out of fold, and write the table with ``<target>_deepnull_covariate`` each.
+
+    That is the covariate of the workflow's deepnull arm: what the prediction has beyond its linear part. For a study's
+    people, covariates, folds and seed it is the same number.
+
+    Parameters
+    ----------
+    files
+        Rows and columns of the table stay as they are; see :func:`read_people_table`.
+    ask
+        What to predict, and how.
+
+    Returns
+    -------
+    The metrics by target. People of one FID share a fold. Binary targets are predicted as logits. Somebody with a
+    missing covariate gets NA; somebody with a missing target the mean over the models of all folds.
+
+    Raises
+    ------
+    InputError
+        When table, columns or values do not fit.
+    """
+    table = read_people_table(files.table)
+    new = [t + suffix for t in ask.targets for suffix in ((COVARIATE, PREDICTION) if ask.prediction else (COVARIATE,))]
+    _check_names(table, files.out, ask.targets, ask.covariates, new)
+    if absent := [c for c in ask.categorical if c not in ask.covariates]:
+        raise InputError(f"--categorical: {some(absent)} not among --covariates ({', '.join(ask.covariates)})")
+    values = {name: _values(table, name, name in ask.categorical, ask.missing) for name in ask.covariates}
+    complete = ~np.any([v.isna() for v in values.values()], axis=0)
+    ys = {t: _target(table, t, trait, ask.missing) for t, trait in zip(ask.targets, ask.traits, strict=True)}
+    # one number for all targets: a model that is saved has one
+    folds = ask.folds or min(
+        default_folds(y[complete & ~np.isnan(y)], trait, ask.recipe == ORIGINAL)
+        for y, trait in zip(ys.values(), ask.traits)
+    )
+    report: dict[str, Any] = {}
+    fits: dict[str, _Fitted] = {}
+    for (target, y), trait in zip(ys.items(), ask.traits):
+        try:
+            fits[target] = _fit(table, values, y, trait, target, folds, ask)
+        except StudyFailure as failure:
+            raise InputError(f"{files.table}: target '{target}': {failure.reason}") from None
+        report[target] = _report(fits[target], y, trait, target, ask)
+        lacking = {name: int(v.isna().sum()) for name, v in values.items()}
+        report[target]["people"] |= {
+            "in the table": len(table),
+            "without a covariate, not predicted": int((~complete).sum()),
+        }
+        report[target]["missing_covariates"] = lacking
+        logger.info("%s: %s out of fold", target, in_words(report[target]["prediction"]))
+    if files.model is not None:
+        _save(files.model, table, ask, folds, fits, report)
+    if files.metrics is not None:
+        write_json(report, files.metrics)
+    written = {name: c for fit in fits.values() for name, c in fit.columns.items() if name in new}
+    write_with(table, files.out, written)
+    return report
+
+
+def _fit(
+    table: Table, values: Mapping[str, pd.Series], y: np.ndarray, trait: str, target: str, folds: int, ask: Ask
+) -> _Fitted:
+    """Cross-fit a target on the people who have it and all covariates, and predict the others by all folds."""
+    use = ~np.isnan(y) & ~np.any([v.isna() for v in values.values()], axis=0)
+    rows = np.flatnonzero(use)
+    if len(rows) < 10 * folds:
+        raise InputError(
+            f"{table.path}: {len(rows)} people have target '{target}' and all covariates; {folds} folds need at least "
+            f"{10 * folds}"
+        )
+    levels = _levels(pd.DataFrame({name: v[rows] for name, v in values.items()}), ask)
+    if not levels:
+        raise InputError(f"{table.path}: target '{target}': all covariates are constant")
+    x, names, _ = _matrix(values, levels)
+    fold = _folds(table, rows, y[rows], trait, target, folds, ask)
+    seeds = [ask.seed_of(target, "fold", f) for f in range(folds)]
+    how = (ask.device, ask.model, ask.compare)
+    fit = _Fitted(rows, levels, list(crossfit_folds(x[rows], y[rows], fold, seeds, names, trait, ask.how, *how)))
+    covariate, prediction = np.full(len(table), np.nan), np.full(len(table), np.nan)
+    for result in fit.results:
+        covariate[rows[result.rows]], prediction[rows[result.rows]] = result.covariate, result.prediction
+    others = np.flatnonzero(~use & ~np.isnan(x).any(axis=1))
+    if len(others):
+        models = [r.model for r in fit.results]
+        covariate[others] = np.mean([m.covariate(x[others]) for m in models], axis=0)
+        prediction[others] = np.mean([m.predict(x[others]) for m in models], axis=0)
+    fit.columns = {target + COVARIATE: covariate, target + PREDICTION: prediction}
+    return fit
+
+
+def _folds(table: Table, rows: np.ndarray, y: np.ndarray, trait: str, target: str, folds: int, ask: Ask) -> np.ndarray:
+    """Return the fold of each person, as :func:`~deepnull_gwas.deepnull.steps.assign_study_folds` does."""
+    people = pd.DataFrame({"fid": table.fids, "iid": table.iids}).iloc[rows]
+    names = (people["fid"] + " " + people["iid"]).tolist()
+    if ask.recipe == ORIGINAL:
+        return original_folds(people["iid"].tolist() if people["iid"].is_unique else names, folds, ask.seed)
+    return assign_folds(names, folds, ask.seed_of(target, "folds"), family_groups(people), trait_of(trait).stratum(y))
+
+
+def _report(fit: _Fitted, y: np.ndarray, trait: str, target: str, ask: Ask) -> dict[str, Any]:
+    """Return the metrics of a target."""
+    own = y[fit.rows]
+    prediction = fit.columns[target + PREDICTION]
+    models = {}
+    for name in in_all_folds(fit.results):
+        each = np.empty(len(fit.rows))
+        for result in fit.results:
+            each[result.rows] = result.each[name]
+        models[name] = measure(own, each, trait)
+    return {
+        "trait": trait,
+        "scale": trait_of(trait).scale,
+        "people": {
+            "out of fold": len(fit.rows),
+            "without target, predicted by all folds": int((~np.isnan(prediction)).sum()) - len(fit.rows),
+        },
+        "seed": ask.seed_of(target, "folds"),
+        "model": ORIGINAL if ask.recipe == ORIGINAL else ask.model,
+        "prediction": measure(own, prediction[fit.rows], trait),
+        "models": models,
+        "folds": [
+            {
+                "fold": f,
+                "people": r.history["people"],
+                "prediction": r.history["metrics"],
+                "weights": r.history["weights"],
+            }
+            for f, r in enumerate(fit.results)
+        ],
+        "calibration": calibration(own, prediction[fit.rows], trait),
+    }
+
+
+def _save(
+    path: str | Path, table: Table, ask: Ask, folds: int, fits: Mapping[str, _Fitted], report: Mapping[str, Any]
+) -> None:
+    """Save the models of all targets, with digests of the people they were trained on."""
+    head = {
+        "format": FORMAT,
+        "targets": {
+            t: {"trait": report[t]["trait"], "salt": report[t]["seed"], "levels": fit.levels} for t, fit in fits.items()
+        },
+        "folds": folds,
+        "prediction": ask.prediction,
+        "categorical": list(ask.categorical),
+    }
+    saved: dict[str, np.ndarray] = {}
+    for target, fit in fits.items():
+        for f, result in enumerate(fit.results):
+            saved |= {f"{target}/{f}/{k}": v for k, v in result.model.arrays().items()}
+        known = identify(table, fit.rows, report[target]["seed"])
+        saved |= {f"{target}/{kind}": found for kind, found in known.items()}
+    write_npz(path, predict=np.array(json.dumps(head)), **saved)
+
+
+def apply_model(files: Files, model: str | Path, missing: Sequence[str] = MISSING) -> dict[str, Any]:
+    """Apply saved models to people that they were not trained on: the mean over the models of all folds.
+
+    Parameters
+    ----------
+    files
+        The table, and where it goes with the columns that the training table got.
+    model
+        What :func:`predict_table` saved.
+    missing
+        What stands for a missing value.
+
+    Returns
+    -------
+    Counts by target: NA where a covariate is missing or of a level that the training people did not have.
+
+    Raises
+    ------
+    InputError
+        When the table does not fit the model, or has people that it was trained on (their prediction would not be out
+        of fold).
+    """
+    path = files.table
+    head, models, known_people = load_saved(model)
+    table = read_people_table(path)
+    suffixes = (COVARIATE, PREDICTION) if head["prediction"] else (COVARIATE,)
+    covariates = list(dict.fromkeys(c for about in head["targets"].values() for c in about["levels"]))
+    _check_names(table, files.out, [], covariates, [t + suffix for t in head["targets"] for suffix in suffixes])
+    added, report = {}, {}
+    for target, about in head["targets"].items():
+        known = recognise(table, known_people[target], about["salt"])
+        if known.any():
+            raise InputError(
+                f"{path}: {int(known.sum())} people ({some(table.people[i] for i in np.flatnonzero(known))}) were "
+                f"among those that the model of '{target}' was trained on; a prediction of them would hold their own "
+                "phenotype's noise. Take their out-of-fold prediction from the output of the training, and leave them "
+                "out here. If they are others with the same IIDs, give the FIDs of both in the tables"
+            )
+        values = {c: _values(table, c, levels is not None, missing) for c, levels in about["levels"].items()}
+        x, _, unknown = _matrix(values, about["levels"])
+        complete = np.flatnonzero(~np.isnan(x).any(axis=1))
+        for suffix in suffixes:
+            column = np.full(len(table), np.nan)
+            try:
+                each = [
+                    m.covariate(x[complete]) if suffix == COVARIATE else m.predict(x[complete]) for m in models[target]
+                ]
+            except NO_MODEL as error:
+                raise InputError(f"{model}: damaged ({why(error)}); train it again") from None
+            column[complete] = np.sum(each, axis=0) / head["folds"]
+            added[target + suffix] = column
+        report[target] = {"people": len(table), "predicted": len(complete), "unknown_levels": unknown}
+        if unknown:
+            logger.warning("levels that the training people did not have: %s; these people get NA", unknown)
+    if files.metrics is not None:
+        write_json(report, files.metrics)
+    write_with(table, files.out, added)
+    return report
 
 
 def _target(table: Table, name: str, trait: str, missing: Sequence[str]) -> np.ndarray:
+    """Return a target as float64, NaN where it is missing; 1 for cases and 0 for controls of binary ones."""
     y = numbers(table, name, missing, "a target holds numbers")
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         return y
     values = sorted(set(y[~np.isnan(y)].tolist()))
     if values == [1.0, 2.0]:
@@ -50,31 +346,58 @@ def _target(table: Table, name: str, trait: str, missing: Sequence[str]) -> np.n
     return y
 
 
-def _encode(
-    table: Table, covariates: Sequence[str], levels: Mapping[str, Sequence[str] | None], missing: Sequence[str]
-) -> tuple[np.ndarray, list[str], dict[str, int]]:
-    """Return covariates as numbers (NaN where missing, or of an unknown level), their names.
+def _values(table: Table, name: str, categorical: bool, missing: Sequence[str]) -> pd.Series:
+    """Return a covariate as the workflow's tables hold it: numbers where all values are, else text; missing as NaN."""
+    if not categorical:
+        return pd.Series(numbers(table, name, missing, "list it in --categorical if its values are names of groups"))
+    texts = pd.Series(table.column(name), dtype=object)
+    there = ~texts.isin(list(missing))
+    if texts[there].map(is_number).all():
+        return texts.where(there).astype(np.float64)
+    return texts.where(there, np.nan)
 
-    And how many people have an unknown level of each.
+
+def _levels(people: pd.DataFrame, ask: Ask) -> dict[str, list[str] | None]:
+    """Return the levels of each covariate, as the workflow encodes it: the reference first; None of numbers.
+
+    Constants are left out.
+    """
+    found = encode(people, ask.covariates, ask.categorical, prefix="")
+    for entry in found.dropped:
+        logger.warning("covariate %s: %s; left out", entry["name"], entry["reason"])
+    levels: dict[str, list[str] | None] = {}
+    for entry in found.covariates:
+        name = entry["name"]
+        own = [c[len(name) + 1 : -1] for c in entry["columns"]]
+        levels[name] = [entry["reference"], *own] if "reference" in entry else None
+    return levels
+
+
+def _matrix(
+    values: Mapping[str, pd.Series], levels: Mapping[str, Sequence[str] | None]
+) -> tuple[np.ndarray, list[str], dict[str, int]]:
+    """Return covariates as numbers float64[n, columns], their names, and how many people have an unknown level of each.
+
+    NaN where a value is missing, or of an unknown level.
     """
     columns, names, unknown = [], [], {}
-    for name in covariates:
-        known = levels[name]
+    for name, known in levels.items():
+        series = values[name]
         if known is None:
-            columns.append(numbers(table, name, missing, "list it in --categorical if its values are names of groups"))
+            columns.append(series.to_numpy(np.float64))
             names.append(name)
             continue
-        values = np.array(table.column(name), dtype=object)
-        absent = ~np.isin(values, list(known))
-        there = ~np.isin(values, list(missing))
+        there = series.notna().to_numpy()
+        spelled = np.array([level_name(v) if t else "" for v, t in zip(series, there)], dtype=object)
+        absent = ~there | ~np.isin(spelled, list(known))
         if (absent & there).any():
             unknown[name] = int((absent & there).sum())
         for level in known[1:]:
-            column = (values == level).astype(float)
+            column = (spelled == level).astype(float)
             column[absent] = np.nan
             columns.append(column)
             names.append(f"{name}[{level}]")
-    return np.column_stack(columns) if columns else np.zeros((len(table), 0)), names, unknown
+    return np.column_stack(columns), names, unknown
 
 
 def _check_names(
@@ -99,288 +422,3 @@ def _check_names(
         problems.append(f"{out}: input and output are one file; give another --output")
     if problems:
         raise InputErrors(problems) if len(problems) > 1 else InputError(problems[0])
-
-
-def predict_table(
-    path: str | Path,
-    out: str | Path,
-    targets: Sequence[str],
-    covariates: Sequence[str],
-    traits: Sequence[str],
-    categorical: Sequence[str] = (),
-    folds: int | None = None,
-    seed: int = 1,
-    model: str = "auto",
-    recipe: Mapping[str, Any] | str | None = None,
-    missing: Sequence[str] = MISSING,
-    device: str = "auto",
-    metrics: str | Path | None = None,
-    save_model: str | Path | None = None,
-    compare: bool = False,
-) -> dict[str, Any]:
-    """Predict targets from covariates, out of fold.
-
-    And write the table with one more column ``<target>_deepnull`` each.
-
-    Parameters
-    ----------
-    path, out
-        The table (see :func:`read_people_table`), and where it goes. Rows and columns stay as they are.
-    targets, traits
-        Columns to predict, and ``quantitative`` or ``binary`` for each.
-    covariates, categorical
-        Columns to predict from, and those of them whose values are names of groups.
-    folds, seed, model, recipe, device
-        As in the config's ``deepnull`` section.
-    missing
-        What stands for a missing value.
-    metrics, save_model
-        Files to write the metrics (JSON) and the models (.npz) to.
-    compare
-        Whether models that the prediction does not need are fitted too, to show in the metrics how they compare.
-
-    Returns
-    -------
-    The metrics by target. People of one FID share a fold. Binary targets are predicted as logits. Somebody with a
-    missing covariate gets NA; somebody with a missing target the mean over the models of all folds.
-
-    Raises
-    ------
-    InputError
-        When table, columns or values do not fit.
-    """
-    table = read_people_table(path)
-    new = [f"{t}{SUFFIX}" for t in targets]
-    _check_names(table, out, targets, covariates, new)
-    if absent := [c for c in categorical if c not in covariates]:
-        raise InputError(f"--categorical: {some(absent)} not among --covariates ({', '.join(covariates)})")
-    ys = {t: _target(table, t, trait, missing) for t, trait in zip(targets, traits, strict=True)}
-    levels = {c: sorted(set(table.column(c)) - set(missing)) if c in categorical else None for c in covariates}
-    x, names, _ = _encode(table, covariates, levels, missing)
-    complete = ~np.isnan(x).any(axis=1)
-    lacking = {
-        c: int(np.isnan(x[:, [i for i, n in enumerate(names) if n == c or n.startswith(f"{c}[")]]).any(axis=1).sum())
-        for c in covariates
-    }
-    families = names_of_families(table.fids, table.people, kinship=False)
-    groups = [p if f.startswith("\x1e") else f"family {f}" for f, p in zip(families, table.people)]
-    original = recipe == ORIGINAL
-    how = ORIGINAL if original else Recipe.from_dict(recipe or {})
-    added: dict[str, np.ndarray] = {}
-    report: dict[str, Any] = {}
-    if folds is None:
-        used = {t: y[complete & ~np.isnan(y)] for t, y in ys.items()}
-        # one number for all targets: a model that is saved has one
-        folds = min(default_folds(used[t], trait, original) for t, trait in zip(targets, traits))
-    saved: dict[str, np.ndarray] = {}
-    for target, trait in zip(targets, traits):
-        y = ys[target]
-        use = complete & ~np.isnan(y)
-        if use.sum() < 10 * folds:
-            raise InputError(
-                f"{path}: {int(use.sum())} people have target '{target}' and all covariates; {folds} folds need at "
-                f"least {10 * folds}"
-            )
-        rows = np.flatnonzero(use)
-        own_seed = derive_seed(seed, target)
-        if original:
-            fold = original_folds([table.iids[i] for i in rows], folds, seed)
-        else:
-            stratum = y[rows].astype(int) if trait == "binary" else None
-            names_of_rows = [table.people[i] for i in rows]
-            fold = assign_folds(names_of_rows, folds, own_seed, [groups[i] for i in rows], stratum)
-        try:
-            prediction, each, results = crossfit(
-                x[rows], y[rows], fold, how, own_seed, trait, model, compare, names, device
-            )
-        except StudyFailure as failure:
-            raise InputError(f"{path}: target '{target}': {failure.reason}") from None
-        others = np.flatnonzero(complete & np.isnan(y))
-        column = np.full(len(table), np.nan)
-        column[rows] = prediction
-        if len(others):
-            column[others] = np.mean([r.model.predict(x[others]) for r in results], axis=0)
-        if original and trait == "binary":
-            column = 1 / (1 + np.exp(-column))
-        added[f"{target}{SUFFIX}"] = column
-        report[target] = {
-            "trait": trait,
-            "scale": "phenotype" if trait == "quantitative" else "probability" if original else "logit",
-            "people": {
-                "in the table": len(table),
-                "out of fold": len(rows),
-                "without target, predicted by all folds": len(others),
-                "without a covariate, not predicted": int((~complete).sum()),
-            },
-            "missing_covariates": lacking,
-            "seed": own_seed,
-            "model": ORIGINAL if original else model,
-            "prediction": measure(y[rows], prediction, trait),
-            "models": {name: measure(y[rows], values, trait) for name, values in each.items()},
-            "folds": [
-                {
-                    "fold": f,
-                    "people": r.history["people"],
-                    "prediction": r.history["metrics"],
-                    "weights": r.history["weights"],
-                }
-                for f, r in enumerate(results)
-            ],
-            "calibration": calibration(y[rows], prediction, trait),
-        }
-        for f, r in enumerate(results):
-            saved |= {f"{target}/{f}/{k}": v for k, v in r.model.arrays().items()}
-        saved |= {f"{target}/{kind}": found for kind, found in identify(table, rows, own_seed).items()}
-        logger.info("%s: %s out of fold", target, in_words(report[target]["prediction"]))
-    if save_model is not None:
-        head = {
-            "format": FORMAT,
-            "targets": {
-                t: {"trait": report[t]["trait"], "scale": report[t]["scale"], "salt": report[t]["seed"]}
-                for t in targets
-            },
-            "folds": folds,
-            "covariates": list(covariates),
-            "levels": levels,
-        }
-        write_npz(save_model, predict=np.array(json.dumps(head)), **saved)
-    if metrics is not None:
-        write_json(report, metrics)
-    write_with(table, out, added)
-    return report
-
-
-def apply_model(
-    path: str | Path,
-    out: str | Path,
-    model: str | Path,
-    missing: Sequence[str] = MISSING,
-    metrics: str | Path | None = None,
-) -> dict[str, Any]:
-    """Apply saved models to people that they were not trained on: the mean over the models of all folds.
-
-    Parameters
-    ----------
-    path, out
-        The table, and where it goes with one more column a target.
-    model
-        What ``save_model`` of :func:`predict_table` wrote.
-    missing, metrics
-        As for :func:`predict_table`.
-
-    Returns
-    -------
-    Counts by target: NA where a covariate is missing or of a level that the training people did not have.
-
-    Raises
-    ------
-    InputError
-        When the table does not fit the model, or has people that it was trained on (their prediction would not be out
-        of fold).
-    """
-    head, models, known_people = _load(model)
-    table = read_people_table(path)
-    _check_names(table, out, [], head["covariates"], [f"{t}{SUFFIX}" for t in head["targets"]])
-    x, _, unknown = _encode(table, head["covariates"], head["levels"], missing)
-    complete = np.flatnonzero(~np.isnan(x).any(axis=1))
-    added, report = {}, {}
-    for target, about in head["targets"].items():
-        known = recognise(table, known_people[target], about["salt"])
-        if known.any():
-            raise InputError(
-                f"{path}: {int(known.sum())} people ({some(table.people[i] for i in np.flatnonzero(known))}) were "
-                f"among those that the model of '{target}' "
-                "was trained on; a prediction of them would hold their own phenotype's noise. Take their out-of-fold "
-                "prediction from the output of the "
-                "training, and leave them out here. If they are others with the same IIDs, give the FIDs of both in "
-                "the tables"
-            )
-        column = np.full(len(table), np.nan)
-        try:
-            total = np.sum([m.predict(x[complete]) for m in models[target]], axis=0)
-        except _NO_MODEL as error:
-            raise InputError(f"{model}: damaged ({_why(error)}); train it again") from None
-        column[complete] = total / head["folds"]
-        added[f"{target}{SUFFIX}"] = 1 / (1 + np.exp(-column)) if about["scale"] == "probability" else column
-        report[target] = {"people": len(table), "predicted": len(complete), "unknown_levels": unknown}
-    if unknown:
-        logger.warning("levels that the training people did not have: %s; these people get NA", unknown)
-    if metrics is not None:
-        write_json(report, metrics)
-    write_with(table, out, added)
-    return report
-
-
-#: What reading or applying arrays may raise that are not what a model is made of.
-_NO_MODEL = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    KeyError,
-    IndexError,
-    MemoryError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-
-def _why(error: BaseException) -> str:
-    return shorten(f"{type(error).__name__}: {error}", 200)
-
-
-def _load(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], dict[str, dict[str, np.ndarray]]]:
-    """Read a saved model.
-
-    What it says of itself, the models of the folds by target, and the digests of the people it was trained on.
-
-    It is data from elsewhere: arrays and JSON only, nothing pickled.
-    """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size, limit = sum(f.file_size for f in archive.infolist()), UNPACKED_TIMES * Path(path).stat().st_size
-        if size > max(UNPACKED_BYTES, limit):
-            raise ValueError(f"it unpacks to {size:,} bytes")
-        with np.load(path, allow_pickle=False) as data:
-            head = json.loads(str(data["predict"]))
-            if head["format"] != FORMAT:
-                raise InputError(f"{path}: format {shorten(head['format'])}, expected {FORMAT}; train it again")
-            arrays = {k: data[k] for k in data.files}
-        targets, folds = dict(head["targets"]), int(head["folds"])
-        if folds < 1 or not targets or not all(isinstance(c, str) for c in [*targets, *head["covariates"]]):
-            raise ValueError("it names no folds, targets or covariates")
-        people = {t: {kind: arrays[f"{t}/{kind}"] for kind in ("people", "iids", "bare")} for t in targets}
-        parts = {t: [f"{t}/{f}/" for f in range(min(folds, len(arrays)))] for t in targets}
-        if folds > len(arrays) or set(head["levels"]) != set(head["covariates"]):
-            raise ValueError("its parts do not fit together")
-        models = {
-            t: [_model({k.removeprefix(at): v for k, v in arrays.items() if k.startswith(at)}) for at in parts[t]]
-            for t in targets
-        }
-        about = {
-            t: {"salt": int(a["salt"]), "scale": str(a["scale"]), "trait": str(a["trait"])} for t, a in targets.items()
-        }
-    except InputError as error:
-        raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
-    except _NO_MODEL as error:
-        raise InputError(
-            f"{path}: not a model that `deepnull-gwas predict --save-model` wrote ({_why(error)})"
-        ) from None
-    return head | {"folds": folds, "targets": about}, models, people
-
-
-def _model(arrays: dict[str, np.ndarray]) -> Any:
-    if "original.trait" in arrays:
-        from deepnull_gwas.deepnull.original import OriginalModel
-
-        return OriginalModel.from_arrays(arrays)
-    from deepnull_gwas.deepnull.models import FoldModel
-
-    return FoldModel.from_arrays(arrays)

@@ -22,6 +22,7 @@ from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds
 from deepnull_gwas.deepnull.metrics import in_words, measure
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe, weights_in_words
+from deepnull_gwas.deepnull.saved import model_of
 from deepnull_gwas.errors import InputError, StudyFailure, some
 from deepnull_gwas.logs import duration
 from deepnull_gwas.tables import Column, read_json, read_npz, read_parquet, write_json, write_npz, write_parquet
@@ -538,10 +539,4 @@ def load_model(path: str | Path, fold: int) -> Any:
     """Load a fold's model from models.npz, of the default or the original recipe; refuses pickled content."""
     every = read_npz(path)
     arrays = {name.removeprefix(f"{fold}/"): array for name, array in every.items() if name.startswith(f"{fold}/")}
-    if "original.trait" in arrays:
-        from deepnull_gwas.deepnull.original import OriginalModel
-
-        return OriginalModel.from_arrays(arrays)
-    from deepnull_gwas.deepnull.models import FoldModel
-
-    return FoldModel.from_arrays(arrays)
+    return model_of(arrays)

@@ -58,13 +58,13 @@ def test_rows_and_columns_stay_and_one_column_comes(tmp_path, quick):
     assert call(*options) == 0
     before, after = (tmp_path / "p.tsv").read_text().splitlines(), out.read_text().splitlines()
     assert len(before) == len(after)
-    assert after[0] == before[0] + "\tbmd_deepnull\tcase_deepnull"
+    assert after[0] == before[0] + "\tbmd_deepnull_covariate\tcase_deepnull_covariate"
     assert all(b.startswith(a + "\t") for a, b in zip(before, after))
     table = pd.read_csv(out, sep="\t")
     missing = table["IID"] == "i1_0003"
-    assert table.loc[missing, ["bmd_deepnull", "case_deepnull"]].isna().all(axis=None)
-    assert table.loc[~missing, ["bmd_deepnull", "case_deepnull"]].notna().all(axis=None)
-    assert np.corrcoef(table["bmd_deepnull"][~missing], table["age"][~missing])[0, 1] != 0
+    assert table.loc[missing, ["bmd_deepnull_covariate", "case_deepnull_covariate"]].isna().all(axis=None)
+    assert table.loc[~missing, ["bmd_deepnull_covariate", "case_deepnull_covariate"]].notna().all(axis=None)
+    assert np.corrcoef(table["bmd_deepnull_covariate"][~missing], table["age"][~missing])[0, 1] != 0
     about = read_json(metrics)["bmd"]
     assert about["people"]["without target, predicted by all folds"] == 1
     assert about["people"]["without a covariate, not predicted"] == 1
@@ -87,7 +87,7 @@ def test_forms_of_the_table_give_the_same_predictions(tmp_path):
         write(frame.rename(columns={"FID": first}), tmp_path / name, sep)
         out = tmp_path / f"{name}.out"
         assert call("--input", tmp_path / name, "--output", out, *ask) == 0
-        found[name] = pd.read_csv(out, sep=sep)["bmd_deepnull"].to_numpy()
+        found[name] = pd.read_csv(out, sep=sep)["bmd_deepnull_covariate"].to_numpy()
         assert out.read_text().splitlines()[0].startswith(first)
         np.testing.assert_array_equal(found[name], found["tabs"])
     assert np.ptp(found["tabs"]) > 0
@@ -96,7 +96,7 @@ def test_forms_of_the_table_give_the_same_predictions(tmp_path):
     (tmp_path / "iid.gz").write_bytes(gzip.compress(text.encode()))
     out = tmp_path / "iid.out.gz"
     assert call("--input", tmp_path / "iid.gz", "--output", out, *ask) == 0
-    assert gzip.decompress(out.read_bytes()).decode().splitlines()[0] == "#IID   bmd age bmd_deepnull"
+    assert gzip.decompress(out.read_bytes()).decode().splitlines()[0] == "#IID   bmd age bmd_deepnull_covariate"
 
 
 FORMS = {
@@ -132,9 +132,11 @@ def test_what_r_and_spreadsheets_write(tmp_path, form, name):
     assert len(before) == len(after.rstrip("\n").split("\n"))
     assert all(a.startswith(b) for a, b in zip(after.split("\n"), before))
     found = read_people_table(tmp_path / "o")
-    assert found.names == [*frame.columns, "bmd_deepnull"]
+    assert found.names == [*frame.columns, "bmd_deepnull_covariate"]
     assert found.iids == frame["IID"].tolist() and found.column("site") == frame["site"].tolist()
-    np.testing.assert_array_equal(np.array(found.column("bmd_deepnull"), float), expected["bmd_deepnull"])
+    np.testing.assert_array_equal(
+        np.array(found.column("bmd_deepnull_covariate"), float), expected["bmd_deepnull_covariate"]
+    )
 
 
 def test_a_comma_in_a_column_name(tmp_path):
@@ -217,7 +219,7 @@ def test_a_saved_model_for_new_people(tmp_path, quick, capsys):
         call("--apply", model, "--input", tmp_path / "new.tsv", "--output", out, "--metrics", tmp_path / "m.json") == 0
     )
     table = pd.read_csv(out, sep="\t")
-    assert np.flatnonzero(table["bmd_deepnull"].isna()).tolist() == [4]
+    assert np.flatnonzero(table["bmd_deepnull_covariate"].isna()).tolist() == [4]
     assert read_json(tmp_path / "m.json")["bmd"]["unknown_levels"] == {"site": 1}
     # the people it was trained on would not be predicted out of fold
     write(pd.concat([new, people().drop(columns=["bmd", "case"]).iloc[:2]]), tmp_path / "both.tsv")
@@ -246,7 +248,10 @@ def test_messages(tmp_path, capsys):
     says("no column 'aeg' (covariate)", frame, ["--target", "bmd", "--covariates", "aeg", "--trait", "quantitative"])
     says("did you mean 'age'?", frame, ["--target", "bmd", "--covariates", "aeg", "--trait", "quantitative"])
     says("'bmd' is both target and covariate", frame, ["--target", "bmd", "--covariates", "bmd", "--trait", "binary"])
-    says("column 'bmd_deepnull' is there already and is not overwritten", frame.assign(bmd_deepnull=1))
+    says(
+        "column 'bmd_deepnull_covariate' is there already and is not overwritten",
+        frame.assign(bmd_deepnull_covariate=1),
+    )
     says("input and output are one file", frame, output=path)
     says("the first columns are bmd, age (separated by tabs); expected FID and IID", frame.drop(columns=["FID", "IID"]))
     says("Is the header missing?", "1 2 3\n4 5 6\n")
@@ -282,7 +287,7 @@ def test_not_a_model(tmp_path):
     write(people(60), tmp_path / "p.tsv")
     np.savez(tmp_path / "m.npz", head=np.array([{"a": 1}], dtype=object))
     with pytest.raises(InputError, match="not a model that"):
-        predict.apply_model(tmp_path / "p.tsv", tmp_path / "o", tmp_path / "m.npz")
+        predict.apply_model(predict.Files(tmp_path / "p.tsv", tmp_path / "o"), tmp_path / "m.npz")
     with pytest.raises(InputError, match="is a folder"):
         read_people_table(tmp_path)
 
@@ -296,3 +301,59 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "--covariates" in done.stdout
+
+
+@pytest.mark.parametrize("phenotype", ["bmd", "case"])
+@pytest.mark.parametrize("recipe", ["default", "original"])
+def test_the_covariate_is_that_of_the_workflow(tmp_path, quick, monkeypatch, phenotype, recipe):
+    """With a study's people, folds and seeds `predict` gives the covariate of its deepnull arm to the last bit."""
+    from deepnull_gwas.cohort.covariates import encode
+    from deepnull_gwas.deepnull import original
+    from deepnull_gwas.deepnull.steps import assign_study_folds, merge_folds, train_folds
+    from deepnull_gwas.tables import read_parquet, write_json, write_parquet
+
+    monkeypatch.setattr(original.fit_original, "__defaults__", ("cpu", 2))
+    frame = people().assign(plate=np.arange(240) % 3 + 8, one=1)
+    trait = {"bmd": "quantitative", "case": "binary"}[phenotype]
+    covariates, categorical = ["age", "site", "plate", "one"], ["site", "plate"]
+    encoded = encode(frame, covariates, categorical)
+    y = frame[phenotype] - (phenotype == "case")
+    samples = {"sample_index": np.arange(240), "fid": frame["FID"], "iid": frame["IID"], "phenotype": y.astype(float)}
+    write_parquet(pd.DataFrame(samples | encoded.columns), tmp_path / "samples.parquet")
+    about = {"study": "s", "cohort": "c", "trait": trait, "status": "ok", "covariates": encoded.covariates}
+    write_json(about, tmp_path / "study.json")
+    study, folds = (tmp_path / "samples.parquet", tmp_path / "study.json"), tmp_path / "folds.parquet"
+    settings = {"recipe": "original" if recipe == "original" else {}}
+    assign_study_folds(*study, 3, 7, folds, original=recipe == "original")
+    made = [tmp_path / name for name in ("by_model.parquet", "by_fold.json", "models.npz")]
+    train_folds(*study, folds, settings, 7, *made)
+    merge_folds(*study, folds, *made, settings, tmp_path / "prediction.parquet", tmp_path / "metrics.json")
+    workflow = read_parquet(tmp_path / "prediction.parquet")
+
+    write(frame, tmp_path / "p.tsv")
+    ask = ["--target", phenotype, "--trait", trait, "--covariates", ",".join(covariates), "--folds", 3, "--seed", 7]
+    ask += ["--categorical", ",".join(categorical), "--study", "c/s", "--prediction", "--recipe", recipe]
+    assert call("--input", tmp_path / "p.tsv", "--output", tmp_path / "o.tsv", *ask) == 0
+    found = pd.read_csv(tmp_path / "o.tsv", sep="\t", float_precision="round_trip")
+    assert workflow["deepnull_covariate"].std() > 0
+    for name in ("deepnull_covariate", "phenotype_prediction"):
+        np.testing.assert_array_equal(found[f"{phenotype}_{name}"], workflow[name])
+
+
+def test_the_prediction_itself_by_a_flag_and_from_a_saved_model(tmp_path, quick):
+    frame = people()
+    write(frame, tmp_path / "p.tsv")
+    write(frame.drop(columns="bmd").assign(IID="new" + frame["IID"]), tmp_path / "new.tsv")
+    ask = ["--target", "bmd", "--trait", "quantitative", "--covariates", "age", "--folds", 3, "--model", "splines"]
+    ask += ["--prediction", "--save-model", tmp_path / "m.npz"]
+    assert call("--input", tmp_path / "p.tsv", "--output", tmp_path / "o.tsv", *ask) == 0
+    applied = ["--input", tmp_path / "new.tsv", "--output", tmp_path / "n.tsv", "--apply", tmp_path / "m.npz"]
+    assert call(*applied) == 0
+    for path in ("o.tsv", "n.tsv"):
+        found = pd.read_csv(tmp_path / path, sep="\t")
+        assert found["bmd_deepnull_covariate"].std() > 0.1
+        assert found["bmd_phenotype_prediction"].notna().all()
+    # the rest is the linear model
+    rest = found["bmd_phenotype_prediction"] - found["bmd_deepnull_covariate"]
+    slope = np.polyfit(found["age"], rest, 1)
+    np.testing.assert_allclose(rest, np.polyval(slope, found["age"]), atol=1e-9)
