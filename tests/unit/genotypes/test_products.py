@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from association_cases import pack
+from deepnull_gwas.genotypes.block import PackedBlock
 from deepnull_gwas.genotypes.products import COLUMNS, make_tiles, multiply
 from deepnull_gwas.genotypes.rare import multiply_rare
 
@@ -19,7 +20,7 @@ def test_products_equal_numpy(n, dtype, squared):
     centre = rng.uniform(0, 2, size=9)
     x = np.where(g < 0, 0.0, g - centre[:, None])[:, inside]
     expected = (x**2 if squared else x) @ k
-    found = multiply((pack(g),), centre, make_tiles(n, inside, k, dtype), squared)
+    found = multiply(PackedBlock(pack(g), n).stored, centre, make_tiles(n, inside, k, dtype), squared)
     assert found.shape == (9, -(-7 // COLUMNS) * COLUMNS)
     # rounding of the columns and of sums of up to 1,024 people
     tolerance = 1e-4 if dtype is np.float32 else 1e-11
