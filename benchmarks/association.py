@@ -114,7 +114,7 @@ def is_binary(kind: str) -> bool:
 
 
 def settings_of(kind: str) -> dict:
-    """Return the section ``association`` of a configuration for a kind of analysis: the schema's defaults, and what is set here."""
+    """Return the section ``association`` of a configuration for a kind of analysis: schema's defaults and changes."""
     import yaml
 
     schema = yaml.safe_load((Path(__file__).resolve().parents[1] / "workflow/schemas/config.schema.yaml").read_text())

@@ -41,38 +41,8 @@ TOO_MANY_PARAMETERS: set[str] = {
     "scores/steps.py:_scores",
     "scores/steps.py:score_study",
 }
-LINES_TOO_LONG: set[str] = {
-    "association/basis.py",
-    "association/binary.py",
-    "association/binary_arm.py",
-    "association/chunk.py",
-    "association/classes.py",
-    "association/design.py",
-    "association/dropped.py",
-    "association/expansion.py",
-    "association/firth.py",
-    "association/inputs.py",
-    "association/layout.py",
-    "association/likelihoods.py",
-    "association/linear.py",
-    "association/logistic.py",
-    "association/quantitative.py",
-    "association/refine.py",
-    "association/refinement.py",
-    "association/scan.py",
-    "association/settings.py",
-    "association/spa.py",
-    "association/tails.py",
-    "association/traits.py",
-    "genotypes/block.py",
-    "genotypes/products.py",
-    "genotypes/rare.py",
-    "genotypes/tiles.py",
-}
-ODD_OPENINGS: set[str] = {
-    "association/spa.py",
-    "association/tails.py",
-}
+LINES_TOO_LONG: set[str] = set()
+ODD_OPENINGS: set[str] = set()
 
 
 def sources() -> Iterator[tuple[str, str]]:

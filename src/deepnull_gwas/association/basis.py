@@ -13,7 +13,8 @@ RANK_TOLERANCE = 1e-7
 def power_of_two(values: np.ndarray) -> float:
     """Return the power of two next above the largest absolute value; 1 where all are 0, or one is not a number.
 
-    Numbers divided by it keep all their digits, and neither their squares nor their single-precision forms leave what can be held.
+    Numbers divided by it keep all their digits, and neither their squares nor their single-precision forms leave what
+    can be held.
     """
     largest = float(np.abs(values).max(initial=0.0))
     return float(np.ldexp(1.0, int(np.frexp(largest)[1]))) if 0.0 < largest < np.inf else 1.0
@@ -66,7 +67,7 @@ def orthonormal_basis(covariates: np.ndarray, names: Sequence[str]) -> tuple[np.
 
 
 def take_out(values: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Return what a column has beyond the constant and a basis: centred, then orthogonalised twice, which is exact to rounding.
+    """Return what a column has beyond the constant and a basis: centred, then orthogonalised twice (exact to rounding).
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
-"""Binary traits: a score test of every variant, then what the variant needs: maximum likelihood, Firth's, or a saddle point.
+"""Binary traits: a score test of every variant, then maximum likelihood, Firth's, or a saddle point where needed.
 
-The strategy of a kind of trait; see :mod:`deepnull_gwas.association.traits` for what each function promises. Each row of the result names
-its method. What one method cannot do falls through to the next; where all fail, the reason of the first is kept.
+The strategy of a kind of trait; see :mod:`deepnull_gwas.association.traits` for what each function promises. Each row
+of the result names its method. What one method cannot do falls through to the next; where all fail, the reason of the
+first is kept.
 """
 
 from __future__ import annotations
@@ -92,7 +93,10 @@ class BinaryTests:
         return out
 
     def _count(self, block: Block, out: dict[str, np.ndarray]) -> np.ndarray:
-        """Fill in counts and frequencies; return the copies of the rarer allele in cases or in controls, whichever is fewer."""
+        """Fill in counts and frequencies.
+
+        Return the copies of the rarer allele in cases or in controls, whichever is fewer.
+        """
         name, drop = self.design.study.name, self.settings.drop
         alleles, chromosomes = block.alleles(self.mask)
         case_alleles, case_chromosomes = block.alleles(self.cases)

@@ -98,7 +98,10 @@ class BinaryArm:
         return out
 
     def carriers(self, block: Block, v: int, drop: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """List who has another genotype than nearly everybody; None where these are many, or everything is to be in double precision."""
+        """List who has another genotype than nearly everybody.
+
+        None where these are many, or everything is to be in double precision.
+        """
         n = len(self.y)
         if self.dtype == np.float64 or n < PEOPLE:
             return None
@@ -106,7 +109,7 @@ class BinaryArm:
         return block.carriers(v, self.mask, self.row_of, drop, n // SPARSE)
 
     def genotypes(self, block: Block, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return variants of the analysed people: centred genotypes with missing calls 0, and whether the call is there."""
+        """Return variants of the analysed people: centred genotypes, missing calls 0, and whether the call is there."""
         g = block.dosages(rows, self.index)
         present = ~np.isnan(g)
         g -= block.moments(self.mask)[0][rows, None]

@@ -112,8 +112,8 @@ def associate_chunk(
     genotypes
         genotypes.json of the cohort.
     tables
-        ``variants``, ``samples`` and ``qc_variants``: variants.parquet, qc/samples.parquet and qc/variants.parquet of the cohort; without
-        the last (None) all variants are tested.
+        ``variants``, ``samples`` and ``qc_variants``: variants.parquet, qc/samples.parquet and qc/variants.parquet of
+        the cohort; without the last (None) all variants are tested.
     studies
         (study.json, samples.parquet, prediction.parquet or None, arms) of each study.
     chunk
@@ -197,8 +197,8 @@ def compute(
 
     Yields
     ------
-    Results of up to :data:`BLOCKS_HELD` blocks, and int64, which of the chunk's variants they are about. While they are written, the next
-    are computed.
+    Results of up to :data:`BLOCKS_HELD` blocks, and int64, which of the chunk's variants they are about. While they
+    are written, the next are computed.
     """
     progress = Progress(sum(len(job.rows) for job in jobs), "variants")
 

@@ -77,7 +77,7 @@ class ClassRules:
         return mask if self.women is None else mask & self.women
 
     def annotate(self, design: StudyDesign, analysable: bool) -> None:
-        """Add to a fitted design what a reader must know of these chromosomes, and say so where it fails for want of sex.
+        """Add to a fitted design what a reader must know of these chromosomes, and fail it where sexes are not known.
 
         Parameters
         ----------
@@ -111,7 +111,8 @@ class ClassRules:
             return ["on X men's genotypes are 0/1: beta is per copy of the effect allele in men and women"]
         if self.name == "X":
             return [
-                "on X men's genotypes are 0/2: beta is per copy of the effect allele in women, and half of what a man's copy does"
+                "on X men's genotypes are 0/2: beta is per copy of the effect allele in women, "
+                "and half of what a man's copy does"
             ]
         if self.name == "Y":
             return [

@@ -1,7 +1,7 @@
-"""The design of a study on one class of chromosomes: who is analysed, the basis of the covariates, the prediction, the offsets.
+"""The design of a study on one class of chromosomes: people, basis of the covariates, prediction, offsets.
 
-Notation of docs/method.md: Q an orthonormal basis of the covariates, y~ the phenotype with them taken out, u the unit vector of the
-DeepNull covariate with them taken out (Frisch, Waugh and Lovell).
+Notation of docs/method.md: Q an orthonormal basis of the covariates, y~ the phenotype with them taken out, u the unit
+vector of the DeepNull covariate with them taken out (Frisch, Waugh and Lovell).
 """
 
 from __future__ import annotations

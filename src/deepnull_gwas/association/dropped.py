@@ -1,7 +1,7 @@
 """Linear association in which people without a call are left out, variant by variant, exactly.
 
-The cross-products of the people without a call are taken from those of all people, and the normal equations solved by Cholesky's method:
-no second pass over the genotypes.
+The cross-products of the people without a call are taken from those of all people, and the normal equations solved by
+Cholesky's method: no second pass over the genotypes.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ class DropInput:
     Attributes
     ----------
     basis_rows
-        [people of the cohort, 1 + r]: intercept and basis, zero for those who are not analysed; float32 is enough for the few people who
-        are taken away.
+        [people of the cohort, 1 + r]: intercept and basis, zero for those who are not analysed; float32 is enough for
+        the few people who are taken away.
     own_rows
         [people of the cohort, 2s]: y~ of each study, then u of each (zero where it has none).
     basis_total, cross_total, own_total
-        Cross-products over all analysed people: basis with basis, basis with own; y~.y~, u.u and u.y~ of each study (3 x s).
+        Cross-products over all analysed people: basis with basis, basis with own; y~.y~, u.u and u.y~ of each study (3
+        x s).
     first
         First column of the basis in the products.
     """
@@ -51,14 +52,18 @@ class DropInput:
     def of(
         cls, shape: tuple[int, type], index: np.ndarray, basis: np.ndarray, y: np.ndarray, u: np.ndarray, first: int
     ) -> DropInput:
-        """Lay out basis (n x r), y~ and u (n x s) of the people ``index``; ``shape`` is the size of the cohort and the precision."""
+        """Lay out basis (n x r), y~ and u (n x s) of the people ``index``.
+
+        ``shape`` is the size of the cohort and the precision.
+        """
         n_people, dtype = shape
         k = np.column_stack([np.ones(len(index)), basis])
         own = np.column_stack([y, u])
         rows = np.zeros((n_people, k.shape[1]), dtype=dtype)
         own_rows = np.zeros((n_people, own.shape[1]), dtype=dtype)
         rows[index], own_rows[index] = k, own
-        # column by column: a matrix product sums in an order that depends on how many columns, that is studies, there are
+        # column by column: a matrix product sums in an order that depends on how many columns, that is studies, there
+        # are
         columns = [np.ascontiguousarray(column) for column in own.T]
         cross = np.column_stack([k.T @ column for column in columns])
         pairs = list(zip(columns[: y.shape[1]], columns[y.shape[1] :], strict=True))
@@ -73,7 +78,7 @@ class DropInput:
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _cross(a, i, b, out, n, count):
-    """Products of row ``i`` of ``a`` with the first ``n`` rows of ``b`` (and up to three more: there is room for them)."""
+    """Multiply row ``i`` of ``a`` with the first ``n`` rows of ``b`` (and up to three more: there is room for them)."""
     x = a[i]
     for j in range(0, n, 4):
         y0, y1, y2, y3 = b[j], b[j + 1], b[j + 2], b[j + 3]
@@ -88,7 +93,10 @@ def _cross(a, i, b, out, n, count):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _take_away(stored, v, basis_rows, own_rows, people, left, own, room, a, c, squares, lane):
-    """Subtract one variant's people without a call from the cross-products in its lane; return larger buffers where these are too small."""
+    """Subtract one variant's people without a call from the cross-products in its lane.
+
+    Return larger buffers where these are too small.
+    """
     m, s = basis_rows.shape[1], own_rows.shape[1] // 2
     count = list_missing(stored, v, people)
     kept = 0
@@ -153,7 +161,10 @@ def _minus_dot(x, y, n, out):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _solve_lanes(a, c, g, inverse, rank, basis_total):
-    """Factorise by Cholesky's method, in place, and solve forwards; a column that has become collinear drops out of its lane."""
+    """Factorise by Cholesky's method, in place, and solve forwards.
+
+    A column that has become collinear drops out of its lane.
+    """
     m, s2 = a.shape[0], c.shape[0]
     rank[:] = 0.0
     for i in range(m):
@@ -259,7 +270,7 @@ def linear_dropped(
     given: DropInput,
     reason: np.ndarray,
 ) -> list[dict[str, Estimates]]:
-    """Test both arms of the studies that share people and covariates, each variant among the people whose call is there.
+    """Test both arms of studies that share people and covariates, each variant among the people with a call.
 
     Parameters
     ----------

@@ -1,12 +1,13 @@
-"""A fitted logistic model expanded around its maximum, so that a rare variant is tested by looking at its carriers only.
+"""A fitted logistic model expanded around its maximum, so that a rare variant is tested from its carriers only.
 
-A variant that few people carry changes the linear predictors of everybody else hardly at all: by x'd, with d the small shift of the
-covariates' coefficients. For those people the log-likelihood is its Taylor series in d,
+A variant that few people carry changes the linear predictors of everybody else hardly at all: by x'd, with d the small
+shift of the covariates' coefficients. For those people the log-likelihood is its Taylor series in d,
 
     l(d) = s'd - d'A d / 2 - T[d, d, d] / 6 - ...      s = X'(y - mu)   A = X'W X   T = sum w (1 - 2 mu) x x x
 
-whose tensors are summed over all people once; carriers, people whose call is left out, and the few people with the largest leverages are
-computed one by one. What is left out of the series is bounded for each variant: where the bound is not small, everybody is looked at.
+whose tensors are summed over all people once; carriers, people whose call is left out, and the few people with the
+largest leverages are computed one by one. What is left out of the series is bounded for each variant: where the bound
+is not small, everybody is looked at.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from deepnull_gwas.jit import FAST, numba
 
 #: People with the largest leverages, who are always computed one by one
 CORE = 512
-#: The series is good enough when it moves beta by less than this many standard errors, and a statistic by less than this
+#: The series is good enough when it moves beta by less than this many standard errors, and a statistic by less than
+#: this
 ACCURACY = 2e-5
-#: From so many times that many people on there is an expansion, for variants that fewer than one in `SPARSE` people carries
+#: From so many times that many people on there is an expansion, for variants that fewer than one in `SPARSE` people
+#: carries
 PEOPLE, SPARSE = 4 * CORE, 16
-#: Where the series is not good enough, one in so many people more is computed one by one: those whom the shift moves most
+#: Where the series is not good enough, one in so many people more is computed one by one: those whom the shift moves
+#: most
 WIDER = 64
 _ROWS = 4096
 
@@ -96,15 +100,16 @@ def _blocks(n: int) -> list[slice]:
 def _bounds(sixth: float, fourth: float, value: float, cubic: float) -> tuple[float, float]:
     """Turn sums of w u^6, w q^2 u^4, w u^4 and w q |u|^3 into bounds of the terms that follow those of the series.
 
-    The derivatives of w are no larger than w. What is left out is sum w x u^3 / 6 of the score, sum w q x u^2 / 4 of the penalty's
-    derivative, sum w u^4 / 24 and sum w q u^3 / 12 of their integrals; those of the penalty are doubled for what the inverse adds.
+    The derivatives of w are no larger than w. What is left out is sum w x u^3 / 6 of the score, sum w q x u^2 / 4 of
+    the penalty's derivative, sum w u^4 / 24 and sum w q u^3 / 12 of their integrals; those of the penalty are doubled
+    for what the inverse adds.
     """
     return float(np.sqrt(sixth) / 6.0 + np.sqrt(fourth) / 2.0), float(value / 24.0 + cubic / 6.0)
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _powers(x, eta, leverage, used, shift, sign, out):
-    """Add ``sign`` times the sums of w u^6, w q^2 u^4, w u^4 and w q |u|^3, u = x'shift, over the people of ``used``."""
+    """Add ``sign`` times the sums of w u^6, w q^2 u^4, w u^4, w q |u|^3 (u = x'shift) over the people of ``used``."""
     n, p = x.shape
     for i in range(n):
         if not used[i]:
@@ -194,7 +199,10 @@ class Carriers:
         return float(np.sqrt(shift @ self.expansion.information @ shift))
 
     def fourth(self, shift: np.ndarray, closely: bool = False) -> float:
-        """Bound the fourth-order term of the log-likelihood at a shift: by the leverages, or ``closely`` by a pass over all people."""
+        """Bound the fourth-order term of the log-likelihood at a shift.
+
+        By the leverages, or ``closely`` by a pass over all people.
+        """
         if closely:
             return float(self._sums(shift)[2]) / 24.0
         e = self.expansion
@@ -205,8 +213,8 @@ class Carriers:
 
         Returns
         -------
-        Rows of this object that are analysed, their g~, and the coefficients of the series of everybody else: score, information and
-        third derivative.
+        Rows of this object that are analysed, their g~, and the coefficients of the series of everybody else: score,
+        information and third derivative.
         """
         shift = self.x @ a
         mu = 1.0 / (1.0 + np.exp(-self.eta))

@@ -23,7 +23,7 @@ MAX_STEP = 5.0
 
 @dataclass
 class FirthFit:
-    """One penalised fit: estimate of the last coefficient, its standard error, -log10 p of the penalised likelihood-ratio test."""
+    """One penalised fit: estimate of the last coefficient, standard error, -log10 p of the likelihood-ratio test."""
 
     beta: float
     se: float
@@ -65,8 +65,9 @@ def _climb(likelihood: Likelihood, beta: np.ndarray, free: int) -> tuple[np.ndar
         length = float(np.sqrt(scaled @ scaled))
         if length < likelihood.tolerance:
             return beta, value, inverse, True
-        # The information is that of the likelihood without its penalty: with few carriers such steps are too long (or short) by a
-        # constant factor, found from how the last one turned out (the secant rule of Barzilai & Borwein 1988).
+        # The information is that of the likelihood without its penalty: with few carriers such steps are too long (or
+        # short) by a constant factor, found from how the last one turned out (the secant rule of Barzilai & Borwein
+        # 1988).
         if before is not None:
             ratio = float(before @ step) / float(before @ before)
             rate = float(np.clip(rate / max(1.0 - ratio, 0.1), 0.2, 3.0))
@@ -132,7 +133,10 @@ class _Path:
 
     @property
     def shared(self) -> float:
-        """Correlation of the variant with the covariates, under the weights of the fit: so much of their error reaches the variant."""
+        """Correlation of the variant with the covariates under the weights of the fit.
+
+        This share of the covariates' error reaches the variant.
+        """
         cross = self.inverse[-1, :-1]
         return float(np.sqrt(max(cross @ np.linalg.solve(self.inverse[:-1, :-1], cross) / self.inverse[-1, -1], 0.0)))
 
@@ -165,8 +169,8 @@ def firth(x: np.ndarray, y: np.ndarray, g: np.ndarray, start: np.ndarray, offset
 
     Returns
     -------
-    Log odds ratio of ``g``, its standard error from the information at the maximum, and the p of the penalised likelihood-ratio test;
-    the null of that test keeps ``g`` in the penalty, as R's logistf and PLINK do.
+    Log odds ratio of ``g``, its standard error from the information at the maximum, and the p of the penalised
+    likelihood-ratio test; the null of that test keeps ``g`` in the penalty, as R's logistf and PLINK do.
     """
     try:
         return _test(Everybody(x, y, g, offset), np.append(start, 0.0))[0]
@@ -184,7 +188,8 @@ def firth_of_carriers(carriers: Carriers) -> FirthFit | None:
 
     Returns
     -------
-    The fit; None where it may be off by more than ``ACCURACY`` standard errors (or as much in the statistic), or did not converge.
+    The fit; None where it may be off by more than ``ACCURACY`` standard errors (or as much in the statistic), or did
+    not converge.
     """
     path = _Path(np.zeros(carriers.x.shape[1] + 1))
     for _ in range(2):
@@ -206,7 +211,10 @@ def firth_of_carriers(carriers: Carriers) -> FirthFit | None:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _along(b, eta, y, g, score, information, third):
-    """Compute penalised log-likelihood, its derivative and the information of one coefficient; the series is that of everybody else."""
+    """Compute penalised log-likelihood, its derivative and the information of one coefficient.
+
+    The series is that of everybody else.
+    """
     value = b * (score - 0.5 * b * information - b * b * third / 6.0)
     slope = score - b * information - 0.5 * b * b * third
     info = information + b * third
@@ -229,7 +237,8 @@ def firth_approximate(
 ) -> FirthFit:
     """Fit the variant alone by Firth's penalised likelihood, with the covariates' linear predictor as offset.
 
-    The approximate form of regenie (Mbatchou et al. 2021, Nature Genetics 53:1097): the covariates are not fitted again.
+    The approximate form of regenie (Mbatchou et al. 2021, Nature Genetics 53:1097): the covariates are not fitted
+    again.
 
     Parameters
     ----------

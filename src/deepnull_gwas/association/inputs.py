@@ -33,11 +33,12 @@ class StudyInput:
     failures
         Arms that failed in a step before, and why.
     offsets
-        (arm, class of chromosomes, chromosome) -> float64[n]: a number per analysed person, in the order of ``sample_index``, that is added
-        to the linear predictor with coefficient 1, as the predictions of a whole-genome regression that leaves the chromosome out. For a
-        quantitative trait that is a test of ``y - offset``, in the unit of ``y``; for a binary one the offset is on the logit scale, in
-        every model of the study (null, Firth's, with and without the variant). A key that is absent stands for no offset. The vectors are
-        asked for chromosome by chromosome, so that the mapping may read them when they are asked for.
+        (arm, class of chromosomes, chromosome) -> float64[n]: a number per analysed person, in the order of
+        ``sample_index``, that is added to the linear predictor with coefficient 1, as the predictions of a
+        whole-genome regression that leaves the chromosome out. For a quantitative trait that is a test of ``y -
+        offset``, in the unit of ``y``; for a binary one the offset is on the logit scale, in every model of the study
+        (null, Firth's, with and without the variant). A key that is absent stands for no offset. The vectors are asked
+        for chromosome by chromosome, so that the mapping may read them when they are asked for.
     """
 
     name: str

@@ -71,5 +71,6 @@ class GroupTests(Protocol):
         block
             Variants, as they are inherited.
         products, squares
-            Products of the genotypes, centred among the people of the group, and of their squares with the columns of the layout.
+            Products of the genotypes, centred among the people of the group, and of their squares with the columns of
+            the layout.
         """

@@ -1,6 +1,7 @@
 """Firth's penalised likelihood in its two forms: over all people, and from the carriers of a rare variant.
 
-In the second everybody else is a series around the null model (:mod:`deepnull_gwas.association.expansion`); the result is the same.
+In the second everybody else is a series around the null model (:mod:`deepnull_gwas.association.expansion`); the result
+is the same.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import numpy as np
 from deepnull_gwas.association.expansion import Carriers
 from deepnull_gwas.jit import FAST, numba
 
-#: Converged when the penalised score, in standard errors, is below this: over all people, and from carriers, where the series has its own error
+#: Converged when the penalised score, in standard errors, is below this: over all people, and from carriers, where the
+#: series has its own error
 TOLERANCE, TOLERANCE_OF_SERIES = 1e-9, 1e-7
 _TILE = 256
 
 
 class Likelihood(Protocol):
-    """The penalised likelihood of the covariates' coefficients and the variant's, and how near to its maximum is near enough."""
+    """The penalised likelihood of the coefficients, and how near to its maximum is near enough."""
 
     tolerance: float
 
@@ -167,7 +169,8 @@ class OfCarriers:
     Parameters
     ----------
     carriers
-        The variant; its expansion is that of the covariates' own penalised model. Coefficients of covariates are counted from there.
+        The variant; its expansion is that of the covariates' own penalised model. Coefficients of covariates are
+        counted from there.
     """
 
     tolerance = TOLERANCE_OF_SERIES

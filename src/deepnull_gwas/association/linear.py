@@ -1,7 +1,8 @@
 """Linear association of a block of variants: both arms from one product of genotypes and design.
 
-Frisch, Waugh and Lovell, as in docs/method.md. Genotype vectors are centred at their mean among the analysed people, and a missing call is
-put at that mean (``impute_mean``) or left out together with its person (``drop``, :mod:`deepnull_gwas.association.dropped`).
+Frisch, Waugh and Lovell, as in docs/method.md. Genotype vectors are centred at their mean among the analysed people,
+and a missing call is put at that mean (``impute_mean``) or left out together with its person (``drop``,
+:mod:`deepnull_gwas.association.dropped`).
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _imputed(products, at, gg, den, table, base, deep):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def left_over(products: np.ndarray, first: int, last: int, gg: np.ndarray) -> np.ndarray:
-    """Return the squared length of each genotype vector that the basis in columns ``first`` to ``last`` (exclusive) leaves over."""
+    """Return the squared length of genotypes beyond the basis in columns ``first`` to ``last`` (exclusive)."""
     out = np.empty(len(gg))
     for v in range(len(gg)):
         explained = 0.0

@@ -1,7 +1,8 @@
 """Logistic association of a block of variants: maximum likelihood by Newton's method, vectorised over the block.
 
-All sums over people are matrix products: scores are residuals times covariates, and the Hessian's covariate part is weights times the
-products of pairs of covariates. People are taken in tiles, so that memory does not grow with the cohort.
+All sums over people are matrix products: scores are residuals times covariates, and the Hessian's covariate part is
+weights times the products of pairs of covariates. People are taken in tiles, so that memory does not grow with the
+cohort.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ class LinearNull:
     y_residual
         float64[n], y~ in units of ``unit``.
     unit
-        A power of two near the length of y~: the products in single precision are of a vector of about unit length. Effects and their
-        standard errors are to be multiplied by it.
+        A power of two near the length of y~: the products in single precision are of a vector of about unit length.
+        Effects and their standard errors are to be multiplied by it.
     """
 
     y_residual: np.ndarray
@@ -53,7 +53,10 @@ def is_analysable(y: np.ndarray) -> bool:
 
 
 def fit(design: StudyDesign) -> None:
-    """Take the covariates out of the phenotype, less the offset of each arm; arms with the same offset share the result."""
+    """Take the covariates out of the phenotype, less the offset of each arm.
+
+    Arms with the same offset share the result.
+    """
     arms = design.arms
     for arm in arms:
         offset = design.offsets.get(arm)
@@ -121,7 +124,10 @@ class QuantitativeTests:
         self.drops = self._prepare_drops(layout) if settings.drop else []
 
     def _lay_out(self, layout: Layout) -> list[_Entry]:
-        """Ask for the bases, then the phenotypes, then the predictions; studies with the same covariates share their basis."""
+        """Ask for the bases, then the phenotypes, then the predictions.
+
+        Studies with the same covariates share their basis.
+        """
         bases: dict[bytes, slice] = {}
         open_ = []
         for i, d in self.designs.items():

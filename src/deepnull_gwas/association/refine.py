@@ -1,8 +1,8 @@
-"""Maximum-likelihood logistic regression of many variants, started from the null model and computed on blocks of genotypes.
+"""Maximum-likelihood logistic regression of many variants, started from the null model, on blocks of genotypes.
 
-Newton's method with the covariates' part of the information taken from the null model and the variant's part computed again in each
-pass. Per variant, eta = eta0 + X delta + gamma g, and g~ = g - X a is the genotype with the covariates projected out under the current
-weights. A pass over the people gives
+Newton's method with the covariates' part of the information taken from the null model and the variant's part computed
+again in each pass. Per variant, eta = eta0 + X delta + gamma g, and g~ = g - X a is the genotype with the covariates
+projected out under the current weights. A pass over the people gives
 
     q = X'r    c = X'W g~    s = g~'r    i = g~'W g~        (r = y - mu, W = diag(mu (1 - mu)))
 
@@ -10,8 +10,8 @@ and the step, with M the information of the covariates under the null model, is
 
     dgamma = (s - c'M^-1 q) / (i - c'M^-1 c)      ddelta = M^-1 (q - c dgamma) - a dgamma      a <- a + M^-1 c
 
-At the maximum c vanishes, so that i is the exact information of gamma and not only an approximation: M decides how fast the passes
-converge, not to what. Two or three passes of four products with X replace Newton's p^2 / 2.
+At the maximum c vanishes, so that i is the exact information of gamma and not only an approximation: M decides how
+fast the passes converge, not to what. Two or three passes of four products with X replace Newton's p^2 / 2.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from deepnull_gwas.genotypes.tiles import STRIDE, TILE, load_presence, load_tile
 from deepnull_gwas.jit import FAST, numba
 
 MAX_PASSES = 12
-#: Accepted when Newton's decrement (the length of the step in standard errors) is below the first, and what the next pass would still
+#: Accepted when Newton's decrement (the length of the step in standard errors) is below the first, and what the next
+#: pass would still
 #: change, judged by the rate of convergence, below the second; in float32 (noise about 2e-7) and float64
 _ENOUGH = {np.dtype(np.float32): (1e-4, 1e-6), np.dtype(np.float64): (1e-5, 1e-10)}
 #: Log odds ratios beyond this (odds ratios of 50 a copy) are not taken from here
@@ -86,7 +87,10 @@ def _combine(coefficients, v, x, n_columns, out):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _exp_negative_single(eta, bits, powers, out):
-    """Compute exp(-|eta|) to single precision; ``bits`` and ``powers`` are one buffer, seen as integers and as floats."""
+    """Compute exp(-|eta|) to single precision.
+
+    ``bits`` and ``powers`` are one buffer, seen as integers and as floats.
+    """
     real = out.dtype.type
     e7, e6, e5, e4 = real(_EXP2[0]), real(_EXP2[1]), real(_EXP2[2]), real(_EXP2[3])
     e3, e2, e1, e0 = real(_EXP2[4]), real(_EXP2[5]), real(_EXP2[6]), real(_EXP2[7])
@@ -110,7 +114,10 @@ def _exp_negative_double(eta, out):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _residuals(eta, e, g, y, on, r, wg):
-    """Turn linear predictors of one variant into residuals and weighted genotypes; return score and information of gamma."""
+    """Turn linear predictors of one variant into residuals and weighted genotypes.
+
+    Return score and information of gamma.
+    """
     real = r.dtype.type
     one, zero = real(1.0), real(0.0)
     score, information = zero, zero
@@ -130,7 +137,8 @@ def _residuals(eta, e, g, y, on, r, wg):
 def _pass(genotypes, model, at, first, open_, buffers, sums):
     """Add up, over all people, what the next step of some variants needs.
 
-    ``buffers`` are of the tile of each variant; a finished or missing row keeps what they hold: finite numbers that nobody reads.
+    ``buffers`` are of the tile of each variant; a finished or missing row keeps what they hold: finite numbers that
+    nobody reads.
     """
     stored, rows, centre, drop = genotypes
     x, own, occupied = model

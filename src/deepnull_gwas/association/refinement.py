@@ -1,4 +1,4 @@
-"""What a binary trait's variants get after their score test: maximum likelihood, Firth's, or a saddle-point approximation."""
+"""What a binary trait's variants get after their score test: maximum likelihood, Firth's, or a saddle point."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ class ScoreTest:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _project(products, rows, first, half):
-    """Return the genotypes' coefficients on the covariates: row by row, so that a variant's bytes do not depend on its neighbours."""
+    """Return the genotypes' coefficients on the covariates, row by row.
+
+    A variant's bytes so do not depend on its neighbours.
+    """
     p = half.shape[0]
     out = np.zeros((len(rows), p))
     for k in range(len(rows)):
@@ -131,7 +134,7 @@ def _by_newton(test: ScoreTest, rows: np.ndarray) -> None:
 
 
 def _by_firth(test: ScoreTest, rows: list[int], approximate: bool) -> None:
-    """Fit by Firth's likelihood: rare variants from their carriers, where that is good enough, the others over everybody."""
+    """Fit by Firth's likelihood: rare variants from their carriers where that is good enough, others over everybody."""
     arm, block, found, incomplete = test.arm, test.block, test.estimates, test.incomplete
     fits: dict[int, FirthFit] = {}
     for v in rows:
@@ -160,7 +163,10 @@ def _by_firth(test: ScoreTest, rows: list[int], approximate: bool) -> None:
 
 
 def _firth_of_everybody(arm: BinaryArm, g: np.ndarray, present: np.ndarray | None, approximate: bool) -> FirthFit:
-    """Fit one variant by a pass over all people; those without a call are left out where ``present`` says who has one."""
+    """Fit one variant by a pass over all people.
+
+    Those without a call are left out where ``present`` says who has one.
+    """
     null, (coefficients, eta, converged) = arm.null, arm.firth_null
     x, y, w, offset = null.x, arm.y, null.weights, null.offset
     if present is not None:
@@ -175,7 +181,7 @@ def _firth_of_everybody(arm: BinaryArm, g: np.ndarray, present: np.ndarray | Non
 
 
 def _on_covariates(arm: BinaryArm, rare: Carriers) -> np.ndarray:
-    """Return the coefficients of a rare genotype on the covariates, under the null weights of the people who have a call."""
+    """Return a rare genotype's coefficients on the covariates, under the null weights of the people with a call."""
     w = arm.null.weights[rare.rows]
     cross = rare.x.T @ (w * rare.g)
     if rare.present.all():

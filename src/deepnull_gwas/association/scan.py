@@ -1,4 +1,4 @@
-"""The scan: one pass over blocks of genotypes for all studies of a batch, both arms, with their own people and covariates each."""
+"""The scan: one pass over blocks of genotypes for all studies of a batch, each with its own people and covariates."""
 
 from __future__ import annotations
 
@@ -105,11 +105,14 @@ class Scan:
         self._lock = threading.Lock()
 
     def place(self, name: str, chromosome: str) -> Place:
-        """Return where the null models of variants are those: all chromosomes of a class, or one where there are offsets."""
+        """Return where the same null models hold: on all chromosomes of a class, or on one where there are offsets."""
         return (name, chromosome if self.by_chromosome else "")
 
     def on(self, name: str, chromosome: str = "") -> Prepared:
-        """Return the batch on a class of chromosomes (and a chromosome where there are offsets); made when first asked for."""
+        """Return the batch on a class of chromosomes (and a chromosome where there are offsets).
+
+        Made when first asked for.
+        """
         place = self.place(name, chromosome)
         if place not in self._prepared:
             prepared = self._prepared[place] = self._prepare(place)
@@ -186,7 +189,7 @@ class Scan:
         return {column: codes.to_words(column, values) for column, values in coded.items()}
 
     def coded(self, block: Block, name: str, chromosome: str = "") -> dict[str, np.ndarray]:
-        """Test as :meth:`block` does, with methods and reasons as the small numbers of :mod:`deepnull_gwas.association.codes`."""
+        """Test as :meth:`block` does; methods and reasons are numbers (:mod:`deepnull_gwas.association.codes`)."""
         prepared = self.on(name, chromosome)
         block = prepared.rules.view(block)
         out: dict[str, np.ndarray] = {}
@@ -216,7 +219,7 @@ class Scan:
                 prepared.states[i].low_info += low
 
     def masks(self, place: Place) -> list[Mask]:
-        """Return the people whose sums over genotypes are asked for in a place: of each group, and those of them who are haploid."""
+        """Return the people whose sums over genotypes are asked for in a place: each group, the haploid among them."""
         prepared = self.on(*place)
         out = [g.mask for g in prepared.groups]
         if prepared.rules.haploid is not None:

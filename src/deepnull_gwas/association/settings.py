@@ -1,7 +1,7 @@
 """What the configuration says about the tests, as one frozen object.
 
-The schema of the configuration (``workflow/schemas/config.schema.yaml``, section ``association``) says what each key means and is the only
-home of defaults: the section comes here complete.
+The schema of the configuration (``workflow/schemas/config.schema.yaml``, section ``association``) says what each key
+means and is the only home of defaults: the section comes here complete.
 """
 
 from __future__ import annotations

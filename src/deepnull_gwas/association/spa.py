@@ -19,7 +19,10 @@ NEGLIGIBLE = 8.0
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _cumulants(t, g, mu, variance, third):
-    """Give the cumulant generating function of sum g (y - mu) at t, and its first two derivatives; of everybody else the series."""
+    """Compute the cumulant generating function of sum g (y - mu) at t, and its first two derivatives.
+
+    Of everybody else the series.
+    """
     k0 = t * t * (0.5 * variance + t * third / 6.0)
     k1 = t * (variance + 0.5 * t * third)
     k2 = variance + t * third
@@ -42,7 +45,10 @@ def _cumulants(t, g, mu, variance, third):
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _saddle(s, g, mu, variance, third):
-    """Solve K'(t) = s by Newton's method, bisecting where it would leave the bracket; give t, w and v (NaN: no solution)."""
+    """Solve K'(t) = s by Newton's method, bisecting where it would leave the bracket.
+
+    Give t, w and v (NaN: no solution).
+    """
     sign = 1.0 if s > 0 else -1.0
     low, high = 0.0, sign
     # the bracket grows until K' passes s; it cannot where s is at the edge of what the score can be
@@ -81,7 +87,7 @@ def spa(
     others: tuple[float, float] = (0.0, 0.0),
     fourth: float = 0.0,
 ) -> tuple[float, bool] | None:
-    """Give -log10 of the two-sided p of a score by the saddle-point approximation.
+    """Return -log10 of the two-sided p of a score by the saddle-point approximation.
 
     Parameters
     ----------
@@ -100,9 +106,9 @@ def spa(
 
     Returns
     -------
-    neg_log10_p, and whether the approximation was used (not within 2 standard deviations, nor where it has no solution: there the
-    normal approximation is given). The tail on the other side is that of the mirrored score, none where it cannot be reached. None where
-    the cumulants of the others are not good enough.
+    neg_log10_p, and whether the approximation was used (not within 2 standard deviations, nor where it has no
+    solution: there the normal approximation is given). The tail on the other side is that of the mirrored score, none
+    where it cannot be reached. None where the cumulants of the others are not good enough.
     """
     z = abs(score) / np.sqrt(variance)
     plain = float(neg_log10_p_normal(np.array([z]))[0])
@@ -133,6 +139,9 @@ def spa(
 
 
 def _chernoff(s: float, g: np.ndarray, mu: np.ndarray, others: tuple[float, float], fourth: float) -> float:
-    """Bound -log10 of a one-sided tail from below (Chernoff), as far out as what the cumulants of the others lack is below 1."""
+    """Bound -log10 of a one-sided tail from below (Chernoff).
+
+    It is taken as far out as what the cumulants of the others lack is below 1.
+    """
     t = np.sign(s) * (0.5 / fourth) ** 0.25
     return float(t * s - _cumulants(t, g, mu, *others)[0] - 1.0) * LOG10_E

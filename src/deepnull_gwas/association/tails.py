@@ -20,7 +20,7 @@ MANY = 200.0
 
 
 def neg_log10_p_normal(z: np.ndarray) -> np.ndarray:
-    """Give -log10 of the two-sided normal p of ``z``; NaN stays NaN."""
+    """Return -log10 of the two-sided normal p of ``z``; NaN stays NaN."""
     from scipy import special
 
     z = np.abs(np.asarray(z, dtype=np.float64))
@@ -28,12 +28,12 @@ def neg_log10_p_normal(z: np.ndarray) -> np.ndarray:
 
 
 def neg_log10_p_chi2(x: np.ndarray) -> np.ndarray:
-    """Give -log10 of the upper tail of chi-square with one degree of freedom."""
+    """Return -log10 of the upper tail of chi-square with one degree of freedom."""
     return neg_log10_p_normal(np.sqrt(np.maximum(x, 0.0)))
 
 
 def neg_log10_p_t(t: np.ndarray, df: np.ndarray | float) -> np.ndarray:
-    """Give -log10 of the two-sided p of Student's t.
+    """Return -log10 of the two-sided p of Student's t.
 
     Parameters
     ----------
@@ -44,8 +44,9 @@ def neg_log10_p_t(t: np.ndarray, df: np.ndarray | float) -> np.ndarray:
 
     Notes
     -----
-    p = I_x(df/2, 1/2) with x = df/(df + t^2). Where p is below 1e-280 the regularised incomplete beta function is taken in logarithms by
-    its continued fraction (Press et al., Numerical Recipes, 3rd ed., 6.4.5), which converges within a few terms in this tail.
+    p = I_x(df/2, 1/2) with x = df/(df + t^2). Where p is below 1e-280 the regularised incomplete beta function is
+    taken in logarithms by its continued fraction (Press et al., Numerical Recipes, 3rd ed., 6.4.5), which converges
+    within a few terms in this tail.
     """
     from scipy import special
 
@@ -61,7 +62,7 @@ def neg_log10_p_t(t: np.ndarray, df: np.ndarray | float) -> np.ndarray:
 
 
 def _normal_tail(z: float) -> float:
-    """Give -log10 of the two-sided normal p of one statistic."""
+    """Return -log10 of the two-sided normal p of one statistic."""
     if z < 20.0:
         return -math.log10(math.erfc(z / math.sqrt(2.0)))
     # Mills' ratio by its asymptotic series, exact to rounding from 20 on
@@ -78,8 +79,8 @@ def tail_table() -> np.ndarray:
 
     Returns
     -------
-    float64, nodes x 2: value and slope at 0, 1/64, .. 40. Cubic interpolation between them is off by less than 1e-8, in a tenth of
-    the time of the function itself.
+    float64, nodes x 2: value and slope at 0, 1/64, .. 40. Cubic interpolation between them is off by less than 1e-8,
+    in a tenth of the time of the function itself.
     """
     z = np.arange(TABLE_END * TABLE_STEPS + 1) / TABLE_STEPS
     # math, not scipy.special, whose import takes longer than many a scan
@@ -90,7 +91,7 @@ def tail_table() -> np.ndarray:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def look_up(z, table):
-    """Give -log10 of the two-sided normal p of one statistic; NaN where it lies beyond the table."""
+    """Return -log10 of the two-sided normal p of one statistic; NaN where it lies beyond the table."""
     x = abs(z) * TABLE_STEPS
     if not x < TABLE_END * TABLE_STEPS:
         return np.nan
@@ -105,9 +106,10 @@ def look_up(z, table):
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def student_tail(t, df, table):
-    """Give -log10 of the two-sided p of Student's t of one statistic; NaN where :func:`neg_log10_p_t` must be asked.
+    """Return -log10 of the two-sided p of Student's t of one statistic; NaN where :func:`neg_log10_p_t` must be asked.
 
-    Hill's transformation of t to a normal deviate (Hill 1970, Algorithm 395, Commun. ACM 13:617), for many degrees of freedom.
+    Hill's transformation of t to a normal deviate (Hill 1970, Algorithm 395, Commun. ACM 13:617), for many degrees of
+    freedom.
     """
     if not df >= MANY:
         return np.nan

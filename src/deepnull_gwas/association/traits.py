@@ -1,4 +1,4 @@
-"""Which tests a kind of trait has: its strategy is a module with the same few names, so that the scan never asks which trait it is.
+"""Which tests a kind of trait has: a module with the same few names, so that the scan never asks which trait it is.
 
 A strategy has
 
@@ -9,9 +9,11 @@ A strategy has
 ``is_analysable(y)``
     Whether the values of a phenotype can be analysed, however many there are.
 ``fit(design)``
-    Fit the null models of a design's arms, given its offsets, into ``design.nulls``; arms that fail into ``design.failures``.
+    Fit the null models of a design's arms, given its offsets, into ``design.nulls``; arms that fail into
+    ``design.failures``.
 ``prepare(designs, rules, layout, settings)``
-    Ask the layout for columns and return the tests (:class:`deepnull_gwas.association.layout.GroupTests`) of studies with the same people.
+    Ask the layout for columns and return the tests (:class:`deepnull_gwas.association.layout.GroupTests`) of studies
+    with the same people.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A block of variants, as the tests of the association see it: counts, moments, products and single genotypes, each computed once.
+"""A block of variants, as the tests see it: counts, moments, products and single genotypes, each computed once.
 
 Nothing above this module knows how genotypes are stored. Alleles: all dosages count A1, the effect allele.
 """
@@ -70,8 +70,8 @@ class Block(ABC):
     n_variants, n_people
         Its shape.
     stored
-        The genotypes, for kernels that load them by :mod:`deepnull_gwas.genotypes.tiles` or :mod:`deepnull_gwas.genotypes.rare`: a tuple
-        of arrays whose meaning only those modules know.
+        The genotypes, for kernels that load them by :mod:`deepnull_gwas.genotypes.tiles` or
+        :mod:`deepnull_gwas.genotypes.rare`: a tuple of arrays whose meaning only those modules know.
     imputed
         Whether genotypes are uncertain, so that :meth:`information` says something.
     """
@@ -88,9 +88,11 @@ class Block(ABC):
         Parameters
         ----------
         haploid
-            Who has one copy. Their heterozygous calls are missing, and each of their genotypes is one chromosome when alleles are counted.
+            Who has one copy. Their heterozygous calls are missing, and each of their genotypes is one chromosome when
+            alleles are counted.
         single
-            Whether the copy counts as the one that it is in moments, products and single genotypes; as two copies otherwise.
+            Whether the copy counts as the one that it is in moments, products and single genotypes; as two copies
+            otherwise.
         """
 
     @abstractmethod
@@ -99,7 +101,12 @@ class Block(ABC):
 
     @abstractmethod
     def calls(self, mask: Mask) -> np.ndarray:
-        """Count hard calls among the people of a mask: int64, variants x 4 (homozygous A1, heterozygous, homozygous A2, missing)."""
+        """Count hard calls among the people of a mask.
+
+        Returns
+        -------
+        int64, variants x 4: homozygous A1, heterozygous, homozygous A2, missing.
+        """
 
     @abstractmethod
     def observed(self, mask: Mask) -> np.ndarray:
@@ -111,11 +118,14 @@ class Block(ABC):
 
     @abstractmethod
     def alleles(self, mask: Mask) -> tuple[np.ndarray, np.ndarray]:
-        """Count copies of A1 and chromosomes among the people of a mask, a haploid genotype as one: float64, one per variant each."""
+        """Count copies of A1 and chromosomes among the people of a mask: float64, one per variant each.
+
+        A haploid genotype is one chromosome.
+        """
 
     @abstractmethod
     def moments(self, mask: Mask) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean dosage and squared length of the centred dosages of the people of a mask, missing ones at the mean.
+        """Return mean and squared length of the (centred) dosages of the people of a mask, missing ones at the mean.
 
         Returns
         -------
@@ -124,7 +134,9 @@ class Block(ABC):
 
     @abstractmethod
     def information(self, mask: Mask) -> np.ndarray:
-        """Return how well each variant is imputed in the people of a mask (INFO); 1 for hard calls, NaN where it does not vary.
+        """Return how well each variant is imputed in the people of a mask (INFO).
+
+        1 for hard calls, NaN where it does not vary.
 
         Returns
         -------
@@ -134,7 +146,7 @@ class Block(ABC):
 
     @abstractmethod
     def multiply(self, columns: Columns, mask: Mask, squared: bool = False) -> np.ndarray:
-        """Multiply the dosages, centred at their mean among the people of a mask, with columns that are 0 for everybody else.
+        """Multiply dosages, centred at their mean among the people of a mask, with columns that are 0 for others.
 
         Parameters
         ----------
@@ -147,7 +159,8 @@ class Block(ABC):
 
         Returns
         -------
-        float64, variants x columns (with their padding). A variant's products depend neither on the other variants nor on other columns.
+        float64, variants x columns (with their padding). A variant's products depend neither on the other variants nor
+        on other columns.
         """
 
     @abstractmethod
@@ -176,7 +189,7 @@ class Block(ABC):
 
     @abstractmethod
     def dosages(self, rows: np.ndarray, people: np.ndarray) -> np.ndarray:
-        """Return dosages of some variants and people: float64, len(rows) x len(people), NaN where missing, a variant's next to each other."""
+        """Return dosages of some variants and people: float64, len(rows) x len(people), C order, NaN where missing."""
 
 
 class PackedBlock(Block):
@@ -313,7 +326,7 @@ def without_het_calls(packed: np.ndarray, mask: Mask) -> np.ndarray:
 
 
 def one_copy(packed: np.ndarray, mask: Mask) -> np.ndarray:
-    """Count one copy, not two, of a homozygous A1 genotype of the people of a mask: it becomes the heterozygous code."""
+    """Count one copy, not two, of a homozygous A1 genotype of the people of a mask, by the heterozygous code."""
     low, high = packed & 0x55, (packed >> 1) & 0x55
     two = ~(low | high) & (mask.packed & 0x55)
     return packed | two << 1

@@ -1,8 +1,9 @@
 """Products of genotypes with the columns of a design, and of their squares.
 
-The product never decodes a genotype vector as a whole: a tile of people of a few variants is decoded into the first-level cache and
-multiplied with the same tile of the columns at once. What a variant gets does not depend on its neighbours in the block, nor on the
-other columns: results are the same bytes for any blocks, chunks, threads and batches.
+The product never decodes a genotype vector as a whole: a tile of people of a few variants is decoded into the
+first-level cache and multiplied with the same tile of the columns at once. What a variant gets does not depend on its
+neighbours in the block, nor on the other columns: results are the same bytes for any blocks, chunks, threads and
+batches.
 """
 
 from __future__ import annotations
@@ -176,8 +177,8 @@ def make_tiles(n_people: int, rows: np.ndarray, columns: np.ndarray, dtype: type
 
     Returns
     -------
-    tiles x columns (padded to a multiple of COLUMNS) x STRIDE: within a tile first every fourth person, then those who follow
-    them, and so on, so that decoding packed calls is the same operation on neighbouring bytes.
+    tiles x columns (padded to a multiple of COLUMNS) x STRIDE: within a tile first every fourth person, then those who
+    follow them, and so on, so that decoding packed calls is the same operation on neighbouring bytes.
     """
     k = columns.shape[1]
     n_tiles = max(-(-n_people // TILE), 1)

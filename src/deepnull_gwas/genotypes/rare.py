@@ -60,7 +60,7 @@ def multiply_rare(
     out: np.ndarray,
     squared: bool = False,
 ) -> None:
-    """Multiply as :func:`deepnull_gwas.genotypes.products.multiply` does, for variants that nearly everybody has the same genotype of.
+    """Multiply as :func:`.products.multiply` does, for variants that nearly everybody has the same genotype of.
 
     Only the others are looked at.
 
@@ -91,7 +91,10 @@ def multiply_rare(
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def list_missing(stored, v, people):
-    """List the people without a call for a variant of a block, ascending; ``people`` has room for everybody. Return how many they are."""
+    """List the people without a call for a variant of a block, ascending.
+
+    ``people`` has room for everybody. Return how many they are.
+    """
     packed, values = stored[0], stored[1]
     count = 0
     if packed.shape[0] == 0:
@@ -183,7 +186,8 @@ def carriers(
 
     Returns
     -------
-    int64 rows among the analysed people, ascending; float64 copies of A1 beyond the usual genotype's; bool, whether the person stays.
+    int64 rows among the analysed people, ascending; float64 copies of A1 beyond the usual genotype's; bool, whether
+    the person stays.
     """
     flip = np.uint64(0xFFFFFFFFFFFFFFFF if common else 0)
     k = _count_others(packed, n_people, flip)

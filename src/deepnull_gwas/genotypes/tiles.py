@@ -1,7 +1,7 @@
 """Tiles: genotypes of some people as numbers in the first-level cache, as the products take them.
 
-This is the one place where stored genotypes become numbers inside a kernel: kernels above get them from :func:`load_tile` and do not know
-how they are stored.
+This is the one place where stored genotypes become numbers inside a kernel: kernels above get them from
+:func:`load_tile` and do not know how they are stored.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ TILE = 1024
 TILE_BYTES = TILE // 4
 #: Rows of tiles and buffers lie a little apart, so that they do not fall on the same sets of the cache
 STRIDE = TILE + 32
-#: What stands in the place of packed calls where there are dosages, and of dosages, their units and haploid people where there are calls
+#: What stands in the place of packed calls where there are dosages, and of dosages, their units and haploid people
+#: where there are calls
 NO_CALLS, NO_DOSAGES = np.empty((0, 0), dtype=np.uint8), np.empty((0, 0), dtype=np.uint16)
 NO_UNITS, NOBODY = np.empty(0, dtype=np.float64), np.empty(0, dtype=np.bool_)
 #: A missing dosage
@@ -24,7 +25,10 @@ _MISSING = 65_535
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _decode_tile(row, two, one, none, out):
-    """Decode one variant's bytes: first everybody in the lowest two bits of a byte, then those in the next two; missing calls are 0."""
+    """Decode one variant's bytes: first everybody in the lowest two bits of a byte, then those in the next two.
+
+    Missing calls are 0.
+    """
     zero = none * 0
     count = len(row)
     for place in range(4):
@@ -41,7 +45,10 @@ def _decode_tile(row, two, one, none, out):
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def load_dosages(row, tile, unit, halved, centre, squared, out):
-    """Load a tile of one variant's dosages, centred: every fourth person first, as :func:`_decode_tile`; missing ones are 0."""
+    """Load a tile of one variant's dosages, centred: every fourth person first, as :func:`_decode_tile`.
+
+    Missing ones are 0.
+    """
     real = out.dtype.type
     zero, one, middle = real(0.0), real(unit), real(centre)
     first = tile * TILE
@@ -126,7 +133,10 @@ def load_tile(stored, v, tile, centre, squared, out):
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def load_presence(stored, v, tile, out):
-    """Load who of a tile has a call for a variant: 1, and 0 for the others and past the last person; as :func:`load_tile`."""
+    """Load who of a tile has a call for a variant: 1, and 0 for the others and past the last person.
+
+    As :func:`load_tile`.
+    """
     packed, values = stored[0], stored[1]
     if packed.shape[0] == 0:
         _load_presence_of_dosages(values[v], tile, out)
