@@ -99,8 +99,9 @@ def _mark_missing(ploidies, out):
 
 
 @numba.njit(nogil=True, cache=True)
-def _any_person(raw, n, phased, flip, bits, out, variances, exact, found):
+def _any_person(raw, phased, flip, bits, out, variances, exact, found):
     """Decode people of any ploidy up to 2 and any number of bits, one by one."""
+    n = len(out)
     at, first = HEAD + n + 2, np.int64(0)
     full = (np.int64(1) << bits) - 1
     top = min(full, 65535)
@@ -208,7 +209,7 @@ def decode_block(raw, count_first, out, variances, exact, found):
     data = raw[HEAD + n + 2 :]
     if not diploid or (bits != 8 and bits != 16):
         # a mean ploidy of 2 is ploidy 2 for everybody, none being higher
-        _any_person(raw, n, phased, not count_first, bits, out, variances, exact, found)
+        _any_person(raw, phased, not count_first, bits, out, variances, exact, found)
         return min(bits, 16) if found[0] == SOUND else 0
     top = (np.int64(1) << bits) - 1
     if bits == 8:
