@@ -14,14 +14,10 @@ from deepnull_gwas.tables import read_json
 from deepnull_gwas.text import shorten
 from deepnull_gwas.traits import trait_of
 
-#: Of each trait: the measure of accuracy, its name, and its value without any prediction, where bars begin.
-MEASURES = {"quantitative": ("r2", "R², out of fold", 0.0), "binary": ("auc", "AUC, out of fold", 0.5)}
+#: Names under the bars that need two lines; the others are written as they are.
 NAMES = {
-    "linear": "linear",
     "baseline": "base-\nline",
     "second_order": "second\norder",
-    "splines": "splines",
-    "trees": "trees",
     "network": "net-\nwork",
     "original": "origi-\nnal",
     "deepnull": "predic-\ntion",
@@ -60,7 +56,8 @@ def plot_deepnull(metrics: str | Path, by_fold: str | Path, study_json: str | Pa
 
 
 def _accuracy(ax: Axes, summary: dict[str, Any]) -> None:
-    key, label, origin = MEASURES[summary["trait"]]
+    trait = trait_of(summary["trait"])
+    key, origin = trait.measure, trait.uninformative
     pooled = {"linear": summary["linear"]} | summary["models"] | {"deepnull": summary["deepnull"]}
     ticks = []
     for at, (name, values) in enumerate(pooled.items()):
@@ -82,7 +79,7 @@ def _accuracy(ax: Axes, summary: dict[str, Any]) -> None:
     ax.tick_params(axis="x", length=0)
     ax.axhline(origin, color="black", linewidth=0.6)
     title = "Accuracy (dots: folds" + ("; below: weights)" if summary["model"] == "auto" else ")")
-    ax.set(ylabel=label, title=title)
+    ax.set(ylabel=f"{trait.measure_label}, out of fold", title=title)
 
 
 def _calibration(ax: Axes, summary: dict[str, Any]) -> None:
