@@ -53,7 +53,7 @@ def simulate(prefix: Path) -> None:
 
 
 def simulate_large(prefix: Path, n: int = 50_000, m: int = 100_000) -> None:
-    """Write a cohort whose bytes (four people each) are drawn or, three times in four, copied from the previous variant."""
+    """Write a cohort whose bytes (four people each) are drawn or, in three of four, copied from the variant before."""
     if prefix.with_suffix(".bed").exists():
         return
     rng = np.random.default_rng(2)
