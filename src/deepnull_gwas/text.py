@@ -13,12 +13,24 @@ _ENTRY = re.compile(r"\s*(?:`([^`]+)`\s*(?=,|\Z)|([^,]*))(?:,|\Z)")
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a decimal number (``-3``, ``.5``, ``1e-5``)."""
+    """Return whether a text is a decimal number (``-3``, ``.5``, ``1e-5``).
+
+    Examples
+    --------
+    >>> [is_number(text) for text in ("-3", ".5", "1e-5", "1,000", "nan")]
+    [True, True, True, False, False]
+    """
     return NUMBER.fullmatch(text) is not None
 
 
 def shorten(value: object, longest: int = LONGEST) -> str:
-    """Return a text of at most ``longest`` characters; what is cut from its end is marked by ``...``."""
+    """Return a text of at most ``longest`` characters; what is cut from its end is marked by ``...``.
+
+    Examples
+    --------
+    >>> shorten("a very long name of a phenotype", 12)
+    'a very lo...'
+    """
     text = str(value)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
@@ -29,7 +41,13 @@ def plain(value: object, longest: int = LONGEST) -> str:
 
 
 def split_names(text: str) -> list[str]:
-    """Split a list of names at its commas, but for those in backticks: ``age,`height, cm` `` names two columns."""
+    """Split a list of names at its commas, but for those in backticks: ``age,`height, cm` `` names two columns.
+
+    Examples
+    --------
+    >>> split_names("age,`height, cm`,sex")
+    ['age', 'height, cm', 'sex']
+    """
     names = [(quoted or bare).strip() for quoted, bare in _ENTRY.findall(text)]
     return [name for name in names if name]
 

@@ -103,7 +103,13 @@ def is_text(series: pd.Series) -> bool:
 
 
 def level_name(value: Any) -> str:
-    """Spell a level of a categorical covariate: whole numbers without ``.0``."""
+    """Spell a level of a categorical covariate: whole numbers without ``.0``.
+
+    Examples
+    --------
+    >>> [level_name(value) for value in (2.0, 2.5, "north")]
+    ['2', '2.5', 'north']
+    """
     if isinstance(value, str):
         return value
     number = float(value)
@@ -203,6 +209,11 @@ def rank_inverse_normal(values: np.ndarray) -> np.ndarray:
     -----
     The offset is Blom's (G. Blom, Statistical Estimates and Transformed Beta-Variables, 1958); for the use in genetics,
     with its limits, see Beasley, Erickson and Allison, Behavior Genetics 39:580 (2009).
+
+    Examples
+    --------
+    >>> rank_inverse_normal(np.array([3.0, 100.0, -7.0])).round(3).tolist()
+    [0.0, 0.869, -0.869]
     """
     from scipy.stats import norm, rankdata
 

@@ -76,7 +76,13 @@ def names_of_families(fid: Sequence[str], iid: Sequence[str], kinship: bool = Tr
 
 
 def family_clusters(n: int, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the number of each person's connected cluster; clusters are numbered by their first member."""
+    """Return the number of each person's connected cluster; clusters are numbered by their first member.
+
+    Examples
+    --------
+    >>> family_clusters(5, np.array([0, 3]), np.array([2, 2])).tolist()
+    [0, 1, 0, 0, 2]
+    """
     parent = np.arange(n)
 
     def root(i: int) -> int:
@@ -108,6 +114,11 @@ def unrelated_set(n: int, first: np.ndarray, second: np.ndarray, priority: np.nd
     Returns
     -------
     bool, one per person.
+
+    Examples
+    --------
+    >>> unrelated_set(4, np.array([0, 0]), np.array([1, 2])).tolist()
+    [False, True, True, True]
     """
     priority = np.zeros(n) if priority is None else np.asarray(priority, dtype=np.float64)
     relatives: dict[int, set[int]] = {}

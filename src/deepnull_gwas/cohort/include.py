@@ -252,7 +252,13 @@ def parse(text: str) -> Node:
 
 
 def columns(node: Node) -> list[str]:
-    """List the columns that an expression names, in order, each once."""
+    """List the columns that an expression names, in order, each once.
+
+    Examples
+    --------
+    >>> columns(parse("age > 45 and site == 'north'"))
+    ['age', 'site']
+    """
     if isinstance(node, Comparison):
         return [node.column]
     inner = [node.inner] if isinstance(node, Not) else node.parts
@@ -278,6 +284,13 @@ def evaluate(text: str, column: Callable[[str], pd.Series]) -> np.ndarray:
     InputError
         When the expression cannot be read, names a column that is not there, or compares a column with a value of
         another kind.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"age": [40, 50, None], "site": ["north", "north", "south"]})
+    >>> evaluate("age > 45 or site == 'south'", table.__getitem__).tolist()
+    [False, True, True]
     """
     return _evaluate(parse(text), column, text)[0]
 

@@ -47,7 +47,13 @@ def plain_values(value: Any) -> Any:
 
 
 def over(under: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration overridden by another, key by key at every level, as Snakemake does it."""
+    """Return a configuration overridden by another, key by key at every level, as Snakemake does it.
+
+    Examples
+    --------
+    >>> over({"qc": {"maf": 0.01, "mac": 20}, "seed": 1}, {"qc": {"maf": 0.05}})
+    {'qc': {'maf': 0.05, 'mac': 20}, 'seed': 1}
+    """
     both = dict(under)
     for key, value in given.items():
         below = both.get(key)
@@ -61,7 +67,13 @@ def as_dict(value: Any) -> dict[str, Any]:
 
 
 def as_list(value: Any) -> list[str]:
-    """Return a list as it is, and an empty one for anything else (which the schema complains about)."""
+    """Return a list as it is, and an empty one for anything else (which the schema complains about).
+
+    Examples
+    --------
+    >>> as_list("age, sex"), as_list(["age"])
+    ([], ['age'])
+    """
     return value if isinstance(value, list) else []
 
 

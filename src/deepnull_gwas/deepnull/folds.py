@@ -15,6 +15,11 @@ def derive_seed(seed: int, *names: object) -> int:
     """Return a seed below 2^63 for one use, the same wherever and whenever it is asked for.
 
     Sha256 of the config's seed and the names.
+
+    Examples
+    --------
+    >>> derive_seed(1, "height", 0) == derive_seed(1, "height", 0) != derive_seed(1, "height", 1)
+    True
     """
     text = "\x1f".join(str(part) for part in (seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
@@ -89,6 +94,15 @@ def assign_folds(
     Returns
     -------
     int32, the fold of each person.
+
+    Examples
+    --------
+    The two people of family f1 stay together, and the fold of nobody depends on the order of rows.
+
+    >>> assign_folds(["a", "b", "c", "d"], k=2, seed=1, groups=["f1", "f1", "f2", "f3"]).tolist()
+    [0, 0, 1, 1]
+    >>> assign_folds(["d", "c", "b", "a"], k=2, seed=1, groups=["f3", "f2", "f1", "f1"]).tolist()
+    [1, 1, 0, 0]
     """
     groups = list(people) if groups is None else list(groups)
     stratum = np.zeros(len(groups), dtype=int) if stratum is None else np.asarray(stratum, dtype=int)

@@ -16,6 +16,11 @@ def auc(y: np.ndarray, score: np.ndarray) -> float:
     """Return the area under the receiver operating characteristic (Mann and Whitney's U), ties counted half.
 
     NaN without cases or controls.
+
+    Examples
+    --------
+    >>> auc(np.array([0, 1, 0, 1]), np.array([0.1, 0.9, 0.9, 1.5]))
+    0.875
     """
     cases = y == 1
     n1, n0 = int(cases.sum()), int((~cases).sum())

@@ -13,6 +13,11 @@ def in_capitals(alleles: np.ndarray) -> np.ndarray:
     ----------
     alleles
         Text, object array of any length.
+
+    Examples
+    --------
+    >>> in_capitals(np.array(["a", "G", "a", "ct"], dtype=object)).tolist()
+    ['A', 'G', 'A', 'CT']
     """
     values = np.asarray(alleles, dtype=object)
     codes, distinct = pd.factorize(values)

@@ -103,6 +103,12 @@ def weighted_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.nd
     Returns
     -------
     float64[resamples]; NaN without cases or without controls.
+
+    Examples
+    --------
+    >>> y, score = np.array([0.0, 1.0, 0.0]), np.array([0.1, 0.5, 0.9])
+    >>> weighted_auc(y, score, np.array([[1.0, 1.0, 1.0], [3.0, 1.0, 1.0]])).tolist()
+    [0.5, 0.75]
     """
     order = np.argsort(score, kind="stable")
     ranked = score[order]

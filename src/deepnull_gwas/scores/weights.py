@@ -371,6 +371,14 @@ def compare_alleles(effect: Sequence[str], other: Sequence[str], a1: Sequence[st
     Returns
     -------
     Text, one a pair.
+
+    Examples
+    --------
+    As written, the other way round, on the other strand, and A/T, which could be either strand:
+
+    >>> found = compare_alleles(["A", "G", "C", "A"], ["G", "A", "A", ""], ["A", "A", "G", "A"], ["G", "G", "T", "T"])
+    >>> found.tolist()
+    ['matched', 'swapped', 'ambiguous', 'ambiguous']
     """
     lists = [np.asarray(values, dtype=object) for values in (effect, other, a1, a2)]
     # alleles are few: what they are is found once each, and numbers are compared
