@@ -87,7 +87,7 @@ def _read_bgen(path: str, at: int, effect: int, people: int) -> np.ndarray:
     phased, bits = block[8 + people], block[9 + people]
     numbers = _unpack(block[10 + people :], bits) / (2.0**bits - 1)
     out = np.full(people, np.nan)
-    start = np.concatenate([[0], np.cumsum(ploidy & 63)])
+    start = np.concatenate([[0], np.cumsum(ploidy & 63, dtype=np.int64)])
     for i in np.flatnonzero((ploidy < 128) & (ploidy & 63 > 0)):
         p = numbers[start[i] : start[i + 1]]
         if ploidy[i] == 1:
