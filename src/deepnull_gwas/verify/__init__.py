@@ -3,9 +3,9 @@
 It shares no code with the scan, on purpose: it reads the bytes of the genotype file itself, codes haploid genotypes by
 itself, and has its own least squares, its own Newton's method for the logistic likelihood and for Firth's, its own
 saddle point and its own tails of the distributions. A mistake would have to be made twice, in two ways, to go unseen.
-``tests/workflow/test_layout.py`` sees to it that nothing but reading of tables and errors is imported here.
+``tests/workflow/test_layout.py`` sees to it that nothing of the library but tables, traits and errors is imported here.
 
-* :mod:`.files`: a study and the genotypes of one variant, from their files.
+* :mod:`.files`: a study, from the files of earlier steps; :mod:`.genotypes`: a variant, from the file it is in.
 * :mod:`.bases`, :mod:`.tails`: orthonormal bases; tail probabilities.
 * :mod:`.linear`, :mod:`.logistic`, :mod:`.saddle`: the tests.
 * :mod:`.second`: all of it for one study on one class of chromosomes (:class:`~deepnull_gwas.verify.second.Second`).

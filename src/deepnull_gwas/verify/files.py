@@ -1,4 +1,4 @@
-"""What the second implementation reads: a study from the files of earlier steps, a variant from the bytes of a file."""
+"""What the second implementation knows of a study, from the files of earlier steps."""
 
 from __future__ import annotations
 
