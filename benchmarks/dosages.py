@@ -161,7 +161,7 @@ def own(folder: Path, name: str, form: str, threads: int) -> dict:
 
 
 def plink(folder: Path, name: str, form: str, threads: int) -> dict:
-    """Time the whole process of plink2 --glm on the same file (of BGEN with its conversion, which it cannot do without)."""
+    """Time the whole process of plink2 --glm on the same file (of BGEN with the conversion that it starts with)."""
     prefix = folder / name
     source = ["--pfile", str(prefix)]
     if form != "pgen":

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import llvmlite.binding
 
+from deepnull_gwas.jit_cache import watch_imports
+
 #: ``fastmath`` of kernels: sums may be reordered (vectorised) and multiplications fused; no assumption on NaN or
 #: infinities.
 FAST = {"reassoc", "contract", "nsz"}
@@ -78,6 +80,7 @@ def _import_numba() -> object:
         if wanted:
             # a program started from here may run on another machine
             os.environ.pop("NUMBA_CPU_FEATURES", None)
+    watch_imports(numba)
     return numba
 
 

@@ -44,7 +44,7 @@ def test_files_imported_by_are_those_that_get_loaded():
     """Whatever the library has loaded after the imports of a script's library function was among the files that it
     imports.
     """
-    for module in ("association.chunk", "deepnull.steps", "results.status", "prediction.steps"):
+    for module in ("association.chunk", "deepnull.steps", "results.status", "scores.steps"):
         code = f"import sys, deepnull_gwas.{module}; print(*[m for m in sys.modules if m.startswith('deepnull_gwas')])"
         loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
         imported = set(files_imported_by(f"import deepnull_gwas.{module}\n", LIBRARY))
