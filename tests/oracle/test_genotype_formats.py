@@ -175,4 +175,4 @@ def test_vcf_is_imported_as_plink_does(folder, tmp_path, name, fields):
         assert np.array_equal(reader.dosages(index).values, plink.dosages(index).values)
         assert np.array_equal(reader.calls(index), plink.calls(index))
         assert pvar.variants.equals(plink_pvar.variants) and people.equals(plink_people)
-    plink2("--pfile", tmp_path / "x", "--validate")
+    plink2("--pfile", tmp_path / "x", "--validate", "--out", tmp_path / "x")
