@@ -45,7 +45,6 @@ TOO_MANY_PARAMETERS: set[str] = {
 LINES_TOO_LONG: set[str] = set()
 ODD_OPENINGS: set[str] = set()
 TRAITS_COMPARED: set[str] = {
-    "association/check.py",
     "deepnull/crossfit.py",
     "deepnull/explain.py",
     "deepnull/exports.py",
@@ -60,8 +59,6 @@ TRAITS_COMPARED: set[str] = {
     "deepnull/trees.py",
     "scores/accuracy.py",
     "scores/steps.py",
-    "simulate/composition.py",
-    "simulate/phenotypes.py",
 }
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 from deepnull_gwas.association.codes import METHODS, TESTED
 from deepnull_gwas.errors import SelfCheckError
 from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.traits import trait_of
 from deepnull_gwas.verify.compare import METHODS_KNOWN, METHODS_OF, count_agrees, differences
 from deepnull_gwas.verify.files import Study
 from deepnull_gwas.verify.genotypes import read_copies
@@ -111,7 +112,7 @@ class Sample:
 
     def _row(self, columns, study: str, trait: str, arm: str, k: int, at: np.ndarray, rank: float) -> Row:
         names = [f"{arm}.beta", f"{arm}.se", f"{arm}.neg_log10_p", "n", "eaf"]
-        names += ["n_cases", "eaf_cases", "eaf_controls"] if trait == "binary" else []
+        names += ["n_cases", "eaf_cases", "eaf_controls"] if trait_of(trait).has_cases else []
         values = {name.rpartition(".")[2]: float(columns[f"{study}.{name}"][k]) for name in names}
         return Row(rank, int(at[k]), values, METHODS[columns[f"{study}.{arm}.method"][k]])
 

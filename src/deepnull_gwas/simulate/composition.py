@@ -15,6 +15,7 @@ from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.simulate.causal import choose_causal, imputed_dosages
 from deepnull_gwas.simulate.covariates import COVARIATES, covariate_parts, linear_design
 from deepnull_gwas.simulate.seeds import generator
+from deepnull_gwas.traits import trait_of
 
 DEFAULT_STRATIFICATION = 0.02
 
@@ -189,7 +190,7 @@ def compose(name: str, spec: Mapping[str, Any], cohort: Cohort) -> Phenotype:
     liability = fixed + residual
     liability = liability - liability[:n].mean()
     values = liability
-    if shares.trait == "binary":
+    if trait_of(shares.trait).has_cases:
         values = (liability > np.quantile(liability[:n], 1 - shares.prevalence)).astype(float)
     parts = {
         "genetic": genetic,

@@ -19,6 +19,7 @@ from deepnull_gwas.simulate.composition import Cohort, Phenotype, compose, read_
 from deepnull_gwas.simulate.covariates import draw_covariates
 from deepnull_gwas.simulate.seeds import generator
 from deepnull_gwas.tables import write_json, write_tsv
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def _summary(spec: Mapping[str, Any], phenotype: Phenotype, n: int) -> dict[str,
     """Summarise what was realised among the genotyped people."""
     parts = {key: value[:n] for key, value in phenotype.parts.items()}
     y = phenotype.values[:n]
-    binary = spec.get("trait", "quantitative") == "binary"
+    binary = trait_of(spec.get("trait", "quantitative")).has_cases
     out: dict[str, Any] = {
         "trait": "binary" if binary else "quantitative",
         "scale": "liability" if binary else "phenotype",
@@ -169,7 +170,7 @@ def _add_phenotype(table: pd.DataFrame, name: str, spec: Mapping[str, Any], phen
     values = phenotype.values.copy()
     values[generator(seed, "missing", name).random(len(values)) < MISSING_VALUES] = np.nan
     # whole numbers for a binary trait: its case value is "1", not "1.0"
-    binary = spec.get("trait", "quantitative") == "binary"
+    binary = trait_of(spec.get("trait", "quantitative")).has_cases
     table[name] = pd.array(values, dtype="Float64").astype("Int64") if binary else values
 
 
