@@ -172,7 +172,7 @@ def make_cohort(
 
 
 def impute(g: np.ndarray) -> np.ndarray:
-    """Give float64 genotypes of one variant with missing calls at the mean."""
+    """Return float64 genotypes of one variant with missing calls at the mean."""
     g = g.astype(float)
     g[g < 0] = g[g >= 0].mean()
     return g

@@ -12,13 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def data_root() -> Path:
-    """Give the folder of the real data (DEEPNULL_GWAS_DATA, else ../shared/data beside the project)."""
+    """Return the folder of the real data (DEEPNULL_GWAS_DATA, else ../shared/data beside the project)."""
     return Path(os.environ.get("DEEPNULL_GWAS_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="session")
 def real_data():
-    """Give a function from the name of a real data set to its folder; skips where it is absent."""
+    """Return a function from the name of a real data set to its folder; skips where it is absent."""
 
     def folder(name: str) -> Path:
         path = data_root() / name

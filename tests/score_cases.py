@@ -20,7 +20,7 @@ SETTINGS = {
 
 
 def genotypes(n: int, m: int, seed: int = 1, missing: float = 0.02) -> np.ndarray:
-    """Give dosages, variants x people, each variant in LD with the one before; every fifth starts anew."""
+    """Return dosages, variants x people, each variant in LD with the one before; every fifth starts afresh."""
     rng = np.random.default_rng(seed)
     out = np.empty((m, n), dtype=np.int8)
     for v in range(m):
@@ -31,7 +31,7 @@ def genotypes(n: int, m: int, seed: int = 1, missing: float = 0.02) -> np.ndarra
 
 
 def imputed(dosages: np.ndarray) -> np.ndarray:
-    """Give dosages as float64 with the mean of the people for missing calls."""
+    """Return dosages as float64 with the mean of the people for missing calls."""
     g = np.where(dosages < 0, np.nan, dosages).astype(float)
     return np.where(np.isnan(g), np.nanmean(g, axis=1)[:, None], g)
 

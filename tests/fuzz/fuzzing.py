@@ -31,7 +31,7 @@ MISSING = ("", "NA", "NaN", "nan", "N/A", "n/a", "NULL", "null", ".")
 
 
 def cases(share: float) -> settings:
-    """Give the settings of a target that takes this share of all cases; the same cases at every run."""
+    """Return the settings of a target that takes this share of all cases; the same cases at every run."""
     return settings(
         max_examples=max(round(CASES * share), 5),
         derandomize=True,
@@ -123,7 +123,7 @@ PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", 
 
 
 def reading(text: str, markers: tuple[str, ...] = MISSING) -> float | str | None:
-    """Say what a cell means: None where it is missing, a number, or its text without blanks around it."""
+    """Return what a cell means: None where it is missing, a number, or its text without blanks around it."""
     trimmed = text.strip()
     if trimmed in markers:
         return None
@@ -134,7 +134,7 @@ def reading(text: str, markers: tuple[str, ...] = MISSING) -> float | str | None
 
 
 def column_reading(texts: list[str], markers: tuple[str, ...] = MISSING) -> list[float | str | None]:
-    """Say what a column means: numbers where all that is not missing is one, else text as it was written."""
+    """Return what a column means: numbers where all that is not missing is one, else text as it was written."""
     values = [reading(t, markers) for t in texts]
     if any(isinstance(v, str) for v in values):
         return [None if v is None else t.strip() for v, t in zip(values, texts)]
@@ -142,7 +142,7 @@ def column_reading(texts: list[str], markers: tuple[str, ...] = MISSING) -> list
 
 
 def same(found: Any, planted: list[float | str | None]) -> bool:
-    """Say whether a column read is the one planted."""
+    """Return whether a column read is the one planted."""
     found = list(found)
     if len(found) != len(planted):
         return False

@@ -59,7 +59,7 @@ FITTING = {
 
 
 def meaning(text: str, kind: str) -> Any:
-    """Say what a scalar means to somebody who does not know YAML 1.1; None where it means nothing of this kind."""
+    """Return what a scalar means to somebody who does not know YAML 1.1; None where it means nothing of this kind."""
     plain = text.strip("'\"") if text[:1] in "'\"" else text.removeprefix("!!str ").removeprefix("!!float ")
     if kind in ("integer", "number"):
         if text in ("0x10", "!!int '0b11'"):

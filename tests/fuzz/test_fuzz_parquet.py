@@ -20,7 +20,7 @@ _FLOATS = [1.0, -9.0, 0.5, 1e300, math.nan, math.inf, -math.inf, None, 1001.0, 2
 
 
 def _numbers(values: list) -> list:
-    """Say what numbers mean: themselves, or text throughout where one of them is infinite."""
+    """Return what numbers mean: themselves, or text throughout where one of them is infinite."""
     if any(v is not None and math.isinf(v) for v in values):
         return [None if v is None or math.isnan(v) else pa.scalar(v).cast(pa.string()).as_py() for v in values]
     return [None if v is None or math.isnan(v) else v for v in values]
@@ -28,7 +28,7 @@ def _numbers(values: list) -> list:
 
 @st.composite
 def columns(draw: st.DrawFn, n: int) -> tuple[pa.Array, list | None]:
-    """Give a column, and what it means (None: nothing that a phenotype could be)."""
+    """Return a column, and what it means (None: nothing that a phenotype could be)."""
 
     def some_of(values: list) -> list:
         return draw(st.lists(st.sampled_from(values), min_size=n, max_size=n))
@@ -96,7 +96,7 @@ def columns(draw: st.DrawFn, n: int) -> tuple[pa.Array, list | None]:
 
 @st.composite
 def tables(draw: st.DrawFn) -> tuple[pa.Table, list[str] | None, dict]:
-    """Give a table, its people's IDs (None: it has none that could be), and what its columns mean."""
+    """Return a table, its people's IDs (None: it has none that could be), and what its columns mean."""
     n = draw(st.integers(1, 6))
     numbers = list(range(1, n + 1))
     ids = draw(

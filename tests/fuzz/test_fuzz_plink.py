@@ -14,7 +14,7 @@ from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.bed import BedGenotypes, check_bed, write_bed
 from deepnull_gwas.genotypes.bed_tables import read_bim, read_fam
 
-#: What each code of a chromosome means, written down anew.
+#: What each code of a chromosome means, written down a second time.
 CHROMOSOMES = {
     "1": "1", "01": "1", "chr1": "1", "Chr22": "22", "22": "22", "23": "X", "X": "X", "x": "X", "chrX": "X", "24": "Y",
     "Y": "Y", "25": "XY", "XY": "XY", "PAR1": "XY",
@@ -107,7 +107,7 @@ EITHER = {"1.0": 1, "1e5": 100_000, "+5": 5}
 
 
 def position(text: str) -> int | None:
-    """Say what a position means; None where it means nothing that PLINK would take."""
+    """Return what a position means; None where it means nothing that PLINK would take."""
     if text in EITHER:
         return EITHER[text]
     if not re.fullmatch(r"-?[0-9]+", text, re.ASCII):

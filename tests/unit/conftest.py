@@ -79,7 +79,7 @@ class SmallCohort:
         return self.samples
 
     def settings(self, **changes) -> dict:
-        """Give settings for ingestion."""
+        """Return settings for ingestion."""
         defaults = {"cohort": "c", "genome_build": "GRCh38", "sample_id": "IID", "family_id": None, "sex": None}
         return defaults | {"missing_values": ["", "NA"]} | changes
 
@@ -109,7 +109,7 @@ class SmallCohort:
 
 @pytest.fixture
 def small(tmp_path) -> SmallCohort:
-    """Give a small cohort whose files are written and right."""
+    """Return a small cohort whose files are written and right."""
     cohort = SmallCohort(tmp_path)
     cohort.write_fileset()
     cohort.write_table()

@@ -24,7 +24,7 @@ from deepnull_gwas.scores import clumping
 
 
 def peak(function: Callable[[], Any]) -> tuple[Any, float]:
-    """Give what a function gives, and the megabytes that it had at most beside what was there before."""
+    """Return what a function gives, and the megabytes that it had at most beside what was there before."""
     tracemalloc.start()
     try:
         return function(), tracemalloc.get_traced_memory()[1] / 1e6

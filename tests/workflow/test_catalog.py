@@ -55,7 +55,7 @@ def snakemake(folder: Path, *arguments: str) -> str:
 
 
 def planned(said: str) -> dict[str, int]:
-    """Give the number of jobs of each rule in a dry run."""
+    """Return the number of jobs of each rule in a dry run."""
     return {name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", said, flags=re.M)}
 
 

@@ -22,7 +22,7 @@ STUDIES = ("lung_function", "height", "asthma")
 
 
 def causal(demo, study: str) -> pd.DataFrame:
-    """Give the causal variants of a study with the estimates of both arms."""
+    """Return the causal variants of a study with the estimates of both arms."""
     truth = pd.read_csv(demo.results / "demo/simulated/truth.tsv", sep="\t")
     truth = truth[truth["phenotype"] == study]
     for arm in ("baseline", "deepnull"):

@@ -54,7 +54,7 @@ def run(tmp_path_factory) -> Run:
 
 
 def copied(run: Run, study: str, engine: str) -> str:
-    """Give the block of an engine as a reader would copy it, with the lines above all blocks."""
+    """Return the block of an engine as a reader would copy it, with the lines above all blocks."""
     script = (run.results / "small" / study / "exports" / "commands.sh").read_text()
     block = script.split(f"## {engine}")[1].split("##")[0]
     return "\n".join([script.split("##")[0], *block.splitlines()[1:]])

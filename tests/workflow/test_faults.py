@@ -45,7 +45,7 @@ def without_last(published: Run, folder: Path) -> Run:
 
 
 def jobs_of(run: Run, rule: str = "") -> list[int]:
-    """Give the process IDs of the run's jobs, or of those of a rule."""
+    """Return the process IDs of the run's jobs, or of those of a rule."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -254,7 +254,7 @@ def test_something_changed_and_the_job_killed(published, tmp_path, changed, rule
         pytest.param("c/case/deepnull/sumstats.tsv.gz", "2", (), marks=pytest.mark.slow),
     ],
 )
-def test_a_damaged_file_is_named_and_made_anew(published, finished, tmp_path, name, cores, targets):
+def test_a_damaged_file_is_named_and_made_again(published, finished, tmp_path, name, cores, targets):
     run = copy_of(published if targets else finished, tmp_path / "run")
     path = run.results / name
     path.write_bytes(path.read_bytes()[:-40])

@@ -77,7 +77,7 @@ def sources() -> Iterator[tuple[str, str]]:
 
 
 def is_kernel(node: ast.FunctionDef) -> bool:
-    """Tell whether numba compiles a function:
+    """Return whether numba compiles a function:
     kernels take plain arrays and numbers, which no object can hold for them.
     """
     return any("njit" in ast.unparse(decorator) for decorator in node.decorator_list)

@@ -61,7 +61,7 @@ rule count_hits:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory) -> dict[str, Path]:
-    """Give the project's files as a folder, and as a bare repository with a tag; both away from this one."""
+    """Return the project's files as a folder, and as a bare repository with a tag; both away from this one."""
     folder = tmp_path_factory.mktemp("repository")
     tree, bare = folder / "deepnull-gwas", folder / "deepnull-gwas.git"
     listed = subprocess.run(
@@ -90,7 +90,7 @@ def repository(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture
 def cache(repository, tmp_path, monkeypatch) -> None:
-    """Give Snakemake a cache of its own that holds the clone of the hosted repository, as after a first use with a
+    """Return Snakemake a cache of its own that holds the clone of the hosted repository, as after a first use with a
     network.
     """
     place = tmp_path / "cache/snakemake/snakemake/source-cache/snakemake-git-cache/github.com/someone/deepnull-gwas"

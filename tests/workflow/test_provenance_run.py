@@ -1,4 +1,4 @@
-"""Provenance: what a run records of itself, and the run made anew from it."""
+"""Provenance: what a run records of itself, and the run repeated from it."""
 
 from __future__ import annotations
 

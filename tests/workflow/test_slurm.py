@@ -47,7 +47,7 @@ def cluster(tmp_path_factory) -> None:
 
 @pytest.fixture
 def run(tmp_path) -> Run:
-    """Give a folder with a cohort of two chunks and one study."""
+    """Return a folder with a cohort of two chunks and one study."""
     small_cohort(tmp_path)
     run = Run(tmp_path)
     run.configure(CONFIG | {"association": CONFIG["association"] | {"chunks": 2}}, SHEET[:1])
@@ -55,14 +55,14 @@ def run(tmp_path) -> Run:
 
 
 def copy_of(run: Run, name: str) -> Run:
-    """Give a copy of a run's folder beside it."""
+    """Return a copy of a run's folder beside it."""
     folder = run.folder.with_name(run.folder.name + name)
     shutil.copytree(run.folder, folder)
     return Run(folder)
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Give a digest of every file under a folder."""
+    """Return a digest of every file under a folder."""
     return {
         str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
         for p in sorted(folder.rglob("*"))
@@ -71,7 +71,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def jobs_of(said: str) -> list[dict[str, str]]:
-    """Give what Slurm knows of the jobs that snakemake says it has submitted, in that order."""
+    """Return what Slurm knows of the jobs that snakemake says it has submitted, in that order."""
     jobs = []
     for number in re.findall(r"submitted with SLURM jobid (\d+)", said):
         text = subprocess.run(["scontrol", "show", "job", number], capture_output=True, text=True, check=True).stdout

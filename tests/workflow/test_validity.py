@@ -50,7 +50,7 @@ SIMULATE = {
 
 
 def sheet_of(phenotypes: dict) -> list[dict]:
-    """Give the two studies of each phenotype."""
+    """Return the two studies of each phenotype."""
     rows = []
     for name, settings in phenotypes.items():
         row = {"cohort": "sim", "phenotype": name, "trait": settings["trait"]}

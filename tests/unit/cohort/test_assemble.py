@@ -16,7 +16,7 @@ from deepnull_gwas.tables import read_parquet, write_json, write_parquet, write_
 
 @pytest.fixture
 def assemble(small):
-    """Give a function from a study's changes (and who fails quality control, and the PCs) to its table and report."""
+    """Return a function from a study's changes (and who fails quality control, and the PCs) to its table and report."""
 
     def function(
         fails=(),

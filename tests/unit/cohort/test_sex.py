@@ -93,7 +93,7 @@ class TestPreflight:
 
     @pytest.fixture
     def x_cohort(self, small):
-        """Give a cohort with variants on X and nobody's sex in the .fam."""
+        """Return a cohort with variants on X and nobody's sex in the .fam."""
 
         def function(recorded=0, **settings):
             rng = np.random.default_rng(1)

@@ -12,7 +12,7 @@ from deepnull_gwas.config import load_config
 
 @pytest.fixture
 def load(tmp_path):
-    """Give a function that loads a config beside a sheet of the given rows."""
+    """Return a function that loads a config beside a sheet of the given rows."""
 
     def function(*rows: dict, cohort: dict | None = None, **config):
         write_sheet(tmp_path, *(rows or (ROW,)))

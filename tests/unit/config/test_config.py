@@ -110,7 +110,7 @@ def test_presets_of_quality_control(load):
         "sex_check": "off",
     }
     assert load().cohorts["c"].qc == imputed
-    # a cohort with a preset of its own starts anew; without, it inherits what the whole config says
+    # a cohort with a preset of its own starts afresh; without, it inherits what the whole config says
     own = load(cohort=SIMULATED | {"qc": {"preset": "none", "mac": 3}}, qc={"maf": 0.3}).cohorts["c"].qc
     assert (own["maf"], own["mac"], own["hwe_p"]) == (0, 3, 0)
     inherited = load(cohort=SIMULATED | {"qc": {"mac": 3}}, qc={"preset": "imputed", "maf": 0.3}).cohorts["c"].qc

@@ -18,7 +18,7 @@ from weight_files import weights_of, write_weights
 
 @pytest.fixture
 def study(tmp_path):
-    """Give the function that writes a study with a curved covariate and three causal variants, and predicts it."""
+    """Return the function that writes a study with a curved covariate and three causal variants, and predicts it."""
     dosages, x, _, y, fold = simulated(600, 80)
 
     def run(name="s", y=y, trait="quantitative", score_file=None, status="ok", site=None, **settings):

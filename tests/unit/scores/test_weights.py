@@ -110,7 +110,7 @@ def test_every_row_is_counted(cohort, tmp_path):
 
 
 def _plainly(effect, other, a1, a2):
-    """Tell how one weight's alleles fit one variant's, by the definition."""
+    """Return how one weight's alleles fit one variant's, by the definition."""
     flip = {"A": "T", "T": "A", "C": "G", "G": "C", "AT": "AT"}
     effect, other, a1, a2 = (a.upper() for a in (effect, other, a1, a2))
     if other:
