@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.deepnull.fitting import People, fit_folds
+from deepnull_gwas.deepnull.fold_steps import assign_study_folds
 from deepnull_gwas.deepnull.folds import assign_folds
-from deepnull_gwas.deepnull.models import FoldModel, People, fit_folds
+from deepnull_gwas.deepnull.models import FoldModel
 from deepnull_gwas.deepnull.recipe import Recipe
-from deepnull_gwas.deepnull.steps import (
-    assign_study_folds,
-    merge_folds,
-    train_folds,
-)
+from deepnull_gwas.deepnull.steps import merge_folds, train_folds
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
 
 QUICK = Recipe(hidden=(16, 8), max_epochs=6, patience=3)

@@ -84,7 +84,8 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
     predict.add_argument(
         "--model",
         default="auto",
-        choices=["auto", "linear", "second_order", "splines", "trees", "network"],
+        # what is not listed here is checked against the registry, which is too slow to import for --help
+        metavar="{auto,linear,second_order,splines,trees,network}",
         help="what predicts (default auto: all, weighed on people they have not seen)",
     )
     predict.add_argument(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deepnull_gwas.cohort.projection import read_loadings
 from deepnull_gwas.cohort.relatives import read_pairs
-from deepnull_gwas.deepnull.steps import read_fold_file
+from deepnull_gwas.deepnull.fold_steps import read_fold_file
 
 PEOPLE = ["1", "01", "1.0", "p1", "P1", "a'b", "é", "-9", "$(id)", "7_7"]
 _CELLS = [c for c in (*NUMBERS, *LOOKALIKES) if not set(c) & set(' ,;\t"')]

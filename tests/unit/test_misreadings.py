@@ -21,9 +21,9 @@ from deepnull_gwas.cohort.projection import read_loadings
 from deepnull_gwas.cohort.relatives import read_pairs
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.config import load_config
+from deepnull_gwas.deepnull.fold_steps import read_fold_file
 from deepnull_gwas.deepnull.people_table import numbers, read_people_table
 from deepnull_gwas.deepnull.predict import MISSING
-from deepnull_gwas.deepnull.steps import read_fold_file
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.genotypes.bed_tables import read_bim, read_fam
 from deepnull_gwas.results.loci import find_leads, read_leads

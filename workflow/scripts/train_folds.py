@@ -3,7 +3,8 @@
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
-    from deepnull_gwas.deepnull.steps import assign_study_folds, merge_folds, train_folds
+    from deepnull_gwas.deepnull.fold_steps import assign_study_folds
+    from deepnull_gwas.deepnull.steps import merge_folds, train_folds
 
     files, out, settings, seed = snakemake.input, snakemake.output, snakemake.params.settings, snakemake.params.seed
     study = (files.samples, files.study)

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from deepnull_gwas.deepnull.fitting import Choice, People, fit_folds
 from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.metrics import measure
-from deepnull_gwas.deepnull.models import Choice, FoldModel, People, fit_folds
+from deepnull_gwas.deepnull.models import FoldModel
 from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.penalised import fit_smooth
 from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe
 from deepnull_gwas.deepnull.registry import KINDS
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ class FoldResult:
     model
         The models.
     history
-        See :func:`deepnull_gwas.deepnull.models.fit_folds`, with ``people`` and, on the predicted people, ``metrics``
+        See :func:`deepnull_gwas.deepnull.fitting.fit_folds`, with ``people`` and, on the predicted people, ``metrics``
         of the prediction and of each model.
     inner
         What the prediction adds to the linear model of the association's covariates for everybody outside the fold, in
@@ -96,7 +98,8 @@ def crossfit_folds(
     seeds
         Seed of each fold.
     columns, trait, recipe, model, compare
-        See :func:`~deepnull_gwas.deepnull.models.fit_folds`; recipe ``original`` repeats the original DeepNull instead.
+        See :func:`~deepnull_gwas.deepnull.fitting.fit_folds`; recipe ``original`` repeats the original DeepNull
+        instead.
     device
         ``auto|cpu|cuda``.
     only
@@ -112,7 +115,7 @@ def crossfit_folds(
     A phenotype of extreme scale is trained on in a unit of its own, a power of two: squares of losses, and single
     precision, would not hold it.
     """
-    unit = unit_of(y) if trait == "quantitative" and recipe != ORIGINAL else 1.0
+    unit = unit_of(y) if not trait_of(trait).has_cases and recipe != ORIGINAL else 1.0
     for result in _crossfit_folds(
         x, y / unit, fold, seeds, columns, trait, recipe, device, Choice(model, compare), only
     ):
@@ -233,12 +236,12 @@ def _linear(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a linear model's predictions of new people, and of these by the models without their part."""
     if x.shape[1]:
-        fit = fit_smooth("linear", x, y, Parts.of(part, y if trait == "binary" else None), trait)
+        fit = fit_smooth("linear", x, y, Parts.of(part, y if trait_of(trait).has_cases else None), trait)
         return fit.model.predict(new), fit.inner
     # no covariates in the association: everybody's is the mean
     total, size = np.bincount(part, y), np.bincount(part)
     means = np.append((total.sum() - total) / (size.sum() - size), total.sum() / size.sum())
-    if trait == "binary":
+    if trait_of(trait).has_cases:
         means = np.log(means / (1 - means))
     return np.full(len(new), means[-1]), means[part]
 

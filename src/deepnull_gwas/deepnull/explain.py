@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from deepnull_gwas.traits import trait_of
+
 #: Values of a covariate at which the dependence is evaluated; people over whom it is averaged; values of each covariate
 #: of a pair.
 POINTS = 15
@@ -80,7 +82,7 @@ def dependence(models: Sequence[Any], x: np.ndarray, columns: Sequence[str]) -> 
 
 def calibration(y: np.ndarray, prediction: np.ndarray, trait: str) -> list[dict[str, float]]:
     """Compare predicted with observed means in tenths of the people by their prediction (binary: probabilities)."""
-    shown = prediction if trait == "quantitative" else 1 / (1 + np.exp(-prediction))
+    shown = trait_of(trait).on_scale_of_phenotype(prediction)
     parts = np.array_split(np.argsort(shown, kind="stable"), min(BINS, len(y)))
     return [
         {"people": len(rows), "predicted": float(shown[rows].mean()), "observed": float(y[rows].mean())}

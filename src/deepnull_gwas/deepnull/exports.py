@@ -18,6 +18,7 @@ import pandas as pd
 
 from deepnull_gwas.genotypes.formats import format_of
 from deepnull_gwas.tables import atomic_path, read_json, read_parquet
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def export_study(
     useful = failed or bool(np.ptp(values[COLUMN].to_numpy()) > 0)
     if useful:
         covariates[COLUMN] = values[COLUMN].to_numpy()
-    binary = info["trait"] == "binary"
+    binary = trait_of(info["trait"]).has_cases
     phenotype = ids.assign(PHENOTYPE=people["phenotype"].astype(int) if binary else people["phenotype"])
     tables = {
         "phenotype.txt": (phenotype, True),
@@ -133,7 +134,7 @@ def commands(
     failed: bool = False,
 ) -> str:
     """Return the command lines of the engines as a shell script to copy from."""
-    binary = info["trait"] == "binary"
+    binary = trait_of(info["trait"]).has_cases
     # whatever a phenotype is called, it stays within its comment
     phenotype = " ".join(str(info["phenotype"]).split())
     title = (

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepnull_gwas.deepnull.recipe import FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MANY
+from deepnull_gwas.traits import trait_of
 
 
 def derive_seed(seed: int, *names: object) -> int:
@@ -40,7 +41,7 @@ def default_folds(y: np.ndarray, trait: str, original: bool = False) -> int:
         Whether the recipe is the original's.
     """
     few = 10 * FOLDS_OF_FEW <= len(y) < FEW_PEOPLE
-    enough = trait != "binary" or min(int((y == 1).sum()), int((y == 0).sum())) >= 5 * FOLDS_OF_FEW
+    enough = not trait_of(trait).has_cases or min(int((y == 1).sum()), int((y == 0).sum())) >= 5 * FOLDS_OF_FEW
     return FOLDS_OF_FEW if few and enough and not original else FOLDS_OF_MANY
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from deepnull_gwas.traits import trait_of
+
 
 def loss(y: np.ndarray, prediction: np.ndarray, trait: str) -> np.ndarray:
     """Return the loss of each person: squared error, or cross-entropy of a logit."""
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         return (y - prediction) ** 2
     return np.logaddexp(0.0, prediction) - y * prediction
 
@@ -40,7 +42,7 @@ def measure(y: np.ndarray, prediction: np.ndarray, trait: str) -> dict[str, floa
     ``r2`` (1 - residual over total sum of squares) and ``correlation`` for quantitative traits; ``log_loss``, ``auc``
     and ``r2_mcfadden`` (1 - log-loss over that of the prevalence) for binary ones.
     """
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         total = float(np.sum((y - y.mean()) ** 2))
         spread = float(np.std(prediction)) * float(np.std(y))
         correlation = (

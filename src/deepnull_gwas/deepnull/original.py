@@ -30,6 +30,7 @@ from deepnull_gwas.deepnull.folds import roles
 from deepnull_gwas.deepnull.training import deterministic, pick_device
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.logs import Progress
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class OriginalModel:
 
         The prediction itself, for binary traits the probability.
         """
-        return 1 / (1 + np.exp(-each["original"])) if self.trait == "binary" else each["original"]
+        return 1 / (1 + np.exp(-each["original"])) if trait_of(self.trait).has_cases else each["original"]
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict: float64[n]."""
@@ -212,7 +213,7 @@ def fit_original(
     evaluated, k
         The fold to predict; fold ``evaluated - 1`` (mod k) validates.
     columns, trait, seed, device
-        See :func:`deepnull_gwas.deepnull.models.fit_folds`.
+        See :func:`deepnull_gwas.deepnull.fitting.fit_folds`.
     epochs
         Passes over the training people.
 
@@ -224,7 +225,7 @@ def fit_original(
     train, validation, _ = roles(fold, evaluated, k)
     if not train.any() or not validation.any():
         raise StudyFailure(STAGE, "a fold has no people; use fewer folds")
-    if trait == "binary" and any(y[rows].min() == y[rows].max() for rows in (train, validation)):
+    if trait_of(trait).has_cases and any(y[rows].min() == y[rows].max() for rows in (train, validation)):
         raise StudyFailure(STAGE, "a fold has no cases or no controls; use fewer folds, or leave out the deepnull arm")
     where = pick_device(device)
     generator = torch.Generator().manual_seed(seed)
@@ -243,7 +244,7 @@ def fit_original(
             return (torch.addmm(biases[-2], h, weights[-2]) + torch.addmm(biases[-1], inputs, weights[-1]))[:, 0]
 
         def loss(out: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-            if trait == "quantitative":
+            if not trait_of(trait).has_cases:
                 return torch.mean((out - wanted) ** 2)
             return torch.nn.functional.binary_cross_entropy_with_logits(out, wanted)
 
@@ -269,7 +270,7 @@ def fit_original(
                 raise StudyFailure(
                     STAGE, f"recipe original: the loss is not finite at epoch {epoch}; scale the covariates"
                 )
-            score = pearson(out.cpu().numpy(), y[validation]) if trait == "quantitative" else -now
+            score = pearson(out.cpu().numpy(), y[validation]) if not trait_of(trait).has_cases else -now
             if score > best:
                 best, taken = score, epoch
                 kept = [[v.detach().clone() for v in group] for group in (weights, biases)]
@@ -281,8 +282,8 @@ def fit_original(
         "network of the original: epoch %d of %d taken, %s in the fold that validates %.5f",
         taken,
         epochs,
-        "correlation" if trait == "quantitative" else "loss",
-        best if trait == "quantitative" else -best,
+        "correlation" if not trait_of(trait).has_cases else "loss",
+        best if not trait_of(trait).has_cases else -best,
     )
     return model, {
         "epochs": history,

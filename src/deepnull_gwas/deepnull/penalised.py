@@ -16,6 +16,7 @@ import numpy as np
 
 from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.smooth import FAR, TINY, Basis, SmoothModel, chunks, logistic
+from deepnull_gwas.traits import trait_of
 
 #: Interactions taken at most; with more candidates the strongest in the training people are taken.
 MAX_INTERACTIONS = 200
@@ -78,7 +79,7 @@ def fit_smooth(kind: str, x: np.ndarray, y: np.ndarray, parts: Parts, trait: str
     starts = [[tuple(sorted((*own[j], s))) for i, s in stopping if i == j] for j in range(parts.count)]
     trials = _trials(own)
     problem = _Problem.of(kind, x, y, parts, sorted({w for t in trials.values() for _, w in t} | {()}))
-    solve = problem.least_squares if trait == "quantitative" else problem.maximum_likelihood
+    solve = problem.least_squares if not trait_of(trait).has_cases else problem.maximum_likelihood
     (final,), point = solve((), trials[()], [()])
     solved = [solve(own[j], trials[own[j]], [own[j], *starts[j]])[0] for j in range(parts.count)]
     inner_beta, *start_betas = (np.column_stack(betas) for betas in zip(*solved))

@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.cohort.covariates import encode, level_name
 from deepnull_gwas.deepnull.crossfit import FoldResult, crossfit_folds, in_all_folds
 from deepnull_gwas.deepnull.explain import calibration
+from deepnull_gwas.deepnull.fold_steps import family_groups
 from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds
 from deepnull_gwas.deepnull.metrics import in_words, measure
 from deepnull_gwas.deepnull.people_table import Table, identify, numbers, read_people_table, recognise, write_with
 from deepnull_gwas.deepnull.recipe import AUTO, ORIGINAL, Recipe
+from deepnull_gwas.deepnull.registry import KINDS
 from deepnull_gwas.deepnull.saved import FORMAT, NO_MODEL, load_saved, why
-from deepnull_gwas.deepnull.steps import family_groups
+from deepnull_gwas.deepnull.table_covariates import levels_of, matrix_of, values_of
 from deepnull_gwas.errors import InputError, InputErrors, StudyFailure, nearest, some
 from deepnull_gwas.tables import write_json, write_npz
-from deepnull_gwas.text import is_number
 from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
@@ -136,12 +136,14 @@ def predict_table(files: Files, ask: Ask) -> dict[str, Any]:
     InputError
         When table, columns or values do not fit.
     """
+    if ask.model not in (known := [AUTO, *KINDS]):
+        raise InputError(f"--model: found '{ask.model}', expected {', '.join(known)}{nearest(ask.model, known)}")
     table = read_people_table(files.table)
     new = [t + suffix for t in ask.targets for suffix in ((COVARIATE, PREDICTION) if ask.prediction else (COVARIATE,))]
     _check_names(table, files.out, ask.targets, ask.covariates, new)
     if absent := [c for c in ask.categorical if c not in ask.covariates]:
         raise InputError(f"--categorical: {some(absent)} not among --covariates ({', '.join(ask.covariates)})")
-    values = {name: _values(table, name, name in ask.categorical, ask.missing) for name in ask.covariates}
+    values = {name: values_of(table, name, name in ask.categorical, ask.missing) for name in ask.covariates}
     complete = ~np.any([v.isna() for v in values.values()], axis=0)
     ys = {t: _target(table, t, trait, ask.missing) for t, trait in zip(ask.targets, ask.traits, strict=True)}
     # one number for all targets: a model that is saved has one
@@ -184,10 +186,10 @@ def _fit(
             f"{table.path}: {len(rows)} people have target '{target}' and all covariates; {folds} folds need at least "
             f"{10 * folds}"
         )
-    levels = _levels(pd.DataFrame({name: v[rows] for name, v in values.items()}), ask)
+    levels = levels_of(pd.DataFrame({name: v[rows] for name, v in values.items()}), ask.covariates, ask.categorical)
     if not levels:
         raise InputError(f"{table.path}: target '{target}': all covariates are constant")
-    x, names, _ = _matrix(values, levels)
+    x, names, _ = matrix_of(values, levels)
     fold = _folds(table, rows, y[rows], trait, target, folds, ask)
     seeds = [ask.seed_of(target, "fold", f) for f in range(folds)]
     how = (ask.device, ask.model, ask.compare)
@@ -205,7 +207,7 @@ def _fit(
 
 
 def _folds(table: Table, rows: np.ndarray, y: np.ndarray, trait: str, target: str, folds: int, ask: Ask) -> np.ndarray:
-    """Return the fold of each person, as :func:`~deepnull_gwas.deepnull.steps.assign_study_folds` does."""
+    """Return the fold of each person, as :func:`~deepnull_gwas.deepnull.fold_steps.assign_study_folds` does."""
     people = pd.DataFrame({"fid": table.fids, "iid": table.iids}).iloc[rows]
     names = (people["fid"] + " " + people["iid"]).tolist()
     if ask.recipe == ORIGINAL:
@@ -307,8 +309,8 @@ def apply_model(files: Files, model: str | Path, missing: Sequence[str] = MISSIN
                 "phenotype's noise. Take their out-of-fold prediction from the output of the training, and leave them "
                 "out here. If they are others with the same IIDs, give the FIDs of both in the tables"
             )
-        values = {c: _values(table, c, levels is not None, missing) for c, levels in about["levels"].items()}
-        x, _, unknown = _matrix(values, about["levels"])
+        values = {c: values_of(table, c, levels is not None, missing) for c, levels in about["levels"].items()}
+        x, _, unknown = matrix_of(values, about["levels"])
         complete = np.flatnonzero(~np.isnan(x).any(axis=1))
         for suffix in suffixes:
             column = np.full(len(table), np.nan)
@@ -344,60 +346,6 @@ def _target(table: Table, name: str, trait: str, missing: Sequence[str]) -> np.n
             f"{shown or 'no values'}" + ("; if -9 means missing, give --missing NA,-9" if -9.0 in values else "")
         )
     return y
-
-
-def _values(table: Table, name: str, categorical: bool, missing: Sequence[str]) -> pd.Series:
-    """Return a covariate as the workflow's tables hold it: numbers where all values are, else text; missing as NaN."""
-    if not categorical:
-        return pd.Series(numbers(table, name, missing, "list it in --categorical if its values are names of groups"))
-    texts = pd.Series(table.column(name), dtype=object)
-    there = ~texts.isin(list(missing))
-    if texts[there].map(is_number).all():
-        return texts.where(there).astype(np.float64)
-    return texts.where(there, np.nan)
-
-
-def _levels(people: pd.DataFrame, ask: Ask) -> dict[str, list[str] | None]:
-    """Return the levels of each covariate, as the workflow encodes it: the reference first; None of numbers.
-
-    Constants are left out.
-    """
-    found = encode(people, ask.covariates, ask.categorical, prefix="")
-    for entry in found.dropped:
-        logger.warning("covariate %s: %s; left out", entry["name"], entry["reason"])
-    levels: dict[str, list[str] | None] = {}
-    for entry in found.covariates:
-        name = entry["name"]
-        own = [c[len(name) + 1 : -1] for c in entry["columns"]]
-        levels[name] = [entry["reference"], *own] if "reference" in entry else None
-    return levels
-
-
-def _matrix(
-    values: Mapping[str, pd.Series], levels: Mapping[str, Sequence[str] | None]
-) -> tuple[np.ndarray, list[str], dict[str, int]]:
-    """Return covariates as numbers float64[n, columns], their names, and how many people have an unknown level of each.
-
-    NaN where a value is missing, or of an unknown level.
-    """
-    columns, names, unknown = [], [], {}
-    for name, known in levels.items():
-        series = values[name]
-        if known is None:
-            columns.append(series.to_numpy(np.float64))
-            names.append(name)
-            continue
-        there = series.notna().to_numpy()
-        spelled = np.array([level_name(v) if t else "" for v, t in zip(series, there)], dtype=object)
-        absent = ~there | ~np.isin(spelled, list(known))
-        if (absent & there).any():
-            unknown[name] = int((absent & there).sum())
-        for level in known[1:]:
-            column = (spelled == level).astype(float)
-            column[absent] = np.nan
-            columns.append(column)
-            names.append(f"{name}[{level}]")
-    return np.column_stack(columns), names, unknown
 
 
 def _check_names(

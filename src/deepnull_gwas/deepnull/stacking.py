@@ -9,6 +9,7 @@ import numpy as np
 
 from deepnull_gwas.deepnull.metrics import loss
 from deepnull_gwas.deepnull.smooth import TINY, logistic
+from deepnull_gwas.traits import trait_of
 
 
 def stack(y: np.ndarray, linear: np.ndarray, others: np.ndarray, trait: str) -> np.ndarray:
@@ -94,7 +95,7 @@ def weigh(z: np.ndarray, y: np.ndarray, extra: np.ndarray, trait: str) -> np.nda
     A weight of each model, as :func:`stack` gives them.
     """
     design = np.column_stack([np.ones(len(z)), z])
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         root = _orthonormal(design)
         base = root @ (root.T @ y)
         extra = extra - root @ (root.T @ extra)
@@ -168,7 +169,7 @@ def shift_of(z: np.ndarray, y: np.ndarray, linear: np.ndarray, beyond: np.ndarra
     -------
     float64[p + 1], intercept and slopes; None for quantitative traits, where there is nothing to shift.
     """
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         return None
     design = np.column_stack([np.ones(len(z)), z])
     return logistic(design, y, np.full(z.shape[1], TINY), offset=linear + beyond, start=np.zeros(z.shape[1] + 1))
@@ -187,9 +188,9 @@ def _weights(y: np.ndarray, linear: np.ndarray, extra: np.ndarray, trait: str) -
     Newton's method, each step solved within these bounds.
     """
     weights = np.zeros(extra.shape[1])
-    for _ in range(30 if trait == "binary" else 1):
+    for _ in range(30 if trait_of(trait).has_cases else 1):
         eta = linear + extra @ weights
-        if trait == "quantitative":
+        if not trait_of(trait).has_cases:
             w, gradient = np.ones(len(y)), extra.T @ (y - eta)
         else:
             mu = 1 / (1 + np.exp(-eta))

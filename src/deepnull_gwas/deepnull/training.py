@@ -17,6 +17,7 @@ from deepnull_gwas.deepnull.network import DeepNull
 from deepnull_gwas.deepnull.recipe import Recipe
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.logs import Progress
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ def fit_networks(
 
 def _losses(prediction: torch.Tensor, wanted: torch.Tensor, trait: str) -> torch.Tensor:
     """Return each person's loss."""
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         return (prediction - wanted) ** 2
     return torch.nn.functional.binary_cross_entropy_with_logits(prediction, wanted, reduction="none")
 
@@ -172,7 +173,9 @@ class _Data:
         trains = [np.flatnonzero(who) for job in jobs for who, _ in job.trainings]
         stops = [torch.from_numpy(np.flatnonzero(who)).to(where) for job in jobs for _, who in job.trainings]
         ys = [job.y for job in jobs for _ in range(count)]
-        spread = [float(y[rows].std()) for y, rows in zip(ys, trains)] if trait == "quantitative" else np.ones(len(ys))
+        spread = (
+            [float(y[rows].std()) for y, rows in zip(ys, trains)] if not trait_of(trait).has_cases else np.ones(len(ys))
+        )
         self.scales = np.array(spread)
         self.shrink = torch.from_numpy(1 / self.scales).float()[:, None].to(where)
         sizes = [len(job.z) for job in jobs]

@@ -12,6 +12,7 @@ import numpy as np
 
 from deepnull_gwas.deepnull.protocol import Arrays, Fit, Inner, Model, Task
 from deepnull_gwas.deepnull.recipe import Recipe
+from deepnull_gwas.traits import trait_of
 
 _ROWS = 4096
 SETTINGS: dict[str, Any] = {
@@ -124,7 +125,7 @@ def fit_trees(x: np.ndarray, y: np.ndarray, trains: np.ndarray, stops: np.ndarra
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    kind = HistGradientBoostingRegressor if trait == "quantitative" else HistGradientBoostingClassifier
+    kind = HistGradientBoostingRegressor if not trait_of(trait).has_cases else HistGradientBoostingClassifier
     # chance picks the people whose covariates are cut into bins where they are very many
     model = kind(**SETTINGS, early_stopping=True, random_state=0)
     # histograms are summed in an order that depends on the number of threads

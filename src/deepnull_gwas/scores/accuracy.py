@@ -9,6 +9,7 @@ import numpy as np
 
 from deepnull_gwas.deepnull.metrics import loss
 from deepnull_gwas.deepnull.smooth import TINY, logistic
+from deepnull_gwas.traits import trait_of
 
 #: Numbers held at once by the resampling.
 _HELD = 16_000_000
@@ -38,7 +39,7 @@ def fit_and_predict(train: np.ndarray, y: np.ndarray, new: np.ndarray, trait: st
     varies = scale > 1e-12 * np.abs(mean)
     z = (train[:, varies] - mean[varies]) / scale[varies]
     other = (new[:, varies] - mean[varies]) / scale[varies]
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         middle = y.mean()
         beta = np.linalg.lstsq(z, y - middle, rcond=1e-9)[0]
         return middle + other @ beta, varies
@@ -159,13 +160,13 @@ def accuracy(
     per_person = {"n": np.ones(len(y)), "y": y, "y2": y**2} | {
         f"loss_{name}": loss(y, values, trait) for name, values in predictions.items()
     }
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         # of the phenotype less its mean, so that large means do not cancel
         centre = float(y.mean())
         per_person |= {"y": y - centre, "y2": (y - centre) ** 2}
     sums = {name: np.bincount(unit, values, units) for name, values in per_person.items()}
     measures: dict[str, Callable[[np.ndarray, str], np.ndarray]]
-    if trait == "quantitative":
+    if not trait_of(trait).has_cases:
         measures = {"r2": lambda counts, name: _r2(counts, sums, name)}
     else:
         measures = {

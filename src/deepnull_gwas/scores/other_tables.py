@@ -66,7 +66,7 @@ def problems_of_tables(
 
         attempt(loadings, lambda: read_loadings(loadings))
     if fold_file:
-        from deepnull_gwas.deepnull.steps import read_fold_file
+        from deepnull_gwas.deepnull.fold_steps import read_fold_file
 
         attempt(fold_file, lambda: read_fold_file(fold_file, people.iloc[:0], folds))
     for path in dict.fromkeys(str(score) for score in scores):

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.deepnull.fold_steps import FOLDS, family_groups
 from deepnull_gwas.deepnull.folds import derive_seed
-from deepnull_gwas.deepnull.steps import FOLDS, INNER, PREDICTION, family_groups
+from deepnull_gwas.deepnull.steps import INNER, PREDICTION
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
 from deepnull_gwas.genotypes.formats import open_genotypes
@@ -19,6 +20,7 @@ from deepnull_gwas.scores.accuracy import accuracy, choose_threshold, fit_and_pr
 from deepnull_gwas.scores.clumping import cross_scores
 from deepnull_gwas.scores.weights import match_weights, read_weights, score_people
 from deepnull_gwas.tables import Column, read_json, read_parquet, write_json, write_parquet, write_tsv
+from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +142,7 @@ def score_study(
     held, nested = _deepnull_covariate(own["deepnull_covariate"].to_numpy(), read_parquet(inner, INNER), fold, k)
     unit = np.unique(family_groups(people, families), return_inverse=True)[1]
     result |= {"status": "ok", "n": len(y), "folds": k, "units": int(unit.max()) + 1, "warnings": []}
-    if trait == "binary":
+    if trait_of(trait).has_cases:
         result |= {"cases": int((y == 1).sum()), "controls": int((y == 0).sum())}
     if not nested:
         _warn(

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from deepnull_gwas.cohort.families import names_of_families
+from deepnull_gwas.deepnull.fold_steps import family_groups
 from deepnull_gwas.deepnull.folds import assign_folds
-from deepnull_gwas.deepnull.steps import family_groups
 from deepnull_gwas.tables import write_parquet
 
 

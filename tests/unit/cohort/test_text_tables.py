@@ -15,8 +15,8 @@ from deepnull_gwas.cohort.projection import read_loadings
 from deepnull_gwas.cohort.relatives import read_pairs
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.cohort.text_table import line_of, lines_of, read_text_table
+from deepnull_gwas.deepnull.fold_steps import read_fold_file
 from deepnull_gwas.deepnull.people_table import read_people_table
-from deepnull_gwas.deepnull.steps import read_fold_file
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.scores.weights import read_weights
 

@@ -8,9 +8,9 @@ import torch
 
 from deepnull_cases import QUICK, fit_alone, folds_of, simulate
 from deepnull_gwas.deepnull.crossfit import crossfit, parts_of
+from deepnull_gwas.deepnull.fitting import People, fit_folds
 from deepnull_gwas.deepnull.folds import assign_folds
 from deepnull_gwas.deepnull.metrics import measure
-from deepnull_gwas.deepnull.models import People, fit_folds
 from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.recipe import Recipe
 from deepnull_gwas.deepnull.registry import KINDS

@@ -11,10 +11,7 @@ from deepnull_cases import QUICK, SETTINGS, all_steps, study_files
 from deepnull_gwas.deepnull.crossfit import crossfit
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.registry import KINDS
-from deepnull_gwas.deepnull.steps import (
-    inputs_of,
-    load_model,
-)
+from deepnull_gwas.deepnull.steps import inputs_of, load_model
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
 

@@ -8,13 +8,9 @@ import pytest
 
 from deepnull_cases import folds_of, study_files
 from deepnull_gwas.deepnull.crossfit import parts_of
+from deepnull_gwas.deepnull.fold_steps import _join, assign_study_folds, read_fold_file
 from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, roles
 from deepnull_gwas.deepnull.parts import Parts
-from deepnull_gwas.deepnull.steps import (
-    _join,
-    assign_study_folds,
-    read_fold_file,
-)
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.tables import read_parquet
 

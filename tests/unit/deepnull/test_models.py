@@ -20,9 +20,7 @@ from deepnull_gwas.deepnull.recipe import Recipe
 from deepnull_gwas.deepnull.registry import KINDS
 from deepnull_gwas.deepnull.smooth import Curve, logistic, natural_spline
 from deepnull_gwas.deepnull.stacking import stack
-from deepnull_gwas.deepnull.steps import (
-    network_columns,
-)
+from deepnull_gwas.deepnull.steps import network_columns
 from deepnull_gwas.errors import InputError
 
 

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from deepnull_cases import all_steps, study_files
+from deepnull_gwas.deepnull.fold_steps import assign_study_folds
 from deepnull_gwas.deepnull.folds import original_folds
-from deepnull_gwas.deepnull.steps import (
-    assign_study_folds,
-    load_model,
-)
+from deepnull_gwas.deepnull.steps import load_model
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.tables import read_parquet
 

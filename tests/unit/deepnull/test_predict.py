@@ -309,7 +309,8 @@ def test_the_covariate_is_that_of_the_workflow(tmp_path, quick, monkeypatch, phe
     """With a study's people, folds and seeds `predict` gives the covariate of its deepnull arm to the last bit."""
     from deepnull_gwas.cohort.covariates import encode
     from deepnull_gwas.deepnull import original
-    from deepnull_gwas.deepnull.steps import assign_study_folds, merge_folds, train_folds
+    from deepnull_gwas.deepnull.fold_steps import assign_study_folds
+    from deepnull_gwas.deepnull.steps import merge_folds, train_folds
     from deepnull_gwas.tables import read_parquet, write_json, write_parquet
 
     monkeypatch.setattr(original.fit_original, "__defaults__", ("cpu", 2))
