@@ -1,4 +1,4 @@
-"""The design of a study on one class of chromosomes: people, basis of the covariates, prediction, offsets.
+"""The design of a study on one class of chromosomes: people, basis of the covariates, DeepNull covariate, offsets.
 
 Notation of docs/method.md: Q an orthonormal basis of the covariates, y~ the phenotype with them taken out, u the unit
 vector of the DeepNull covariate with them taken out (Frisch, Waugh and Lovell).
@@ -36,7 +36,8 @@ class StudyDesign:
     dropped
         Covariates that are constant or collinear with those before them.
     u
-        float64[n], unit vector of the prediction with the covariates taken out, or None where nothing is left of it.
+        float64[n], unit vector of the DeepNull covariate with the covariates taken out, or None where nothing is left
+        of it.
     offsets
         arm -> float64[n], added to the linear predictor; arms without an offset are absent.
     nulls
@@ -123,14 +124,14 @@ def design_study(study: StudyInput, extra: Mapping[str, np.ndarray], keep: np.nd
     design = StudyDesign(study, index, study.y[inside], basis, dropped, failures=dict(study.failures))
     if design.n <= design.people_needed:
         design.fail(f"{design.n} people for {basis.shape[1]} covariates, prediction and variant")
-    elif study.prediction is not None and "deepnull" in design.arms:
-        _add_prediction(design, study.prediction[inside])
+    elif study.deepnull_covariate is not None and "deepnull" in design.arms:
+        _add_deepnull_covariate(design, study.deepnull_covariate[inside])
     return design
 
 
-def _add_prediction(design: StudyDesign, prediction: np.ndarray) -> None:
-    """Set what the prediction has beyond the covariates, if anything."""
-    d = prediction / power_of_two(prediction)
+def _add_deepnull_covariate(design: StudyDesign, covariate: np.ndarray) -> None:
+    """Set what the DeepNull covariate has beyond the covariates, if anything."""
+    d = covariate / power_of_two(covariate)
     left = take_out(d, design.basis)
     length = np.linalg.norm(left)
     if length <= 1e-6 * np.linalg.norm(d - d.mean()) or length == 0.0:

@@ -28,14 +28,15 @@ class StudyInput:
         float64[n, c], encoded, without intercept.
     covariate_names
         Their names.
-    prediction
-        float64[n], the covariate that DeepNull predicted out of fold; None where the deepnull arm is not run or failed.
+    deepnull_covariate
+        float64[n], what DeepNull's prediction, out of fold, has beyond its linear part; None where the deepnull arm
+        is not run or failed.
     failures
         Arms that failed in a step before, and why.
     offsets
         (arm, class of chromosomes, chromosome) -> float64[n]: a number per analysed person, in the order of
-        ``sample_index``, that is added to the linear predictor with coefficient 1, as the predictions of a
-        whole-genome regression that leaves the chromosome out. For a quantitative trait that is a test of ``y -
+        ``sample_index``, that is added to the linear predictor with coefficient 1, as the fit of a whole-genome
+        regression that leaves the chromosome out. For a quantitative trait that is a test of ``y -
         offset``, in the unit of ``y``; for a binary one the offset is on the logit scale, in every model of the study
         (null, Firth's, with and without the variant). A key that is absent stands for no offset. The vectors are asked
         for chromosome by chromosome, so that the mapping may read them when they are asked for.
@@ -48,7 +49,7 @@ class StudyInput:
     y: np.ndarray
     covariates: np.ndarray
     covariate_names: tuple[str, ...]
-    prediction: np.ndarray | None = None
+    deepnull_covariate: np.ndarray | None = None
     failures: dict[str, StudyFailure] = field(default_factory=dict)
     offsets: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
 
@@ -87,6 +88,6 @@ def read_study(
         y=to_numpy(people["phenotype"]).astype(np.float64),
         covariates=np.column_stack([np.empty((len(people), 0)), *(to_numpy(people[c]) for c in columns)]),
         covariate_names=tuple(c.removeprefix("cov_") for c in columns),
-        prediction=d,
+        deepnull_covariate=d,
         failures=failures,
     )

@@ -19,12 +19,12 @@ from deepnull_gwas.jit import FAST, numba
 
 @dataclass(frozen=True)
 class LinearColumns:
-    """A phenotype and a prediction among the columns of the products.
+    """A phenotype and a DeepNull covariate among the columns of the products.
 
     Attributes
     ----------
     y, u
-        Columns of y~ and of u; u -1 where the prediction adds nothing.
+        Columns of y~ and of u; u -1 where the DeepNull covariate adds nothing.
     yy, uy
         y~.y~ and u.y~.
     df
@@ -108,7 +108,7 @@ def linear_imputed(
 
     Returns
     -------
-    Arm -> estimates; one object for both where the prediction adds nothing.
+    Arm -> estimates; one object for both where the DeepNull covariate adds nothing.
     """
     baseline, deepnull = Estimates.empty(reason), Estimates.empty(reason)
     where = (at.y, at.u, at.yy, at.uy, float(at.df))

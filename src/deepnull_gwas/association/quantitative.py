@@ -124,7 +124,7 @@ class QuantitativeTests:
         self.drops = self._prepare_drops(layout) if settings.drop else []
 
     def _lay_out(self, layout: Layout) -> list[_Entry]:
-        """Ask for the bases, then the phenotypes, then the predictions.
+        """Ask for the bases, then the phenotypes, then the DeepNull covariates.
 
         Studies with the same covariates share their basis.
         """

@@ -54,9 +54,9 @@ def orthonormal_basis(columns: np.ndarray) -> np.ndarray:
     return basis
 
 
-def with_prediction(basis: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Add what a prediction has beyond the basis, if anything."""
-    d = prediction / power_of_two(prediction)
+def with_covariate(basis: np.ndarray, covariate: np.ndarray) -> np.ndarray:
+    """Add what a covariate has beyond the basis, if anything."""
+    d = covariate / power_of_two(covariate)
     d = d - d.mean()
     rest = d - basis @ (basis.T @ d)
     rest -= basis @ (basis.T @ rest)

@@ -28,7 +28,7 @@ class Study:
         float64[n], the phenotype as analysed.
     covariates
         float64[n, c], encoded, without intercept.
-    prediction
+    deepnull_covariate
         float64[n], what the deepnull arm has as a further covariate; None where there is no such arm, or it failed.
     folder
         Folder of its results.
@@ -44,7 +44,7 @@ class Study:
     people: np.ndarray
     y: np.ndarray
     covariates: np.ndarray
-    prediction: np.ndarray | None
+    deepnull_covariate: np.ndarray | None
     folder: Path
     offsets: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
 

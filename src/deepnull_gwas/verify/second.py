@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from deepnull_gwas.verify.bases import basis_among, constant_first, orthonormal_basis, power_of_two, with_prediction
+from deepnull_gwas.verify.bases import basis_among, constant_first, orthonormal_basis, power_of_two, with_covariate
 from deepnull_gwas.verify.compare import Estimate
 from deepnull_gwas.verify.files import Study
 from deepnull_gwas.verify.linear import least_squares
@@ -61,7 +61,8 @@ class Second:
         if kind == "X":
             covariates = np.column_stack([covariates, sex[self.people].astype(float)])
         self.covariates = covariates
-        self.prediction = None if study.prediction is None else study.prediction[inside]
+        extra = study.deepnull_covariate
+        self.deepnull_covariate = None if extra is None else extra[inside]
         self.drop = settings.get("missing_genotypes", "impute_mean") == "drop"
         self.by_score = settings.get("refine_by", "likelihood") == "spa"
         self.approximate = settings.get("firth_form", "full") == "approximate"
@@ -75,8 +76,9 @@ class Second:
 
     @functools.cached_property
     def _columns(self) -> np.ndarray:
-        """Basis of the deepnull arm for all people: the shared one and what the prediction adds, if anything."""
-        return self.shared if self.prediction is None else with_prediction(self.shared, self.prediction)
+        """Basis of the deepnull arm for all people: the shared one and what the covariate adds, if anything."""
+        extra = self.deepnull_covariate
+        return self.shared if extra is None else with_covariate(self.shared, extra)
 
     def ready(self, before: Second | None = None) -> Second:
         """Compute what all variants share, so that several can then be tested at a time.

@@ -79,7 +79,7 @@ def test_uncertain_dosages_against_statsmodels():
     found = Scan(given, np.zeros(PEOPLE, np.int8), settings_of(exact=True)).block(DosageBlock(dosages), "autosome")
     for study in given:
         for arm in study.arms:
-            x = study.covariates if arm == "baseline" else np.column_stack([study.covariates, study.prediction])
+            x = study.covariates if arm == "baseline" else np.column_stack([study.covariates, study.deepnull_covariate])
             for v in range(0, VARIANTS, 7):
                 design = sm.add_constant(np.column_stack([x, g[v, study.sample_index]]))
                 model = sm.OLS(study.y, design) if study.trait == "quantitative" else sm.Logit(study.y, design)

@@ -69,7 +69,7 @@ def dosages(study: StudyInput, g: np.ndarray, drop: bool) -> tuple[np.ndarray, n
 
 def columns(study: StudyInput, arm: str) -> np.ndarray:
     """Return intercept, covariates and, in the deepnull arm, the prediction."""
-    more = [study.prediction] if arm == "deepnull" else []
+    more = [study.deepnull_covariate] if arm == "deepnull" else []
     return np.column_stack([np.ones(len(study.y)), study.covariates, *more])
 
 

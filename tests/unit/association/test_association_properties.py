@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,7 +177,7 @@ def test_the_order_of_variants_and_of_people_does_not_matter(case, missing, seed
         o = np.argsort(where)
         moved.append(
             StudyInput(
-                s.name, s.trait, s.arms, where[o], s.y[o], s.covariates[o], s.covariate_names, s.prediction[o]
+                s.name, s.trait, s.arms, where[o], s.y[o], s.covariates[o], s.covariate_names, s.deepnull_covariate[o]
             )
         )  # fmt: skip
     other = case.run(moved, case.g[:, people], missing_genotypes=missing, exact=True)
@@ -202,7 +203,7 @@ def test_scale_and_shift_of_a_covariate_do_not_matter(case, missing, power, shif
     other = [
         StudyInput(
             s.name, s.trait, s.arms, s.sample_index, s.y, s.covariates * 10.0**power + shift, s.covariate_names,
-            s.prediction * 3 - 1,
+            s.deepnull_covariate * 3 - 1,
         )
         for s in case.studies
     ]  # fmt: skip
@@ -221,10 +222,7 @@ def test_the_unit_of_the_phenotype_scales_beta_and_its_error_and_nothing_else(mi
     case.studies[1].y[3] *= 50
     plain = case.on("autosome", case.studies, missing_genotypes=missing)
     unit = 10.0**power
-    scaled = [
-        StudyInput(s.name, s.trait, s.arms, s.sample_index, s.y * unit, s.covariates, s.covariate_names, s.prediction)
-        for s in case.studies
-    ]
+    scaled = [replace(s, y=s.y * unit) for s in case.studies]
     other = case.on("autosome", scaled, missing_genotypes=missing)
     for s in scaled:
         for arm in s.arms:
@@ -247,11 +245,8 @@ def test_the_unit_of_covariates_and_prediction_changes_nothing(missing, power, t
     plain = case.on("autosome", case.studies, missing_genotypes=missing)
     unit = 10.0**power
     other = [
-        StudyInput(
-            s.name, s.trait, s.arms, s.sample_index, s.y, s.covariates * unit, s.covariate_names, s.prediction * unit
-        )
-        for s in case.studies
-    ]  # fmt: skip
+        replace(s, covariates=s.covariates * unit, deepnull_covariate=s.deepnull_covariate * unit) for s in case.studies
+    ]
     same(plain, case.on("autosome", other, missing_genotypes=missing), case.studies, tolerance=2e-6)
 
 
