@@ -18,6 +18,7 @@ from scipy.stats import chi2
 from statsmodels.stats.proportion import proportion_confint
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.formats import open_filesets
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.results.validity import (
     effective_tests,
@@ -133,14 +134,14 @@ def test_independent_and_doubled_variants_are_counted_as_such(tmp_path):
     small_cohort(tmp_path, n=2000, m=400)
     tested = np.ones(400, dtype=bool)
     # chance adds 1/n to each r2, which is taken off where it is above: what is left makes a few tests less
-    assert effective_tests([tmp_path / "g"], tested) == pytest.approx(400, rel=0.15)
+    assert effective_tests(open_filesets([tmp_path / "g"]), tested) == pytest.approx(400, rel=0.15)
     bed, bim = (tmp_path / "g.bed").read_bytes(), (tmp_path / "g.bim").read_text().splitlines(keepends=True)
     width = 2000 // 4
     rows = [bed[3 + i * width : 3 + (i + 1) * width] for i in range(400)]
     (tmp_path / "d.bed").write_bytes(bed[:3] + b"".join(rows[i // 2] for i in range(400)))
     (tmp_path / "d.bim").write_text("".join(bim))
     (tmp_path / "d.fam").write_text((tmp_path / "g.fam").read_text())
-    assert effective_tests([tmp_path / "d"], tested) == pytest.approx(200, rel=0.15)
+    assert effective_tests(open_filesets([tmp_path / "d"]), tested) == pytest.approx(200, rel=0.15)
 
 
 def test_a_config_that_is_not_made_for_it_is_refused_before_anything_runs(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ VARIANTS = [
     Column("chromosome", "str", "1 to 22, X, Y, MT, or XY (pseudo-autosomal, as coded by PLINK)"),
     Column("position", "int64", "1-based position in bp"),
     Column("id", "str", "identifier in the genotype files"),
-    Column("effect_allele", "str", "the allele that dosages count and betas refer to (A1 of a PLINK 1 fileset)"),
-    Column("other_allele", "str", "the other allele (A2)"),
+    Column("effect_allele", "str", "the allele that dosages count and betas refer to (A1 of a .bed, ALT of a .pgen)"),
+    Column("other_allele", "str", "the other allele"),
     Column("file", "int32", "number of the fileset in genotypes.json, from 0"),
     Column("file_row", "int64", "row in the table of variants of that fileset, from 0"),
     Column("chunk", "int32", "number of the chunk, from 0"),
@@ -65,12 +65,12 @@ def index_cohort(
     Parameters
     ----------
     filesets
-        Names of the genotype filesets (for PLINK 1, paths without extension), in the order of analysis.
+        Names of the genotype filesets (for PLINK 1 paths without, else with extension), in the order of analysis.
     table
         The sample table.
     settings
-        ``cohort, genome_build, sample_id, family_id, sex, missing_values``, and ``minimum_overlap``
-        (``Cohort.settings()``).
+        ``cohort, genome_build, sample_id, family_id, sex, missing_values``, ``minimum_overlap``, and for a .bgen
+        ``bgen_reference`` and ``hard_call_threshold`` (``Cohort.settings()``).
     chunks
         Number of chunks.
     out_genotypes, out_variants, out_samples
@@ -83,7 +83,8 @@ def index_cohort(
     """
     filesets = [str(name) for name in filesets]
     problems: list[str] = []
-    tables, people = _read_filesets(filesets, problems)
+    of_format = format_settings(filesets, settings, Path(out_genotypes).parent)
+    tables, people = _read_filesets(filesets, of_format, problems)
     samples = None
     least = float(settings.get("minimum_overlap", LEAST_OVERLAP))
     known = ("sample_id", "family_id", "sex", "missing_values")
@@ -109,7 +110,10 @@ def index_cohort(
     write_parquet(samples, out_samples, SAMPLES)
     write_json(
         {
+            "format": format_of(filesets[0]).name,
             "filesets": filesets,
+            **of_format,
+            "other_is_reference": [format_of(name).reader().other_is_reference(name) for name in filesets],
             "samples": len(samples),
             "variants": len(variants),
             "genome_build": settings["genome_build"],
@@ -121,7 +125,30 @@ def index_cohort(
     )
 
 
-def _read_filesets(names: list[str], problems: list[str]) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+def format_settings(filesets: Sequence[str], settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return what the reader of a format has to be told, as it goes to genotypes.json.
+
+    Parameters
+    ----------
+    filesets
+        Names of the filesets.
+    settings
+        ``bgen_reference`` and ``hard_call_threshold`` of a .bgen.
+    folder
+        The cohort's folder of results, in which indexes of .bgen files are kept.
+    """
+    if format_of(filesets[0]).name != "bgen":
+        return {}
+    return {
+        "bgen_reference": settings.get("bgen_reference") or "",
+        "hard_call_threshold": float(settings.get("hard_call_threshold", 0.1)),
+        "bgen_index": str(folder / "genotypes"),
+    }
+
+
+def _read_filesets(
+    names: list[str], of_format: Mapping[str, Any], problems: list[str]
+) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
     """Read tables of variants and people of filesets, and check genotypes; what is wrong is added to the problems."""
     form = format_of(names[0])
     reader = form.reader()
@@ -129,7 +156,7 @@ def _read_filesets(names: list[str], problems: list[str]) -> tuple[list[pd.DataF
     all_people: list[pd.DataFrame] = []
     for name in names:
         logger.info("fileset %s", name)
-        variants = _collect(problems, lambda n=name: reader.read_variants(n))
+        variants = _collect(problems, lambda n=name: reader.read_variants(n, of_format))
         people = _collect(problems, lambda n=name: reader.read_people(n))
         if variants is not None and people is not None:
             _collect(problems, lambda n=name, v=variants, p=people: reader.check(n, len(v), len(p)))

@@ -98,7 +98,7 @@ def load_config(
         report=filled["report"],
         scores=filled["scores"],
         qc=with_preset(filled["qc"], schema),
-        structure=filled["structure"],
+        structure={key: value for key, value in filled["structure"].items() if key != "genotypes"},
         verify=filled["verify"],
         metadata_date=filled["metadata_date"],
     )

@@ -11,7 +11,7 @@ from deepnull_gwas.genotypes.formats import files_of
 from deepnull_gwas.traits import trait_of
 
 #: Folders that the workflow itself makes in results/{cohort}.
-RESERVED_STUDIES = ("qc", "structure", "associations", "simulated")
+RESERVED_STUDIES = ("qc", "structure", "associations", "simulated", "genotypes")
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,14 @@ class Cohort:
     ----------
     filesets
         Names of the genotype filesets in numeric order of the chromosomes; empty for a simulated cohort.
+    structure_filesets
+        Names of the filesets with hard calls of the same people, for structure; empty where ``filesets`` serve.
+    bgen_reference
+        ``first`` or ``last``: which allele of a .bgen is the reference; None for other formats.
+    hard_call_threshold
+        How far from a whole number a dosage may be to be a hard call (.bgen, VCF).
+    vcf_field
+        The field of a VCF that dosages are made of; None for other formats.
     samples
         Path of the sample table; None for a simulated cohort.
     missing_values
@@ -49,6 +57,10 @@ class Cohort:
     missing_values: tuple[str, ...]
     minimum_overlap: float
     simulate: dict[str, Any] | None
+    structure_filesets: tuple[str, ...] = ()
+    bgen_reference: str | None = None
+    hard_call_threshold: float = 0.1
+    vcf_field: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what ingestion depends on, as plain JSON values."""
@@ -60,6 +72,9 @@ class Cohort:
             "sex": self.sex,
             "missing_values": list(self.missing_values),
             "minimum_overlap": self.minimum_overlap,
+            # of no other format does anything depend on them
+            **({"bgen_reference": self.bgen_reference} if self.bgen_reference else {}),
+            **({"hard_call_threshold": self.hard_call_threshold} if self.bgen_reference else {}),
         }
 
 
@@ -196,7 +211,7 @@ def input_files(config: Config) -> list[str]:
     """
     files: list[str] = []
     for cohort in config.cohorts.values():
-        files += files_of(cohort.filesets)
+        files += files_of([*cohort.filesets, *cohort.structure_filesets])
         files += [cohort.samples] if cohort.samples else []
         if cohort.structure["relatives"] not in ("exclude", "keep"):
             files.append(cohort.structure["relatives"])

@@ -39,7 +39,8 @@ def paths_from(cohort: Cohort, base: Path) -> Cohort:
     relatives = cohort.structure["relatives"]
     return replace(
         cohort,
-        filesets=tuple(str(path_from(prefix, base)) for prefix in cohort.filesets),
+        filesets=tuple(str(path_from(name, base)) for name in cohort.filesets),
+        structure_filesets=tuple(str(path_from(name, base)) for name in cohort.structure_filesets),
         samples=path_from(cohort.samples, base),
         structure=cohort.structure
         | {
@@ -89,7 +90,8 @@ def check_paths(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any]) -> Ite
         (f"config: cohorts.{name}.{key}", path)
         for name, cohort in cohorts.items()
         for key, path in (
-            *(("genotypes", prefix) for prefix in cohort.filesets),
+            *(("genotypes", name) for name in cohort.filesets),
+            *(("structure.genotypes", name) for name in cohort.structure_filesets),
             ("samples", cohort.samples),
             ("structure.relatives", cohort.structure.get("relatives")),
             ("structure.loadings", cohort.structure.get("loadings")),

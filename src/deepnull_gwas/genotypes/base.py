@@ -74,8 +74,16 @@ class Genotypes(ABC):
 
     @staticmethod
     @abstractmethod
-    def read_variants(name: str) -> pd.DataFrame:
+    def read_variants(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read and check the table of variants of a fileset.
+
+        Parameters
+        ----------
+        name
+            Name of the fileset.
+        settings
+            What a format has to be told of the files: for BGEN ``bgen_reference``, ``bgen_index`` and
+            ``hard_call_threshold``.
 
         Returns
         -------
@@ -112,6 +120,11 @@ class Genotypes(ABC):
         InputError
             Naming the file and what is wrong with it.
         """
+
+    @staticmethod
+    def other_is_reference(name: str) -> bool:
+        """Return whether the other allele of every variant of a fileset is known to be that of the reference genome."""
+        return False
 
     @abstractmethod
     def _read_calls(self, file: int, rows: np.ndarray, out: np.ndarray, at: np.ndarray) -> None:

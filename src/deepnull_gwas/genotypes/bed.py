@@ -8,9 +8,9 @@ from __future__ import annotations
 import io
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,7 +73,7 @@ class BedGenotypes(Genotypes):
         self._mapped = 0
 
     @staticmethod
-    def read_variants(name: str) -> pd.DataFrame:
+    def read_variants(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read the .bim (see :func:`~deepnull_gwas.genotypes.bed_tables.read_bim`)."""
         return read_bim(f"{name}.bim")
 

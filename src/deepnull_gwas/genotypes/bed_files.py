@@ -28,7 +28,6 @@ class Bed(Format):
     title = "PLINK fileset"
     extensions = (".bed", ".bim", ".fam")
     effect_allele = "A1 of the .bim"
-    other_is_reference = False
 
     def fileset(self, path: str) -> str:
         """Return the prefix: the path without ``.bed``."""

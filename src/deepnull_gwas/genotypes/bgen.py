@@ -269,9 +269,9 @@ class BgenGenotypes(JoinedGenotypes):
         return cls(index["filesets"], index)
 
     @staticmethod
-    def read_variants(name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
+    def read_variants(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read the variants (see :meth:`BgenReader.variants`)."""
-        return _open(name, settings).variants()
+        return _open(name, settings or {}).variants()
 
     def place_of(self, variant: int) -> tuple[Any, ...]:
         """Return the file that holds a variant, the byte where it begins, and its effect allele (0 or 1)."""
@@ -295,6 +295,11 @@ class BgenGenotypes(JoinedGenotypes):
                 "without it nobody knows whose genotypes they are"
             )
         return people_table(name, None, header.identifiers, None)
+
+    @staticmethod
+    def other_is_reference(name: str) -> bool:
+        """Return True: the settings say which allele is the reference."""
+        return True
 
     @staticmethod
     def check(name: str, n_variants: int, n_samples: int) -> None:

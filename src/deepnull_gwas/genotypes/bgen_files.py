@@ -20,7 +20,6 @@ class Bgen(Format):
     title = "BGEN file"
     extensions = (".bgen", ".sample", ".bgen.bgi")
     effect_allele = "the allele that is not the reference, as `bgen_reference` says"
-    other_is_reference = True
 
     def fileset(self, path: str) -> str:
         """Return the path of the .bgen."""

@@ -53,15 +53,12 @@ class Format(ABC):
         Extensions of the files of a fileset; the first is that of the genotypes themselves.
     effect_allele
         Which allele dosages count, in the words of the format.
-    other_is_reference
-        Whether the other allele is known to be that of the reference genome.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]]
     effect_allele: ClassVar[str]
-    other_is_reference: ClassVar[bool]
 
     @abstractmethod
     def fileset(self, path: str) -> str:

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepnull_gwas.genotypes.bed_files import Bed
+from deepnull_gwas.genotypes.bgen_files import Bgen
 from deepnull_gwas.genotypes.files import Extent, Format
+from deepnull_gwas.genotypes.pgen_files import Pgen
 
 if TYPE_CHECKING:
     from deepnull_gwas.genotypes.base import Genotypes
 
 #: All formats; the last one takes every path that no other recognises by its extension.
-FORMATS: tuple[Format, ...] = (Bed(),)
+FORMATS: tuple[Format, ...] = (Pgen(), Bgen(), Bed())
 
 
 def format_of(path: str | Path) -> Format:
@@ -45,8 +47,8 @@ def filesets_among(files: Iterable[str | Path]) -> list[str]:
 
     Examples
     --------
-    >>> filesets_among(files_of(["a", "b"]))
-    ['a', 'b']
+    >>> filesets_among(files_of(["a", "b.pgen"]))
+    ['a', 'b.pgen']
     """
     kinds = {form.extensions[0]: form for form in FORMATS}
     return [

@@ -16,7 +16,7 @@ from deepnull_gwas.genotypes.joined import JoinedGenotypes
 from deepnull_gwas.genotypes.people_tables import read_psam
 from deepnull_gwas.genotypes.pgen_files import Pgen, pvar_of
 from deepnull_gwas.genotypes.pgen_header import PgenHeader, read_pgen_header
-from deepnull_gwas.genotypes.pvar import Pvar, count_alternatives, places_of, read_pvar
+from deepnull_gwas.genotypes.pvar import Pvar, count_alternatives, marks_guesses, places_of, read_pvar
 from deepnull_gwas.text import plain
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class PgenGenotypes(JoinedGenotypes):
         return cls(index["filesets"], index["variants"])
 
     @staticmethod
-    def read_variants(name: str) -> pd.DataFrame:
+    def read_variants(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read the .pvar (see :func:`~deepnull_gwas.genotypes.pvar.read_pvar`)."""
         return read_pvar(pvar_of(name.removesuffix(".pgen")), read_pgen_header(name).n_variants).variants
 
@@ -196,6 +196,12 @@ class PgenGenotypes(JoinedGenotypes):
     def read_people(name: str) -> pd.DataFrame:
         """Read the .psam (see :func:`~deepnull_gwas.genotypes.people_tables.read_psam`)."""
         return read_psam(f"{name.removesuffix('.pgen')}.psam")
+
+    @staticmethod
+    def other_is_reference(name: str) -> bool:
+        """Return whether no reference allele is a guess, by the .pgen or else by the head of the .pvar."""
+        known = read_pgen_header(name).reference_known
+        return not marks_guesses(pvar_of(name.removesuffix(".pgen"))) if known is None else known
 
     @staticmethod
     def check(name: str, n_variants: int, n_samples: int) -> None:

@@ -20,7 +20,6 @@ class Pgen(Format):
     title = "PLINK 2 fileset"
     extensions = (".pgen", ".pvar", ".psam")
     effect_allele = "ALT of the .pvar"
-    other_is_reference = True
 
     def fileset(self, path: str) -> str:
         """Return the path of the .pgen."""

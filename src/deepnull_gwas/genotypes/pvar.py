@@ -97,6 +97,12 @@ def _parts(path: str, n_rows: int | None) -> tuple[list[pl.DataFrame], int]:
     return parts, head
 
 
+def marks_guesses(path: str | Path) -> bool:
+    """Return whether the head of a .pvar or .pvar.zst declares the flag of reference alleles that are guesses."""
+    with open(path, "rb") as raw, _text(str(path), raw) as stream:
+        return _read_head(str(path), stream)[2]
+
+
 def count_alternatives(path: str | Path, n_rows: int) -> np.ndarray:
     """Count the alternative alleles of each row of a .pvar or .pvar.zst that was read before.
 

@@ -17,7 +17,8 @@ import pandas as pd
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import kernels
-from deepnull_gwas.genotypes.formats import open_filesets
+from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.sumstats import read_sumstats
@@ -103,19 +104,18 @@ def simulated_phenotypes(
     return found
 
 
-def effective_tests(filesets: Sequence[str | Path], tested: np.ndarray) -> float:
+def effective_tests(fileset: Genotypes, tested: np.ndarray) -> float:
     """Return the effective number of independent tests among variants.
 
     That is m² / sum of r² in each block of 500 variants, less what chance adds to r².
 
     Parameters
     ----------
-    filesets
-        Names of the genotype filesets, as in genotypes.json.
+    fileset
+        The genotypes of the cohort.
     tested
         bool[variants]: which variants count.
     """
-    fileset = open_filesets(filesets)
     total = 0.0
     progress = Progress(fileset.n_variants, "variants")
     for start in range(0, fileset.n_variants, _BLOCK):
@@ -187,7 +187,7 @@ def measure_validity(
     if collected.tested is not None:
         counted = read_parquet(results / "variants.parquet", columns=["id"])["id"].isin(collected.tested).to_numpy()
         measured["variants"] = int(counted.sum())
-        measured["effective_tests"] = effective_tests(read_json(results / "genotypes.json")["filesets"], counted)
+        measured["effective_tests"] = effective_tests(open_genotypes(results / "genotypes.json"), counted)
     points: dict[str, np.ndarray] = {}
     for kind, own in _by_kind(collected.null).items():
         for arm in ARMS:

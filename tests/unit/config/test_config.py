@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 import yaml
 
 from config_cases import ROW, SIMULATED, problems, write_sheet
-from deepnull_gwas.config import SCHEMAS, load_config, path_from, read_config
+from deepnull_gwas.config import SCHEMAS, input_files, load_config, path_from, read_config
 from deepnull_gwas.errors import InputErrors
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -311,3 +312,44 @@ def test_paths_inside_the_working_folder_are_relative(tmp_path):
     other.symlink_to(tmp_path)
     assert path_from(str(other / "data/g"), tmp_path) == "data/g"
     assert path_from(str(tmp_path / "data/g"), other) == "data/g"
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize("extension", ["pgen", "bgen"])
+def test_dosages_per_chromosome(tmp_path, extension):
+    write_sheet(tmp_path, ROW)
+    touch(tmp_path, "s.tsv", "array.bed", "array.bim", "array.fam")
+    for code in ("10", "2", "X", "1", "1_old"):
+        touch(tmp_path, *(f"chr{code}.{e}" for e in ("pgen", "pvar", "psam", "bgen", "sample")))
+    cohort = {"genotypes": f"chr{{chromosome}}.{extension}", "samples": "s.tsv", "genome_build": "GRCh38"}
+    cohort |= {"bgen_reference": "first", "hard_call_threshold": 0.2} if extension == "bgen" else {}
+    cohort["structure"] = {"genotypes": str(tmp_path / "array")}
+    loaded = load_config({"studies": "studies.tsv", "cohorts": {"c": cohort}}, tmp_path)
+    config = loaded.cohorts["c"]
+    assert config.filesets == tuple(f"chr{code}.{extension}" for code in ("1", "2", "10", "X"))
+    assert config.structure_filesets == ("array",)
+    assert "genotypes" not in config.structure
+    assert (config.bgen_reference, config.hard_call_threshold) == (
+        ("first", 0.2) if extension == "bgen" else (None, 0.1)
+    )
+    # a job of any other format depends on neither
+    assert ("hard_call_threshold" in config.settings()) == (extension == "bgen")
+    others = ["chr1.pvar", "chr1.psam"] if extension == "pgen" else ["chr1.sample"]
+    assert {f"chr1.{extension}", *others, "array.bim", "s.tsv"} <= set(files_read(loaded, tmp_path))
+
+
+def files_read(config, folder) -> list[str]:
+    with chdir(folder):
+        return input_files(config)
+
+
+def test_a_compressed_pvar_is_a_file_of_the_fileset(tmp_path):
+    write_sheet(tmp_path, ROW)
+    touch(tmp_path, "s.tsv", "x.pgen", "x.pvar.zst", "x.psam")
+    cohort = {"genotypes": "x.pgen", "samples": "s.tsv", "genome_build": "GRCh38"}
+    config = load_config({"studies": "studies.tsv", "cohorts": {"c": cohort}}, tmp_path)
+    assert files_read(config, tmp_path) == ["x.pgen", "x.pvar.zst", "x.psam", "s.tsv"]

@@ -7,6 +7,9 @@ import pytest
 from config_cases import ROW, SIMULATED, problems
 from deepnull_gwas.config import load_config
 
+#: A cohort of files, which are not there.
+OWN = {"samples": "s.tsv", "genome_build": "GRCh38"}
+
 
 @pytest.mark.parametrize(
     ("config", "part"),
@@ -80,11 +83,53 @@ def test_missing_sections():
             {"genome_build": "GRCh38", "simulate": {"phenotypes": {"age": {"trait": "binary"}}}},
             "this name is a column of every simulated",
         ),
+        (
+            OWN | {"genotypes": "x.bgen"},
+            "config: cohorts.c.bgen_reference: missing, and it is needed for x.bgen: 'first'",
+        ),
+        (OWN | {"genotypes": "x.bgen", "bgen_reference": "ref"}, 'bgen_reference: found "ref", allowed: first, last'),
+        (
+            OWN | {"genotypes": "x.pgen", "bgen_reference": "last"},
+            "bgen_reference: only a .bgen leaves open which allele is the reference, but the genotypes are x.pgen",
+        ),
+        (SIMULATED | {"bgen_reference": "last"}, "reference, but the cohort has no 'genotypes'; remove it"),
+        (OWN | {"genotypes": "x", "vcf_field": "DS"}, "vcf_field: only a VCF or BCF has fields to choose from"),
+        (OWN | {"genotypes": "x.pgen", "hard_call_threshold": 0.1}, "a .pgen holds hard calls of its own"),
+        (OWN | {"genotypes": "x.bgen", "bgen_reference": "last", "hard_call_threshold": 0.5}, "hard_call_threshold"),
+        (OWN | {"genotypes": "x.pgen"}, "config: cohorts.c.genotypes: no such file: x.pgen"),
+        (OWN | {"genotypes": "x.pgen"}, "config: cohorts.c.genotypes: no such file: x.pvar"),
+        (
+            OWN | {"genotypes": "x.pgen", "structure": {"genotypes": "y.bgen"}},
+            "config: cohorts.c.structure.genotypes: y.bgen holds imputed genotypes",
+        ),
+        (
+            OWN | {"genotypes": "x.pgen", "structure": {"genotypes": "y"}},
+            "config: cohorts.c.structure.genotypes: no such file: y.bed",
+        ),
+        (
+            SIMULATED | {"structure": {"genotypes": "y"}},
+            "structure.genotypes: goes with 'genotypes' of the same people",
+        ),
+        (OWN | {"genotypes": "x", "structure": {"genotypes": "x"}}, "structure.genotypes: the same as 'genotypes'"),
     ],
 )
 def test_cohorts(load, cohort, part):
     found = problems(load, cohort=cohort)
     assert any(part in p for p in found), found
+
+
+def test_a_forgotten_extension(load, tmp_path):
+    for name in ("x.pgen", "chr1.bgen", "s.tsv"):
+        (tmp_path / name).touch()
+    found = problems(load, cohort=OWN | {"genotypes": "x"})
+    assert found == ["config: cohorts.c.genotypes: no such file: x.bed; there is x.pgen: name its extension"]
+    found = problems(load, cohort=OWN | {"genotypes": "chr{chromosome}"})
+    assert "there are files .bgen: write 'chr{chromosome}.bgen'" in found[0]
+
+
+def test_genotypes_for_structure_are_those_of_one_cohort(load):
+    found = problems(load, structure={"genotypes": "y"})
+    assert found == ["config: structure.genotypes: are those of one cohort; move this key to cohorts.NAME.structure"]
 
 
 @pytest.mark.parametrize(
