@@ -30,6 +30,8 @@ PRUNED = [
     Column("other_allele", "str", "A2"),
 ]
 
+#: Of imputed variants, the least info, and the least share of people with a hard call.
+LEAST_INFO, LEAST_CALLS = 0.9, 0.9
 #: Bytes of bit planes that one chromosome holds at most in addition to the window itself.
 _BLOCK_BYTES = 64 << 20
 
@@ -179,6 +181,19 @@ def long_range_ld(path: str | Path, build: str) -> pd.DataFrame:
     return regions[regions["build"] == build].reset_index(drop=True)
 
 
+def _is_certain(measures: pd.DataFrame, n_people: int, passed: np.ndarray) -> np.ndarray:
+    """Return which imputed variants are certain enough for hard calls to stand for them: bool, one per variant."""
+    certain = measures["info"].to_numpy() >= LEAST_INFO
+    calls = n_people - (measures["uncertain"] + measures["missing"]).to_numpy()
+    certain &= calls >= LEAST_CALLS * n_people
+    logger.info(
+        "imputed genotypes: %s of %s autosomal variants have an info of %g and hard calls of %g of the people or more; "
+        "only these stand for relatives and components",
+        f"{int((certain & passed).sum()):,}", f"{int(passed.sum()):,}", LEAST_INFO, LEAST_CALLS,
+    )  # fmt: skip
+    return certain
+
+
 def prune_variants(
     genotypes: str | Path,
     variants: str | Path,
@@ -209,12 +224,16 @@ def prune_variants(
     """
     # IDs and alleles only of those that are kept
     table = read_parquet(variants, columns=["index", "chromosome", "position"])
-    measures = read_parquet(qc_variants, columns=["index", "effect_allele_frequency", "passed"])
+    fileset = open_genotypes(genotypes)
+    of_dosages = ["info", "uncertain", "missing"] if fileset.has_dosages else []
+    measures = read_parquet(qc_variants, columns=["index", "effect_allele_frequency", "passed", *of_dosages])
     mask = read_parquet(qc_samples, columns=["passed"])["passed"].to_numpy(dtype=bool)
     frequency = measures["effect_allele_frequency"].to_numpy()
     table["maf"] = np.minimum(frequency, 1 - frequency)
     autosomal = table["chromosome"].isin(AUTOSOMES).to_numpy()
     passed = measures["passed"].to_numpy(dtype=bool) & autosomal
+    if fileset.has_dosages:
+        passed &= _is_certain(measures, int(mask.sum()), passed)
     common = passed & (table["maf"].to_numpy() >= settings["maf"])
     outside = np.ones(len(table), dtype=bool)
     position, chromosome = table["position"].to_numpy(), table["chromosome"].to_numpy()
@@ -226,7 +245,7 @@ def prune_variants(
         "disequilibrium",
         f"{int(passed.sum()):,}", f"{int(common.sum()):,}", settings["maf"], f"{len(candidates):,}",
     )  # fmt: skip
-    n_people, fileset = int(mask.sum()), open_genotypes(genotypes)
+    n_people = int(mask.sum())
     logger.info(
         "needs about %.0f MB and %.0f s",
         200 + threads * 3 * max(_BLOCK_BYTES / 1e6, 16 * 3 * n_people / 8e6),

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.cohort.counts import CLASSES, GENOTYPES, VARIANT_COUNTS
+from deepnull_gwas.cohort.counts import CLASSES, GENOTYPES, GROUPS, IMPUTED_COUNTS, VARIANT_COUNTS
 from deepnull_gwas.cohort.duplicates import duplicated_ids, duplicated_variants
+from deepnull_gwas.cohort.qc_dosages import IMPUTED_VARIANTS
 from deepnull_gwas.cohort.qc_flow import Flow
 from deepnull_gwas.cohort.qc_measures import QC_SAMPLES, QC_VARIANTS, measures_by_parts, person_measures
 from deepnull_gwas.cohort.qc_sex import complete_sex, filter_sex
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.chromosomes import class_codes
 from deepnull_gwas.genotypes.counts import count_variants
+from deepnull_gwas.genotypes.dosage_counts import COUNTED, count_imputed
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.tables import read_json, read_parquet, write_parquet, write_tsv
 
@@ -86,6 +88,13 @@ class _Cohort:
         """Return the call rate of each variant; nobody expected (Y without recorded males) is nobody called."""
         return np.nan_to_num(self.measures["call_rate"].to_numpy())
 
+    def expected_het(self) -> np.ndarray:
+        """Return the share of heterozygous calls that is expected of each variant."""
+        if "expected_het" in self.measures:
+            return self.measures["expected_het"].to_numpy()
+        p = self.measures["effect_allele_frequency"].to_numpy()
+        return 2 * p * (1 - p)
+
 
 def filter_cohort(inputs: QcInputs, settings: Mapping[str, Any], out: QcOutputs) -> None:
     """Turn counts into measures, apply the filters, and count what each removed (rule ``filter_cohort``).
@@ -122,16 +131,18 @@ def filter_cohort(inputs: QcInputs, settings: Mapping[str, Any], out: QcOutputs)
     passed, sex = flow.passed["people"], persons["sex"].to_numpy()
     if (passed != in_table).any() or (sex != people["recorded_sex"].to_numpy()).any():
         masks = [passed, passed & (sex == 1), passed & (sex == 2)]
-        counts = count_variants(cohort.fileset, table["index"].to_numpy(), masks)
-        cohort.measures = measures_by_parts(counts, cohort.classes)
+        count = count_imputed if cohort.fileset.has_dosages else count_variants
+        counts = count(cohort.fileset, table["index"].to_numpy(), masks)
+        counts, denominator = counts if cohort.fileset.has_dosages else (counts, None)
+        cohort.measures = measures_by_parts(counts, cohort.classes, denominator)
     _filter_variants(cohort)
 
-    measures = cohort.measures
+    measures = cohort.measures.drop(columns="expected_het", errors="ignore")
     measures.insert(0, "index", table["index"].to_numpy())
     measures = measures.assign(
         passed=flow.passed["variants"], filter=flow.filter["variants"], reason=flow.reason["variants"]
     )
-    write_parquet(measures, out.variants, QC_VARIANTS)
+    write_parquet(measures, out.variants, QC_VARIANTS + IMPUTED_VARIANTS * cohort.fileset.has_dosages)
     persons = pd.concat([people[["sample_index", "fid", "iid", "recorded_sex"]], persons], axis=1)
     persons = persons.assign(passed=passed, filter=flow.filter["people"], reason=flow.reason["people"])
     write_parquet(persons, out.samples, QC_SAMPLES, metadata={"f_bounds": f_bounds})
@@ -153,18 +164,21 @@ def _read(inputs: QcInputs, settings: Mapping[str, Any]) -> _Cohort:
     table = read_parquet(inputs.variants, columns=["index", "chromosome", "position", *texts])
     classes = class_codes(table["chromosome"].to_numpy(), table["position"].to_numpy(), index["genome_build"])
     people = read_parquet(inputs.samples, columns=["sample_index", "fid", "iid", "recorded_sex", "in_sample_table"])
-    counts = pd.concat([read_parquet(f, VARIANT_COUNTS) for f in inputs.variant_counts], ignore_index=True)
+    fileset = open_genotypes(inputs.genotypes)
+    names, schema = (COUNTED, IMPUTED_COUNTS) if fileset.has_dosages else (GENOTYPES, VARIANT_COUNTS)
+    counts = pd.concat([read_parquet(f, schema) for f in inputs.variant_counts], ignore_index=True)
     if not np.array_equal(counts["index"].to_numpy(), table["index"].to_numpy()):
         counts = counts.set_index("index").loc[table["index"]]
     logger.info(
         "%s variants x %s people; needs about %.0f MB",
         f"{len(table):,}", f"{len(people):,}", 200 + len(table) * 4e-4 + len(people) * 4e-4,
     )  # fmt: skip
-    by_mask = [counts[[f"{prefix}{g}" for g in GENOTYPES]].to_numpy() for prefix in ("", "male_", "female_")]
+    by_mask = [counts[[f"{prefix}{name}" for name in names]].to_numpy() for prefix in GROUPS]
+    denominator = counts["denominator"].to_numpy() if fileset.has_dosages else None
     del counts
     flow = Flow(str(inputs.genotypes), variants=len(table), people=len(people))
-    measures = measures_by_parts(by_mask, classes)
-    return _Cohort(open_genotypes(inputs.genotypes), table, classes, people, measures, settings, flow)
+    measures = measures_by_parts(by_mask, classes, denominator)
+    return _Cohort(fileset, table, classes, people, measures, settings, flow)
 
 
 def _filter_people(
@@ -182,8 +196,10 @@ def _filter_people(
     least = cohort.limit(key) if first is None else float(first)
     flow.require("variant_call_rate_first", "variants", "call rate", cohort.call_rate(), least, key)
     bounds = (float(settings.get("sex_f_female", 0.2)), float(settings.get("sex_f_male", 0.8)))
-    frequency, passed = cohort.measures["effect_allele_frequency"].to_numpy(), flow.passed["variants"]
-    persons, considered = person_measures(cohort.fileset, sample_counts, cohort.classes, passed, frequency, bounds)
+    passed = flow.passed["variants"]
+    persons, considered = person_measures(
+        cohort.fileset, sample_counts, cohort.classes, passed, cohort.expected_het(), bounds
+    )
     flow.require(
         "sample_call_rate", "people", "call rate", persons["call_rate"].to_numpy(), cohort.limit("sample_call_rate"),
         "sample_call_rate", f" over {considered:,} autosomal variants",

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.cohort.counts import CLASSES, PERSON_COUNTS
+from deepnull_gwas.cohort.counts import CLASSES, IMPUTED_PERSON_COUNTS, PERSON_COUNTS
 from deepnull_gwas.cohort.hwe import hwe_exact
+from deepnull_gwas.cohort.qc_dosages import imputed_by_parts
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.counts import count_missing_and_het, weigh_missing
+from deepnull_gwas.genotypes.dosage_counts import count_imputed
 from deepnull_gwas.tables import Column, read_metadata, read_parquet
 
 #: Variants whose measures are computed at a time.
@@ -119,8 +121,16 @@ def variant_measures(
     )  # fmt: skip
 
 
-def measures_by_parts(by_mask: Sequence[np.ndarray], classes: np.ndarray) -> pd.DataFrame:
-    """Compute :func:`variant_measures` some variants at a time: it needs three times the memory of what comes out."""
+def measures_by_parts(
+    by_mask: Sequence[np.ndarray], classes: np.ndarray, denominator: np.ndarray | None = None
+) -> pd.DataFrame:
+    """Compute :func:`variant_measures` some variants at a time: it needs three times the memory of what comes out.
+
+    With a denominator, the counts are those of dosages
+    (:func:`~deepnull_gwas.cohort.qc_dosages.imputed_measures`).
+    """
+    if denominator is not None:
+        return imputed_by_parts(by_mask, denominator, classes, _MEASURED)
     starts = range(0, max(len(classes), 1), _MEASURED)
     parts = [slice(first, first + _MEASURED) for first in starts]
     return pd.concat(
@@ -135,24 +145,30 @@ def _counts_over_passed(
 
     Returns
     -------
-    int64, 2 x people, of each class; and the number of variants of each class.
+    int64, 3 x people, of each class: without a hard call, heterozygous, missing in the file; and the number of variants
+    of each class.
     """
-    n = fileset.n_samples
+    n, imputed = fileset.n_samples, fileset.has_dosages
     # the counts of the chunks are over all variants: what did not pass is counted again and taken off, since it is
     # usually little
-    of_class = {name: np.zeros((2, n), dtype=np.int64) for name in CLASSES}
+    of_class = {name: np.zeros((3, n), dtype=np.int64) for name in CLASSES}
     total = dict.fromkeys(CLASSES, 0)
     for file in sample_counts:
-        frame = read_parquet(file, PERSON_COUNTS)
+        frame = read_parquet(file, IMPUTED_PERSON_COUNTS if imputed else PERSON_COUNTS)
         for name in CLASSES:
-            of_class[name] += frame[[f"{name}_missing", f"{name}_het"]].to_numpy().T
+            absent = f"{name}_absent" if imputed else f"{name}_missing"
+            of_class[name] += frame[[f"{name}_missing", f"{name}_het", absent]].to_numpy().T
             total[name] += read_metadata(file)["variants"][name]
     size = max(64, _READ_BYTES // max(fileset.bytes_per_variant, 1))
     for c, name in enumerate(CLASSES):
         failed = np.flatnonzero((classes == c) & ~passed)
-        less = np.zeros((2, n), dtype=np.int64)
-        for first in range(0, len(failed), size):
-            count_missing_and_het(fileset.calls(failed[first : first + size]), *less)
+        less = np.zeros((3, n), dtype=np.int64)
+        if imputed:
+            count_imputed(fileset, failed, [], less)
+        else:
+            for first in range(0, len(failed), size):
+                count_missing_and_het(fileset.calls(failed[first : first + size]), *less[:2])
+            less[2] = less[0]
         of_class[name] -= less
         total[name] -= len(failed)
     return of_class, total
@@ -163,7 +179,7 @@ def person_measures(
     sample_counts: Sequence[str | Path],
     classes: np.ndarray,
     passed: np.ndarray,
-    frequency: np.ndarray,
+    expected_het: np.ndarray,
     sex_bounds: tuple[float, float] = (0.2, 0.8),
 ) -> tuple[pd.DataFrame, int]:
     """Measure each person over the variants that passed so far.
@@ -174,8 +190,8 @@ def person_measures(
         The genotypes.
     sample_counts
         Counts of each person in each chunk.
-    classes, passed, frequency
-        Of each variant: class, whether it counts, effect-allele frequency.
+    classes, passed, expected_het
+        Of each variant: class, whether it counts, share of heterozygous calls that is expected.
     sex_bounds
         ``x_f`` below the first is female, above the second male.
 
@@ -186,17 +202,17 @@ def person_measures(
     Notes
     -----
     F as PLINK 1.9 ``--check-sex``: expected homozygous calls are the sum of 1 - 2p(1-p) over the variants called in the
-    person.
+    person. Of imputed genotypes the hard calls count: heterozygous genotypes are the sooner uncertain, so that the
+    share among the hard calls of people with two copies is what is expected of them.
     """
     n = fileset.n_samples
     of_class, total = _counts_over_passed(fileset, sample_counts, classes, passed)
     size = max(64, _READ_BYTES // max(fileset.bytes_per_variant, 1))
 
     def f_of(name: str) -> np.ndarray:
-        missing, het = of_class[name]
+        missing, het, _ = of_class[name]
         index = np.flatnonzero((classes == CLASSES.index(name)) & passed)
-        p = np.nan_to_num(frequency[index])
-        expected = 1 - 2 * p * (1 - p)
+        expected = 1 - np.nan_to_num(expected_het[index])
         lost = np.zeros(n)
         for first in range(0, len(index), size):
             weigh_missing(fileset.calls(index[first : first + size]), expected[first : first + size], lost)
@@ -206,7 +222,7 @@ def person_measures(
             # without any polymorphic variant both differences are 0 up to rounding
             return np.where(called - homozygous > 1e-9, 1 - het / (called - homozygous), np.nan)
 
-    missing, het = of_class["autosomal"]
+    uncalled, het, missing = of_class["autosomal"]
     considered = total["autosomal"]
     x_f = f_of("x")
     inferred = np.where(x_f < sex_bounds[0], 2, np.where(x_f > sex_bounds[1], 1, 0))
@@ -217,10 +233,10 @@ def person_measures(
             {
                 "missing": missing,
                 "call_rate": np.where(considered > 0, 1 - missing / max(considered, 1), np.nan),
-                "heterozygosity": np.where(considered > missing, het / (considered - missing), np.nan),
+                "heterozygosity": np.where(considered > uncalled, het / (considered - uncalled), np.nan),
                 "heterozygosity_f": f_of("autosomal"),
                 "x_f": x_f,
-                "y_call_rate": 1 - of_class["y"][0] / max(total["y"], 1) if total["y"] else np.full(n, np.nan),
+                "y_call_rate": 1 - of_class["y"][2] / max(total["y"], 1) if total["y"] else np.full(n, np.nan),
                 "inferred_sex": inferred.astype(np.int8),
             }
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.dosage import Dosages
+from deepnull_gwas.genotypes.dosage import Dosages, pack_dosages
 from deepnull_gwas.genotypes.files import Format
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Genotypes(ABC):
         int64[filesets + 1], number of the first variant of each fileset.
     has_dosages, has_probabilities
         Whether :meth:`dosages` gives more than :meth:`calls`, and variances of genotypes with them.
+    hard_call_threshold
+        How far a dosage may be from a whole number to be a hard call.
 
     Notes
     -----
@@ -58,6 +60,7 @@ class Genotypes(ABC):
     format: ClassVar[Format]
     has_dosages: bool = False
     has_probabilities: bool = False
+    hard_call_threshold: float = 0.1
 
     def __init__(self, names: Sequence[str], variant_counts: Sequence[int], n_samples: int):
         self.names = [str(name) for name in names]
@@ -168,6 +171,10 @@ class Genotypes(ABC):
         tile is transposed where it is decoded to floats.
         """
         return None
+
+    def calls_beside(self, index: np.ndarray, dosages: Dosages) -> np.ndarray:
+        """Return the packed hard calls of variants whose dosages are there: those near a whole number."""
+        return pack_dosages(dosages, self.hard_call_threshold)
 
     def read_ahead(self, index: np.ndarray) -> None:  # noqa: B027
         """Ask the system to read these variants (ascending indices) ahead, where the format allows it."""

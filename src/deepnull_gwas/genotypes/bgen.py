@@ -124,7 +124,15 @@ class BgenReader:
 
         A call is the whole number that a dosage is within ``hard_call_threshold`` of; missing where there is none.
         """
-        return pack_dosages(self.dosages(index), self.hard_call_threshold, out)
+        index = np.asarray(index, dtype=np.int64)
+        if out is None:
+            out = np.empty((len(index), (self.n_samples + 3) // 4), dtype=np.uint8)
+        # dosages take eight times as much memory
+        size = max(1, READ_BYTES // max(self.n_samples, 1))
+        for first in range(0, len(index), size):
+            part = slice(first, first + size)
+            pack_dosages(self.dosages(index[part]), self.hard_call_threshold, out[part])
+        return out
 
     def _batches(self, index: np.ndarray) -> Iterator[tuple[int, int]]:
         """Split rows of an index into neighbours in the file of at most ``READ_BYTES``, or one longer variant."""

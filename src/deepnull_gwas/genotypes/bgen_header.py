@@ -150,3 +150,28 @@ def _parse_identifiers(path: str, block: bytes, at: int, n_samples: int) -> tupl
             f"{path}: the identifiers end at byte {at + place:,}, expected at byte {at + length:,}: {cure}"
         )
     return tuple(names)
+
+
+def bits_of_first(header: BgenHeader) -> int:
+    """Guess from the length of the first variant's block how many bits a probability has, without inflating it.
+
+    Returns
+    -------
+    8 where the file does not tell.
+    """
+    n = header.n_samples
+    try:
+        with open(header.path, "rb") as file:
+            file.seek(header.first_variant)
+            for _ in range(3):
+                file.seek(struct.unpack("<H", file.read(2))[0], os.SEEK_CUR)
+            _, alleles = struct.unpack("<IH", file.read(6))
+            for _ in range(alleles):
+                file.seek(struct.unpack("<I", file.read(4))[0], os.SEEK_CUR)
+            length = struct.unpack("<I", file.read(4))[0]
+            if header.compression != "none":
+                length = struct.unpack("<I", file.read(4))[0]
+    except struct.error:
+        return 8
+    # everybody has two numbers, but for haploid people
+    return max(round(8 * (length - 10 - n) / (2 * n)), 1)

@@ -81,4 +81,6 @@ def open_genotypes(path: str | Path) -> Genotypes:
         As :func:`open_filesets`.
     """
     index = json.loads(Path(path).read_text(encoding="utf-8"))
-    return format_of(index["filesets"][0]).reader().from_index(index)
+    genotypes = format_of(index["filesets"][0]).reader().from_index(index)
+    genotypes.hard_call_threshold = index.get("hard_call_threshold", genotypes.hard_call_threshold)
+    return genotypes

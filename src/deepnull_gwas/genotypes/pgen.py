@@ -208,6 +208,10 @@ class PgenGenotypes(JoinedGenotypes):
         """Check that the .psam has as many people as the .pgen; the .pvar was checked when it was read."""
         check_people(read_pgen_header(name), f"{name.removesuffix('.pgen')}.psam", n_samples)
 
+    def calls_beside(self, index: np.ndarray, dosages: Dosages) -> np.ndarray:
+        """Return the file's own hard calls."""
+        return self.calls(index)
+
     def place_of(self, variant: int) -> tuple[Any, ...]:
         """Return a variant's .pgen, its row there, its alternative allele, and each row's first allele or None."""
         file = int(np.searchsorted(self.starts, variant, side="right") - 1)
