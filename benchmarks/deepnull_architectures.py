@@ -187,6 +187,7 @@ def draw(case: Case, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
     """Cross-fit one draw of a case; give out-of-fold accuracy of each model, of the truth, and the seconds it took."""
     from deepnull_gwas.deepnull.crossfit import crossfit
+    from deepnull_gwas.deepnull.fitting import Choice
     from deepnull_gwas.deepnull.folds import assign_folds
     from deepnull_gwas.deepnull.metrics import measure
     from deepnull_gwas.deepnull.recipe import Recipe
@@ -199,7 +200,7 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
     began = time.process_time()
     how = recipe if isinstance(recipe, str) else Recipe.from_dict(recipe)
     with threadpool_limits(1):
-        prediction, each, _ = crossfit(x, y, fold, how, seed, trait, model)
+        prediction, each, _ = crossfit(x, y, fold, how, seed, trait, Choice(model))
     seconds = time.process_time() - began
     # r2 for quantitative traits; McFadden's for binary ones, which is on a like scale
     has_cases = trait_of(trait).has_cases

@@ -20,6 +20,7 @@ import torch
 from deepnull_architectures import entangled
 
 from deepnull_gwas.deepnull.crossfit import crossfit
+from deepnull_gwas.deepnull.fitting import Choice
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.recipe import Recipe
 
@@ -39,7 +40,7 @@ def run(n: int, p: int, folds: int, model: str, device: str) -> tuple[np.ndarray
     x, _, y = draw(n, p)
     fold = np.random.default_rng(2).permutation(n) % folds
     started = time.perf_counter()
-    prediction, _, _ = crossfit(x, y, fold, Recipe(), 3, model=model, compare=False, device=device)
+    prediction, _, _ = crossfit(x, y, fold, Recipe(), 3, choice=Choice(model, compare=False), device=device)
     row = {"people": n, "covariates": p, "folds": folds, "model": model, "device": device}
     return prediction, row | {
         "seconds": round(time.perf_counter() - started, 1),

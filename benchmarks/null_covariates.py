@@ -28,7 +28,7 @@ SEED = 7
 
 def predict(table: pd.DataFrame, gene: str) -> dict:
     """Cross-fit one gene; give the deepnull arm's covariate and what it explains out of fold."""
-    from deepnull_gwas.deepnull.crossfit import crossfit_folds
+    from deepnull_gwas.deepnull.crossfit import Setup, crossfit_folds
     from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed
     from deepnull_gwas.deepnull.metrics import measure
     from deepnull_gwas.deepnull.recipe import Recipe
@@ -41,7 +41,7 @@ def predict(table: pd.DataFrame, gene: str) -> dict:
     seeds = [derive_seed(SEED, "geuvadis", gene, "fold", f) for f in range(k)]
     prediction, linear, weights = np.empty(len(y)), np.empty(len(y)), []
     with threadpool_limits(1):
-        for result in crossfit_folds(x, y, fold, seeds, COVARIATES, "quantitative", Recipe()):
+        for result in crossfit_folds(x, y, fold, seeds, Setup(COVARIATES, "quantitative", Recipe())):
             prediction[result.rows], linear[result.rows] = result.prediction, result.each["linear"]
             weights.append(sum(result.history["weights"].values()))
     row = {"gene": gene, "folds": k, "r2_linear": measure(y, linear, "quantitative")["r2"]}

@@ -10,7 +10,7 @@ from deepnull_gwas.deepnull.fold_steps import assign_study_folds
 from deepnull_gwas.deepnull.folds import assign_folds
 from deepnull_gwas.deepnull.models import FoldModel
 from deepnull_gwas.deepnull.recipe import Recipe
-from deepnull_gwas.deepnull.steps import merge_folds, train_folds
+from deepnull_gwas.deepnull.steps import FoldFiles, merge_folds, train_folds
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
 
 QUICK = Recipe(hidden=(16, 8), max_epochs=6, patience=3)
@@ -63,13 +63,13 @@ def all_steps(folder, settings):
     samples, study, folds = folder / "samples.parquet", folder / "study.json", folder / "folds.parquet"
     original = settings["recipe"] == "original"
     assign_study_folds(samples, study, settings["folds"], 1, folds, original=original)
-    parts = [folder / name for name in ("by_model.parquet", "by_fold.json", "models.npz")]
-    train_folds(samples, study, folds, settings, 1, *parts, folder / "inner.parquet")
+    trained = FoldFiles(*(folder / f for f in ("by_model.parquet", "by_fold.json", "models.npz", "inner.parquet")))
+    train_folds(samples, study, folds, settings, 1, trained)
     merge_folds(
         samples,
         study,
         folds,
-        *parts,
+        trained,
         settings,
         folder / "prediction.parquet",
         folder / "metrics.json",

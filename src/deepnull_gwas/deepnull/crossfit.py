@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deepnull_gwas.deepnull.fitting import Choice, People, fit_folds
-from deepnull_gwas.deepnull.folds import derive_seed
+from deepnull_gwas.deepnull.folds import derive_seed, roles
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.models import FoldModel
 from deepnull_gwas.deepnull.parts import Parts
@@ -21,6 +21,8 @@ from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
+#: All models are fitted and weighed.
+ALL = Choice()
 #: Parts that the people outside a fold are taken in, at most.
 MAX_PARTS = 5
 #: Phenotypes whose largest value is within this power of two, and its inverse, are trained on as they are.
@@ -71,18 +73,37 @@ def parts_of(fold: np.ndarray, evaluated: int, k: int) -> np.ndarray:
     return place * min(k - 1, MAX_PARTS) // (k - 1)
 
 
+@dataclass(frozen=True)
+class Setup:
+    """What is fitted in every fold, and how.
+
+    Attributes
+    ----------
+    columns
+        Names of the covariates.
+    trait
+        ``quantitative`` or ``binary``.
+    recipe
+        How networks are built and trained; ``original`` repeats the original DeepNull instead.
+    choice
+        Which models are fitted.
+    device
+        ``auto|cpu|cuda``.
+    only
+        Numbers of the covariates that are not in the association. Where there are any, ``each`` of a result has one
+        more model, ``baseline``: linear in the others, as the baseline arm is.
+    """
+
+    columns: Sequence[str]
+    trait: str
+    recipe: Recipe | str
+    choice: Choice = ALL
+    device: str = "cpu"
+    only: Sequence[int] = ()
+
+
 def crossfit_folds(
-    x: np.ndarray,
-    y: np.ndarray,
-    fold: np.ndarray,
-    seeds: Sequence[int],
-    columns: Sequence[str],
-    trait: str,
-    recipe: Recipe | str,
-    device: str = "cpu",
-    model: str = "auto",
-    compare: bool = True,
-    only: Sequence[int] = (),
+    x: np.ndarray, y: np.ndarray, fold: np.ndarray, seeds: Sequence[int], setup: Setup
 ) -> Iterator[FoldResult]:
     """Fit the models that predict each fold, and predict it.
 
@@ -92,19 +113,13 @@ def crossfit_folds(
     Parameters
     ----------
     x, y
-        float64[n, p] covariates and float64[n] phenotype.
+        float64[n, p] covariates and float64[n] phenotype (binary: 0/1).
     fold
         int[n].
     seeds
         Seed of each fold.
-    columns, trait, recipe, model, compare
-        See :func:`~deepnull_gwas.deepnull.fitting.fit_folds`; recipe ``original`` repeats the original DeepNull
-        instead.
-    device
-        ``auto|cpu|cuda``.
-    only
-        Columns of ``x`` that are not in the association. Where there are any, ``each`` has one more model,
-        ``baseline``: linear in the others, as the baseline arm is.
+    setup
+        What is fitted.
 
     Yields
     ------
@@ -115,10 +130,9 @@ def crossfit_folds(
     A phenotype of extreme scale is trained on in a unit of its own, a power of two: squares of losses, and single
     precision, would not hold it.
     """
-    unit = unit_of(y) if not trait_of(trait).has_cases and recipe != ORIGINAL else 1.0
-    for result in _crossfit_folds(
-        x, y / unit, fold, seeds, columns, trait, recipe, device, Choice(model, compare), only
-    ):
+    unit = unit_of(y) if not trait_of(setup.trait).has_cases and setup.recipe != ORIGINAL else 1.0
+    fitted = _original_folds if setup.recipe == ORIGINAL else _model_folds
+    for result in fitted(x, y / unit, fold, seeds, setup):
         if unit != 1.0:
             result.prediction, result.covariate = result.prediction * unit, result.covariate * unit
             result.each = {name: values * unit for name, values in result.each.items()}
@@ -136,30 +150,28 @@ def unit_of(y: np.ndarray) -> float:
     return 1.0 if abs(exponent) <= ORDINARY else float(np.ldexp(1.0, exponent))
 
 
-def _crossfit_folds(
-    x: np.ndarray,
-    y: np.ndarray,
-    fold: np.ndarray,
-    seeds: Sequence[int],
-    columns: Sequence[str],
-    trait: str,
-    recipe: Recipe | str,
-    device: str,
-    choice: Choice,
-    only: Sequence[int],
+def _original_folds(
+    x: np.ndarray, y: np.ndarray, fold: np.ndarray, seeds: Sequence[int], setup: Setup
 ) -> Iterator[FoldResult]:
-    k = len(seeds)
-    if recipe == ORIGINAL:
-        from deepnull_gwas.deepnull.original import fit_original
+    """Fit and apply the original DeepNull's network of each fold."""
+    # torch costs seconds to import
+    from deepnull_gwas.deepnull.original import fit_original
 
-        for evaluated, seed in enumerate(seeds):
-            logger.info("fold %d of %d: the original's network", evaluated + 1, k)
-            fitted, history = fit_original(x, y, fold, evaluated, k, columns, trait, seed, device)
-            rows = np.flatnonzero(fold == evaluated)
-            yield _result(x, y, rows, trait, fitted, history, fitted.predict_all(x[rows]))
-        return
+    k = len(seeds)
+    for evaluated, seed in enumerate(seeds):
+        logger.info("fold %d of %d: the original's network", evaluated + 1, k)
+        fitted, history = fit_original(x, y, roles(fold, evaluated, k), setup.columns, setup.trait, seed, setup.device)
+        rows = np.flatnonzero(fold == evaluated)
+        yield _result(x, y, rows, setup.trait, fitted, history, fitted.predict_all(x[rows]))
+
+
+def _model_folds(
+    x: np.ndarray, y: np.ndarray, fold: np.ndarray, seeds: Sequence[int], setup: Setup
+) -> Iterator[FoldResult]:
+    """Fit and apply the models of the registry, for one or several folds at a time."""
+    k = len(seeds)
     shared: dict[bytes, Any] = {}
-    for group in _batches(k, device, choice.fitted(recipe)):
+    for group in _batches(k, setup.device, setup.choice.fitted(setup.recipe)):
         people = []
         for evaluated in group:
             outside = fold != evaluated
@@ -168,15 +180,15 @@ def _crossfit_folds(
                 "fold %d of %d: models of %s people for %s", evaluated + 1, k, f"{count:,}", f"{len(fold) - count:,}"
             )
             people.append(People(x[outside], y[outside], parts_of(fold, evaluated, k), seeds[evaluated]))
-        fits = fit_folds(people, columns, trait, recipe, choice, device, shared)
+        fits = fit_folds(people, setup.columns, setup.trait, setup.recipe, setup.choice, setup.device, shared)
         for evaluated, who, (fitted, history) in zip(group, people, fits, strict=True):
-            yield _predict(x, y, np.flatnonzero(fold == evaluated), who, fitted, history, only)
+            yield _predict(x, y, np.flatnonzero(fold == evaluated), who, fitted, history, setup.only)
 
 
 def _batches(k: int, device: str, fitted: Sequence[str]) -> list[list[int]]:
     """Return which folds are fitted as one.
 
-    All of them where networks are trained on a GPU, which has room for them beside each other.
+    All of them where networks are trained on a GPU, which has room for all of them at once.
     """
     if any(KINDS[name].on_gpu for name in fitted):
         # torch costs seconds to import: only where there is a network to train
@@ -253,12 +265,12 @@ def crossfit(
     recipe: Recipe | str,
     seed: int,
     trait: str = "quantitative",
-    model: str = "auto",
-    compare: bool = True,
-    columns: Sequence[str] | None = None,
+    choice: Choice = ALL,
     device: str = "cpu",
 ) -> tuple[np.ndarray, dict[str, np.ndarray], list[FoldResult]]:
     """Predict everybody out of fold.
+
+    Parameters as :func:`crossfit_folds` and :class:`Setup` have them; the seeds of the folds are derived from ``seed``.
 
     Returns
     -------
@@ -266,9 +278,9 @@ def crossfit(
     """
     k = int(fold.max()) + 1
     prediction, each = np.full(len(y), np.nan), {}
-    columns = [f"x{j}" for j in range(x.shape[1])] if columns is None else columns
+    setup = Setup([f"x{j}" for j in range(x.shape[1])], trait, recipe, choice, device)
     seeds = [derive_seed(seed, evaluated) for evaluated in range(k)]
-    results = list(crossfit_folds(x, y, fold, seeds, columns, trait, recipe, device, model, compare))
+    results = list(crossfit_folds(x, y, fold, seeds, setup))
     for result in results:
         prediction[result.rows] = result.prediction
     for name in in_all_folds(results):

@@ -9,8 +9,8 @@ order from a shuffle buffer of 10,000, and an epoch is as many of them as one pa
 hold people of two passes, or (below 1,024 people) the same people several times.
 
 What differs: the numbers that chance gives (TensorFlow's generator is not rebuilt, so weights and orders are others, as
-they are between two runs of the original); Adam's epsilon stands beside the bias-corrected root of the second moment,
-as PyTorch has it, and not beside the uncorrected one. Where the original is at fault this raises instead: a Pearson
+they are between two runs of the original); Adam's epsilon is added to the bias-corrected root of the second moment,
+as PyTorch has it, and not to the uncorrected one. Where the original is at fault this raises instead: a Pearson
 correlation that is not a number; and a checkpoint folder shared by runs does not exist here.
 """
 
@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from deepnull_gwas.deepnull.folds import roles
 from deepnull_gwas.deepnull.training import deterministic, pick_device
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.logs import Progress
@@ -191,12 +190,102 @@ def batches(n: int, rng: np.random.Generator, size: int = BATCH) -> Iterator[np.
         waiting = waiting[size:]
 
 
+class _Network:
+    """The network while it is trained: hidden layers with ReLU, and a linear path beside them.
+
+    Parameters
+    ----------
+    width
+        Number of covariates.
+    seed
+        Of the initial weights: uniform as Glorot and Bengio have it, biases 0.
+    where
+        Device.
+    has_cases
+        Whether its output is a logit, and the loss cross-entropy; else a mean squared error.
+    """
+
+    def __init__(self, width: int, seed: int, where: torch.device, has_cases: bool):
+        generator = torch.Generator().manual_seed(seed)
+        sizes = [(width, HIDDEN[0]), *itertools.pairwise(HIDDEN), (HIDDEN[-1], 1), (width, 1)]
+        self.has_cases = has_cases
+        self.weights: list[torch.Tensor] = []
+        self.biases: list[torch.Tensor] = []
+        for a, b in sizes:
+            bound = (6.0 / (a + b)) ** 0.5
+            self.weights.append(((torch.rand(a, b, generator=generator) * 2 - 1) * bound).to(where).requires_grad_())
+            self.biases.append(torch.zeros(b, device=where, requires_grad=True))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Predict: float32[n]."""
+        h = inputs
+        for weight, bias in zip(self.weights[:-2], self.biases[:-2]):
+            h = torch.relu(torch.addmm(bias, h, weight))
+        deep = torch.addmm(self.biases[-2], h, self.weights[-2])
+        return (deep + torch.addmm(self.biases[-1], inputs, self.weights[-1]))[:, 0]
+
+    def loss(self, out: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss of predictions."""
+        if not self.has_cases:
+            return torch.mean((out - wanted) ** 2)
+        return torch.nn.functional.binary_cross_entropy_with_logits(out, wanted)
+
+    def snapshot(self) -> list[list[torch.Tensor]]:
+        """Copy weights and biases."""
+        return [[v.detach().clone() for v in group] for group in (self.weights, self.biases)]
+
+
+@dataclass
+class _Trained:
+    """The best epoch of a training: its weights and biases, number and score, and the losses on the way."""
+
+    kept: list[list[torch.Tensor]]
+    taken: int
+    score: float
+    history: list[dict[str, Any]]
+
+
+def _train(
+    network: _Network,
+    optimiser: torch.optim.Optimizer,
+    training: tuple[torch.Tensor, torch.Tensor],
+    validation: tuple[torch.Tensor, torch.Tensor],
+    y: np.ndarray,
+    seed: int,
+    epochs: int,
+) -> _Trained:
+    """Train, and keep the best epoch: by correlation with the phenotypes ``y`` of who validates, or (binary) loss."""
+    (inputs, truth), (other_inputs, other_truth) = training, validation
+    best, taken, kept, history = -np.inf, 0, None, []
+    progress = Progress(epochs, "epochs of the network")
+    stream, steps = batches(len(truth), np.random.default_rng(seed)), math.ceil(len(truth) / BATCH)
+    for epoch in range(1, epochs + 1):
+        total = 0.0
+        for people in itertools.islice(stream, steps):
+            rows = torch.from_numpy(people).to(inputs.device)
+            optimiser.zero_grad(set_to_none=True)
+            value = network.loss(network.forward(inputs[rows]), truth[rows])
+            value.backward()
+            optimiser.step()
+            total += float(value.detach())
+        with torch.no_grad():
+            out = network.forward(other_inputs)
+            now = float(network.loss(out, other_truth))
+        if not np.isfinite(now):
+            raise StudyFailure(STAGE, f"recipe original: the loss is not finite at epoch {epoch}; scale the covariates")
+        score = pearson(out.cpu().numpy(), y) if not network.has_cases else -now
+        if score > best:
+            best, taken, kept = score, epoch, network.snapshot()
+        if epoch % 10 == 0 or epoch == epochs:
+            history.append({"epoch": epoch, "train": total / steps, "validation": now})
+        progress.add(1)
+    return _Trained(kept, taken, best, history)
+
+
 def fit_original(
     x: np.ndarray,
     y: np.ndarray,
-    fold: np.ndarray,
-    evaluated: int,
-    k: int,
+    people: tuple[np.ndarray, np.ndarray, np.ndarray],
     columns: Sequence[str],
     trait: str,
     seed: int,
@@ -207,11 +296,11 @@ def fit_original(
 
     Parameters
     ----------
-    x, y, fold
-        Covariates as they are, phenotype (binary: 0/1) and fold of everybody; the evaluated fold's phenotypes are not
-        looked at.
-    evaluated, k
-        The fold to predict; fold ``evaluated - 1`` (mod k) validates.
+    x, y
+        Covariates as they are, and phenotype (binary: 0/1), of everybody.
+    people
+        Who trains, who validates and who is predicted: :func:`deepnull_gwas.deepnull.folds.roles`. The phenotypes of
+        those who are predicted are not looked at.
     columns, trait, seed, device
         See :func:`deepnull_gwas.deepnull.fitting.fit_folds`.
     epochs
@@ -222,72 +311,33 @@ def fit_original(
     StudyFailure
         Where the original would go on with a number that is none.
     """
-    train, validation, _ = roles(fold, evaluated, k)
+    train, validation, _ = people
+    has_cases = trait_of(trait).has_cases
     if not train.any() or not validation.any():
         raise StudyFailure(STAGE, "a fold has no people; use fewer folds")
-    if trait_of(trait).has_cases and any(y[rows].min() == y[rows].max() for rows in (train, validation)):
+    if has_cases and any(y[rows].min() == y[rows].max() for rows in (train, validation)):
         raise StudyFailure(STAGE, "a fold has no cases or no controls; use fewer folds, or leave out the deepnull arm")
     where = pick_device(device)
-    generator = torch.Generator().manual_seed(seed)
-    sizes = [(x.shape[1], HIDDEN[0]), *itertools.pairwise(HIDDEN), (HIDDEN[-1], 1), (x.shape[1], 1)]
     with deterministic(where):
-        weights, biases = [], []
-        for a, b in sizes:
-            bound = (6.0 / (a + b)) ** 0.5
-            weights.append(((torch.rand(a, b, generator=generator) * 2 - 1) * bound).to(where).requires_grad_())
-            biases.append(torch.zeros(b, device=where, requires_grad=True))
-
-        def forward(inputs: torch.Tensor) -> torch.Tensor:
-            h = inputs
-            for weight, bias in zip(weights[:-2], biases[:-2]):
-                h = torch.relu(torch.addmm(bias, h, weight))
-            return (torch.addmm(biases[-2], h, weights[-2]) + torch.addmm(biases[-1], inputs, weights[-1]))[:, 0]
-
-        def loss(out: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-            if not trait_of(trait).has_cases:
-                return torch.mean((out - wanted) ** 2)
-            return torch.nn.functional.binary_cross_entropy_with_logits(out, wanted)
-
-        inputs, truth = (torch.from_numpy(v[train]).float().to(where) for v in (x, y))
-        other_inputs, other_truth = (torch.from_numpy(v[validation]).float().to(where) for v in (x, y))
-        optimiser = torch.optim.Adam([*weights, *biases], lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, foreach=True)
-        best, taken, kept, history = -np.inf, 0, None, []
-        progress = Progress(epochs, "epochs of the network")
-        stream, steps = batches(len(truth), np.random.default_rng(seed)), math.ceil(len(truth) / BATCH)
-        for epoch in range(1, epochs + 1):
-            total = 0.0
-            for people in itertools.islice(stream, steps):
-                rows = torch.from_numpy(people).to(where)
-                optimiser.zero_grad(set_to_none=True)
-                value = loss(forward(inputs[rows]), truth[rows])
-                value.backward()
-                optimiser.step()
-                total += float(value.detach())
-            with torch.no_grad():
-                out = forward(other_inputs)
-                now = float(loss(out, other_truth))
-            if not np.isfinite(now):
-                raise StudyFailure(
-                    STAGE, f"recipe original: the loss is not finite at epoch {epoch}; scale the covariates"
-                )
-            score = pearson(out.cpu().numpy(), y[validation]) if not trait_of(trait).has_cases else -now
-            if score > best:
-                best, taken = score, epoch
-                kept = [[v.detach().clone() for v in group] for group in (weights, biases)]
-            if epoch % 10 == 0 or epoch == epochs:
-                history.append({"epoch": epoch, "train": total / steps, "validation": now})
-            progress.add(1)
-    model = OriginalModel(list(columns), trait, *[[v.cpu().numpy() for v in group] for group in kept])
+        network = _Network(x.shape[1], seed, where, has_cases)
+        seen, unseen = (
+            tuple(torch.from_numpy(v[rows]).float().to(where) for v in (x, y)) for rows in (train, validation)
+        )
+        optimiser = torch.optim.Adam(
+            [*network.weights, *network.biases], lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, foreach=True
+        )
+        trained = _train(network, optimiser, seen, unseen, y[validation], seed, epochs)
+    model = OriginalModel(list(columns), trait, *[[v.cpu().numpy() for v in group] for group in trained.kept])
     logger.info(
         "network of the original: epoch %d of %d taken, %s in the fold that validates %.5f",
-        taken,
+        trained.taken,
         epochs,
-        "correlation" if not trait_of(trait).has_cases else "loss",
-        best if not trait_of(trait).has_cases else -best,
+        "loss" if has_cases else "correlation",
+        -trained.score if has_cases else trained.score,
     )
     return model, {
-        "epochs": history,
-        "taken": [taken],
+        "epochs": trained.history,
+        "taken": [trained.taken],
         "weights": {"original": 1.0},
         "models": {},
         "kept": list(columns),

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.deepnull.crossfit import FoldResult, crossfit_folds, in_all_folds
+from deepnull_gwas.deepnull.crossfit import FoldResult, Setup, crossfit_folds, in_all_folds
 from deepnull_gwas.deepnull.explain import calibration
+from deepnull_gwas.deepnull.fitting import Choice
 from deepnull_gwas.deepnull.fold_steps import family_groups
 from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed, original_folds
 from deepnull_gwas.deepnull.metrics import in_words, measure
@@ -192,8 +193,8 @@ def _fit(
     x, names, _ = matrix_of(values, levels)
     fold = _folds(table, rows, y[rows], trait, target, folds, ask)
     seeds = [ask.seed_of(target, "fold", f) for f in range(folds)]
-    how = (ask.device, ask.model, ask.compare)
-    fit = _Fitted(rows, levels, list(crossfit_folds(x[rows], y[rows], fold, seeds, names, trait, ask.how, *how)))
+    setup = Setup(names, trait, ask.how, Choice(ask.model, ask.compare), ask.device)
+    fit = _Fitted(rows, levels, list(crossfit_folds(x[rows], y[rows], fold, seeds, setup)))
     covariate, prediction = np.full(len(table), np.nan), np.full(len(table), np.nan)
     for result in fit.results:
         covariate[rows[result.rows]], prediction[rows[result.rows]] = result.covariate, result.prediction

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,15 @@ import numpy as np
 import pandas as pd
 
 from deepnull_gwas.cohort.covariates import ONLY_DEEPNULL
-from deepnull_gwas.deepnull.explain import calibration, dependence
 from deepnull_gwas.deepnull.fold_steps import FOLDS
 from deepnull_gwas.deepnull.folds import derive_seed
-from deepnull_gwas.deepnull.metrics import in_words, measure
-from deepnull_gwas.deepnull.recipe import ORIGINAL, Recipe, weights_in_words
+from deepnull_gwas.deepnull.metrics import in_words
+from deepnull_gwas.deepnull.recipe import AUTO, ORIGINAL, Recipe, weights_in_words
 from deepnull_gwas.deepnull.saved import model_of
+from deepnull_gwas.deepnull.summary import heritable_among, heritable_warning, summarise_folds
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.logs import duration
 from deepnull_gwas.tables import Column, read_json, read_npz, read_parquet, write_json, write_npz, write_parquet
-from deepnull_gwas.traits import trait_of
 
 if TYPE_CHECKING:
     from deepnull_gwas.deepnull.crossfit import FoldResult
@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STAGE = "train_folds"
-HERITABLE = (
-    "A variant that acts on such a covariate can seem to act on the phenotype (collider bias), the more so the more "
-    "flexible the model; compare "
-    "with a run without them"
-)
-
 BY_MODEL = [
     Column("sample_index", "int64", "row of the .fam"),
     Column("fold", "int32", "fold that the person is in"),
@@ -68,6 +62,31 @@ PREDICTION = [
     ),
     Column("phenotype_prediction", "float64", "the out-of-fold prediction itself; a logit for binary traits"),
 ]
+
+
+@dataclass(frozen=True)
+class FoldFiles:
+    """What the training of a study's folds comes to, in files.
+
+    Attributes
+    ----------
+    predictions
+        by_model.parquet: out-of-fold predictions, of each model too. Empty for a study that failed.
+    metrics
+        by_fold.json: what each fold's training came to.
+    models
+        models.npz: each fold's arrays under its number. Empty for a study that failed.
+    inner
+        inner.parquet: one column per fold, the covariate of everybody outside it by models that have seen neither the
+        fold nor the person; None: not written. Whoever fits something on the covariate and predicts the fold by it
+        (:mod:`deepnull_gwas.scores`) needs it: the covariate of prediction.parquet comes from models that have seen
+        the other folds.
+    """
+
+    predictions: str | Path
+    metrics: str | Path
+    models: str | Path
+    inner: str | Path | None = None
 
 
 def network_columns(columns: Sequence[str], use_pcs: bool) -> list[str]:
@@ -127,18 +146,18 @@ def _crossfit(
     Parameters as :func:`train_folds` has them.
     """
     # scipy and scikit-learn: not for a study that has failed
-    from deepnull_gwas.deepnull.crossfit import crossfit_folds
+    from deepnull_gwas.deepnull.crossfit import Setup, crossfit_folds
+    from deepnull_gwas.deepnull.fitting import Choice
 
     x, y = people[columns].to_numpy(np.float64), people["phenotype"].to_numpy(np.float64)
     only = [j for j, c in enumerate(columns) if c.startswith(ONLY_DEEPNULL)]
     if only:
         logger.info("not in the association: %s", ", ".join(names[j] for j in only))
     logger.info("%d people, %d covariates; about %.0f MB beside the libraries", *x.shape, x.nbytes * 12 / 1e6)
-    heritable = [c for c in settings.get("heritable_covariates") or [] if any(n.split("[")[0] == c for n in names)]
-    if heritable:
-        logger.warning("heritable covariates feed the prediction: %s. %s", ", ".join(heritable), HERITABLE)
-    how = settings.get("device", "cpu"), settings.get("model", "auto"), settings.get("compare", True)
-    return crossfit_folds(x, y, fold, seeds, names, trait, recipe, *how, only)
+    if heritable := heritable_among(settings, names):
+        logger.warning("%s", heritable_warning(heritable))
+    choice = Choice(settings.get("model", AUTO), settings.get("compare", True))
+    return crossfit_folds(x, y, fold, seeds, Setup(names, trait, recipe, choice, settings.get("device", "cpu"), only))
 
 
 def train_folds(
@@ -147,10 +166,7 @@ def train_folds(
     folds: str | Path,
     settings: Mapping[str, Any],
     seed: int,
-    out_predictions: str | Path,
-    out_metrics: str | Path,
-    out_models: str | Path,
-    out_inner: str | Path | None = None,
+    out: FoldFiles,
 ) -> None:
     """Fit the models that predict each fold of a study, and predict it. One job for all folds.
 
@@ -164,14 +180,8 @@ def train_folds(
         The ``deepnull`` section, with the study's own put over it: model, compare, covariates, use_pcs, recipe, device.
     seed
         Seed of the config.
-    out_predictions, out_metrics, out_models
-        by_model.parquet; by_fold.json, what each fold's training came to; models.npz, each fold's arrays under its
-        number. Of a study that failed the first and the last are empty.
-    out_inner
-        inner.parquet: one column a fold, the covariate of everybody outside it by models that have seen neither the
-        fold nor the person. Whoever fits something on the covariate and predicts the fold by it
-        (:mod:`deepnull_gwas.scores`) needs it: the covariate of prediction.parquet comes from models that have seen the
-        other folds.
+    out
+        Where it goes.
     """
     info = read_json(study)
     people, fold = read_parquet(samples), read_parquet(folds, FOLDS)["fold"].to_numpy()
@@ -182,7 +192,7 @@ def train_folds(
     seeds = [derive_seed(seed, info["cohort"], info["study"], "fold", f) for f in range(k)]
     about = {
         "study": info["study"],
-        "model": ORIGINAL if original else settings.get("model", "auto"),
+        "model": ORIGINAL if original else settings.get("model", AUTO),
         "recipe": ORIGINAL if original else recipe.as_dict(),
     }
     frames, heads, models, inner = [], [], {}, {"sample_index": index}
@@ -194,7 +204,7 @@ def train_folds(
         names = [c.removeprefix("cov_").removeprefix(ONLY_DEEPNULL) for c in columns]
         results = _crossfit(people, columns, names, info["trait"], fold, settings, recipe, seeds)
         for f, result in enumerate(results):
-            _say(f, k, result, time.monotonic() - began)
+            _log_fold(f, k, result, time.monotonic() - began)
             each = {f"by_{name}": values for name, values in result.each.items()}
             own = {"phenotype_prediction": result.prediction, "deepnull_covariate": result.covariate}
             frame = {"sample_index": index[result.rows], "fold": np.int32(f)} | own | each
@@ -211,14 +221,14 @@ def train_folds(
         about |= {"status": "failed", "stage": failure.stage, "reason": failure.reason, "folds": []}
     # a model that has no weight in some fold is not fitted there, unless models are compared: it is of no fold then
     together = pd.concat(frames, join="inner").sort_values("sample_index", ignore_index=True)
-    write_parquet(together, out_predictions, BY_MODEL)
-    write_npz(out_models, **models)
-    write_json(about, out_metrics)
-    if out_inner is not None:
-        write_parquet(pd.DataFrame(inner), out_inner, INNER)
+    write_parquet(together, out.predictions, BY_MODEL)
+    write_npz(out.models, **models)
+    write_json(about, out.metrics)
+    if out.inner is not None:
+        write_parquet(pd.DataFrame(inner), out.inner, INNER)
 
 
-def _say(fold: int, k: int, result: FoldResult, seconds: float) -> None:
+def _log_fold(fold: int, k: int, result: FoldResult, seconds: float) -> None:
     """Log what a fold reached, what its models weigh, and how long the rest will take."""
     history = result.history
     linear = history["metrics_of"].get("baseline") or history["metrics_of"].get("linear")
@@ -238,9 +248,7 @@ def merge_folds(
     samples: str | Path,
     study: str | Path,
     folds: str | Path,
-    predictions: str | Path,
-    metrics: str | Path,
-    models: str | Path,
+    trained: FoldFiles,
     settings: Mapping[str, Any],
     out_prediction: str | Path,
     out_metrics: str | Path,
@@ -251,18 +259,18 @@ def merge_folds(
     ----------
     samples, study, folds
         Files of the study.
-    predictions, metrics, models
-        by_model.parquet, by_fold.json and models.npz.
+    trained
+        What :func:`train_folds` wrote.
     settings
         As for :func:`train_folds`.
     out_prediction, out_metrics
-        prediction.parquet (one row an analysed person; see Notes) and metrics.json: pooled and per-fold measures of the
-        prediction and of each model, their weights, calibration, partial dependence.
+        prediction.parquet (one row per analysed person; see Notes) and metrics.json: pooled and per-fold
+        measures of the prediction and of each model, their weights, calibration, partial dependence.
 
     Notes
     -----
     The covariate of the deepnull arm is the prediction less its linear part: the linear model that was cross-fitted
-    beside it (binary traits: fitted beside what the other models have, see
+    with it (binary traits: fitted together with what the other models have, see
     :class:`~deepnull_gwas.deepnull.models.FoldModel`). The association has the linear covariates anyway, so nothing is
     lost; but the coefficients of a cross-fitted linear model differ by fold, each away from its own fold's phenotypes,
     and as a covariate these differences act like covariate-by-fold interactions: they would cost about (folds - 1) x
@@ -272,98 +280,33 @@ def merge_folds(
     prediction is compared too.
     """
     info = read_json(study)
-    about = read_json(metrics)
+    about = read_json(trained.metrics)
     if about["status"] != "ok":
         write_parquet(pd.DataFrame({c.name: np.empty(0, c.dtype) for c in PREDICTION}), out_prediction, PREDICTION)
-        write_json(
-            {
-                "study": info["study"],
-                "trait": info["trait"],
-                "status": "failed",
-                "stage": about["stage"],
-                "reason": about["reason"],
-            },
-            out_metrics,
-        )
+        failure = {"study": info["study"], "trait": info["trait"], "status": "failed"}
+        write_json(failure | {"stage": about["stage"], "reason": about["reason"]}, out_metrics)
         return
-    people, parts, heads = read_parquet(samples), read_parquet(folds, FOLDS), about["folds"]
-    together = read_parquet(predictions, BY_MODEL).set_index("sample_index").reindex(people["sample_index"])
-    if together["phenotype_prediction"].isna().any():
+    people, parts = read_parquet(samples), read_parquet(folds, FOLDS)
+    together = read_parquet(trained.predictions, BY_MODEL).set_index("sample_index").reindex(people["sample_index"])
+    if absent := int(together["phenotype_prediction"].isna().sum()):
         raise InputError(
-            f"{out_prediction}: {int(together['prediction'].isna().sum())} analysed people have no prediction; delete "
-            f"the folder and run again"
+            f"{out_prediction}: {absent} analysed people have no prediction; delete the folder and run again"
         )
-    y, trait = people["phenotype"].to_numpy(), info["trait"]
-    prediction = together["phenotype_prediction"].to_numpy()
-    names = [c.removeprefix("by_") for c in together.columns if c.startswith("by_")]
-    pooled = {name: measure(y, together[f"by_{name}"].to_numpy(), trait) for name in names}
-    fitted = [load_model(models, h["fold"]) for h in heads]
-    columns = heads[0]["columns"]
-    x = people[columns].to_numpy(np.float64)
-    heritable = [
-        c
-        for c in settings.get("heritable_covariates") or []
-        if any(n.split("[")[0] == c for n in heads[0]["covariates"])
-    ]
-    summary = {
-        "study": info["study"],
-        "trait": trait,
-        "status": "ok",
-        "n": len(y),
-        "model": about["model"],
-        "deepnull": measure(y, prediction, trait),
-        "linear": pooled.get("baseline")
-        or pooled.get("linear")
-        or _linear_out_of_fold(
-            x[:, [not c.startswith(ONLY_DEEPNULL) for c in columns]], y, parts["fold"].to_numpy(), trait
-        ),
-        "models": pooled,
-        "folds": [
-            {
-                "fold": h["fold"],
-                "deepnull": h["metrics"],
-                "models": h["metrics_of"],
-                "weights": h["weights"],
-                "people": h["people"],
-                "seed": h["seed"],
-                "fits": h["models"],
-            }
-            for h in heads
-        ],
-        "covariates": heads[0]["covariates"],
-        "constant_covariates": sorted({c for h in heads for c in h["covariates"] if c not in h["kept"]}),
-        "warnings": [f"heritable covariates feed the prediction: {', '.join(heritable)}. {HERITABLE}"]
-        if heritable
-        else [],
-        "recipe": about["recipe"],
-        "calibration": calibration(y, prediction, trait),
-        "dependence": dependence(fitted, x, heads[0]["covariates"]),
-    }
+    fitted = [load_model(trained.models, h["fold"]) for h in about["folds"]]
+    summary = summarise_folds(info, about, people, parts["fold"].to_numpy(), together, fitted, settings)
     logger.info("all folds together: %s out of fold; each model:", in_words(summary["deepnull"]))
-    for name, measures in pooled.items():
+    for name, measures in summary["models"].items():
         logger.info("  %-12s %s", name.replace("_", " "), in_words(measures))
     frame = pd.DataFrame(
         {
             "sample_index": people["sample_index"].to_numpy(np.int64),
             "fold": parts["fold"].to_numpy(np.int32),
             "deepnull_covariate": together["deepnull_covariate"].to_numpy(),
-            "phenotype_prediction": prediction,
+            "phenotype_prediction": together["phenotype_prediction"].to_numpy(),
         }
     )
     write_parquet(frame, out_prediction, PREDICTION)
     write_json(summary, out_metrics)
-
-
-def _linear_out_of_fold(x: np.ndarray, y: np.ndarray, fold: np.ndarray, trait: str) -> dict[str, float]:
-    """Measure the linear model where the recipe has none beside it (the original)."""
-    from deepnull_gwas.deepnull.crossfit import crossfit
-
-    if not x.shape[1]:
-        size, total = np.bincount(fold), np.bincount(fold, y)
-        mean = ((total.sum() - total) / (size.sum() - size))[fold]
-        return measure(y, mean if not trait_of(trait).has_cases else np.log(mean / (1 - mean)), trait)
-    prediction, _, _ = crossfit(x, y, fold, Recipe(), 0, trait, "linear", compare=False)
-    return measure(y, prediction, trait)
 
 
 def load_model(path: str | Path, fold: int) -> Any:

@@ -8,7 +8,7 @@ import torch
 
 from deepnull_cases import QUICK, fit_alone, folds_of, simulate
 from deepnull_gwas.deepnull.crossfit import crossfit, parts_of
-from deepnull_gwas.deepnull.fitting import People, fit_folds
+from deepnull_gwas.deepnull.fitting import Choice, People, fit_folds
 from deepnull_gwas.deepnull.folds import assign_folds
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.parts import Parts
@@ -65,7 +65,7 @@ def test_trees_without_two_folds_are_boosted_once(k, monkeypatch):
     x, y, _ = simulate(300)
     boosted, real = [], trees.fit_trees
     monkeypatch.setattr(trees, "fit_trees", lambda *a: boosted.append(1) or real(*a))
-    crossfit(x, y, folds_of(300, k), Recipe(calibrate=False), 1, model="trees", compare=False)
+    crossfit(x, y, folds_of(300, k), Recipe(calibrate=False), 1, choice=Choice("trees", compare=False))
     # pairs of folds, and in each fold one a part for new people
     assert len(boosted) == k * (k - 1) // 2 + k * (k - 1)
 
@@ -74,7 +74,7 @@ def test_models_without_a_weight_are_fitted_for_the_comparison_only():
     x, y, _ = simulate(500)
     fold = folds_of(500)
     prediction, each, _ = crossfit(x, y, fold, QUICK, 1)
-    alone, some, results = crossfit(x, y, fold, QUICK, 1, compare=False)
+    alone, some, results = crossfit(x, y, fold, QUICK, 1, choice=Choice(compare=False))
     np.testing.assert_array_equal(alone, prediction)
     assert set(each) == set(KINDS)
     assert any(w == 0 for r in results for w in r.history["weights"].values())

@@ -9,6 +9,7 @@ import pytest
 
 from deepnull_cases import QUICK, SETTINGS, all_steps, study_files
 from deepnull_gwas.deepnull.crossfit import crossfit
+from deepnull_gwas.deepnull.fitting import Choice
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.registry import KINDS
 from deepnull_gwas.deepnull.steps import inputs_of, load_model
@@ -107,7 +108,7 @@ def test_covariates_of_the_prediction_alone(tmp_path, binary, recipe, monkeypatc
     key = "auc" if binary else "r2"
     fold = prediction["fold"].to_numpy()
     x, y = moved[["cov_b"]].to_numpy(), moved["phenotype"].to_numpy()
-    alone, _, _ = crossfit(x, y, fold, QUICK, 0, info["trait"], "linear", compare=False)
+    alone, _, _ = crossfit(x, y, fold, QUICK, 0, info["trait"], Choice("linear", compare=False))
     assert metrics["linear"][key] == pytest.approx(measure(y, alone, info["trait"])[key], abs=1e-9)
     if recipe == "original":
         return

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from deepnull_cases import QUICK, fit_alone, folds_of, simulate
 from deepnull_gwas.deepnull import training
 from deepnull_gwas.deepnull.crossfit import crossfit
+from deepnull_gwas.deepnull.fitting import Choice
 from deepnull_gwas.deepnull.metrics import auc, measure
 from deepnull_gwas.deepnull.models import FoldModel
 from deepnull_gwas.deepnull.parts import Parts
@@ -31,8 +32,8 @@ def test_the_unit_of_the_phenotype_scales_the_prediction(tmp_path, model, power,
     x, y, _ = simulate(200, 3)
     fold, unit = folds_of(200, 3), 10.0**power
     recipe = Recipe(calibrate=calibrate)
-    plain, _, _ = crossfit(x, y, fold, recipe, 1, model=model, compare=False)
-    other, each, results = crossfit(x, y * unit, fold, recipe, 1, model=model, compare=False)
+    plain, _, _ = crossfit(x, y, fold, recipe, 1, choice=Choice(model, compare=False))
+    other, each, results = crossfit(x, y * unit, fold, recipe, 1, choice=Choice(model, compare=False))
     # a decimal power is no power of two: phenotypes differ in their last digit
     np.testing.assert_allclose(other / unit, plain, rtol=1e-6)
     if not calibrate or model == "linear":
@@ -51,7 +52,7 @@ def test_folds_trained_as_one_model_are_those_trained_alone(binary, monkeypatch)
     # wide enough that folds stop at different epochs, and with dropout, which draws beside the batches
     recipe = Recipe(hidden=(16, 8), max_epochs=30, patience=2, learning_rate=0.03, dropout=0.1, weight_decay=0.0)
     fold, trait = folds_of(1000), "binary" if binary else "quantitative"
-    alone = crossfit(x, y, fold, recipe, 3, trait, "network")
+    alone = crossfit(x, y, fold, recipe, 3, trait, Choice("network"))
     real, batches = training.fit_networks, []
 
     def on_cpu(tasks, trait, recipe, device):
@@ -62,7 +63,7 @@ def test_folds_trained_as_one_model_are_those_trained_alone(binary, monkeypatch)
 
     monkeypatch.setattr(training, "pick_device", lambda wanted: torch.device("cuda"))
     monkeypatch.setattr(training, "fit_networks", on_cpu)
-    together = crossfit(x, y, fold, recipe, 3, trait, "network", device="cuda")
+    together = crossfit(x, y, fold, recipe, 3, trait, Choice("network"), device="cuda")
     # once without each part, once for new people
     assert batches == [5, 5]
     epochs = [[r.history[k] for k in ("taken", "epochs")] for r in alone[2]]
@@ -181,14 +182,14 @@ def test_stack_takes_what_helps_and_nothing_else():
 @pytest.mark.parametrize("model", [*KINDS, "auto"])
 def test_every_model_predicts_behind_one_interface(model):
     x, y, _ = simulate(300)
-    prediction, each, results = crossfit(x, y, folds_of(300), QUICK, 1, model=model, compare=False)
+    prediction, each, results = crossfit(x, y, folds_of(300), QUICK, 1, choice=Choice(model, compare=False))
     assert np.isfinite(prediction).all()
     if model not in ("auto", "network"):
         assert set(each) == {"linear", model}
         # its part beyond a straight line is weighed; without that it predicts alone
         assert all(0 <= r.history["weights"][model] <= 1 for r in results)
         alone = Recipe(hidden=(16, 8), max_epochs=6, patience=3, calibrate=False)
-        alone, each, _ = crossfit(x, y, folds_of(300), alone, 1, model=model, compare=False)
+        alone, each, _ = crossfit(x, y, folds_of(300), alone, 1, choice=Choice(model, compare=False))
         np.testing.assert_array_equal(alone, each[model])
     assert model in ("auto", "trees") or "trees" not in results[0].model.models
 

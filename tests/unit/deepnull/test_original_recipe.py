@@ -9,7 +9,7 @@ import pytest
 
 from deepnull_cases import all_steps, study_files
 from deepnull_gwas.deepnull.fold_steps import assign_study_folds
-from deepnull_gwas.deepnull.folds import original_folds
+from deepnull_gwas.deepnull.folds import original_folds, roles
 from deepnull_gwas.deepnull.steps import load_model
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.tables import read_parquet
@@ -49,7 +49,7 @@ def test_the_original_recipe_raises_where_the_original_goes_wrong():
         pearson(np.zeros(100), b[:100])
     x = rng.normal(size=(3075, 2))
     with pytest.raises(StudyFailure, match="leave one in the last batch"):
-        fit_original(x, x[:, 0], np.repeat([0, 1, 2], 1025), 1, 3, ["a", "b"], "quantitative", 1, epochs=1)
+        fit_original(x, x[:, 0], roles(np.repeat([0, 1, 2], 1025), 1, 3), ["a", "b"], "quantitative", 1, epochs=1)
 
 
 def test_folds_of_the_original():

@@ -310,7 +310,7 @@ def test_the_covariate_is_that_of_the_workflow(tmp_path, quick, monkeypatch, phe
     from deepnull_gwas.cohort.covariates import encode
     from deepnull_gwas.deepnull import original
     from deepnull_gwas.deepnull.fold_steps import assign_study_folds
-    from deepnull_gwas.deepnull.steps import merge_folds, train_folds
+    from deepnull_gwas.deepnull.steps import FoldFiles, merge_folds, train_folds
     from deepnull_gwas.tables import read_parquet, write_json, write_parquet
 
     monkeypatch.setattr(original.fit_original, "__defaults__", ("cpu", 2))
@@ -326,9 +326,9 @@ def test_the_covariate_is_that_of_the_workflow(tmp_path, quick, monkeypatch, phe
     study, folds = (tmp_path / "samples.parquet", tmp_path / "study.json"), tmp_path / "folds.parquet"
     settings = {"recipe": "original" if recipe == "original" else {}}
     assign_study_folds(*study, 3, 7, folds, original=recipe == "original")
-    made = [tmp_path / name for name in ("by_model.parquet", "by_fold.json", "models.npz")]
-    train_folds(*study, folds, settings, 7, *made)
-    merge_folds(*study, folds, *made, settings, tmp_path / "prediction.parquet", tmp_path / "metrics.json")
+    made = FoldFiles(*(tmp_path / name for name in ("by_model.parquet", "by_fold.json", "models.npz")))
+    train_folds(*study, folds, settings, 7, made)
+    merge_folds(*study, folds, made, settings, tmp_path / "prediction.parquet", tmp_path / "metrics.json")
     workflow = read_parquet(tmp_path / "prediction.parquet")
 
     write(frame, tmp_path / "p.tsv")

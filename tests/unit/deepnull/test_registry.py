@@ -10,6 +10,7 @@ import pytest
 
 from deepnull_gwas import cli
 from deepnull_gwas.deepnull.crossfit import crossfit
+from deepnull_gwas.deepnull.fitting import Choice
 from deepnull_gwas.deepnull.models import FoldModel
 from deepnull_gwas.deepnull.protocol import Fit, Inner
 from deepnull_gwas.deepnull.recipe import Recipe
@@ -73,7 +74,7 @@ def test_a_new_model_predicts_alone_and_in_the_stack(table, tmp_path):
     x, y = table
     fold = np.arange(400) % 4
     recipe = Recipe(hidden=(8,), max_epochs=1)
-    alone, _, results = crossfit(x, y, fold, recipe, 1, model="steps", compare=False)
+    alone, _, results = crossfit(x, y, fold, recipe, 1, choice=Choice("steps", compare=False))
     assert np.corrcoef(alone, y)[0, 1] > 0.8
     assert {name for r in results for name in r.model.models} == {"linear", "steps"}
     _, each, results = crossfit(x, y, fold, recipe, 1)

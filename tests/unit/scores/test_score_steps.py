@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.metrics import r2_score
 
 from cohort_files import make_cohort
-from deepnull_gwas.deepnull.steps import train_folds
+from deepnull_gwas.deepnull.steps import FoldFiles, train_folds
 from deepnull_gwas.scores.steps import MODELS, PEOPLE, _straddling, collect_accuracies, score_study
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
 from score_cases import SETTINGS, K, imputed, simulated
@@ -39,11 +39,12 @@ def study(tmp_path):
         }
         write_json(head, folder / "study.json")
         write_parquet(pd.DataFrame({"sample_index": np.arange(n), "fold": fold}), folder / "folds.parquet")
-        parts = [folder / name for name in ("by_model.parquet", "by_fold.json", "models.npz")]
+        names = ("by_model.parquet", "by_fold.json", "models.npz", "inner.parquet")
+        trained = FoldFiles(*(folder / f for f in names))
         deepnull = {"folds": K, "model": "splines", "compare": False}
         files = [folder / f for f in ("samples.parquet", "study.json", "folds.parquet")]
-        train_folds(*files, deepnull, 1, *parts, folder / "inner.parquet")
-        own = read_parquet(parts[0])
+        train_folds(*files, deepnull, 1, trained)
+        own = read_parquet(trained.predictions)
         covariate = own["phenotype_prediction"] - own["by_linear"] if len(own) else own["phenotype_prediction"]
         table = {"sample_index": own["sample_index"], "fold": fold[: len(own)], "deepnull_covariate": covariate}
         write_parquet(
