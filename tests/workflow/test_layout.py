@@ -22,6 +22,13 @@ RULES = {
     for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), flags=re.M | re.S)
 }
 
+VCF_COLUMNS = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
+VCF_CONFIG = """
+studies: vcf.tsv
+cohorts:
+  c: {genotypes: g.vcf, vcf_field: DS, samples: samples.tsv, genome_build: GRCh38}
+"""
+
 
 def test_library_list_is_complete():
     listed = (ROOT / "workflow/library.txt").read_text().split()
@@ -159,10 +166,15 @@ def test_every_rule_names_what_it_is_made_from(tmp_path):
     """
     shutil.copytree(ROOT / "config", tmp_path / "config")
     needed: dict[str, set[str]] = {}
-    # the demo has every kind of step but one
+    (tmp_path / "g.vcf").write_text("##fileformat=VCFv4.3\n" + "\t".join([*VCF_COLUMNS, "p1"]) + "\n")
+    (tmp_path / "samples.tsv").write_text("IID\ty\np1\t1\n")
+    (tmp_path / "vcf.tsv").write_text("study\tcohort\tphenotype\ttrait\ny\tc\ty\tquantitative\n")
+    (tmp_path / "vcf.yaml").write_text(VCF_CONFIG)
+    # the demo has every kind of step but two
     for arguments in (
         ["--", "all", "exports", "verify"],
         ["--configfile", "config/validity/config.yaml", "--", "validity"],
+        ["--configfile", "vcf.yaml", "--", "results/c/genotypes.json"],
     ):
         graph = Run(tmp_path).snakemake("--rulegraph", *arguments).stdout
         names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))

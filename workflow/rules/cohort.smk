@@ -1,7 +1,33 @@
 # Ingestion: from the user's files to indexed tables, and from a cohort to the people of a study.
 # Needs: genotype files and a sample table (the user's, or simulated).
-# Makes: <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,.screened.tsv,preflight.tsv} and
+# Makes: <results>/{cohort}/imported/ (of VCF), <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,.screened.tsv,preflight.tsv} and
 # <results>/{cohort}/{study}/{samples.parquet,study.json}.
+
+
+rule import_vcf:
+    """Import a VCF or BCF, once, to the PLINK 2 fileset that stands for it in all further jobs."""
+    input:
+        vcf=vcf_file,
+    output:
+        # `local` as in paths.smk: genotypes are read in place
+        genotypes=local(imported_genotypes("{cohort}", ["{fileset}"])),
+    log:
+        "<logs>/import_vcf/{cohort}/{fileset}.log",
+    benchmark:
+        "<benchmarks>/import_vcf/{cohort}/{fileset}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_for("import_vcf"),
+        runtime=minutes_for("import_vcf"),
+        estimated_s=seconds_for("import_vcf"),
+    params:
+        field=vcf_settings,
+        code=code_of("import_vcf"),
+        given=state_of(vcf_file),
+    script:
+        "../scripts/import_vcf.py"
 
 
 rule index_cohort:
@@ -29,7 +55,9 @@ rule index_cohort:
         chunks=number_of_chunks,
         code=code_of("index_cohort"),
         given=state_of(genotype_files, sample_table),
-        lineage=made_from("simulate_genotypes", "simulate_phenotypes"),
+        lineage=made_from(
+            "import_vcf", "simulate_genotypes", "simulate_phenotypes"
+        ),
     script:
         "../scripts/index_cohort.py"
 

@@ -74,10 +74,11 @@ RUN_IN_REPORT = "state of the run"
 wildcard_constraints:
     # by name: a file in the results of a cohort that is not in this config is a file like any other
     cohort="|".join(PLAN.cohorts),
-    study=r"(?!(?:qc|structure|associations|simulated|genotypes)/)[A-Za-z0-9][A-Za-z0-9_-]*",
+    study=r"(?!(?:qc|structure|associations|simulated|genotypes|imported)/)[A-Za-z0-9][A-Za-z0-9_-]*",
     batch=r"[A-Za-z0-9][A-Za-z0-9_-]*",
     arm="baseline|deepnull",
     chunk=r"\d+",
+    fileset=r"\d+",
 
 
 @functools.cache

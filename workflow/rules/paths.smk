@@ -8,11 +8,26 @@ def simulated_genotypes(cohort):
     return files_of([f"<results>/{cohort}/simulated/genotypes"])
 
 
+def imported_genotypes(cohort, filesets):
+    """Return all files of the PLINK 2 filesets that stand for some VCF of a cohort, by their numbers."""
+    return files_of([f"<results>/{cohort}/imported/{number}.pgen" for number in filesets])
+
+
+def vcf_file(wildcards):
+    """Return the VCF of a job of `import_vcf`; of a cohort as a whole, all of them."""
+    filesets = PLAN.cohorts[wildcards.cohort].filesets
+    number = getattr(wildcards, "fileset", None)
+    return local(list(filesets) if number is None else filesets[int(number)])
+
+
 def genotype_files(wildcards):
     """Return all files of a cohort's genotypes, fileset by fileset in the order of analysis."""
     cohort = PLAN.cohorts[wildcards.cohort]
     if cohort.simulate:
         return local(simulated_genotypes(wildcards.cohort))
+    if cohort.is_imported:
+        numbers = range(len(cohort.filesets))
+        return local(imported_genotypes(wildcards.cohort, numbers))
     return local(files_of(cohort.filesets))
 
 

@@ -12,6 +12,11 @@ def cohort_settings(wildcards):
     return PLAN.cohorts[wildcards.cohort].settings()
 
 
+def vcf_settings(wildcards):
+    """Return the field that a VCF's dosages are made of."""
+    return PLAN.cohorts[wildcards.cohort].vcf_field
+
+
 def number_of_chunks(wildcards):
     """Return the number of chunks of a cohort's variants."""
     return PLAN.cohorts[wildcards.cohort].chunks

@@ -165,9 +165,11 @@ def _log_need(scan: Scan, files: Genotypes, chunk: int, n_variants: int, threads
     """Log how large the job is and how much memory it is expected to take."""
     inputs, width, size = scan.studies, scan.width, scan.settings.variants_per_block
     buffers = max((STRATEGIES[s.trait].BUFFERS for s in inputs), default=0)
+    # packed calls and a copy; dosages of two bytes, a copy where haploid people have odd ones, and a block of the file
+    of_genotypes = 4.5 * files.n_samples if files.has_dosages else 2 * files.bytes_per_variant
     need = (
         files.n_samples * width * (12 if scan.settings.drop else 4) * (2 if scan.settings.exact else 1)
-        + threads * (size * (files.bytes_per_variant * 2 + 8 * width) + buffers)
+        + threads * (size * (of_genotypes + 8 * width) + buffers)
         + 2 * BLOCKS_HELD * size * 60 * sum(len(s.arms) for s in inputs)
     )
     people = max((len(s.sample_index) for s in inputs), default=0)

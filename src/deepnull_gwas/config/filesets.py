@@ -16,8 +16,6 @@ from deepnull_gwas.genotypes.formats import FORMATS, format_of
 from deepnull_gwas.text import shorten
 
 _PLACEHOLDER = "{chromosome}"
-#: Extensions of the files that are imported before anything else.
-VCF_EXTENSIONS = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 
 
 def check_genotype_keys(raw: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -32,7 +30,7 @@ def check_genotype_keys(raw: Mapping[str, Any], where: str) -> Iterator[str]:
     """
     genotypes = raw.get("genotypes")
     path = genotypes if isinstance(genotypes, str) else ""
-    kind = "vcf" if path.endswith(VCF_EXTENSIONS) else format_of(path).name
+    kind = format_of(path).name
     shown = f"the genotypes are {shorten(path, 300)}" if path else "the cohort has no 'genotypes'"
     if kind == "bgen" and raw.get("bgen_reference") is None:
         yield (
@@ -43,6 +41,12 @@ def check_genotype_keys(raw: Mapping[str, Any], where: str) -> Iterator[str]:
             "FILE -list`, columns first_allele and alternative_alleles) and compare with dbSNP or the documentation "
             "of the data; the preflight then prints the frequencies that follow, and checks them against "
             "structure.genotypes where that is given"
+        )
+    if kind == "vcf" and raw.get("vcf_field") is None:
+        yield (
+            f"{where}.vcf_field: missing, and it is needed for {shorten(path, 300)}: the field of FORMAT that "
+            "genotypes are made of, DS (dosages), HDS (dosages of each haplotype), GP (probabilities), or GT (hard "
+            "calls); the head of the file declares which it has (`bcftools view -h FILE | grep FORMAT`)"
         )
     if kind != "bgen" and raw.get("bgen_reference") is not None:
         yield f"{where}.bgen_reference: only a .bgen leaves open which allele is the reference, but {shown}; remove it"
@@ -74,7 +78,7 @@ def check_structure_genotypes(
             yield f"{where}.structure.genotypes: goes with 'genotypes' of the same people; remove it, or give those"
         elif structure_genotypes == raw.get("genotypes"):
             yield f"{where}.structure.genotypes: the same as 'genotypes', whose hard calls are used anyway; remove it"
-        if structure_genotypes.endswith((".bgen", *VCF_EXTENSIONS)):
+        if format_of(structure_genotypes).name in ("bgen", "vcf"):
             yield (
                 f"{where}.structure.genotypes: {shorten(structure_genotypes, 300)} holds imputed genotypes; give hard "
                 "calls (a PLINK 1 fileset, or a .pgen), or leave the key out: hard calls are then made of 'genotypes'"

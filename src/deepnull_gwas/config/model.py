@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepnull_gwas.errors import InputError, nearest, some
-from deepnull_gwas.genotypes.formats import files_of
+from deepnull_gwas.genotypes.formats import files_of, format_of
 from deepnull_gwas.traits import trait_of
 
 #: Folders that the workflow itself makes in results/{cohort}.
-RESERVED_STUDIES = ("qc", "structure", "associations", "simulated", "genotypes")
+RESERVED_STUDIES = ("qc", "structure", "associations", "simulated", "genotypes", "imported")
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,13 @@ class Cohort:
             "minimum_overlap": self.minimum_overlap,
             # of no other format does anything depend on them
             **({"bgen_reference": self.bgen_reference} if self.bgen_reference else {}),
-            **({"hard_call_threshold": self.hard_call_threshold} if self.bgen_reference else {}),
+            **({"hard_call_threshold": self.hard_call_threshold} if self.bgen_reference or self.vcf_field else {}),
         }
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the genotypes are imported to PLINK 2 filesets, one for each of ``filesets``."""
+        return bool(self.filesets) and format_of(self.filesets[0]).is_imported
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,18 @@ class Format(ABC):
         Extensions of the files of a fileset; the first is that of the genotypes themselves.
     effect_allele
         Which allele dosages count, in the words of the format.
+    recognised
+        Extensions by which a path is known to be of the format; if empty, that of the genotypes.
+    is_imported
+        Whether files are first imported to PLINK 2 filesets, which stand for them then.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]]
     effect_allele: ClassVar[str]
+    recognised: ClassVar[tuple[str, ...]] = ()
+    is_imported: ClassVar[bool] = False
 
     @abstractmethod
     def fileset(self, path: str) -> str:
@@ -80,6 +86,10 @@ class Format(ABC):
     @abstractmethod
     def people_file(self, name: str, base: str = ".") -> str:
         """Return the file of a fileset that lists the people."""
+
+    def recognises(self, path: str) -> bool:
+        """Return whether the extension of a path is one of the format's genotypes."""
+        return path.endswith(self.recognised or self.extensions[:1])
 
     def of_file(self, path: str) -> str | None:
         """Return the name of the fileset that a file belongs to by its extension, None where it belongs to none."""

@@ -15,12 +15,13 @@ from deepnull_gwas.genotypes.bed_files import Bed
 from deepnull_gwas.genotypes.bgen_files import Bgen
 from deepnull_gwas.genotypes.files import Extent, Format
 from deepnull_gwas.genotypes.pgen_files import Pgen
+from deepnull_gwas.genotypes.vcf_files import Vcf
 
 if TYPE_CHECKING:
     from deepnull_gwas.genotypes.base import Genotypes
 
 #: All formats; the last one takes every path that no other recognises by its extension.
-FORMATS: tuple[Format, ...] = (Pgen(), Bgen(), Bed())
+FORMATS: tuple[Format, ...] = (Pgen(), Bgen(), Vcf(), Bed())
 
 
 def format_of(path: str | Path) -> Format:
@@ -34,7 +35,7 @@ def format_of(path: str | Path) -> Format:
     'data/cohort'
     """
     text = str(path)
-    return next((f for f in FORMATS if text.endswith(f.extensions[0])), FORMATS[-1])
+    return next((f for f in FORMATS if f.recognises(text)), FORMATS[-1])
 
 
 def files_of(names: Iterable[str], base: str | Path = ".") -> list[str]:

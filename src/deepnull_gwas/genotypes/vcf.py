@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from deepnull_gwas.genotypes import vcf_kernels as kernels
 from deepnull_gwas.genotypes.chromosomes import normalise
 from deepnull_gwas.genotypes.people_tables import people_table
 from deepnull_gwas.genotypes.vcf_rows import Row, open_rows
+from deepnull_gwas.logs import Progress
 from deepnull_gwas.tables import atomic_path
 from deepnull_gwas.text import plain
 
@@ -27,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: Different texts of FORMAT that are remembered.
 _FORMATS = 1000
+#: Rows between two looks at the clock, and seconds between two words on how far the check of all rows is.
+_LOOKED, SECONDS = 4096, 10.0
 _FIXED = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT"]
 
 
@@ -86,14 +90,19 @@ def import_vcf(path: str | Path, prefix: str | Path, genotypes: str, multialleli
     if multiallelic not in ("refuse", "split"):
         raise InputError(f"{path}: multiallelic is {plain(multiallelic)!r}; expected 'refuse' or 'split'")
     kind, split = kernels.FIELDS.index(genotypes), multiallelic == "split"
+    start = last = time.monotonic()
     with contextlib.ExitStack() as stack:
         fronts = None
+        logger.info("%s: %.0f MB; checking all rows, then importing %s", path, _megabytes(path), genotypes)
         for row in (rows := open_rows(path, stack)):
             if fronts is None:
                 people = _read_head(path, row, rows, genotypes)
                 fronts = _Fronts(path, people, kind, split)
             else:
                 fronts.check(row)
+            if row.number % _LOOKED == 0 and time.monotonic() - last > SECONDS:
+                last = time.monotonic()
+                logger.info("%s rows checked (%.0f s)", f"{row.number:,}", last - start)
         if fronts is None:
             raise InputError(f"{path}: empty")
         done = fronts.finish()
@@ -103,8 +112,15 @@ def import_vcf(path: str | Path, prefix: str | Path, genotypes: str, multialleli
         pgen, pvar, psam = (stack.enter_context(atomic_path(name)) for name in names)
         psam.write_text("#IID\tSEX\n" + "".join(f"{name}\tNA\n" for name in table["iid"]), encoding="utf-8")
         _write(path, _Fronts(path, people, kind, split), pgen, pvar, done.variants)
-    logger.info("%s: %s variants of %s people", path, f"{done.variants:,}", f"{done.people:,}")
+    logger.info(
+        "%s: %s variants of %s people (%.0f s)",
+        path, f"{done.variants:,}", f"{done.people:,}", time.monotonic() - start,
+    )  # fmt: skip
     return done
+
+
+def _megabytes(path: str) -> float:
+    return Path(path).stat().st_size / 1e6 if Path(path).is_file() else 0.0
 
 
 def _write(path: str, fronts: _Fronts, pgen: Path, pvar: Path, n_variants: int) -> None:
@@ -118,6 +134,7 @@ def _write(path: str, fronts: _Fronts, pgen: Path, pvar: Path, n_variants: int) 
         text = stack.enter_context(open(pvar, "w", encoding="utf-8", newline="\n"))
         text.write("#CHROM\tPOS\tID\tREF\tALT\n")
         rows = open_rows(path, stack)
+        progress = Progress(n_variants, "variants")
         next(row for row in rows if row.data.startswith(b"#CHROM", row.start))
         for row in rows:
             front = fronts.check(row)
@@ -137,6 +154,7 @@ def _write(path: str, fronts: _Fronts, pgen: Path, pvar: Path, n_variants: int) 
                 if found[0] != kernels.SOUND:
                     raise fronts.fault(row.number, cells, front, found)
                 writer.append_dosages(dosages)
+                progress.add(1)
                 text.write(f"{front.code}\t{front.position}\t{front.identifier}\t{front.reference}\t{name}\n")
     writer.close()
 
@@ -200,8 +218,7 @@ class _Fronts:
         if len(found.alleles) > 1 and (not self.split or self.kind in (kernels.HDS, kernels.GP)):
             raise self._error(
                 number,
-                f"{found} has {len(found.alleles)} alternative alleles; split such rows before (bcftools norm -m "
-                "-any), or set `multiallelic: split`, which GT and DS allow",
+                f"{found} has {len(found.alleles)} alternative alleles; split such rows before: bcftools norm -m -any",
             )
         self.done.without_field += place < 0
         self.done.split += len(found.alleles) > 1

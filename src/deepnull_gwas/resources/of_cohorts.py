@@ -14,10 +14,19 @@ from deepnull_gwas.resources.jobs import Estimate, Job, columns_of, mega
 EXACT_PEOPLE = 5_000
 #: What may be held of genotypes that are read through a memory map: a little over what `genotypes.bed` gives back.
 MAPPED_MB = 80.0
+#: What is held of genotypes that are decoded block by block (`genotypes.dosage_counts`, `genotypes.bgen`).
+DECODED_MB = 90.0
+#: Seconds that it takes to count a decoded genotype: hard calls, what is missing, sums by sex.
+COUNTED_DOSAGE = 5e-9
+#: Genotypes of a VCF that are imported in a second.
+IMPORTED_PER_SECOND = 5e6
 
 
 def mapped(job: Job) -> float:
-    """Return what is held of memory-mapped genotypes, MB."""
+    """Return what is held of genotypes that are read, MB: through a memory map, or a block that is decoded."""
+    if job.size.is_decoded:
+        # dosages of two bytes, hard calls and buffers of a block; what readers know of each variant
+        return DECODED_MB + mega(5 * job.size.people + 120 * job.size.variants)
     return min(MAPPED_MB, mega(job.size.people * job.size.variants / 4))
 
 
@@ -34,6 +43,17 @@ def simulate_phenotypes(job: Job) -> Estimate:
     return Estimate(
         400 + mega((36_000 + 100 * phenotypes) * n + 600 * m), 3 + 2e-9 * n * m + 1.5e-4 * n + 1e-5 * n * phenotypes
     )
+
+
+def decoded(job: Job, variants: float, passes: float = 1, calls: bool = False) -> float:
+    """Return the seconds in which one core decodes variants; ``calls``: those that stand for structure."""
+    return passes * job.size.people * variants / (job.size.calls_rate if calls else job.size.decoding_rate)
+
+
+def import_vcf(job: Job) -> Estimate:
+    n, largest = job.size.people, job.size.largest_chromosome
+    # texts of a row, and what PLINK 2's writer knows of each variant
+    return Estimate(330 + mega(300 * n + 60 * largest), 5 + n * largest / IMPORTED_PER_SECOND)
 
 
 def index_cohort(job: Job) -> Estimate:
@@ -54,7 +74,11 @@ def assemble_study(job: Job) -> Estimate:
 
 def count_genotypes(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    return Estimate(310 + mapped(job) + mega(150 * n + 100 * m), 2 + 4e-6 * job.chunk + 1e-9 * n * job.chunk)
+    counted = COUNTED_DOSAGE if job.size.is_decoded else 1e-9
+    return Estimate(
+        310 + mapped(job) + mega(150 * n + 100 * m),
+        2 + 4e-6 * job.chunk + counted * n * job.chunk + decoded(job, job.chunk),
+    )
 
 
 def filter_cohort(job: Job) -> Estimate:
@@ -62,7 +86,9 @@ def filter_cohort(job: Job) -> Estimate:
     # blocks of genotypes that are counted again, in addition to those that are mapped
     blocks = 2 * mapped(job)
     held = 850 * m + 2 * job.size.text_bytes + 1200 * n
-    return Estimate(350 + blocks + mega(held), 2 + 5e-6 * m + 1e-9 * n * m)
+    # dosages are decoded once more for people's heterozygosity, and once where people are left out
+    counted = COUNTED_DOSAGE if job.size.is_decoded else 1e-9
+    return Estimate(350 + blocks + mega(held), 2 + 5e-6 * m + counted * n * m + decoded(job, m, 2))
 
 
 def plot_qc(job: Job) -> Estimate:
@@ -73,7 +99,7 @@ def prune_variants(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # bit planes of a window of dense variants, and a block of them
     held = min(940, 0.375 * m) * n + 200 * m + 0.5 * job.size.text_bytes
-    return Estimate(340 + 220 + mega(held), 3 + 3e-9 * n * m + 3e-6 * m)
+    return Estimate(340 + 220 + mega(held), 3 + 3e-9 * n * m + 3e-6 * m + decoded(job, m, calls=True))
 
 
 def _work(job: Job) -> float:
@@ -88,7 +114,8 @@ def estimate_kinship(job: Job) -> Estimate:
     rows = min(_work(job), mega(16 * n * math.ceil(m / 64)))
     # strangers are out after the first 16,384 variants
     return Estimate(
-        330 + 1.2 * rows + mapped(job) + mega(2500 * n), 3 + n * n / 2 * min(m, 24_576) / 4e10 / job.threads
+        330 + 1.2 * rows + mapped(job) + mega(2500 * n),
+        3 + n * n / 2 * min(m, 24_576) / 4e10 / job.threads + decoded(job, m, calls=True),
     )
 
 
@@ -96,20 +123,21 @@ def compute_pcs(job: Job) -> Estimate:
     n, m, k = job.size.people, job.pruned, int(job.cohort.structure["pcs"])
     if n <= EXACT_PEOPLE:
         # the relationship matrix and its decomposition
-        held, seconds = mega(20 * n * n), n * n * m / 4e10 + 1.2e-10 * n**3
+        held, seconds = mega(20 * n * n), n * n * m / 4e10 + 1.2e-10 * n**3 + decoded(job, m, calls=True)
     else:
         # the basis of 60 passes at most, and its images
         width = -(-(k + 4) // 8) * 8
         held, seconds = 100 + min(_work(job), mega(60 * width * 16 * n)) * 1.05, 13 * n * m * 3e-9
         # where nothing stands out, passes are many, and each is made orthogonal to all before
-        seconds += 6e-5 * n
+        seconds += 6e-5 * n + decoded(job, m, 13, calls=True)
     return Estimate(400 + held + mapped(job) + mega(45 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads)
 
 
 def check_stratification(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
     p = max((columns_of(s) for s in job.studies), default=0)
-    return Estimate(330 + mapped(job) + mega(150 * n * (p + 10) + 50 * m), 3 + len(job.studies) * n * m * 3e-9)
+    seconds = len(job.studies) * (n * m * 3e-9 + decoded(job, m, calls=True))
+    return Estimate(330 + mapped(job) + mega(150 * n * (p + 10) + 50 * m), 3 + seconds)
 
 
 def plot_structure(job: Job) -> Estimate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepnull_gwas.deepnull.recipe import FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MANY
 from deepnull_gwas.resources.jobs import Estimate, Job, columns_of, mega
-from deepnull_gwas.resources.of_cohorts import mapped
+from deepnull_gwas.resources.of_cohorts import decoded, mapped
 from deepnull_gwas.resources.size import rare_share
 
 
@@ -33,7 +33,7 @@ def score_study(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # not measured: room for the variants that may enter, and the blocks in which they are read
     held = (1000 + 100 * job.covariates) * n + 500 * m + 3 * job.size.text_bytes
-    return Estimate(2000 + mapped(job) + mega(held), 20 + 1e-8 * n * m / job.threads)
+    return Estimate(2000 + mapped(job) + mega(held), 20 + (1e-8 * n * m + decoded(job, m)) / job.threads)
 
 
 def list_passed(job: Job) -> Estimate:
@@ -78,12 +78,16 @@ def associate(job: Job) -> Estimate:
     # inputs and null models in double precision, the columns of the design laid out for the kernels, results that wait
     # to be written; of binary studies the expansion around the null model, and what is computed for one variant
     held = 24 * n * job.covariates + (5 + 4 * double * drop) * n * job.width + (300 + 40 * arms + 60 * bool(arms)) * n
-    waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (n / 2 + 8 * job.width)
+    # packed calls and a copy; dosages of two bytes, and a copy where haploid people have odd ones
+    of_genotypes = 4.5 * n if job.size.is_decoded else n / 2
+    waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (of_genotypes + 8 * job.width)
+    if job.size.is_decoded:
+        held += job.threads * (2e7 + 10 * n) + 120 * job.size.variants
     # once all blocks are written, the check by the second implementation: the covariates of one study and a few arrays
     # of their size
     check = 8 * n * (5 * max((columns_of(s) for s in job.studies), default=0) + 10)
     rate = 2.5e-11 * n * job.width + 2e-9 * n * arms + 1e-6 * job.arms
-    rate += sum(k * _refined(job, p) for p, k in binary)
+    rate += sum(k * _refined(job, p) for p, k in binary) + decoded(job, 1)
     # penalised null models and expansions
     setup = sum(k * n * p * p * (1e-9 + 3e-10 * p) for p, k in binary)
     text = 150 * job.size.variants + 2 * job.size.text_bytes

@@ -11,6 +11,9 @@ from deepnull_gwas.resources.jobs import PRUNED_MOST, PRUNED_SHARE, columns_of, 
 from deepnull_gwas.resources.size import cohort_size
 from deepnull_gwas.resources.steps import STEPS, estimate, has_structure, jobs_of, memory_mb, threads_of
 
+#: Bytes of an imported genotype: of two bytes where it is uncertain.
+IMPORTED_BYTES = 1.0
+
 
 @dataclass(frozen=True)
 class Row:
@@ -67,12 +70,14 @@ def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
     config, base
         As :func:`plan_run`.
     """
-    simulated = tables = associations = studies = published = 0.0
+    simulated = imported = tables = associations = studies = published = 0.0
     for name, cohort in config.cohorts.items():
         size = cohort_size(cohort, base)
         n, m = size.people, size.variants
         if cohort.simulate is not None:
             simulated += n * m / 4 + 35 * m + size.table_bytes
+        if cohort.is_imported:
+            imported += n * m * IMPORTED_BYTES + 35 * m
         tables += m * 55 + n * (60 + 16 * cohort.chunks) + size.table_bytes
         if has_structure(config, name):
             tables += n * 8 * (cohort.structure["pcs"] + 4)
@@ -85,6 +90,7 @@ def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
         associations += m * 20 * len(config.batches(name))
     kinds = {
         "simulated genotypes and tables": simulated,
+        "PLINK 2 filesets imported from VCF": imported,
         "tables of the cohort (variants, people, quality control, structure)": tables,
         "people, predictions and figures of the studies": studies,
         "association tables": associations,
@@ -101,7 +107,7 @@ def plan_text(config: Config, base: str | Path = ".") -> str:
         batches = config.batches(name)
         lines.append(
             f"cohort {name}: {size.people:,} people, {size.variants:,} variants"
-            f"{' (simulated)' if cohort.simulate else ''}; "
+            f"{' (simulated)' if cohort.simulate else ' (by the length of the first rows)' * cohort.is_imported}; "
             f"{len(config.studies_of(name))} studies in {len(batches)} batch{'es' if len(batches) > 1 else ''}, "
             f"{cohort.chunks} chunks"
         )

@@ -29,6 +29,9 @@ class Size:
         Most variants on one chromosome (simulated cohorts), or in one fileset.
     text_bytes
         Bytes of long alleles and IDs (:class:`~deepnull_gwas.genotypes.files.Extent`).
+    decoding_rate, calls_rate
+        Genotypes that a core decodes in a second, of those that are tested and of those that stand for relatives and
+        components; infinite where they are hard calls, used as they are stored.
     """
 
     people: int
@@ -36,13 +39,22 @@ class Size:
     table_bytes: int = 0
     largest_chromosome: int = 0
     text_bytes: int = 0
+    decoding_rate: float = math.inf
+    calls_rate: float = math.inf
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether genotypes are decoded to dosages before they are used."""
+        return self.decoding_rate < math.inf
 
 
 @functools.cache
-def _of_files(filesets: tuple[str, ...], samples: str | None, base: str) -> Size:
+def _of_files(filesets: tuple[str, ...], structure: tuple[str, ...], samples: str | None, base: str) -> Size:
     found = extent(filesets, base)
+    rate = format_of(filesets[0]).decoding_rate(filesets, base)
+    calls_rate = format_of(structure[0]).decoding_rate(structure, base) if structure else rate
     table = Path(base, samples).stat().st_size if samples and Path(base, samples).is_file() else 0
-    return Size(found.people, sum(found.variants), table, max(found.variants), found.text_bytes)
+    return Size(found.people, sum(found.variants), table, max(found.variants), found.text_bytes, rate, calls_rate)
 
 
 def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
@@ -61,7 +73,7 @@ def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
         When a file of its genotypes is not there.
     """
     if cohort.simulate is None:
-        return _of_files(cohort.filesets, cohort.samples, str(base))
+        return _of_files(cohort.filesets, cohort.structure_filesets, cohort.samples, str(base))
     settings = cohort.simulate
     lengths = [LENGTH_MB[str(name)] for name in settings["chromosomes"]]
     largest = math.ceil(settings["variants"] * max(lengths) / sum(lengths))

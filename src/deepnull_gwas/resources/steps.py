@@ -55,6 +55,7 @@ def _record_run(job: Job) -> Estimate:
 STEPS: dict[str, Step] = {
     "simulate_genotypes": Step("simulated cohort", of_cohorts.simulate_genotypes),
     "simulate_phenotypes": Step("simulated cohort", of_cohorts.simulate_phenotypes),
+    "import_vcf": Step("imported fileset", of_cohorts.import_vcf),
     "index_cohort": Step("cohort", of_cohorts.index_cohort),
     "screen_cohort": Step("cohort", of_cohorts.screen_cohort),
     "preflight_cohort": Step("cohort", of_cohorts.screen_cohort),
@@ -150,6 +151,7 @@ def _is_predicted(config: Config, study: Study) -> bool:
 PER_COHORT: dict[str, Callable[[Config, Cohort], int]] = {
     "cohort": lambda config, cohort: 1,
     "chunk": lambda config, cohort: cohort.chunks,
+    "imported fileset": lambda config, cohort: len(cohort.filesets) if cohort.is_imported else 0,
     "simulated cohort": lambda config, cohort: cohort.simulate is not None,
     "cohort with structure": lambda config, cohort: has_structure(config, cohort.name),
     "cohort with components": lambda config, cohort: any(s.pcs for s in config.studies_of(cohort.name)),
@@ -178,7 +180,7 @@ def jobs_of(rule: str, config: Config) -> Iterator[tuple[dict[str, str], int]]:
 
     Yields
     ------
-    (wildcards, how many jobs have them and differ in their chunk or arm only)
+    (wildcards, how many jobs have them and differ in their chunk, fileset or arm only)
     """
     per = STEPS[rule].per
     if per == "run":

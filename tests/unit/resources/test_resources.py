@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import math
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pysam
 import pytest
 import yaml
 
@@ -15,6 +20,7 @@ from deepnull_gwas.errors import InputError
 from deepnull_gwas.logs import SNAKEMAKE_MB
 from deepnull_gwas.resources import size as size_of
 from deepnull_gwas.resources import steps
+from dosage_files import UNIT, variant_rows, write_bgen, write_pgen
 
 ROOT = Path(__file__).resolve().parents[3]
 SHEET = "study\tcohort\tphenotype\ttrait\tcovariates\nbmi\tukb\tbmi\tquantitative\tage\nt2d\tukb\tt2d\tbinary\tage\n"
@@ -197,3 +203,92 @@ def test_time_of_the_association_knows_how_binary_traits_are_tested(tmp_path):
     always = seconds_of_associate(tmp_path, config, **every, firth="always")
     assert 0.15 * 800 < always < 0.3 * 800
     assert seconds_of_associate(tmp_path, config, **every, firth="always", firth_form="approximate") < always / 3
+
+
+def imputed_cohort(folder: Path, kind: str, people: int, variants: int) -> dict:
+    """Write a small file of a format, and the configuration of a cohort of it."""
+    rng = np.random.default_rng(1)
+    rows = variant_rows(variants)
+    ids = [f"p{i}" for i in range(people)]
+    table = pd.DataFrame({"fid": ids, "iid": ids, "sex": 1})
+    dosages = np.round(rng.uniform(0, 2, (variants, people)) / UNIT) * UNIT
+    own = {}
+    if kind == "pgen":
+        write_pgen(folder / "g", dosages, rows, table)
+    elif kind.startswith("bgen"):
+        write_bgen(folder / "g.bgen", dosages, rows, table, "first", int(kind[4:]))
+        own, kind = {"bgen_reference": "first"}, "bgen"
+    else:
+        head = ["##fileformat=VCFv4.3", '##FORMAT=<ID=DS,Number=A,Type=Float,Description="">', "##contig=<ID=1>"]
+        head.append("\t".join(["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", *ids]))
+        for row, v in zip(dosages, rows.itertuples()):
+            front = [v.chromosome, str(v.position), v.id, v.other_allele, v.effect_allele, ".", "PASS", ".", "DS"]
+            head.append("\t".join([*front, *(f"{x:.5f}" for x in row)]))
+        text = ("\n".join(head) + "\n").encode()
+        own = {"vcf_field": "DS"}
+        if kind == "vcf":
+            (folder / "g.vcf").write_bytes(text)
+        elif kind == "vcf.gz":
+            (folder / "g.vcf.gz").write_bytes(gzip.compress(text))
+        else:
+            (folder / "plain.vcf").write_bytes(text)
+            with (
+                pysam.VariantFile(str(folder / "plain.vcf")) as source,
+                pysam.VariantFile(str(folder / "g.bcf"), "wb", header=source.header) as file,
+            ):
+                for record in source:
+                    file.write(record)
+    (folder / "t.tsv").write_text("IID\tage\tbmi\tt2d\n")
+    (folder / "studies.tsv").write_text(SHEET)
+    cohort = {"genotypes": f"g.{kind}", "samples": "t.tsv", "genome_build": "GRCh38", **own}
+    return {"studies": "studies.tsv", "cohorts": {"ukb": cohort}, "association": {"chunks": 20}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate"),
+    [("pgen", 740e6), ("bgen8", 222e6), ("bgen16", 161e6), ("vcf", 740e6), ("vcf.gz", 740e6), ("bcf", 740e6)],
+)
+def test_formats_tell_how_large_they_are_and_how_fast(tmp_path, kind, rate, capsys):
+    pytest.importorskip("pgenlib", reason="the package Pgenlib is not installed")
+    given = imputed_cohort(tmp_path, kind, 150, 400)
+    config = load_config(given, tmp_path)
+    size = resources.cohort_size(config.cohorts["ukb"], tmp_path)
+    assert size.people == 150
+    # a VCF is no longer than its first rows make it
+    assert size.variants == pytest.approx(400, rel=0.02 if "cf" in kind else 0)
+    assert size.decoding_rate == rate
+    jobs = {r.rule: r.jobs for r in resources.plan_run(config, tmp_path)}
+    assert jobs.get("import_vcf", 0) == ("cf" in kind)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(given))
+    assert main(["plan", "--configfile", "config.yaml", "--directory", str(tmp_path)]) == 0
+    assert ("imported from VCF" in capsys.readouterr().out) == ("cf" in kind)
+
+
+def test_decoding_is_part_of_the_estimates(tmp_path, monkeypatch):
+    """Of a biobank: what takes one pass takes as long as decoding it, and blocks of dosages more than packed ones."""
+    people, variants = 50_000, 10_000_000
+    config = load_config(headers(tmp_path, 10, 10), tmp_path)
+    plans = {}
+    for name, rate in (("bed", math.inf), ("pgen", 740e6), ("bgen", 161e6)):
+        size = resources.Size(people, variants, decoding_rate=rate, calls_rate=rate)
+        for module in (steps, size_of):
+            monkeypatch.setattr(module, "cohort_size", lambda *_, size=size: size)
+        plans[name] = {r.rule: r for r in resources.plan_run(config, tmp_path)}
+    for rule in ("count_genotypes", "associate"):
+        bed, pgen, bgen = (plans[name][rule] for name in ("bed", "pgen", "bgen"))
+        chunk = people * variants / 20
+        assert bed.seconds < pgen.seconds < bgen.seconds
+        threads = 1 if rule == "count_genotypes" else bed.threads
+        assert bgen.seconds - pgen.seconds == pytest.approx(chunk * (1 / 161e6 - 1 / 740e6) / threads, rel=1e-6)
+    block = config.association["variants_per_block"]
+    assert plans["bgen"]["associate"].mb - plans["bed"]["associate"].mb > 2 * people * block / 1e6
+
+
+def test_a_file_that_is_no_vcf_is_named(tmp_path):
+    (tmp_path / "g.vcf.gz").write_bytes(gzip.compress(b"hello\n"))
+    (tmp_path / "t.tsv").write_text("IID\tage\tbmi\tt2d\n")
+    (tmp_path / "studies.tsv").write_text(SHEET)
+    cohort = {"genotypes": "g.vcf.gz", "samples": "t.tsv", "genome_build": "GRCh38", "vcf_field": "DS"}
+    config = load_config({"studies": "studies.tsv", "cohorts": {"ukb": cohort}}, tmp_path)
+    with pytest.raises(InputError, match=r"g\.vcf\.gz: no line #CHROM .* begins with 'hello'"):
+        resources.cohort_size(config.cohorts["ukb"], tmp_path)
