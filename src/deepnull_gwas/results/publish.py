@@ -8,9 +8,7 @@ that memory does not grow with the variants.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import gzip
-import hashlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,18 +20,15 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pysam
-import yaml
 
-from deepnull_gwas import RELEASED, __version__
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import SSF_CODE
 from deepnull_gwas.logs import Progress
+from deepnull_gwas.results.metadata import metadata_of, write_metadata
 from deepnull_gwas.results.ssf import (
-    FORMAT,
-    TABLES_VERSION,
+    INFORMATION,
     as_text,
     has_known_alleles,
-    significant,
     tested_rows,
     untested_rows,
 )
@@ -76,7 +71,8 @@ def merge_sumstats(
     out, out_metadata, out_untested
         Tested variants; what the standard wants to know about them; the other variants with their reason.
     info
-        ``cohort``, ``genome_build``, and ``date`` (ISO; None, that of the workflow's release) for the metadata.
+        For the metadata: ``cohort``, ``genome_build``, ``date`` (ISO; None, that of the workflow's release), and
+        ``imputation_panel`` and ``imputation_software`` (None where they are not known).
 
     Returns
     -------
@@ -88,7 +84,8 @@ def merge_sumstats(
     head = read_metadata(paths[0])
     if head is None or study not in head["studies"]:
         raise InputError(f"{paths[0]}: holds no study '{study}'; delete it and run again")
-    source = _Source(paths, study, arm, trait_of(about["trait"]).has_cases)
+    genotypes = {"information": None, "other_is_reference": False} | head.get("genotypes", {})
+    source = _Source(paths, study, arm, trait_of(about["trait"]).has_cases, genotypes)
     counts = _write_tables(source, out, Path(out_untested))
     state = head["studies"][study]["arms"][arm]
     logger.info("%s, %s: %d variants tested, not tested: %s", study, arm, counts.known + counts.other, counts.reasons)
@@ -97,7 +94,8 @@ def merge_sumstats(
             "%s, %s: %d of them have alleles that GWAS-SSF does not know (%s): they are in %s, not in %s",
             study, arm, counts.other, ", ".join(counts.examples), OTHER_ALLELES, out.name,
         )  # fmt: skip
-    _write_metadata(out, Path(out_metadata), about, arm, state, info, counts)
+    written = counts.summary() | {"lowest": counts.lowest}
+    write_metadata(out, out_metadata, metadata_of(about, arm, state, info | {"genotypes": genotypes}, written))
     return counts.summary()
 
 
@@ -109,6 +107,8 @@ class _Source:
     study: str
     arm: str
     has_cases: bool
+    #: ``information`` and ``other_is_reference``, see :func:`deepnull_gwas.association.chunk.origin_of`
+    genotypes: Mapping[str, Any]
 
     def parts(self) -> Iterator[pl.DataFrame]:
         """Yield the rows in the standard's order, some at a time; at least one part, for the header."""
@@ -124,7 +124,8 @@ class _Source:
     def _read(self, chunk: Path) -> pa.Table:
         """Read the columns of the study and arm, without their names in front."""
         wanted = ["chromosome", "position", "id", "effect_allele", "other_allele"]
-        own = ["n", "eaf", *(("n_cases", "eaf_cases", "eaf_controls") if self.has_cases else ())]
+        own = ["n", "eaf", *([INFORMATION] if self.genotypes["information"] else [])]
+        own += ["n_cases", "eaf_cases", "eaf_controls"] if self.has_cases else []
         wanted += [f"{self.study}.{c}" for c in own]
         wanted += [f"{self.study}.{self.arm}.{c}" for c in ("beta", "se", "neg_log10_p", "method", "reason")]
         table = read_table(chunk, columns=wanted)
@@ -144,7 +145,8 @@ def _write_tables(source: _Source, out: Path, out_untested: Path) -> _Counts:
             gzipped(out.with_name(OTHER_ALLELES)) as strange,
         ):
             for number, frame in enumerate(source.parts()):
-                tested, untested = tested_rows(frame, source.has_cases), untested_rows(frame)
+                reference = source.genotypes["other_is_reference"]
+                tested, untested = tested_rows(frame, source.has_cases, reference), untested_rows(frame)
                 known, other = tested.filter(has_known_alleles()), tested.filter(~has_known_alleles())
                 for target, rows in ((file, known), (strange, other), (left, untested)):
                     target.write(as_text(rows, header=number == 0))
@@ -221,66 +223,3 @@ def gzipped(path: str | Path) -> Iterator[gzip.GzipFile]:
     """Open a file to be written gzipped, atomically, the same bytes for the same content."""
     with atomic_path(path) as temporary, open(temporary, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as file:
         yield file
-
-
-def _write_metadata(
-    out: Path,
-    path: Path,
-    about: Mapping[str, Any],
-    arm: str,
-    state: Mapping[str, Any],
-    info: Mapping[str, Any],
-    counts: _Counts,
-) -> None:
-    """Write what the standard wants to know about a file, and what it does not ask for, as YAML."""
-    covariates = [c["name"] for c in about.get("covariates", [])]
-    covariates = [c for c in covariates if c not in state["dropped_covariates"]]
-    if arm == "deepnull":
-        covariates.append("deepnull_covariate (DeepNull prediction, out of fold, beyond its linear part)")
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(out, "rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    binary = trait_of(about["trait"]).has_cases
-    sample: dict[str, Any] = {"sample_size": about["n"], "case_control_study": binary}
-    if binary:
-        sample |= {"case_count": about["cases"], "control_count": about["controls"]}
-    lowest = float(significant(np.array([counts.lowest]))[0]) if np.isfinite(counts.lowest) else None
-    metadata = {
-        "date_metadata_last_modified": datetime.date.fromisoformat(info.get("date") or RELEASED),
-        "trait_description": [about["phenotype"]],
-        "genome_assembly": info["genome_build"],
-        "coordinate_system": "1-based",
-        "samples": [sample],
-        "data_file_name": out.name,
-        "file_type": FORMAT,
-        "data_file_md5sum": digest.hexdigest(),
-        "analysis_software": f"deepnull-gwas {__version__}",
-        "adjusted_covariates": covariates,
-        "minor_allele_freq_lower_limit": lowest,
-        "is_harmonised": False,
-        "is_sorted": True,
-        # beyond the standard's fields
-        "deepnull_gwas": {
-            "tables_version": TABLES_VERSION,
-            "cohort": info["cohort"],
-            "study": about["study"],
-            "arm": arm,
-            "trait": about["trait"],
-            "transform": about["transform"],
-            "effect": "log odds ratio per copy of the effect allele" if binary else "per copy of the effect allele",
-            "status": state["status"],
-            "reason": state["reason"],
-            "notes": list(state.get("notes", [])),
-        },
-    }
-    if counts.other:
-        metadata["deepnull_gwas"]["other_alleles"] = {
-            "why": "tested variants with alleles that GWAS-SSF does not know",
-            "variants": counts.other,
-            "data_file_name": OTHER_ALLELES,
-            "examples": list(counts.examples),
-        }
-    metadata = {key: value for key, value in metadata.items() if value is not None}
-    with atomic_path(path) as temporary:
-        temporary.write_text(yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -29,6 +29,10 @@ COLUMNS = (
     "ref_allele",
     "n",
 )
+#: Of imputed genotypes only, between ``ref_allele`` and ``n``.
+INFORMATION = "info"
+#: What ``ref_allele`` is where the other allele is the reference.
+OTHER = "OA"
 BINARY_COLUMNS = ("n_cases", "effect_allele_frequency_cases", "effect_allele_frequency_controls")
 UNTESTED = (
     "chromosome",
@@ -108,7 +112,14 @@ def has_known_alleles() -> pl.Expr:
     return pl.col("effect_allele").str.contains(ALLELE) & pl.col("other_allele").str.contains(ALLELE)
 
 
-def tested_rows(frame: pl.DataFrame, has_cases: bool) -> pl.DataFrame:
+def _information(frame: pl.DataFrame) -> dict[str, np.ndarray]:
+    """Return the column ``info`` of rows of imputed genotypes, within 0 and 1 as the standard wants it; else none."""
+    if INFORMATION not in frame.columns:
+        return {}
+    return {INFORMATION: significant(np.clip(frame[INFORMATION].to_numpy(), 0.0, 1.0))}
+
+
+def tested_rows(frame: pl.DataFrame, has_cases: bool, other_is_reference: bool = False) -> pl.DataFrame:
     """Return the published rows of the variants that were tested, whatever their alleles.
 
     Parameters
@@ -118,6 +129,8 @@ def tested_rows(frame: pl.DataFrame, has_cases: bool) -> pl.DataFrame:
         ``code``.
     has_cases
         Whether the trait is binary: then numbers and frequencies of cases and controls are published, too.
+    other_is_reference
+        Whether the other allele is known to be that of the reference genome.
     """
     frame = frame.filter(pl.col("reason") == "").with_columns(published_ids())
     columns = {
@@ -132,7 +145,8 @@ def tested_rows(frame: pl.DataFrame, has_cases: bool) -> pl.DataFrame:
         "variant_id": frame["variant_id"],
         "rsid": frame["rsid"],
         # a PLINK 1 file does not know which allele is the reference's
-        "ref_allele": pl.Series([None], dtype=pl.String).new_from_index(0, len(frame)),
+        "ref_allele": pl.Series([OTHER if other_is_reference else None], dtype=pl.String).new_from_index(0, len(frame)),
+        **_information(frame),
         "n": frame["n"],
     }
     if has_cases:
@@ -160,6 +174,7 @@ def untested_rows(frame: pl.DataFrame) -> pl.DataFrame:
             "other_allele": frame["other_allele"],
             "n": frame["n"],
             "effect_allele_frequency": significant(frame["eaf"].to_numpy()),
+            **_information(frame),
             "reason": frame["reason"],
         }
     )

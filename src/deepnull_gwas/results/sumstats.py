@@ -38,6 +38,7 @@ _TYPES: dict[str, Any] = {
             "neg_log_10_p_value",
             "effect_allele_frequency_cases",
             "effect_allele_frequency_controls",
+            "info",
         ),
         pl.Float64,
     ),
@@ -83,6 +84,12 @@ def text_blocks(path: str | Path) -> Iterator[bytes]:
                     rest += block
         if rest:
             yield rest
+
+
+def columns_of(path: str | Path) -> list[str]:
+    """Return the names of the columns of summary statistics, or of a file next to it."""
+    with own_file(path, *DAMAGE), gzip.open(path, "rt", encoding="utf-8") as file:
+        return file.readline().rstrip("\n").split("\t")
 
 
 def read_blocks(path: str | Path, columns: Sequence[str] | None = None, own: bool = True) -> Iterator[pl.DataFrame]:
