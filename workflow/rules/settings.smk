@@ -160,6 +160,8 @@ def publication_info(wildcards):
         "cohort": wildcards.cohort,
         "genome_build": cohort.genome_build,
         "date": PLAN.metadata_date,
+        "imputation_panel": cohort.imputation_panel,
+        "imputation_software": cohort.imputation_software,
     }
 
 

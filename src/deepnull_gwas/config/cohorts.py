@@ -88,6 +88,8 @@ def build_cohort(
         bgen_reference=settings.get("bgen_reference"),
         hard_call_threshold=settings["hard_call_threshold"],
         vcf_field=settings.get("vcf_field"),
+        imputation_panel=settings["imputation_panel"],
+        imputation_software=settings["imputation_software"],
         samples=samples,
         sample_id=settings["sample_id"],
         family_id=settings["family_id"],

@@ -30,6 +30,8 @@ class Cohort:
         How far from a whole number a dosage may be to be a hard call (.bgen, VCF).
     vcf_field
         The field of a VCF that dosages are made of; None for other formats.
+    imputation_panel, imputation_software
+        What the genotypes were imputed from, and by what: for the metadata of the summary statistics.
     samples
         Path of the sample table; None for a simulated cohort.
     missing_values
@@ -61,6 +63,8 @@ class Cohort:
     bgen_reference: str | None = None
     hard_call_threshold: float = 0.1
     vcf_field: str | None = None
+    imputation_panel: str | None = None
+    imputation_software: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what ingestion depends on, as plain JSON values."""
