@@ -23,7 +23,8 @@ from deepnull_gwas.cohort import include, layout
 from deepnull_gwas.cohort.sample_table import read_sample_table
 from deepnull_gwas.config import load_config
 from deepnull_gwas.deepnull import predict
-from deepnull_gwas.deepnull.exports import commands, export_study
+from deepnull_gwas.deepnull.engines import commands
+from deepnull_gwas.deepnull.exports import export_study
 from deepnull_gwas.deepnull.trees import TreeModel
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.tables import write_json, write_parquet
@@ -359,7 +360,9 @@ def test_exported_commands_run_as_they_are_meant(tmp_path, prefixes, trait):
         "trait": trait,
         "stage": "",
     }
-    text = commands(info, ["age", "deepnull_covariate"], prefixes, f"{HOSTILE}/passed.txt", f"exports {HOSTILE}")
+    text = commands(
+        info, ["age", "deepnull_covariate"], {"filesets": prefixes}, f"{HOSTILE}/passed.txt", f"exports {HOSTILE}"
+    )
     (work / "commands.sh").write_text(text)
     path = f"{tools}:{os.environ['PATH']}"
     done = subprocess.run(
@@ -399,7 +402,7 @@ def test_exported_tables_hold_ids_as_they_are(tmp_path):
         tmp_path / "samples.parquet",
         tmp_path / "study.json",
         tmp_path / "prediction.parquet",
-        ["g"],
+        {"filesets": ["g"]},
         "passed.txt",
         tmp_path,
     )

@@ -12,7 +12,7 @@ with log_to(snakemake.log[0], snakemake.resources):
         snakemake.input.samples,
         snakemake.input.study,
         snakemake.input.prediction,
-        read_json(snakemake.input.genotypes)["filesets"],
+        read_json(snakemake.input.genotypes),
         snakemake.input.variants,
         Path(snakemake.output.commands).parent,
     )

@@ -5,8 +5,9 @@ Without numpy: the workflow reads this each time that it is parsed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.files import USUAL_LINE, Extent, Format
@@ -41,7 +42,7 @@ class Bed(Format):
         """Return the .fam."""
         return f"{name}.fam"
 
-    def engine_options(self, prefix: str) -> dict[str, str]:
+    def engine_options(self, prefix: str, settings: Mapping[str, Any] | None = None) -> dict[str, str]:
         """Return the options of all engines; SAIGE must be told that A1 is the allele that counts."""
         return {
             "plink2": f"--bfile {prefix}",

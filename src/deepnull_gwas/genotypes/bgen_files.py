@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from deepnull_gwas.genotypes.bed_files import Bed
 from deepnull_gwas.genotypes.bgen_header import bits_of_first, read_bgen_header
 from deepnull_gwas.genotypes.files import Extent, Format
 
@@ -40,15 +40,23 @@ class Bgen(Format):
         """Return the .sample where there is one, else the .bgen, which then has to list the people."""
         return sample_of(name) if Path(base, sample_of(name)).is_file() else name
 
-    def engine_options(self, prefix: str) -> dict[str, str]:
-        """Return the options of all engines, with words to fill in for the order of alleles.
+    def engine_options(self, prefix: str, settings: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Return the options of PLINK 2, and of the second steps of regenie and SAIGE, with the order of alleles."""
+        about = settings or {}
+        first, sampled = about.get("bgen_reference") == "first", all(map(self.has_sample, about.get("filesets", [])))
+        sample = f" --sample {prefix}.sample" if sampled else ""
+        saige = f"--bgenFile={prefix}.bgen --bgenFileIndex={prefix}.bgen.bgi"
+        saige += " --sampleFile=saige.samples" if sampled else ""
+        return {
+            "plink2": f"--bgen {prefix}.bgen ref-{'first' if first else 'last'}{sample}",
+            "regenie": f"--bgen {prefix}.bgen{sample}{' --ref-first' if first else ''}",
+            "saige": f"{saige} --AlleleOrder={'ref' if first else 'alt'}-first",
+        }
 
-        GCTA needs a PLINK 1 fileset made of it, and so do the first steps of the others.
-        """
-        files = f"--bgen {prefix}.bgen REF_FIRST_OR_REF_LAST --sample {prefix}.sample"
-        order = "--AlleleOrder=ALT_FIRST_OR_REF_FIRST"
-        saige = f"--bgenFile={prefix}.bgen --bgenFileIndex={prefix}.bgen.bgi --sampleFile={prefix}.sample {order}"
-        return Bed().engine_options(prefix) | {"plink2": files, "saige": saige}
+    @staticmethod
+    def has_sample(name: str) -> bool:
+        """Return whether a .bgen has a .sample."""
+        return Path(sample_of(name)).is_file()
 
     def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
         """Read the heads of the files."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import glob
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from deepnull_gwas.genotypes.base import Genotypes
@@ -117,18 +118,20 @@ class Format(ABC):
         return name.removesuffix(self.extensions[0])
 
     @abstractmethod
-    def engine_options(self, prefix: str) -> dict[str, str]:
+    def engine_options(self, prefix: str, settings: Mapping[str, Any] | None = None) -> dict[str, str]:
         """Return the options by which other engines take a fileset.
 
         Parameters
         ----------
         prefix
             Its :meth:`prefix`, quoted for a shell.
+        settings
+            genotypes.json, for formats that have to be told what files mean (``bgen_reference``).
 
         Returns
         -------
-        Options of ``plink2``, ``regenie``, ``bolt``, ``saige_null`` and ``saige`` (its two steps), ``gcta``; for an
-        engine that cannot read the format, those of a PLINK 1 fileset of the same prefix.
+        Options of those of ``plink2``, ``regenie``, ``bolt``, ``saige_null`` and ``saige`` (its two steps) and ``gcta``
+        that read the format as it is, with the effect allele of this workflow.
         """
 
     @abstractmethod

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from deepnull_gwas.genotypes.bed_files import Bed
 from deepnull_gwas.genotypes.files import USUAL_LINE, Extent, Format
 from deepnull_gwas.genotypes.pgen_header import read_pgen_header
 
@@ -37,10 +37,10 @@ class Pgen(Format):
         """Return the .psam."""
         return f"{name.removesuffix('.pgen')}.psam"
 
-    def engine_options(self, prefix: str) -> dict[str, str]:
-        """Return the options of all engines; BOLT-LMM and SAIGE need a PLINK 1 fileset made of it."""
-        options = {"plink2": f"--pfile {prefix}", "regenie": f"--pgen {prefix}", "gcta": f"--pfile {prefix}"}
-        return Bed().engine_options(prefix) | options
+    def engine_options(self, prefix: str, settings: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Return the options of PLINK 2 and regenie."""
+        packed = any(str(name).endswith(".zst") for name in self.files(settings["filesets"][0])) if settings else False
+        return {"plink2": f"--pfile {prefix}{' vzs' if packed else ''}", "regenie": f"--pgen {prefix}"}
 
     def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
         """Read the heads of the .pgen; a row with several alternative alleles counts as one variant here."""
