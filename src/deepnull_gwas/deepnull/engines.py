@@ -60,7 +60,7 @@ class Script:
     @property
     def hard_called(self) -> bool:
         """Whether the genotypes are a PLINK 1 fileset, which every engine reads."""
-        return self.form.name == "bed"
+        return self.form is format_of(CALLS)
 
     def reads(self, engine: str) -> bool:
         """Return whether an engine reads the format as it is."""
