@@ -7,11 +7,8 @@ import gzip
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.scores.weights import (
-    match_weights,
-    read_weights,
-    score_people,
-)
+from deepnull_gwas.scores.matching import match_weights, score_people
+from deepnull_gwas.scores.weights import read_weights
 
 HEADER = "###PGS CATALOG SCORING FILE\n#pgs_id=PGS000001\n#genome_build=GRCh37\n"
 

@@ -17,8 +17,9 @@ from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.scores.accuracy import accuracy, choose_threshold, fit_and_predict
-from deepnull_gwas.scores.clumping import cross_scores
-from deepnull_gwas.scores.weights import match_weights, read_weights, score_people
+from deepnull_gwas.scores.clumping import Rules, Sample, cross_scores
+from deepnull_gwas.scores.matching import match_weights, score_people
+from deepnull_gwas.scores.weights import read_weights
 from deepnull_gwas.tables import Column, read_json, read_parquet, write_json, write_parquet, write_tsv
 from deepnull_gwas.traits import trait_of
 
@@ -296,19 +297,9 @@ def _scores(
         "chromosome": table["chromosome"].to_numpy(object),
         "position": table["position"].to_numpy(np.int64),
     }
-    trained = cross_scores(
-        fileset,
-        columns,
-        rows,
-        np.column_stack([np.ones(len(y)), x]),
-        held,
-        y,
-        fold,
-        settings["p_thresholds"],
-        settings["window_kb"],
-        settings["r2"],
-        threads,
-    )
+    rules = Rules(sorted(map(float, settings["p_thresholds"])), settings["window_kb"], settings["r2"])
+    sample = Sample(rows, np.column_stack([np.ones(len(y)), x]), held, y, fold)
+    trained = cross_scores(fileset, columns, sample, rules, threads)
     about = {"method": "clump", "tested": trained.tested, "thresholds": trained.thresholds}
     about |= {"window_kb": settings["window_kb"], "r2": settings["r2"]}
     return (

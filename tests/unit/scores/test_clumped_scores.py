@@ -11,7 +11,8 @@ from scipy.special import chdtri
 from cohort_files import make_cohort
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.scores.accuracy import choose_threshold
-from deepnull_gwas.scores.clumping import Moments, centred, clump, cross_scores, marginal, trainings
+from deepnull_gwas.scores.clumping import Rules, Sample, clump, cross_scores
+from deepnull_gwas.scores.moments import Moments, centred, marginal, trainings
 from score_cases import K, genotypes, imputed, simulated
 
 
@@ -71,7 +72,9 @@ def scored(folder, dosages, x, extra, y, fold, **changes):
         "position": np.arange(1, m + 1) * 1000,
     }
     options = {"thresholds": [1e-6, 1e-3], "window_kb": 250, "r2": 0.1} | changes
-    return cross_scores(fileset, variants, np.arange(n), np.column_stack([np.ones(n), x]), extra, y, fold, **options)
+    threads = options.pop("threads", 1)
+    sample = Sample(np.arange(n), np.column_stack([np.ones(n), x]), extra, y, fold)
+    return cross_scores(fileset, variants, sample, Rules(**options), threads)
 
 
 def test_scores_are_the_sums_of_the_leads_of_each_training(tmp_path):

@@ -6,13 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepnull_gwas.scores.weights import (
-    OUTCOMES,
-    Weights,
-    compare_alleles,
-    match_weights,
-    read_weights,
-)
+from deepnull_gwas.scores.matching import OUTCOMES, compare_alleles, match_weights
+from deepnull_gwas.scores.weights import Weights, read_weights
 from score_cases import imputed
 from weight_files import score_of, weights_of, write_weights
 
