@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.text import split_names
@@ -34,6 +34,20 @@ Alleles in capitals.
   deepnull-gwas convert --to ldsc results/ukb/bmd/deepnull/sumstats.tsv.gz --output bmd.ldsc.tsv
   munge_sumstats.py --sumstats bmd.ldsc.tsv --merge-alleles w_hm3.snplist --out bmd
 """
+
+
+class _Models:
+    """The names of the models, from the registry: imported when a help text asks for them, not to parse a line."""
+
+    def __iter__(self) -> Iterator[str]:
+        from deepnull_gwas.deepnull.recipe import AUTO
+        from deepnull_gwas.deepnull.registry import KINDS
+
+        return iter([AUTO, *KINDS])
+
+    def __contains__(self, name: str) -> bool:
+        """Return True: what predicts is checked with everything else, and has one message."""
+        return True
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,9 +98,9 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
     predict.add_argument(
         "--model",
         default="auto",
-        # what is not listed here is checked against the registry, which is too slow to import for --help
-        metavar="{auto,linear,second_order,splines,trees,network}",
-        help="what predicts (default auto: all, weighed on people they have not seen)",
+        choices=_Models(),
+        metavar="MODEL",
+        help="what predicts: %(choices)s (default auto: all, weighed on people they have not seen)",
     )
     predict.add_argument(
         "--recipe",
