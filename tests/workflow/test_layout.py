@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deepnull_gwas.resources import STEPS
-from workflow_runs import Run
+from workflow_runs import CONFIG, Run, small_cohort
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = {
@@ -170,11 +170,20 @@ def test_every_rule_names_what_it_is_made_from(tmp_path):
     (tmp_path / "samples.tsv").write_text("IID\ty\np1\t1\n")
     (tmp_path / "vcf.tsv").write_text("study\tcohort\tphenotype\ttrait\ny\tc\ty\tquantitative\n")
     (tmp_path / "vcf.yaml").write_text(VCF_CONFIG)
-    # the demo has every kind of step but two
+    # a cohort with hard calls beside its genotypes
+    (tmp_path / "a").mkdir()
+    small_cohort(tmp_path / "a", n=60, m=40)
+    for extension in ("bed", "bim", "fam"):
+        shutil.copy(tmp_path / f"a/g.{extension}", tmp_path / f"a/array.{extension}")
+    cohort = CONFIG["cohorts"]["c"] | {"genotypes": "a/g", "samples": "a/samples.tsv"}
+    cohort["structure"] = {"genotypes": "a/array"}
+    (tmp_path / "array.yaml").write_text(yaml.safe_dump({"studies": "vcf.tsv", "cohorts": {"c": cohort}}))
+    # the demo has every other kind of step but one
     for arguments in (
         ["--", "all", "exports", "verify"],
         ["--configfile", "config/validity/config.yaml", "--", "validity"],
         ["--configfile", "vcf.yaml", "--", "results/c/genotypes.json"],
+        ["--configfile", "array.yaml", "--", "all"],
     ):
         graph = Run(tmp_path).snakemake("--rulegraph", *arguments).stdout
         names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))

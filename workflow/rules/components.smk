@@ -6,8 +6,8 @@
 rule compute_pcs:
     """Compute principal components from the pruned variants of unrelated people, and project their relatives."""
     input:
-        genotypes="<results>/{cohort}/genotypes.json",
-        variants="<results>/{cohort}/variants.parquet",
+        genotypes=genotypes_for_structure,
+        variants=variants_for_structure,
         pruned="<results>/{cohort}/structure/pruned.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
         families="<results>/{cohort}/structure/families.parquet",
@@ -34,7 +34,11 @@ rule compute_pcs:
         code=code_of("compute_pcs"),
         given=state_of(loadings_of_others),
         lineage=made_from(
-            "index_cohort", "filter_cohort", "estimate_kinship", "prune_variants"
+            "index_cohort",
+            "index_array",
+            "filter_cohort",
+            "estimate_kinship",
+            "prune_variants",
         ),
     script:
         "../scripts/compute_pcs.py"
@@ -43,7 +47,7 @@ rule compute_pcs:
 rule check_stratification:
     """Measure how much of each phenotype is population structure, and the inflation that the components remove."""
     input:
-        genotypes="<results>/{cohort}/genotypes.json",
+        genotypes=genotypes_for_structure,
         pruned="<results>/{cohort}/structure/pruned.parquet",
         pcs="<results>/{cohort}/structure/pcs.parquet",
         studies=people_of_studies,
@@ -69,7 +73,11 @@ rule check_stratification:
     params:
         code=code_of("check_stratification"),
         lineage=made_from(
-            "index_cohort", "prune_variants", "compute_pcs", "assemble_study"
+            "index_cohort",
+            "index_array",
+            "prune_variants",
+            "compute_pcs",
+            "assemble_study",
         ),
     script:
         "../scripts/check_stratification.py"

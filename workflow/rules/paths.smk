@@ -31,6 +31,11 @@ def genotype_files(wildcards):
     return local(files_of(cohort.filesets))
 
 
+def array_files(wildcards):
+    """Return all files of the hard calls beside a cohort's genotypes, where it has any."""
+    return local(files_of(PLAN.cohorts[wildcards.cohort].structure_filesets))
+
+
 def sample_table(wildcards):
     """Return a cohort's sample table."""
     cohort = PLAN.cohorts[wildcards.cohort]

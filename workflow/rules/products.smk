@@ -25,6 +25,28 @@ def pcs_of_study(wildcards):
     return []
 
 
+def of_array(name):
+    """Return the function that names a file made of the hard calls beside a cohort's genotypes, where it has any."""
+
+    def files(wildcards):
+        if PLAN.cohorts[wildcards.cohort].structure_filesets:
+            return f"<results>/{wildcards.cohort}/structure/array/{name}"
+        return []
+
+    return files
+
+
+def for_structure(of_array, of_cohort):
+    """Return the function that names a file of the hard calls beside a cohort's genotypes, else the cohort's own."""
+
+    def files(wildcards):
+        if PLAN.cohorts[wildcards.cohort].structure_filesets:
+            return f"<results>/{wildcards.cohort}/structure/array/{of_array}"
+        return f"<results>/{wildcards.cohort}/{of_cohort}"
+
+    return files
+
+
 def has_structure(cohort):
     """Return whether anything of a cohort needs its relatives."""
     return resources.has_structure(PLAN, cohort)
@@ -155,6 +177,10 @@ def metrics_of_cohort(wildcards):
     ]
 
 
+# what quality control of people, pruning, relatives and components go by
+genotypes_for_structure = for_structure("genotypes.json", "genotypes.json")
+variants_for_structure = for_structure("variants.parquet", "variants.parquet")
+qc_variants_for_structure = for_structure("qc_variants.parquet", "qc/variants.parquet")
 sumstats_of_arms = per_arm("sumstats.tsv.gz")
 leads_of_arms = per_arm("leads.tsv")
 other_alleles_of_arms = per_arm("other_alleles.tsv.gz")

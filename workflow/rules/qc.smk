@@ -39,6 +39,9 @@ rule filter_cohort:
         samples="<results>/{cohort}/samples.parquet",
         variant_counts=counts_of_chunks("parquet"),
         sample_counts=counts_of_chunks("samples.parquet"),
+        array_samples=of_array("qc_samples.parquet"),
+        array_flow=of_array("flow.tsv"),
+        array_sex=of_array("inferred_sex.tsv"),
     output:
         variants="<results>/{cohort}/qc/variants.parquet",
         samples="<results>/{cohort}/qc/samples.parquet",
@@ -64,7 +67,7 @@ rule filter_cohort:
     params:
         settings=qc_settings,
         code=code_of("filter_cohort"),
-        lineage=made_from("index_cohort", "count_genotypes"),
+        lineage=made_from("index_cohort", "count_genotypes", "filter_array"),
     script:
         "../scripts/filter_cohort.py"
 

@@ -17,6 +17,11 @@ def vcf_settings(wildcards):
     return PLAN.cohorts[wildcards.cohort].vcf_field
 
 
+def minimum_overlap(wildcards):
+    """Return the share of people that two tables of a cohort must have in common."""
+    return PLAN.cohorts[wildcards.cohort].minimum_overlap
+
+
 def number_of_chunks(wildcards):
     """Return the number of chunks of a cohort's variants."""
     return PLAN.cohorts[wildcards.cohort].chunks

@@ -6,9 +6,9 @@
 rule prune_variants:
     """Choose common autosomal variants in low linkage disequilibrium, outside the long-range regions."""
     input:
-        genotypes="<results>/{cohort}/genotypes.json",
-        variants="<results>/{cohort}/variants.parquet",
-        qc_variants="<results>/{cohort}/qc/variants.parquet",
+        genotypes=genotypes_for_structure,
+        variants=variants_for_structure,
+        qc_variants=qc_variants_for_structure,
         qc_samples="<results>/{cohort}/qc/samples.parquet",
     output:
         pruned="<results>/{cohort}/structure/pruned.parquet",
@@ -28,7 +28,9 @@ rule prune_variants:
         long_range_ld=long_range_ld,
         regions=long_range_ld_content,
         code=code_of("prune_variants"),
-        lineage=made_from("index_cohort", "filter_cohort"),
+        lineage=made_from(
+            "index_cohort", "index_array", "filter_array", "filter_cohort"
+        ),
     script:
         "../scripts/prune_variants.py"
 
@@ -36,7 +38,7 @@ rule prune_variants:
 rule estimate_kinship:
     """Find relatives and duplicates, cluster them into families, and choose unrelated people."""
     input:
-        genotypes="<results>/{cohort}/genotypes.json",
+        genotypes=genotypes_for_structure,
         pruned="<results>/{cohort}/structure/pruned.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
         pairs=pairs_found_elsewhere,
@@ -64,6 +66,8 @@ rule estimate_kinship:
         settings=structure_settings,
         code=code_of("estimate_kinship"),
         given=state_of(pairs_found_elsewhere),
-        lineage=made_from("index_cohort", "filter_cohort", "prune_variants"),
+        lineage=made_from(
+            "index_cohort", "index_array", "filter_cohort", "prune_variants"
+        ),
     script:
         "../scripts/estimate_kinship.py"

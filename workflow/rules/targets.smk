@@ -43,6 +43,7 @@ def damaged_files(wildcards):
     damaged = []
     for cohort in PLAN.cohorts:
         folders = [Path(), Path("qc"), Path("qc", "counts"), Path("structure")]
+        folders.append(Path("structure", "array"))
         folders += [Path("associations", batch) for batch in PLAN.batches(cohort)]
         folders += [
             Path(study.name, part)

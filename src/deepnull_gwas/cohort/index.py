@@ -84,7 +84,7 @@ def index_cohort(
     filesets = [str(name) for name in filesets]
     problems: list[str] = []
     of_format = format_settings(filesets, settings, Path(out_genotypes).parent)
-    tables, people = _read_filesets(filesets, of_format, problems)
+    tables, people = read_filesets(filesets, of_format, problems)
     samples = None
     least = float(settings.get("minimum_overlap", LEAST_OVERLAP))
     known = ("sample_id", "family_id", "sex", "missing_values")
@@ -146,7 +146,7 @@ def format_settings(filesets: Sequence[str], settings: Mapping[str, Any], folder
     }
 
 
-def _read_filesets(
+def read_filesets(
     names: list[str], of_format: Mapping[str, Any], problems: list[str]
 ) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
     """Read tables of variants and people of filesets, and check genotypes; what is wrong is added to the problems."""

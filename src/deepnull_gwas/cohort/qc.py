@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,12 @@ from deepnull_gwas.genotypes.chromosomes import class_codes
 from deepnull_gwas.genotypes.counts import count_variants
 from deepnull_gwas.genotypes.dosage_counts import COUNTED, count_imputed
 from deepnull_gwas.genotypes.formats import open_genotypes
-from deepnull_gwas.tables import read_json, read_parquet, write_parquet, write_tsv
+from deepnull_gwas.genotypes.matched import MatchedGenotypes
+from deepnull_gwas.tables import read_json, read_metadata, read_parquet, write_parquet, write_tsv
 
 logger = logging.getLogger(__name__)
+
+QC_SAMPLES_NAMES = [column.name for column in QC_SAMPLES]
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class QcInputs:
         The indexed cohort.
     variant_counts, sample_counts
         Output of ``count_genotypes``, in the order of the chunks.
+    array_samples, array_flow, array_sex
+        Where the cohort has hard calls of its own for structure: what their quality control wrote. It decides on
+        people.
     """
 
     genotypes: str | Path
@@ -44,6 +51,9 @@ class QcInputs:
     samples: str | Path
     variant_counts: Sequence[str | Path]
     sample_counts: Sequence[str | Path]
+    array_samples: str | Path | None = None
+    array_flow: str | Path | None = None
+    array_sex: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -124,9 +134,11 @@ def filter_cohort(inputs: QcInputs, settings: Mapping[str, Any], out: QcOutputs)
     cohort = _read(inputs, settings)
     flow, people, table = cohort.flow, cohort.people, cohort.table
     in_table = people["in_sample_table"].to_numpy(dtype=bool)
-    flow.apply("sample_table", "people", ~in_table, "in the sample table", "not in the sample table")
     het_haploid = int(cohort.measures["het_haploid"].sum())
-    persons, f_bounds = _filter_people(cohort, inputs.sample_counts, out.inferred_sex)
+    if inputs.array_samples:
+        persons, f_bounds = _take_people(cohort, inputs, out.inferred_sex)
+    else:
+        persons, f_bounds = _filter_people(cohort, inputs.sample_counts, out.inferred_sex)
 
     passed, sex = flow.passed["people"], persons["sex"].to_numpy()
     if (passed != in_table).any() or (sex != people["recorded_sex"].to_numpy()).any():
@@ -191,6 +203,8 @@ def _filter_people(
     Measures of the people (columns missing .. sex of ``QC_SAMPLES``), and the cut-offs of ``heterozygosity_f`` in use.
     """
     flow, settings, people = cohort.flow, cohort.settings, cohort.people
+    where = "in the sample table" + " and in structure.genotypes" * isinstance(cohort.fileset, MatchedGenotypes)
+    flow.apply("sample_table", "people", ~people["in_sample_table"].to_numpy(dtype=bool), where, f"not {where}")
     first = settings.get("variant_call_rate_first")
     key = "variant_call_rate" if first is None else "variant_call_rate_first"
     least = cohort.limit(key) if first is None else float(first)
@@ -208,6 +222,25 @@ def _filter_people(
     filter_sex(flow, settings, people["recorded_sex"].to_numpy(), persons, bounds, on_x)
     persons["sex"] = complete_sex(people, persons, settings, on_x, out_sex)
     return persons, _filter_heterozygosity(flow, settings, persons["heterozygosity_f"].to_numpy())
+
+
+def _take_people(cohort: _Cohort, inputs: QcInputs, out_sex: str | Path | None) -> tuple[pd.DataFrame, list[float]]:
+    """Take over the verdicts on people that the quality control of hard calls came to; returns as _filter_people."""
+    flow = cohort.flow
+    persons = read_parquet(inputs.array_samples, QC_SAMPLES)
+    f_bounds = list((read_metadata(inputs.array_samples) or {}).get("f_bounds", []))
+    flow.passed["people"] = persons["passed"].to_numpy(dtype=bool).copy()
+    for of, name in ((flow.filter, "filter"), (flow.reason, "reason")):
+        of["people"] = persons[name].to_numpy(dtype=object)
+    account = pd.read_csv(inputs.array_flow, sep="\t", keep_default_na=False)
+    flow.rows += account[account["unit"] == "people"].to_dict("records")
+    logger.info(
+        "%s of %s people passed by structure.genotypes", f"{flow.passed['people'].sum():,}", f"{len(persons):,}"
+    )
+    if out_sex and inputs.array_sex:
+        shutil.copyfile(inputs.array_sex, out_sex)
+    first, last = (QC_SAMPLES_NAMES.index(name) for name in ("missing", "sex"))
+    return persons[QC_SAMPLES_NAMES[first : last + 1]], f_bounds
 
 
 def _filter_variants(cohort: _Cohort) -> None:

@@ -74,7 +74,7 @@ def open_filesets(names: Sequence[str | Path]) -> Genotypes:
 
 
 def open_genotypes(path: str | Path) -> Genotypes:
-    """Open the genotypes that ``index_cohort`` wrote down in ``genotypes.json``.
+    """Open the genotypes that ``index_cohort`` (or ``index_array``) wrote down in ``genotypes.json``.
 
     Raises
     ------
@@ -84,4 +84,8 @@ def open_genotypes(path: str | Path) -> Genotypes:
     index = json.loads(Path(path).read_text(encoding="utf-8"))
     genotypes = format_of(index["filesets"][0]).reader().from_index(index)
     genotypes.hard_call_threshold = index.get("hard_call_threshold", genotypes.hard_call_threshold)
-    return genotypes
+    if "people" not in index:
+        return genotypes
+    from deepnull_gwas.genotypes.matched import MatchedGenotypes
+
+    return MatchedGenotypes(genotypes, index["people"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deepnull_gwas.config import Cohort
@@ -57,7 +57,7 @@ def _of_files(filesets: tuple[str, ...], structure: tuple[str, ...], samples: st
     return Size(found.people, sum(found.variants), table, max(found.variants), found.text_bytes, rate, calls_rate)
 
 
-def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
+def cohort_size(cohort: Cohort, base: str | Path = ".", on_calls: bool = False) -> Size:
     """Read from the headers how large a cohort is; takes seconds at most.
 
     Parameters
@@ -66,6 +66,8 @@ def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
         The cohort; for a simulated one its settings tell.
     base
         Folder to which its paths refer.
+    on_calls
+        Whether the variants are those of the hard calls beside its genotypes, where there are any.
 
     Raises
     ------
@@ -73,7 +75,11 @@ def cohort_size(cohort: Cohort, base: str | Path = ".") -> Size:
         When a file of its genotypes is not there.
     """
     if cohort.simulate is None:
-        return _of_files(cohort.filesets, cohort.structure_filesets, cohort.samples, str(base))
+        size = _of_files(cohort.filesets, cohort.structure_filesets, cohort.samples, str(base))
+        if on_calls and cohort.structure_filesets:
+            calls = _of_files(cohort.structure_filesets, (), cohort.samples, str(base))
+            return replace(calls, people=max(size.people, calls.people))
+        return size
     settings = cohort.simulate
     lengths = [LENGTH_MB[str(name)] for name in settings["chromosomes"]]
     largest = math.ceil(settings["variants"] * max(lengths) / sum(lengths))

@@ -34,12 +34,15 @@ class Step:
         Threads of a job, or the section of the config that has them under ``threads``.
     optional
         Whether only a target of its own runs it, not `all`.
+    on_calls
+        Whether it works on the hard calls beside a cohort's genotypes, where there are any.
     """
 
     per: str
     estimate: Callable[[Job], Estimate]
     threads: int | str = 1
     optional: bool = False
+    on_calls: bool = False
 
 
 def _record_run(job: Job) -> Estimate:
@@ -60,13 +63,15 @@ STEPS: dict[str, Step] = {
     "screen_cohort": Step("cohort", of_cohorts.screen_cohort),
     "preflight_cohort": Step("cohort", of_cohorts.screen_cohort),
     "count_genotypes": Step("chunk", of_cohorts.count_genotypes),
+    "index_array": Step("cohort with array", of_cohorts.index_array, on_calls=True),
+    "filter_array": Step("cohort with array", of_cohorts.filter_cohort, on_calls=True),
     "filter_cohort": Step("cohort", of_cohorts.filter_cohort),
     "plot_qc": Step("cohort", of_cohorts.plot_qc),
-    "prune_variants": Step("cohort with structure", of_cohorts.prune_variants),
-    "estimate_kinship": Step("cohort with structure", of_cohorts.estimate_kinship, threads=2),
-    "compute_pcs": Step("cohort with components", of_cohorts.compute_pcs, threads=2),
-    "check_stratification": Step("cohort with components", of_cohorts.check_stratification),
-    "plot_structure": Step("cohort with components", of_cohorts.plot_structure),
+    "prune_variants": Step("cohort with structure", of_cohorts.prune_variants, on_calls=True),
+    "estimate_kinship": Step("cohort with structure", of_cohorts.estimate_kinship, threads=2, on_calls=True),
+    "compute_pcs": Step("cohort with components", of_cohorts.compute_pcs, threads=2, on_calls=True),
+    "check_stratification": Step("cohort with components", of_cohorts.check_stratification, on_calls=True),
+    "plot_structure": Step("cohort with components", of_cohorts.plot_structure, on_calls=True),
     "assemble_study": Step("study", of_cohorts.assemble_study),
     "train_folds": Step("deepnull study", of_studies.train_folds),
     "plot_deepnull": Step("deepnull study", of_studies.plot_deepnull),
@@ -113,7 +118,8 @@ def job_of(rule: str, config: Config, wildcards: Mapping[str, str], base: str | 
         studies = config.batches(name)[wildcards["batch"]]
     else:
         studies = config.studies_of(name)
-    return Job(config, cohort, cohort_size(cohort, base), tuple(studies), threads, str(base))
+    size = cohort_size(cohort, base, STEPS[rule].on_calls)
+    return Job(config, cohort, size, tuple(studies), threads, str(base))
 
 
 def threads_of(rule: str, config: Config) -> int:
@@ -153,6 +159,7 @@ PER_COHORT: dict[str, Callable[[Config, Cohort], int]] = {
     "chunk": lambda config, cohort: cohort.chunks,
     "imported fileset": lambda config, cohort: len(cohort.filesets) if cohort.is_imported else 0,
     "simulated cohort": lambda config, cohort: cohort.simulate is not None,
+    "cohort with array": lambda config, cohort: bool(cohort.structure_filesets),
     "cohort with structure": lambda config, cohort: has_structure(config, cohort.name),
     "cohort with components": lambda config, cohort: any(s.pcs for s in config.studies_of(cohort.name)),
     "cohort with predicted studies": lambda config, cohort: any(
