@@ -1,7 +1,7 @@
 # Ingestion: from the user's files to indexed tables, and from a cohort to the people of a study.
 # Needs: genotype files and a sample table (the user's, or simulated).
-# Makes: <results>/{cohort}/imported/ (of VCF), <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,.screened.tsv,preflight.tsv} and
-# <results>/{cohort}/{study}/{samples.parquet,study.json}.
+# Makes: <results>/{cohort}/imported/ (of VCF), <results>/{cohort}/{genotypes.json,variants.parquet,samples.parquet,
+# .screened.tsv,preflight_alleles.tsv,preflight.tsv} and <results>/{cohort}/{study}/{samples.parquet,study.json}.
 
 
 rule import_vcf:
@@ -63,15 +63,18 @@ rule index_cohort:
 
 
 rule screen_cohort:
-    """Check all studies of a cohort against its sample table before the first long job.
+    """Check all studies of a cohort against its sample table, and effect alleles by a few variants, before long jobs.
 
     Studies added later do not repeat it: see preflight_cohort.
     """
     input:
         genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/variants.parquet",
         samples="<results>/{cohort}/samples.parquet",
+        array=array_files,
     output:
-        "<results>/{cohort}/.screened.tsv",
+        screened="<results>/{cohort}/.screened.tsv",
+        alleles="<results>/{cohort}/preflight_alleles.tsv",
     log:
         "<logs>/screen_cohort/{cohort}.log",
     benchmark:
@@ -85,6 +88,7 @@ rule screen_cohort:
         estimated_s=seconds_for("screen_cohort"),
     params:
         to_screen=to_screen,
+        given=state_of(array_files),
         lineage=made_from("index_cohort"),
     script:
         "../scripts/screen_cohort.py"

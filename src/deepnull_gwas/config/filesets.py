@@ -36,11 +36,11 @@ def check_genotype_keys(raw: Mapping[str, Any], where: str) -> Iterator[str]:
         yield (
             f"{where}.bgen_reference: missing, and it is needed for {shorten(path, 300)}: 'first' or 'last', which of "
             "a variant's two alleles in the .bgen is the reference; the other one is the effect allele, and a wrong "
-            "word flips the sign of every effect. UK Biobank and most imputation servers have the reference first, "
-            "plink2 writes it last (unless it was told ref-first). To find out, look at a few variants (`bgenix -g "
-            "FILE -list`, columns first_allele and alternative_alleles) and compare with dbSNP or the documentation "
-            "of the data; the preflight then prints the frequencies that follow, and checks them against "
-            "structure.genotypes where that is given"
+            "word swaps the two, and with them the sign of every effect. UK Biobank and most imputation servers have "
+            "the reference first, plink2 writes it last (unless it was told ref-first). To find out, look at a few "
+            "variants (`bgenix -g FILE -list`, columns first_allele and alternative_alleles) and compare with dbSNP "
+            "or the documentation of the data; the preflight then prints alleles and frequencies of some, and checks "
+            "the reference against structure.genotypes where that is a .pgen"
         )
     if kind == "vcf" and raw.get("vcf_field") is None:
         yield (

@@ -63,6 +63,14 @@ def index_cohort(job: Job) -> Estimate:
 
 
 def screen_cohort(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    # in addition to the studies, rows of 500,000 variants, some genotypes, and the index of a .bgen
+    held = 160 * min(m, 500_000) + 150 * m * bool(job.cohort.bgen_reference) + 100e6
+    studies = preflight_cohort(job)
+    return Estimate(330 + mega(held) + studies.mb - 150, 6 + 1e-6 * m + studies.seconds + 1e-5 * n)
+
+
+def preflight_cohort(job: Job) -> Estimate:
     n = job.size.people
     return Estimate(150 + mega(1000 * n + 5 * job.size.table_bytes), 1 + 2e-6 * n * max(len(job.studies), 1))
 
@@ -85,7 +93,9 @@ def index_array(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # index and count, one after the other, of everything at once
     held = 330 * m + 4 * job.size.text_bytes + 1200 * n
-    return Estimate(310 + mapped(job) + mega(held), 4 + 8e-6 * m + 2e-9 * n * m + 2e-5 * n)
+    return Estimate(
+        310 + mapped(job) + mega(held), 4 + 8e-6 * m + 2e-9 * n * m + 2e-5 * n + decoded(job, m, calls=True)
+    )
 
 
 def filter_cohort(job: Job) -> Estimate:

@@ -61,7 +61,7 @@ STEPS: dict[str, Step] = {
     "import_vcf": Step("imported fileset", of_cohorts.import_vcf),
     "index_cohort": Step("cohort", of_cohorts.index_cohort),
     "screen_cohort": Step("cohort", of_cohorts.screen_cohort),
-    "preflight_cohort": Step("cohort", of_cohorts.screen_cohort),
+    "preflight_cohort": Step("cohort", of_cohorts.preflight_cohort),
     "count_genotypes": Step("chunk", of_cohorts.count_genotypes),
     "index_array": Step("cohort with array", of_cohorts.index_array, on_calls=True),
     "filter_array": Step("cohort with array", of_cohorts.filter_cohort, on_calls=True),
