@@ -45,6 +45,7 @@ rule record_run:
         snakemake=snakemake_version,
         code=code_of("record_run"),
         lineage=made_from(
+            "screen_cohort",
             "preflight_cohort",
             "plot_structure",
             "train_folds",
