@@ -14,7 +14,9 @@ import collections
 import math
 import os
 import re
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -57,6 +59,18 @@ def attempt(target: str, call: Callable[[], Any], *parts: str, row: int | None =
         return None
     TALLY[target]["accepted"] += 1
     return value
+
+
+@contextmanager
+def memory_below(most: int) -> Iterator[None]:
+    """Assert that no more than ``most`` bytes are held at any time: a file that is misread would ask for more."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < most, f"{peak:,} bytes of memory"
 
 
 # --- what people write ---------------------------------------------------------

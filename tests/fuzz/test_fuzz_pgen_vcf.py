@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pysam
 import pytest
-from fuzzing import attempt, cases
+from fuzzing import attempt, cases, memory_below
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +15,9 @@ from deepnull_gwas.genotypes.vcf import import_vcf
 
 pgenlib = pytest.importorskip("pgenlib", reason="the package Pgenlib is not installed")
 pytest.importorskip("deflate", reason="the package deflate is not installed")
+
+#: No file here has more than this to hold.
+MOST_MEMORY = 40 << 20
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def dosages(draw: st.DrawFn, most: int) -> np.ndarray:
     return values
 
 
-@cases(0.1)
+@cases(0.2)
 @given(data=st.data(), planted=dosages(150))
 def test_pgen(folder, data, planted):
     m, n = planted.shape
@@ -53,14 +56,15 @@ def test_pgen(folder, data, planted):
     broken = data.draw(st.sampled_from([True, True, False]))
     if broken:
         path.write_bytes(data.draw(damaged(path.read_bytes())))
-    found = attempt("pgen", lambda: read(folder / "x"), str(folder / "x."))
+    with memory_below(MOST_MEMORY):
+        found = attempt("pgen", lambda: read(folder / "x"), str(folder / "x."))
     if not broken:
         assert np.array_equal(found[0], planted, equal_nan=True)
     elif found is not None:
         assert np.nanmin(found[0], initial=0) >= 0 and np.nanmax(found[0], initial=0) <= 2
 
 
-@cases(0.1)
+@cases(0.2)
 @given(
     data=st.data(),
     planted=dosages(8),
@@ -93,7 +97,8 @@ def test_vcf(folder, data, planted, where, packed):
         path.write_bytes(data.draw(damaged(path.read_bytes())))
     for extension in (".pgen", ".pvar", ".psam"):
         (folder / f"y{extension}").unlink(missing_ok=True)
-    done = attempt("vcf", lambda: import_vcf(path, folder / "y", "DS"), str(path))
+    with memory_below(MOST_MEMORY):
+        done = attempt("vcf", lambda: import_vcf(path, folder / "y", "DS"), str(path))
     if done is None:
         assert where is not None
         assert not list(folder.glob("y.*")) and not list(folder.glob(".y.*")), "nothing is left"
