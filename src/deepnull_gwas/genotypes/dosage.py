@@ -250,7 +250,11 @@ def pack_dosages(dosages: Dosages, threshold: float, out: np.ndarray | None = No
     values = dosages.values
     if out is None:
         out = np.empty((values.shape[0], (values.shape[1] + 3) // 4), dtype=np.uint8)
-    # 0.1 x 255 and the like must not fall below what is meant
-    distance = np.floor(threshold * dosages.denominator * (1 + 1e-12)).astype(np.int32)
-    _pack_dosages(values, dosages.denominator, distance, out)
+    _pack_dosages(values, dosages.denominator, hard_call_distance(dosages.denominator, threshold), out)
     return out
+
+
+def hard_call_distance(denominator: np.ndarray, threshold: float) -> np.ndarray:
+    """Return how far numerators may be from those of a whole dosage to be hard calls: int32, one per variant."""
+    # 0.1 x 255 and the like must not fall below what is meant
+    return np.floor(threshold * denominator * (1 + 1e-12)).astype(np.int32)

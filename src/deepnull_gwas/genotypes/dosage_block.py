@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from deepnull_gwas.genotypes.block import Block, Mask, PackedBlock
-from deepnull_gwas.genotypes.dosage import CALLED, EXACT, MISSING, SQUARES, TOTAL, Dosages, pack_dosages
+from deepnull_gwas.genotypes.block import Block, Mask
+from deepnull_gwas.genotypes.dosage import CALLED, EXACT, MISSING, SQUARES, TOTAL, Dosages, hard_call_distance
 from deepnull_gwas.genotypes.information import impute_information, mach_r2
 from deepnull_gwas.genotypes.kernels import unpack_mask
 from deepnull_gwas.genotypes.products import Columns, multiply
@@ -84,17 +84,14 @@ class DosageBlock(Block):
 
     def calls(self, mask: Mask) -> np.ndarray:
         """See :meth:`Block.calls`: of dosages that are near a whole number."""
-        return self._once("calls", mask, lambda: self._packed().calls(mask))
+        return self._once("calls", mask, lambda: self._count_calls(mask))
 
-    def _packed(self) -> PackedBlock:
-        everybody = Mask.of(np.ones(self.n_people, dtype=bool))
-        return self._once(
-            "packed",
-            everybody,
-            lambda: PackedBlock(
-                pack_dosages(Dosages(self._values, self._source.denominator), self._threshold), self.n_people
-            ),
-        )
+    def _count_calls(self, mask: Mask) -> np.ndarray:
+        distance = hard_call_distance(self._source.denominator, self._threshold)
+        out = np.zeros((self.n_variants, 4), dtype=np.int64)
+        _count_near(self._values, self._source.denominator, distance, unpack_mask(mask.packed, self.n_people), out)
+        out[:, 3] = len(mask) - out[:, :3].sum(axis=1)
+        return out
 
     def _sums(self, mask: Mask) -> np.ndarray:
         """Return the sums over the people of a mask: int64, variants x 5, see :class:`Dosages`."""
@@ -225,6 +222,22 @@ def _sum_rows(values, chosen, out):
             total += np.int64(some)
             called += np.int64(there)
         out[v, CALLED], out[v, TOTAL], out[v, SQUARES] = called, total, squares
+
+
+@numba.njit(nogil=True, cache=True)
+def _count_near(values, denominators, distances, chosen, out):
+    for v in range(values.shape[0]):
+        row = values[v]
+        far = np.uint32(distances[v])
+        least_one, least_two = np.uint32(denominators[v]) - far, np.uint32(2 * denominators[v]) - far
+        two, one_copy, none = np.uint32(0), np.uint32(0), np.uint32(0)
+        for i in range(len(row)):
+            value, keep = np.uint32(row[i]), np.uint32(chosen[i])
+            # what is below the least becomes a large number
+            none += keep & np.uint32(value <= far)
+            one_copy += keep & np.uint32(np.uint32(value - least_one) <= np.uint32(2 * far))
+            two += keep & np.uint32(np.uint32(value - least_two) <= far)
+        out[v, 0], out[v, 1], out[v, 2] = two, one_copy, none
 
 
 @numba.njit(nogil=True, cache=True)
