@@ -36,8 +36,9 @@ FUZZ_CASES ?= 20000
 fuzz: $(READY) ## read 20,000 generated inputs, sound and damaged (`make test` reads 500; FUZZ_CASES=100000 for more)
 	FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -q tests/fuzz
 
-bench: $(READY) ## time the association scan against PLINK 2 (quarter of an hour on 2 idle cores, 2 GB of disk)
+bench: $(READY) ## time the association scan against PLINK 2, hard calls and dosages (half an hour on 2 idle cores, 8 GB of disk)
 	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json
+	$(BIN)/python benchmarks/dosages.py --json benchmarks/output/dosages.json
 	$(BIN)/python benchmarks/scaling.py --json benchmarks/output/scaling.json --figure benchmarks/output/scaling.svg
 
 bench-cohort: $(READY) ## time counts, pruning, kinship and principal components against PLINK 2 (ten minutes)

@@ -77,6 +77,9 @@ class PgenReader:
         size = max(SCRATCH_BYTES // (width * self.n_samples), 1)
         for first in range(0, len(index), size):
             part = index[first : first + size]
+            if self.allele_offsets is None:
+                yield np.arange(first, first + len(part)), self.row[part], 1
+                continue
             alleles = self.allele[part]
             for allele in np.unique(alleles):
                 places = np.flatnonzero(alleles == allele)
