@@ -3,18 +3,16 @@
 from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
-    from deepnull_gwas.scores.steps import score_study
+    from deepnull_gwas.scores.candidates import CohortFiles
+    from deepnull_gwas.scores.steps import Published, StudyFiles, score_study
 
     files, out = snakemake.input, snakemake.output
     score_study(
-        files.samples,
-        files.study,
-        *(files.folds, files.prediction, files.inner),
-        *(files.genotypes, files.variants, files.qc_variants),
+        StudyFiles(files.samples, files.study, files.folds, files.prediction, files.inner, files.families or None),
+        CohortFiles(files.genotypes, files.variants, files.qc_variants),
         snakemake.params.settings,
         snakemake.params.seed,
-        *(out.accuracy, out.table, out.people),
-        families=files.families or None,
+        Published(out.accuracy, out.table, out.people),
         score_file=files.score_file or None,
         threads=snakemake.threads,
     )

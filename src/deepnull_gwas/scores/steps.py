@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,16 @@ import pandas as pd
 from deepnull_gwas.deepnull.fold_steps import FOLDS, family_groups
 from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.deepnull.steps import INNER, PREDICTION
-from deepnull_gwas.errors import InputError
-from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
-from deepnull_gwas.genotypes.formats import open_genotypes
-from deepnull_gwas.scores.accuracy import accuracy, choose_threshold, fit_and_predict
-from deepnull_gwas.scores.clumping import Rules, Sample, cross_scores
-from deepnull_gwas.scores.matching import match_weights, score_people
-from deepnull_gwas.scores.weights import read_weights
+from deepnull_gwas.scores.accuracy import accuracy, fit_and_predict
+from deepnull_gwas.scores.candidates import Candidates, CohortFiles, candidate_scores
+from deepnull_gwas.scores.clumping import Sample
 from deepnull_gwas.tables import Column, read_json, read_parquet, write_json, write_parquet, write_tsv
 from deepnull_gwas.traits import trait_of
 
 logger = logging.getLogger(__name__)
 
 STAGE = "score_study"
-#: The models, by what they hold beside the covariates and principal components.
+#: The models, and what they hold in words (principal components are among the covariates).
 MODELS = {
     "linear": "covariates",
     "deepnull": "covariates and the DeepNull prediction",
@@ -40,17 +37,6 @@ DIFFERENCES = [
     ("linear_score", "linear"),
     ("deepnull_score", "deepnull"),
 ]
-#: What of the header of a file of weights is repeated.
-_HEADER = (
-    "pgs_id",
-    "pgs_name",
-    "trait_reported",
-    "weight_type",
-    "genome_build",
-    "HmPOS_build",
-    "format_version",
-    "variants_number",
-)
 PEOPLE = [
     Column("sample_index", "int64", "row of the .fam"),
     Column("fold", "int32", "fold that the person is in: nothing here rests on a phenotype of it"),
@@ -60,21 +46,79 @@ PEOPLE = [
 ]
 
 
+@dataclass(frozen=True)
+class StudyFiles:
+    """Files of the study.
+
+    Attributes
+    ----------
+    samples, study
+        samples.parquet and study.json.
+    folds, prediction, inner
+        folds.parquet, prediction.parquet and inner.parquet of its DeepNull prediction.
+    families
+        structure/families.parquet, where kinship was estimated: families are what is resampled.
+    """
+
+    samples: str | Path
+    study: str | Path
+    folds: str | Path
+    prediction: str | Path
+    inner: str | Path
+    families: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where it goes.
+
+    Attributes
+    ----------
+    accuracy, table, people
+        accuracy.json, the same as a table, and predictions and scores of the people.
+    """
+
+    accuracy: str | Path
+    table: str | Path
+    people: str | Path
+
+
+@dataclass(frozen=True)
+class _Study:
+    """A study in arrays.
+
+    Phenotype float64[n] and its trait; fold int[n]; covariates float64[n, p] and their names; DeepNull covariate
+    by models that have not seen each fold, float64[n, k].
+    """
+
+    y: np.ndarray
+    trait: str
+    fold: np.ndarray
+    x: np.ndarray
+    names: list[str]
+    held: np.ndarray
+
+
+@dataclass(frozen=True)
+class _OutOfFold:
+    """What the models come to, out of fold.
+
+    Predictions by model and scores by arm, float64[n] each; by arm, which score each fold used; and the people of a
+    covariate that is constant outside their fold.
+    """
+
+    predictions: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+    chosen: dict[str, list[dict[str, Any]]]
+    unseen: list[dict[str, Any]]
+
+
 def score_study(
-    samples: str | Path,
-    study: str | Path,
-    folds: str | Path,
-    prediction: str | Path,
-    inner: str | Path,
-    genotypes: str | Path,
-    variants: str | Path,
-    qc_variants: str | Path,
+    files: StudyFiles,
+    cohort: CohortFiles,
     settings: Mapping[str, Any],
     seed: int,
-    out_accuracy: str | Path,
-    out_table: str | Path,
-    out_people: str | Path,
-    families: str | Path | None = None,
+    out: Published,
     score_file: str | Path | None = None,
     threads: int = 1,
 ) -> dict[str, Any]:
@@ -84,20 +128,14 @@ def score_study(
 
     Parameters
     ----------
-    samples, study
-        samples.parquet and study.json of the study.
-    folds, prediction, inner
-        folds.parquet, prediction.parquet and inner.parquet of its DeepNull prediction.
-    genotypes, variants, qc_variants
-        The cohort: genotypes.json, variants.parquet, qc/variants.parquet.
+    files, cohort
+        Files of the study and of its cohort.
     settings
         The ``scores`` section of the config.
     seed
         Seed of the config.
-    out_accuracy, out_table, out_people
-        accuracy.json, the same as a table, and predictions and scores of the people.
-    families
-        structure/families.parquet, where kinship was estimated: families are what is resampled.
+    out
+        Where it goes.
     score_file
         Weights in the format of the PGS Catalog; None: a score is trained where ``settings["method"]`` is ``clump``.
     threads
@@ -105,7 +143,7 @@ def score_study(
 
     Returns
     -------
-    What is written into ``out_accuracy``.
+    What is written into ``out.accuracy``.
 
     Raises
     ------
@@ -120,10 +158,10 @@ def score_study(
     2022 (Nature Communications 13:241), but on the study's own people. The intervals are over people, with the models
     as they are; they do not hold the chance of the training.
     """
-    info = read_json(study)
+    info = read_json(files.study)
     result: dict[str, Any] = {"study": info["study"], "cohort": info["cohort"], "trait": info["trait"]}
-    people = read_parquet(samples)
-    own = read_parquet(prediction, PREDICTION)
+    people = read_parquet(files.samples)
+    own = read_parquet(files.prediction, PREDICTION)
     if info["status"] != "ok" or not len(own):
         failed = info["status"] != "ok"
         result |= {
@@ -132,82 +170,93 @@ def score_study(
             "reason": info["reason"] if failed else "there is no DeepNull prediction; deepnull/metrics.json says why",
         }
         logger.warning("nothing to predict: %s", result["reason"])
-        return _write(
-            result, pd.DataFrame({c.name: np.empty(0, c.dtype) for c in PEOPLE}), out_accuracy, out_table, out_people
+        return _write(result, pd.DataFrame({c.name: np.empty(0, c.dtype) for c in PEOPLE}), out)
+    study, nested = _arrays(files, info, people, own)
+    unit = np.unique(family_groups(people, files.families), return_inverse=True)[1]
+    result |= _describe(study, unit, nested)
+    index = people["sample_index"].to_numpy(np.int64)
+    sample = Sample(index, np.column_stack([np.ones(len(study.y)), study.x]), study.held, study.y, study.fold)
+    candidates = candidate_scores(cohort, sample, settings, score_file, threads)
+    result["score"] = candidates.about
+    result["warnings"] += [f"{result['score']['file']}: {words}" for words in result["score"].get("warnings", ())]
+    found = _predict_folds(study, candidates)
+    result["score"]["by_fold"] = found.chosen
+    result["not_estimated"] = found.unseen
+    for entry in found.unseen:
+        _warn(
+            result,
+            f"covariate {entry['covariate']} is constant outside fold {entry['fold']}: no effect for "
+            f"{entry['people']} people there",
         )
-    y, trait = people["phenotype"].to_numpy(np.float64), info["trait"]
-    fold = read_parquet(folds, FOLDS)["fold"].to_numpy()
-    k = int(fold.max()) + 1
+    draws = derive_seed(seed, info["cohort"], info["study"], "prediction")
+    result["measures"] = accuracy(
+        study.y, found.predictions, study.trait, unit, DIFFERENCES, int(settings["resamples"]), draws
+    )
+    for measure, values in result["measures"].items():
+        told = {m: f"{v['estimate']:.4f} ({v['low']:.4f} to {v['high']:.4f})" for m, v in values["models"].items()}
+        logger.info("%s, out of fold: %s", measure, told)
+    table = {"sample_index": index, "fold": study.fold.astype(np.int32)}
+    table |= {f"score_{arm}": values for arm, values in found.scores.items()} | found.predictions
+    return _write(result, pd.DataFrame(table), out)
+
+
+def _arrays(files: StudyFiles, info: Mapping[str, Any], people: pd.DataFrame, own: pd.DataFrame) -> tuple[_Study, bool]:
+    """Return a study in arrays, and whether its DeepNull covariate is nested."""
+    fold = read_parquet(files.folds, FOLDS)["fold"].to_numpy()
     names = [c for c in people.columns if c.startswith("cov_")]
-    x = people[names].to_numpy(np.float64)
-    held, nested = _deepnull_covariate(own["deepnull_covariate"].to_numpy(), read_parquet(inner, INNER), fold, k)
-    unit = np.unique(family_groups(people, families), return_inverse=True)[1]
-    result |= {"status": "ok", "n": len(y), "folds": k, "units": int(unit.max()) + 1, "warnings": []}
-    if trait_of(trait).has_cases:
-        result |= {"cases": int((y == 1).sum()), "controls": int((y == 0).sum())}
+    inner = read_parquet(files.inner, INNER)
+    held, nested = _deepnull_covariate(own["deepnull_covariate"].to_numpy(), inner, fold, int(fold.max()) + 1)
+    y, x = people["phenotype"].to_numpy(np.float64), people[names].to_numpy(np.float64)
+    return _Study(y, info["trait"], fold, x, names, held), nested
+
+
+def _describe(study: _Study, unit: np.ndarray, nested: bool) -> dict[str, Any]:
+    """Return what is reported of the people, with warnings of what makes the measures less than out of fold."""
+    result = {"status": "ok", "n": len(study.y), "folds": study.held.shape[1], "units": int(unit.max()) + 1}
+    result |= {"warnings": []}
+    if trait_of(study.trait).has_cases:
+        result |= {"cases": int((study.y == 1).sum()), "controls": int((study.y == 0).sum())}
     if not nested:
         _warn(
             result,
             "the recipe has no nested predictions: the weight of the DeepNull covariate is fitted on one that has "
             "seen the predicted fold",
         )
-    if straddling := _straddling(unit, fold):
+    if straddling := _straddling(unit, study.fold):
         _warn(
             result,
             f"{straddling} families have people in more than one fold (deepnull.fold_file): their scores rest on "
             f"relatives' phenotypes",
         )
-    score, describe, result["score"] = _scores(
-        info, people, x, held, y, fold, settings, genotypes, variants, qc_variants, score_file, threads
+    return result
+
+
+def _predict_folds(study: _Study, candidates: Candidates) -> _OutOfFold:
+    """Predict each fold by the models (:data:`MODELS`) that are fitted on the others."""
+    y, fold, trait = study.y, study.fold, study.trait
+    arms = ("linear", "deepnull")
+    found = _OutOfFold(
+        {name: np.full(len(y), np.nan) for name in MODELS},
+        {arm: np.zeros(len(y)) for arm in arms},
+        {arm: [] for arm in arms},
+        [],
     )
-    result["warnings"] += [f"{result['score']['file']}: {words}" for words in result["score"].get("warnings", ())]
-    chosen: dict[str, list[dict[str, Any]]] = {"linear": [], "deepnull": []}
-    predictions = {name: np.full(len(y), np.nan) for name in MODELS}
-    scores = {arm: np.zeros(len(y)) for arm in chosen}
-    unseen = []
-    for f in range(k):
+    for f in range(study.held.shape[1]):
         others, here = fold != f, fold == f
-        for arm, name in enumerate(chosen):
-            design = x if name == "linear" else np.column_stack([x, held[:, f]])
-            predictions[name][here], varies = fit_and_predict(design[others], y[others], design[here], trait)
+        for arm, name in enumerate(arms):
+            design = study.x if name == "linear" else np.column_stack([study.x, study.held[:, f]])
+            found.predictions[name][here], varies = fit_and_predict(design[others], y[others], design[here], trait)
             if name == "linear":
-                unseen += _unseen(names, varies, x[here], f)
-            candidates = score(arm, f)
-            at = None
-            if result["score"]["method"] == "clump":
-                at = choose_threshold(candidates[:, others], design[others], y[others])
-            elif result["score"]["method"] == "file":
-                at = 0
-            if at is not None:
-                scores[name][here] = candidates[at][here]
-            with_score = design if at is None else np.column_stack([design, candidates[at]])
-            predictions[f"{name}_score"][here], _ = fit_and_predict(
+                found.unseen.extend(_unseen(study.names, varies, study.x[here], f))
+            score, about = candidates.choose(arm, f, design, y, others)
+            if score is not None:
+                found.scores[name][here] = score[here]
+            with_score = design if score is None else np.column_stack([design, score])
+            found.predictions[f"{name}_score"][here], _ = fit_and_predict(
                 with_score[others], y[others], with_score[here], trait
             )
-            chosen[name].append({"fold": f, "used": at is not None} | ({} if at is None else describe(arm, f, at)))
-    result["score"]["by_fold"] = chosen
-    result["not_estimated"] = unseen
-    for entry in unseen:
-        _warn(
-            result,
-            f"covariate {entry['covariate']} is constant outside fold {entry['fold']}: no effect for "
-            f"{entry['people']} people there",
-        )
-    result["measures"] = accuracy(
-        y,
-        predictions,
-        trait,
-        unit,
-        DIFFERENCES,
-        int(settings["resamples"]),
-        derive_seed(seed, info["cohort"], info["study"], "prediction"),
-    )
-    for measure, values in result["measures"].items():
-        told = {m: f"{v['estimate']:.4f} ({v['low']:.4f} to {v['high']:.4f})" for m, v in values["models"].items()}
-        logger.info("%s, out of fold: %s", measure, told)
-    table = {"sample_index": people["sample_index"].to_numpy(np.int64), "fold": fold.astype(np.int32)}
-    table |= {f"score_{arm}": values for arm, values in scores.items()} | predictions
-    return _write(result, pd.DataFrame(table), out_accuracy, out_table, out_people)
+            found.chosen[name].append(about)
+    return found
 
 
 def _warn(result: dict[str, Any], words: str) -> None:
@@ -245,70 +294,6 @@ def _unseen(names: list[str], varies: np.ndarray, here: np.ndarray, fold: int) -
     return found
 
 
-def _scores(
-    info: Mapping[str, Any],
-    people: pd.DataFrame,
-    x: np.ndarray,
-    held: np.ndarray,
-    y: np.ndarray,
-    fold: np.ndarray,
-    settings: Mapping[str, Any],
-    genotypes: str | Path,
-    variants: str | Path,
-    qc_variants: str | Path,
-    score_file: str | Path | None,
-    threads: int,
-) -> tuple[Callable[[int, int], np.ndarray], Callable[[int, int, int], dict[str, Any]], dict[str, Any]]:
-    """Return the function from arm and evaluated fold to candidate scores, float64[candidates, n].
-
-    What is to be said of one of them, and of all.
-    """
-    rows = people["sample_index"].to_numpy(np.int64)
-    if score_file is None and settings["method"] != "clump":
-        nothing = np.zeros((1, len(y)))
-        return (lambda arm, f: nothing), (lambda arm, f, at: {}), {"method": "none"}
-    table = read_parquet(variants, columns=["index", "chromosome", "position", "id", "effect_allele", "other_allele"])
-    passed = read_parquet(qc_variants, columns=["passed"])["passed"].to_numpy(bool)
-    if len(passed) != len(table):
-        raise InputError(
-            f"{qc_variants}: {len(passed)} variants, {variants} has {len(table)}; delete them and run again"
-        )
-    fileset = open_genotypes(genotypes)
-    if score_file is not None:
-        build = read_json(genotypes)["genome_build"]
-        weights = read_weights(score_file, build)
-        matched = match_weights(weights, table[passed], score_file, settings["minimum_matched"])
-        found = score_people(fileset, matched, rows)[None]
-        about = {
-            "method": "file",
-            "file": str(score_file),
-            "weights": matched.total,
-            "used": len(matched.index),
-            "share_used": len(matched.index) / matched.total,
-            "rows": matched.counts,
-            "positions": weights.positions,
-            "header": {key: weights.header[key] for key in _HEADER if key in weights.header},
-            "warnings": weights.warnings,
-        }
-        return (lambda arm, f: found), (lambda arm, f, at: {}), about
-    table = table[passed & table["chromosome"].isin(AUTOSOMES).to_numpy()]
-    columns = {
-        "index": table["index"].to_numpy(np.int64),
-        "chromosome": table["chromosome"].to_numpy(object),
-        "position": table["position"].to_numpy(np.int64),
-    }
-    rules = Rules(sorted(map(float, settings["p_thresholds"])), settings["window_kb"], settings["r2"])
-    sample = Sample(rows, np.column_stack([np.ones(len(y)), x]), held, y, fold)
-    trained = cross_scores(fileset, columns, sample, rules, threads)
-    about = {"method": "clump", "tested": trained.tested, "thresholds": trained.thresholds}
-    about |= {"window_kb": settings["window_kb"], "r2": settings["r2"]}
-    return (
-        (lambda arm, f: trained.scores[arm, f]),
-        (lambda arm, f, at: {"p": trained.thresholds[at], "variants": int(trained.variants[arm, f, at])}),
-        about,
-    )
-
-
 def collect_accuracies(accuracies: Sequence[str | Path], out: str | Path) -> None:
     """Put the accuracies of a cohort's studies in one table, with what their scores are.
 
@@ -317,7 +302,7 @@ def collect_accuracies(accuracies: Sequence[str | Path], out: str | Path) -> Non
     accuracies
         accuracy.json of the studies, in the order of the rows.
     out
-        One row a study, measure, and model or difference; a failed study has one row with its reason.
+        One row per study, measure, and model or difference; a failed study has one row with its reason.
     """
     rows: list[dict[str, Any]] = []
     for result in map(read_json, accuracies):
@@ -343,15 +328,9 @@ def _rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _write(
-    result: dict[str, Any],
-    people: pd.DataFrame,
-    out_accuracy: str | Path,
-    out_table: str | Path,
-    out_people: str | Path,
-) -> dict[str, Any]:
+def _write(result: dict[str, Any], people: pd.DataFrame, out: Published) -> dict[str, Any]:
     columns = ["study", "trait", "n", "measure", "model", "estimate", "low", "high"]
-    write_parquet(people, out_people, PEOPLE)
-    write_tsv(pd.DataFrame(_rows(result), columns=columns), out_table)
-    write_json(result, out_accuracy)
+    write_parquet(people, out.people, PEOPLE)
+    write_tsv(pd.DataFrame(_rows(result), columns=columns), out.table)
+    write_json(result, out.accuracy)
     return result

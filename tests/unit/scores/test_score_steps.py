@@ -10,7 +10,16 @@ from sklearn.metrics import r2_score
 
 from cohort_files import make_cohort
 from deepnull_gwas.deepnull.steps import FoldFiles, train_folds
-from deepnull_gwas.scores.steps import MODELS, PEOPLE, _straddling, collect_accuracies, score_study
+from deepnull_gwas.scores.candidates import CohortFiles
+from deepnull_gwas.scores.steps import (
+    MODELS,
+    PEOPLE,
+    Published,
+    StudyFiles,
+    _straddling,
+    collect_accuracies,
+    score_study,
+)  # fmt: skip
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
 from score_cases import SETTINGS, K, imputed, simulated
 from weight_files import weights_of, write_weights
@@ -51,14 +60,11 @@ def study(tmp_path):
             pd.DataFrame(table | {"phenotype_prediction": own["phenotype_prediction"]}), folder / "prediction.parquet"
         )
         found = score_study(
-            *files,
-            *(
-                folder / f
-                for f in ("prediction.parquet", "inner.parquet", "genotypes.json", "variants.parquet", "qc.parquet")
-            ),
+            StudyFiles(*files, folder / "prediction.parquet", folder / "inner.parquet"),
+            CohortFiles(*(folder / f for f in ("genotypes.json", "variants.parquet", "qc.parquet"))),
             SETTINGS | settings,
             1,
-            *(folder / f for f in ("out.json", "out.tsv", "people.parquet")),
+            Published(*(folder / f for f in ("out.json", "out.tsv", "people.parquet"))),
             score_file=score_file,
         )
         return found, folder
