@@ -465,7 +465,7 @@ def line(row: dict) -> str:
     ]  # fmt: skip
     if row["kind"] in RARE:
         cells.append(
-            f"{row['ms_a_test']:.1f} ms a test; regenie {' / '.join(map(str, REGENIE.get(row['threads'], ())))}"
+            f"{row['ms_a_test']:.1f} ms per test; regenie {' / '.join(map(str, REGENIE.get(row['threads'], ())))}"
         )
     return "| " + " | ".join(cells) + " |"
 

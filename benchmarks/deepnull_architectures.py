@@ -185,7 +185,7 @@ def draw(case: Case, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
-    """Cross-fit one draw of a case; give out-of-fold accuracy of each model, of the truth, and the seconds it took."""
+    """Cross-fit one draw of a case; return out-of-fold accuracy of each model and of the truth, and the seconds."""
     from deepnull_gwas.deepnull.crossfit import crossfit
     from deepnull_gwas.deepnull.fitting import Choice
     from deepnull_gwas.deepnull.folds import assign_folds

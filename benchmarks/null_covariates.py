@@ -27,7 +27,7 @@ SEED = 7
 
 
 def predict(table: pd.DataFrame, gene: str) -> dict:
-    """Cross-fit one gene; give the deepnull arm's covariate and what it explains out of fold."""
+    """Cross-fit one gene; return the deepnull arm's covariate and what it explains out of fold."""
     from deepnull_gwas.deepnull.crossfit import Setup, crossfit_folds
     from deepnull_gwas.deepnull.folds import assign_folds, default_folds, derive_seed
     from deepnull_gwas.deepnull.metrics import measure

@@ -44,7 +44,7 @@ def cases(share: float) -> settings:
 
 
 def attempt(target: str, call: Callable[[], Any], *parts: str, row: int | None = None) -> Any:
-    """Call; give what it returns, or None where it refuses by one clear message that holds the parts (and the row)."""
+    """Call; return what it returns, or None where it refuses by a clear message that holds the parts (and the row)."""
     try:
         value = call()
     except InputError as error:

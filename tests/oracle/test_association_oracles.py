@@ -39,7 +39,7 @@ def plink_glm(
     *options: str,
     modifiers=(),
 ) -> dict:
-    """Run plink2 --glm and give one table a phenotype (additive rows only), indexed by variant ID."""
+    """Run plink2 --glm; return one table per phenotype (additive rows only), indexed by variant ID."""
     ids = table[["FID", "IID"]].rename(columns={"FID": "#FID"})
     pd.concat([ids, table[phenotypes]], axis=1).to_csv(folder / "p.txt", sep="\t", index=False, na_rep="NA")
     command = [

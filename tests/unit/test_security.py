@@ -347,7 +347,7 @@ def test_exported_commands_run_as_they_are_meant(tmp_path, prefixes, trait):
     tools.mkdir()
     work.mkdir()
     for engine in ENGINES:
-        # what each engine is called with, one argument a line
+        # what each engine is called with, one argument per line
         (tools / engine).write_text(
             f'#!/bin/sh\nfor a in "$@"; do printf "%s\\n" "$a"; done >> "{tmp_path}/{engine}.args"\n'
         )

@@ -197,7 +197,7 @@ def check_studies(
     studies
         The studies' ``samples.parquet``; the folder is the study's name.
     out
-        TSV, one row a study: what :func:`check_stratification` measures.
+        TSV, one row per study: what :func:`check_stratification` measures.
     """
     rows = []
     progress = Progress(len(studies), "studies")

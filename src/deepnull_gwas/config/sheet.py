@@ -35,7 +35,7 @@ def read_sheet(path: str, base: Path, schema: dict[str, Any]) -> tuple[list[Row]
 def parse_sheet(data: bytes, path: str, schema: dict[str, Any]) -> tuple[list[Row], list[str]]:
     """Read the bytes of a sheet; see :func:`read_sheet`."""
     try:
-        found = layout.read_layout(path, f"one row a study, with {', '.join(schema['required'])}", False, data)
+        found = layout.read_layout(path, f"one row per study, with {', '.join(schema['required'])}", False, data)
     except InputError as error:
         return [], [str(error)]
     if found.separated_by not in ("commas", "tabs"):

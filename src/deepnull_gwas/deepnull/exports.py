@@ -103,7 +103,7 @@ def export_study(
 
 
 def list_passed(variants: str | Path, qc: str | Path, out: str | Path) -> None:
-    """Write the IDs of the variants that pass quality control, one a line.
+    """Write the IDs of the variants that pass quality control, one per line.
 
     Parameters
     ----------

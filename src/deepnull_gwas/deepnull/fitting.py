@@ -45,7 +45,7 @@ class Choice:
     compare: bool = True
 
     def weighed(self) -> list[str]:
-        """Return the models that are weighed beside the linear one."""
+        """Return the models that are weighed together with the linear one."""
         return [name for name in KINDS if name != LINEAR] if self.model == AUTO else [self.model]
 
     def fitted(self, recipe: Recipe) -> list[str]:
@@ -87,7 +87,7 @@ def fit_folds(
     device: str = "cpu",
     shared: dict[bytes, Any] | None = None,
 ) -> list[tuple[FoldModel, dict[str, Any]]]:
-    """Fit the models that predict each of some folds. What a fold's models are does not depend on the folds beside it.
+    """Fit the models that predict each of some folds. What a fold's models are does not depend on the other folds.
 
     Parameters
     ----------
@@ -275,7 +275,7 @@ def _own_lines(z: np.ndarray, part: np.ndarray, lines: np.ndarray) -> np.ndarray
 
 
 def _put_lines(fitted: FoldModel, task: Task, some: np.ndarray, extra: np.ndarray) -> None:
-    """Find the straight part of a fold's weighed models, and fit the linear model beside what is beyond it."""
+    """Find the straight part of a fold's weighed models, and fit the linear model together with what is beyond it."""
     z, weights = task.z, np.array(list(fitted.weights.values()))
     fitted.line = np.zeros(z.shape[1] + 1)
     if not weights.any():

@@ -33,7 +33,7 @@ def assign_study_folds(
     fold_file: str | Path | None = None,
     original: bool = False,
 ) -> None:
-    """Part the people of a study into folds; families stay together, binary traits are stratified.
+    """Split the people of a study into folds; families stay together, binary traits are stratified.
 
     A family are the people with the same FID (where it is not the IID, nor that of too many people for one family),
     joined with those whom kinship joins.

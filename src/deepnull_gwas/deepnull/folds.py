@@ -77,7 +77,7 @@ def original_folds(ids: Sequence[str], k: int, seed: int) -> np.ndarray:
 def assign_folds(
     people: Sequence[str], k: int, seed: int, groups: Sequence[str] | None = None, stratum: np.ndarray | None = None
 ) -> np.ndarray:
-    """Part people into folds of nearly equal size.
+    """Split people into folds of nearly equal size.
 
     Parameters
     ----------

@@ -47,8 +47,8 @@ class FoldModel:
         float64[p + 1], intercept and slopes of standardised covariates: the straight part of the weighted models, in
         whose place the linear model is; None where one model predicts alone.
     shift
-        float64[p + 1]: by how much the linear model differs when it is fitted beside what the weighted models have
-        beyond a straight line; None where it does not (quantitative traits, or no weight).
+        float64[p + 1]: by how much the linear model differs when it is fitted together with what the weighted models
+        have beyond a straight line; None where it does not (quantitative traits, or no weight).
     unit
         What their predictions are to be multiplied by: a phenotype of extreme scale is divided by it before the
         training.

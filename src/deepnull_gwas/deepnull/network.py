@@ -1,4 +1,4 @@
-"""The network: a multilayer perceptron with a linear path beside it. It knows nothing of training, data or files."""
+"""The network: a multilayer perceptron with a parallel linear path. It knows nothing of training, data or files."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class DeepNull(nn.Module):
     n_networks
         Number of networks for each generator.
     generators
-        Sources of the starting weights and of dropout. The networks of one are the same whatever others are beside
-        them.
+        Sources of the starting weights and of dropout. The networks of one do not depend on the
+        others.
     """
 
     def __init__(self, n_inputs: int, hidden: tuple[int, ...], n_networks: int, generators: Sequence[torch.Generator]):

@@ -191,7 +191,7 @@ def batches(n: int, rng: np.random.Generator, size: int = BATCH) -> Iterator[np.
 
 
 class _Network:
-    """The network while it is trained: hidden layers with ReLU, and a linear path beside them.
+    """The network while it is trained: hidden layers with ReLU, and a parallel linear path.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def _trials(own: Sequence[Without]) -> dict[Without, list[tuple[Without, Without
     trials: dict[Without, list[tuple[Without, Without]]] = {(): [(pieces, pieces) for pieces in own]}
     for pieces in own:
         others = [p for p in own if p != pieces]
-        # with one other part only there is nobody to train on beside it: its pieces are tried
+        # with one other part only there is nobody else to train on: its pieces are tried
         looked = others if len(others) > 1 else [(v,) for v in others[0]]
         trials[pieces] = [(look, tuple(sorted(pieces + look))) for look in looked]
     return trials

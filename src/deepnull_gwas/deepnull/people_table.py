@@ -91,7 +91,7 @@ def read_people_table(path: str | Path) -> Table:
     if not path.exists():
         names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InputError(f"{path}: no such file{nearest(path.name, names)}")
-    layout = read_layout(path, "FID, IID, target and covariates in it, and one row a person")
+    layout = read_layout(path, "FID, IID, target and covariates in it, and one row per person")
     names = [n for n in layout.header if n]
     family = bool(names) and names[0] == "FID"
     if names[: 1 + family] != (["FID", "IID"] if family else ["IID"]):
@@ -116,7 +116,8 @@ def read_people_table(path: str | Path) -> Table:
         seen: set[str] = set()
         doubled = [p for p in table.people if p in seen or seen.add(p)]
         raise InputError(
-            f"{path}: {len(doubled)} people are there more than once ({some(dict.fromkeys(doubled))}); one row a person"
+            f"{path}: {len(doubled)} people are there more than once ({some(dict.fromkeys(doubled))}); "
+            "one row per person"
         )
     return table
 
@@ -156,7 +157,7 @@ def write_with(table: Table, out: str | Path, added: Mapping[str, np.ndarray]) -
     table, out
         As read, and where it goes (compressed where that ends in .gz).
     added
-        float64 by name, one number a row; NaN becomes NA.
+        float64 by name, one number per row; NaN becomes NA.
 
     Raises
     ------
@@ -224,7 +225,7 @@ def identify(table: Table, rows: np.ndarray, salt: int) -> dict[str, np.ndarray]
 
 
 def recognise(table: Table, known: Mapping[str, np.ndarray], salt: int) -> np.ndarray:
-    """Return who of a table is among the people that :func:`identify` saw: bool, one a row.
+    """Return who of a table is among the people that :func:`identify` saw: bool, one per row.
 
     Where both tables have a family of somebody, FID and IID must agree; where one of them has none (no FID column, 0,
     or the IID as FID), the IID.

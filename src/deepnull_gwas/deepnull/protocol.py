@@ -100,7 +100,7 @@ class Kind(Protocol):
     """A kind of model. Adding one is a file with such an object and a line in :mod:`deepnull_gwas.deepnull.registry`.
 
     The models of several folds are fitted in one call, for kinds that are faster so (networks on a GPU); what a fold's
-    model is must not depend on the folds beside it.
+    model is must not depend on the other folds.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ from typing import Any
 
 from deepnull_gwas.errors import InputError, nearest
 
-#: The stack of all models of the registry, and the one beside which they are weighed.
+#: The stack of all models of the registry, and the one together with which they are weighed.
 AUTO, LINEAR = "auto", "linear"
 #: Name of the recipe that repeats the original DeepNull.
 ORIGINAL = "original"
@@ -26,7 +26,7 @@ class Recipe:
     hidden
         Units of the hidden layers (64, 64, 32, 16 in McCaw et al. 2022).
     start
-        ``splines`` or ``linear``: the model beside the network, which it starts from and adds to.
+        ``splines`` or ``linear``: the model that the network starts from and adds to.
     learning_rate
         Largest step of Adam; it falls to a hundredth along half a cosine.
     weight_decay
@@ -88,4 +88,6 @@ def weights_in_words(weights: Mapping[str, float]) -> str:
         return "the linear model alone"
     if len(some) == 1 and set(weights) == set(some) and set(some.values()) == {1.0}:
         return f"{next(iter(some)).replace('_', ' ')} alone"
-    return "weights beside the linear model: " + ", ".join(f"{n.replace('_', ' ')} {w:.2f}" for n, w in some.items())
+    return "weights of all but the linear model: " + ", ".join(
+        f"{n.replace('_', ' ')} {w:.2f}" for n, w in some.items()
+    )

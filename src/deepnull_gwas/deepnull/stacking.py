@@ -74,7 +74,7 @@ def line_of(z: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 def weigh(z: np.ndarray, y: np.ndarray, extra: np.ndarray, trait: str) -> np.ndarray:
     """Find how much to take of what each model has beyond a straight line.
 
-    The association fits the linear covariates anyway. So the models are weighed as it sees them: beside a linear model
+    The association fits the linear covariates anyway. So the models are weighed as it sees them: with a linear model
     that is fitted on the same people, with all that is linear in the covariates taken out of them. Otherwise a model
     that shrinks the linear model, or repeats it from other people, would seem to gain where the covariates explain
     nothing.
@@ -101,19 +101,19 @@ def weigh(z: np.ndarray, y: np.ndarray, extra: np.ndarray, trait: str) -> np.nda
         extra = extra - root @ (root.T @ extra)
         return stack(y, base, base[:, None] + extra, trait)
     base = design @ logistic(design, y, np.full(z.shape[1], TINY))
-    weights, eta = _weights_beside(design, y, base, extra)
+    weights, eta = _weights_with_linear_part(design, y, base, extra)
     return weights * _trust(y, base, eta, trait) if weights.any() else weights
 
 
-def _weights_beside(
+def _weights_with_linear_part(
     design: np.ndarray, y: np.ndarray, base: np.ndarray, extra: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the weights of most likelihood for a binary trait, the linear part fitted beside them.
+    """Find the weights of most likelihood for a binary trait, the linear part fitted together with them.
 
     Newton's method from the linear predictor ``base``.
 
-    A linear part that was fitted without the models has smaller effects than beside them (odds ratios are not
-    collapsible), and weights beside it would be too small.
+    A linear part that was fitted without the models has smaller effects than with them (odds ratios are not
+    collapsible), and weights fitted on top of it would be too small.
 
     Returns
     -------
@@ -147,9 +147,9 @@ def _weights_beside(
 
 
 def shift_of(z: np.ndarray, y: np.ndarray, linear: np.ndarray, beyond: np.ndarray, trait: str) -> np.ndarray | None:
-    """Find by how much the linear model differs when it is fitted beside what is beyond a straight line.
+    """Find by how much the linear model differs when it is fitted together with what is beyond a straight line.
 
-    Least squares does not see what is orthogonal to its columns, logistic regression does: effects beside those of
+    Least squares does not see what is orthogonal to its columns, logistic regression does: effects given
     other covariates are larger than marginal ones, and the intercept moves.
 
     Parameters

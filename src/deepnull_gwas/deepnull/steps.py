@@ -153,7 +153,7 @@ def _crossfit(
     only = [j for j, c in enumerate(columns) if c.startswith(ONLY_DEEPNULL)]
     if only:
         logger.info("not in the association: %s", ", ".join(names[j] for j in only))
-    logger.info("%d people, %d covariates; about %.0f MB beside the libraries", *x.shape, x.nbytes * 12 / 1e6)
+    logger.info("%d people, %d covariates; about %.0f MB in addition to the libraries", *x.shape, x.nbytes * 12 / 1e6)
     if heritable := heritable_among(settings, names):
         logger.warning("%s", heritable_warning(heritable))
     choice = Choice(settings.get("model", AUTO), settings.get("compare", True))

@@ -59,7 +59,7 @@ def deterministic(device: torch.device) -> Iterator[None]:
 
 
 def batch_size(people: int, recipe: Recipe) -> int:
-    """Return the people a step.
+    """Return the number of people per step.
 
     A 32nd of the training people, at least 64 (where there are as many) and at most ``recipe.batch_size``.
     """
@@ -99,13 +99,13 @@ def fit_networks(
 
     Each is stopped by people who do not train it.
 
-    Networks know nothing of those beside them: their starts, batches, steps and the epochs that they are taken from are
+    Networks know nothing of each other: their starts, batches, steps and the epochs that they are taken from are
     those that their fold would give alone (but folds of different sizes take batches and steps of the smallest).
 
     Parameters
     ----------
     jobs
-        What to train on, one a fold. The same seeds give the same bytes on a CPU, whatever its number of cores.
+        What to train on, one per fold. The same seeds give the same bytes on a CPU, whatever its number of cores.
     trait
         ``quantitative`` or ``binary``.
     recipe
@@ -247,7 +247,7 @@ class _Training:
         self.kept = {name: value.detach().clone() for name, value in self.network.named_parameters()}
 
     def of_folds(self, values: torch.Tensor) -> torch.Tensor:
-        """Return values of networks as one row a fold."""
+        """Return values of networks as one row per fold."""
         return values.reshape(self.folds, self.count)
 
     def evaluate(self) -> torch.Tensor:
@@ -272,7 +272,7 @@ class _Training:
             train[going] = self.epoch(epoch)
             now = self.evaluate()
             validation[going] = now
-            # a network that has stopped may still be beside the others, and is not looked at: theirs is no word on when
+            # a network that has stopped may still be among the others, and is not looked at: theirs is no word on when
             # it ends
             active = self.since < self.recipe.patience
             seen = active[self.going].to(self.where)

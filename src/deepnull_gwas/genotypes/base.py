@@ -48,7 +48,7 @@ class Genotypes(ABC):
 
     Notes
     -----
-    Packed hard calls have two bits a genotype, the first person in the lowest bits: 00 homozygous for the effect
+    Packed hard calls have two bits per genotype, the first person in the lowest bits: 00 homozygous for the effect
     allele, 01 missing, 10 heterozygous, 11 homozygous for the other allele (as in
     https://www.cog-genomics.org/plink/1.9/formats#bed, with A1 the effect allele). Only kernels in this folder take
     them apart.

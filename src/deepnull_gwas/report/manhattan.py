@@ -51,7 +51,7 @@ def genome_axis(parts: list[pl.DataFrame]) -> dict[int, tuple[float, float, int]
 
 
 def thin(x: np.ndarray, y: np.ndarray, columns: int = 1600, rows: int = 200) -> np.ndarray:
-    """Choose the points to draw: all above DENSE, below one a cell of a grid. Deterministic."""
+    """Choose the points to draw: all above DENSE, below one per cell of a grid. Deterministic."""
     if not len(x):
         return np.zeros(0, dtype=np.int64)
     cell = (x / max(x.max(), 1) * columns).astype(np.int64) * (rows + 1) + np.minimum(y / DENSE * rows, rows).astype(

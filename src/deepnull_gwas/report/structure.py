@@ -120,7 +120,7 @@ _PALETTE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#
 
 
 def _groups(table: pd.DataFrame, people: pd.DataFrame, name: str | None) -> list[tuple[str, Any, np.ndarray]]:
-    """Part people into groups for colouring: label, colour, who."""
+    """Split people into groups for colouring: label, colour, who."""
     if name is None:
         outlier = table["outlier"].to_numpy() > 0 if "outlier" in table else np.zeros(len(table), dtype=bool)
         fitted = table["fitted"].to_numpy() if "fitted" in table else np.ones(len(table), dtype=bool)

@@ -133,13 +133,15 @@ def plan_text(config: Config, base: str | Path = ".") -> str:
 def _table(rows: list[Row]) -> list[str]:
     """Return the lines of the table of rules, with their sum."""
     wide = max(len(r.rule) for r in rows)
-    head = f"{'rule':<{wide}}  {'jobs':>7}  {'threads':>7}  {'MB a job':>9}  {'time a job':>10}  {'core-hours':>10}"
+    head = (
+        f"{'rule':<{wide}}  {'jobs':>7}  {'threads':>7}  {'MB per job':>10}  {'time per job':>12}  {'core-hours':>10}"
+    )
     lines = [head, "-" * len(head)]
     for r in rows:
         hours = r.core_seconds / 3600
-        line = f"{r.rule:<{wide}}  {r.jobs:>7,}  {r.threads:>7}  {r.mb:>9,}  {duration(r.seconds):>10}  {hours:>10.2f}"
+        line = f"{r.rule:<{wide}}  {r.jobs:>7,}  {r.threads:>7}  {r.mb:>10,}  {duration(r.seconds):>12}  {hours:>10.2f}"
         lines.append(line)
     jobs, hours = sum(r.jobs for r in rows), sum(r.core_seconds for r in rows) / 3600
     most = max(r.mb for r in rows)
-    lines += ["-" * len(head), f"{'all':<{wide}}  {jobs:>7,}  {'':>7}  {most:>9,}  {'':>10}  {hours:>10.2f}"]
+    lines += ["-" * len(head), f"{'all':<{wide}}  {jobs:>7,}  {'':>7}  {most:>10,}  {'':>12}  {hours:>10.2f}"]
     return lines

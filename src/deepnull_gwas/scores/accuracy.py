@@ -50,7 +50,7 @@ def fit_and_predict(train: np.ndarray, y: np.ndarray, new: np.ndarray, trait: st
 
 
 def choose_threshold(scores: np.ndarray, covariates: np.ndarray, y: np.ndarray) -> int | None:
-    """Choose the score that correlates most with the phenotype beside the covariates.
+    """Choose the score that correlates most with the phenotype given the covariates.
 
     None where none correlates positively.
 
@@ -97,7 +97,7 @@ def weighted_auc(y: np.ndarray, score: np.ndarray, weights: np.ndarray) -> np.nd
     Parameters
     ----------
     y, score
-        0/1 and float64, one a person.
+        0/1 and float64, one per person.
     weights
         float[resamples, n]: how often each person counts.
 

@@ -41,7 +41,7 @@ def _flip(allele: str) -> str:
     return "".join(_COMPLEMENT[c] for c in reversed(allele)) if _ALLELES.fullmatch(allele) else ""
 
 
-#: What :func:`compare_alleles` tells.
+#: What :func:`compare_alleles` returns.
 MATCHED, SWAPPED, AMBIGUOUS, MISMATCHED = "matched", "swapped", "ambiguous", "mismatched"
 
 
@@ -63,7 +63,7 @@ def compare_alleles(effect: Sequence[str], other: Sequence[str], a1: Sequence[st
 
     Returns
     -------
-    Text, one a pair.
+    Text, one per pair.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def _candidates(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray
 def _outcomes(table: pd.DataFrame, variants: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what becomes of each row of a file (:data:`OUTCOMES`).
 
-    And give the rows that are used with their variants (places in the two tables).
+    And the rows that are used with their variants (places in the two tables).
     """
     row, at = _candidates(table, variants)
     # any one of several other alleles will do

@@ -1,4 +1,4 @@
-"""The tables of a configuration beside the sample table, read before the first long job.
+"""The tables of a configuration other than the sample table, read before the first long job.
 
 What is wrong with one is said then, not hours later.
 """

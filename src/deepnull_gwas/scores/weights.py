@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 _NOT_ADDITIVE = ("is_haplotype", "is_diplotype", "is_interaction", "is_dominant", "is_recessive")
 
 
-#: Columns that say something of a weight without changing what it is.
+#: Columns that say something about a weight without changing what it is.
 _INFORMATIVE = {
     "locus_name",
     "imputation_method",
@@ -133,7 +133,7 @@ def read_weights(path: str | Path, build: str) -> Weights:
     """
     path = Path(path)
     texts = read_text_table(
-        path, "one row a variant (a scoring file of the PGS Catalog)", hash_header=False, quoted=None
+        path, "one row per variant (a scoring file of the PGS Catalog)", hash_header=False, quoted=None
     )
     names, line = texts.column_names, lines_of(texts)
     pairs = [comment.lstrip("#").split("=", 1) for comment in comments_of(texts) if "=" in comment]

@@ -111,7 +111,7 @@ def simulate_genotypes(settings: Mapping[str, Any], seed: int, prefix: str | Pat
 
     Notes
     -----
-    Each chromosome is a stretch of 5 Mb or more (1,000 variants a megabase) at true scale, so linkage disequilibrium
+    Each chromosome is a stretch of 5 Mb or more (1,000 variants per megabase) at true scale, so linkage disequilibrium
     falls off with physical distance as in people, beginning at 1 Mb (X: 2.8 Mb, behind the pseudo-autosomal region).
     Identifiers are ``chromosome:position:ancestral:derived``. A1, the allele that is counted, is the minor allele
     of about 90 % of the variants and the major allele of the others. On X men are coded 0 or 2.

@@ -178,7 +178,7 @@ def test_rows(load, row, part):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("", "is empty; expected a header and one row a study, with study, cohort, phenotype, trait"),
+        ("", "is empty; expected a header and one row per study, with study, cohort, phenotype, trait"),
         ("study\tcohort\tphenotype\ttrait\n", "has a header but no study"),
         ("study\tcohort\tphenotype\n", "column 'trait' is missing"),
         ("study\tstudy\tcohort\tphenotype\ttrait\n", "column 'study' is there 2 times"),

@@ -66,7 +66,7 @@ def test_trees_without_two_folds_are_boosted_once(k, monkeypatch):
     boosted, real = [], trees.fit_trees
     monkeypatch.setattr(trees, "fit_trees", lambda *a: boosted.append(1) or real(*a))
     crossfit(x, y, folds_of(300, k), Recipe(calibrate=False), 1, choice=Choice("trees", compare=False))
-    # pairs of folds, and in each fold one a part for new people
+    # pairs of folds, and in each fold one per part for new people
     assert len(boosted) == k * (k - 1) // 2 + k * (k - 1)
 
 

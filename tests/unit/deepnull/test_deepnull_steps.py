@@ -161,7 +161,7 @@ def test_the_log_says_fold_by_fold_what_was_reached(tmp_path, caplog):
         assert f"fold {f} of 3: models of 200 people for 100" in lines
         (said,) = [line for line in lines if line.startswith(f"fold {f} of 3: R2 ")]
         assert re.search(
-            r"correlation .* out of fold \(linear: R2 .*; weights beside the linear model: |the linear model alone",
+            r"correlation .* out of fold \(linear: R2 .*; weights of all but the linear model: |the linear model alone",
             said,
         )
         assert (" left" in said) == (f < 3)

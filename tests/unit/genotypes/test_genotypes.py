@@ -40,7 +40,7 @@ def write(folder, genotypes, name="x"):
 
 
 def test_known_bytes_to_known_dosages(tmp_path):
-    # two bits a person from the lowest: 00 hom A1, 01 missing, 10 het, 11 hom A2; a fifth person in the second byte
+    # two bits per person from the lowest: 00 hom A1, 01 missing, 10 het, 11 hom A2; a fifth person in the second byte
     bim, fam = frames(1, 5)
     bim.to_csv(tmp_path / "x.bim", sep="\t", header=False, index=False)
     fam.to_csv(tmp_path / "x.fam", sep="\t", header=False, index=False)
