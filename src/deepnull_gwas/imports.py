@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -27,19 +28,29 @@ def imported_files(text: str, library: Mapping[str, str]) -> set[str]:
         When an import names a module that ``library`` does not have.
     """
     files: set[str] = set()
-    for match in _IMPORT.finditer(text):
-        files |= _files_of(match[1].split(".")[1:], library)
-    for match in _FROM.finditer(text):
-        parts = match[1].split(".")[1:]
+    for parts, names in _statements(text):
         files |= _files_of(parts, library)
         # what a package is asked for may be a module of it
-        for name in re.findall(r"(\w+)(?:\s+as\s+\w+)?\s*(?:,|$|\)|#)", match[2], re.MULTILINE):
+        for name in names:
             if "/".join([*parts, name]) + ".py" in library or "/".join([*parts, name, "__init__.py"]) in library:
-                files |= _files_of([*parts, name], library)
+                files |= _files_of((*parts, name), library)
     return files
 
 
-def _files_of(parts: list[str], library: Mapping[str, str]) -> set[str]:
+@functools.lru_cache(maxsize=1024)
+def _statements(text: str) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+    """Return the modules of the library that a text imports, by their dotted parts, and the names it takes from each.
+
+    Most files are asked about many times, as each step of the workflow is a start of its own.
+    """
+    found = [(tuple(match[1].split(".")[1:]), ()) for match in _IMPORT.finditer(text)]
+    for match in _FROM.finditer(text):
+        names = re.findall(r"(\w+)(?:\s+as\s+\w+)?\s*(?:,|$|\)|#)", match[2], re.MULTILINE)
+        found.append((tuple(match[1].split(".")[1:]), tuple(names)))
+    return tuple(found)
+
+
+def _files_of(parts: tuple[str, ...], library: Mapping[str, str]) -> set[str]:
     """Return the files that importing a module by its dotted parts runs."""
     files = {"/".join([*parts[:depth], "__init__.py"]) for depth in range(len(parts))}
     module, package = "/".join(parts) + ".py", "/".join([*parts, "__init__.py"])
