@@ -161,19 +161,19 @@ class BgenReader:
                     raise self._error(
                         variant, f"its identifying data do not fit its index ({alleles} alleles, position {position:,})"
                     )
-                if not compressed:
-                    yield buffer[place : place + size], variant
-                    continue
-                self._check_inflated(variant, size, inflated)
-                try:
-                    raw = inflate(view[place : place + size], inflated)
-                except Exception as error:  # libdeflate and zstd each have exceptions of their own
-                    raise self._error(variant, f"its compressed block is damaged ({plain(error)})") from None
-                if len(raw) != inflated:
-                    raise self._error(
-                        variant, f"its block has {len(raw):,} bytes, expected {inflated:,} as it says itself"
-                    )
-                yield np.frombuffer(raw, dtype=np.uint8), variant
+                raw = view[place : place + size]
+                if compressed:
+                    self._check_inflated(variant, size, inflated)
+                    try:
+                        raw = inflate(raw, inflated)
+                    except Exception as error:  # libdeflate and zstd each have exceptions of their own
+                        raise self._error(variant, f"its compressed block is damaged ({plain(error)})") from None
+                    if len(raw) != inflated:
+                        raise self._error(
+                            variant, f"its block has {len(raw):,} bytes, expected {inflated:,} as it says itself"
+                        )
+                # zstd's bytes cannot be written to, others can: as one kind of array, they are one compilation
+                yield np.frombuffer(memoryview(raw).toreadonly(), dtype=np.uint8), variant
 
     def _read(self, at: int, count: int, variant: int) -> np.ndarray:
         """Read bytes of the file."""
