@@ -9,14 +9,24 @@ import sys
 import time
 from pathlib import Path
 
+from snakemake.sourcecache import LocalSourceFile
+
 # Every file of the library, named one by one: a workflow used as a remote module fetches only what it is asked for.
 LIBRARY_FILES = [
     line.strip()
     for line in Path(workflow.source_path("../library.txt")).read_text().splitlines()
     if line.strip()
 ]
+# A checkout's are read where they are: copies of them all would take every start of snakemake a fifth of a second.
+CHECKOUT = workflow.current_basedir
 LIBRARY = {
-    name: Path(workflow.source_path(f"../../src/deepnull_gwas/{name}"))
+    name: (
+        Path(
+            CHECKOUT.get_path_or_uri(secret_free=True), "../../src/deepnull_gwas", name
+        )
+        if type(CHECKOUT) is LocalSourceFile
+        else Path(workflow.source_path(f"../../src/deepnull_gwas/{name}"))
+    )
     for name in LIBRARY_FILES
 }
 sys.path.append(str(LIBRARY["__init__.py"].parent.parent))
