@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 STAGE = "assemble_study"
 SAMPLES = [
-    Column("sample_index", "int64", "number of the person in the .fam, from 0; ascending"),
+    Column("sample_index", "int64", "number of the person in the genotype files, from 0; ascending"),
     Column("fid", "str", "family ID"),
     Column("iid", "str", "person's ID"),
     Column("phenotype", "float64", "as analysed: transformed; binary: 1 case, 0 control"),

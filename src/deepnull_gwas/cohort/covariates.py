@@ -306,7 +306,7 @@ def select_people(
 def _getter(frame: pd.DataFrame) -> Callable[[str], pd.Series]:
     def get(name: str) -> pd.Series:
         series = column_to_compare(frame, name)
-        # nobody outside the sample table has a value there, whatever the .fam says of their sex
+        # nobody outside the sample table has a value there, whatever the genotype files say of their sex
         return series.where(frame["in_sample_table"])
 
     return get

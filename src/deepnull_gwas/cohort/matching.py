@@ -120,7 +120,7 @@ def _reasons(by_family: bool) -> Iterator[tuple[str, Callable[[str, str], str | 
                 str,
             )
         yield (
-            "the .fam's IDs are FID_IID, doubled; plink2 --make-bed with --update-ids repairs them",
+            "the genotypes' IDs are FID_IID, doubled; plink2 --update-ids repairs them",
             lambda f, i: i.rpartition("_")[2] if "_" in i else None,
             str,
         )  # fmt: skip
@@ -129,7 +129,7 @@ def _reasons(by_family: bool) -> Iterator[tuple[str, Callable[[str, str], str | 
     yield "some IDs end in '.0'; some program has read IDs as numbers", both(_without_point_zero), _without_point_zero
     yield "some IDs are written as 1e+05; some program has read IDs as numbers", both(_written_out), _written_out
     if not by_family:
-        yield "the table's IDs are the .fam's family IDs", lambda f, i: f, str
+        yield "the table's IDs are the genotypes' family IDs", lambda f, i: f, str
     yield "they differ in punctuation or blanks only", both(_letters_and_digits), _letters_and_digits
 
 

@@ -180,7 +180,11 @@ class _Checks:
             return [self.unknown("covariate", name)], []
         present = series.dropna()
         if present.empty:
-            hint = "; the .fam says of nobody which sex they are" if name == "sex" and "sex" not in self.names else ""
+            hint = (
+                "; the genotype files say of nobody which sex they are"
+                if name == "sex" and "sex" not in self.names
+                else ""
+            )
             return [f"covariate '{name}' is missing for everybody; remove it, or check missing_values{hint}"], []
         if is_text(series) and not categorical:
             examples = examples_of_text(series, self.frame["iid"])
@@ -312,8 +316,8 @@ class _Checks:
             here = selection.keep & (told > 0)
             added, other = int((here & (recorded == 0)).sum()), int((here & (recorded > 0) & (recorded != told)).sum())
             if added or other:
-                parts = [f"knows it of {added:,} people of whom the .fam does not"] if added else []
-                parts += [f"has another than the .fam for {other:,} people"] if other else []
+                parts = [f"knows it of {added:,} people of whom the genotype files do not"] if added else []
+                parts += [f"has another than the genotype files for {other:,} people"] if other else []
                 yield (
                     f"covariate {name} {' and '.join(parts)}, but only enters as a covariate: if it is the recorded "
                     f"sex, set `sex: {name}` in the cohort, so that X, Y and the check of sex go by it"

@@ -26,8 +26,8 @@ PRUNED = [
     Column("chromosome", "str", "1 .. 22"),
     Column("position", "int64", "1-based"),
     Column("id", "str", "variant ID"),
-    Column("effect_allele", "str", "A1"),
-    Column("other_allele", "str", "A2"),
+    Column("effect_allele", "str", "the allele that calls count"),
+    Column("other_allele", "str", "the other one"),
 ]
 
 #: Of imputed variants, the least info, and the least share of people with a hard call.

@@ -189,7 +189,7 @@ def join_samples(
         contradicts = (told > 0) & (recorded > 0) & (told != recorded)
         if contradicts.any():
             logger.warning(
-                "%d people have another sex in the sample table than in the .fam (the sample table's is used): %s",
+                "%d people have another sex in the sample table (which is used) than in the genotype files: %s",
                 int(contradicts.sum()), some(fam["iid"][contradicts], 10),
             )  # fmt: skip
         recorded = np.where(told > 0, told, recorded)

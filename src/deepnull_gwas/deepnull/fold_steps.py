@@ -20,7 +20,10 @@ logger = logging.getLogger(__name__)
 
 #: Folds at most.
 MAX_FOLDS = 100
-FOLDS = [Column("sample_index", "int64", "row of the .fam"), Column("fold", "int32", "fold that predicts the person")]
+FOLDS = [
+    Column("sample_index", "int64", "number of the person in the genotype files"),
+    Column("fold", "int32", "fold that predicts the person"),
+]
 
 
 def assign_study_folds(

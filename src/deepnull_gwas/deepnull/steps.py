@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 STAGE = "train_folds"
 BY_MODEL = [
-    Column("sample_index", "int64", "row of the .fam"),
+    Column("sample_index", "int64", "number of the person in the genotype files"),
     Column("fold", "int32", "fold that the person is in"),
     # by_linear, by_splines, ...: the same by each model
     Column(
@@ -48,12 +48,12 @@ BY_MODEL = [
     ),
 ]
 INNER = [
-    Column("sample_index", "int64", "row of the .fam"),
+    Column("sample_index", "int64", "number of the person in the genotype files"),
     # inner_0, inner_1, ...: the covariate of the deepnull arm by models that have seen neither that fold nor the
     # person; NaN in the fold itself
 ]
 PREDICTION = [
-    Column("sample_index", "int64", "row of the .fam"),
+    Column("sample_index", "int64", "number of the person in the genotype files"),
     Column("fold", "int32", "fold that the person is in"),
     Column(
         "deepnull_covariate",

@@ -111,7 +111,7 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
     lines += [
         f"{len(frame) - len(failed)} of {len(frame)} analyses done.",
         f"Summary statistics: {results}/<cohort>/<study>/<arm>/sumstats.tsv.gz "
-        "(GWAS-SSF; effect allele = A1 of the .bim)",
+        "(GWAS-SSF; effect allele: A1 of a .bim, ALT of a .pvar or VCF, of a .bgen the one that is not the reference)",
         f"Figures: {results}/<cohort>/<study>/{{qq,manhattan,arms,miami}}.{{svg,pdf}}; "
         "gains and losses: comparison.tsv beside them",
         f"State of all studies: {results}/status.tsv; where they came from: {results}/provenance.html",

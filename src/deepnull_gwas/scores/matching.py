@@ -59,7 +59,7 @@ def compare_alleles(effect: Sequence[str], other: Sequence[str], a1: Sequence[st
     effect, other
         Alleles of the weights; ``other`` is empty where unknown. In capitals or not.
     a1, a2
-        A1 and A2 of the .bim, in capitals or not.
+        Effect and other allele of the genotype files, in capitals or not.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def match_weights(weights: Weights, variants: pd.DataFrame, path: str | Path, mi
     weights
         The file.
     variants
-        ``index``, ``chromosome``, ``position``, ``id``, ``effect_allele`` (A1), ``other_allele`` (A2) of the variants
+        ``index``, ``chromosome``, ``position``, ``id``, ``effect_allele``, ``other_allele`` of the variants
         that may be used.
     path
         Of the file, for messages.

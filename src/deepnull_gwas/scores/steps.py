@@ -38,7 +38,7 @@ DIFFERENCES = [
     ("deepnull_score", "deepnull"),
 ]
 PEOPLE = [
-    Column("sample_index", "int64", "row of the .fam"),
+    Column("sample_index", "int64", "number of the person in the genotype files"),
     Column("fold", "int32", "fold that the person is in: nothing here rests on a phenotype of it"),
     Column("score_linear", "float64", "polygenic score, trained with the covariates (or of the file of weights)"),
     Column("score_deepnull", "float64", "the same, trained with the DeepNull prediction as one more covariate"),

@@ -28,7 +28,7 @@ def people(iids, fids=None):
         (lambda i: f"{i}.0", "end in '.0'"),
         (lambda i: f"X{i}", "IDs of the table have the prefix 'X'"),
         (lambda i: f"{i[:2]} {i[2:]}", "punctuation or blanks"),
-        (lambda i: f"F{int(i):03d}", "the .fam's family IDs"),
+        (lambda i: f"F{int(i):03d}", "the genotypes' family IDs"),
     ],
 )
 @pytest.mark.parametrize("share", [0.1, 1.0])
@@ -57,7 +57,7 @@ def test_the_reason_is_found_whatever_the_share(small, caplog, change, reason, s
         (["Ab", "Cd"], ["aB", "CD"], "upper and lower case"),
         (["P001", "P002"], ["P1", "P2"], "leading zeros"),
         (["100000", "200000"], ["1e+05", "2e+05"], "1e+05"),
-        (["a_1", "b_2"], ["1", "2"], "the .fam's IDs are FID_IID, doubled"),
+        (["a_1", "b_2"], ["1", "2"], "the genotypes' IDs are FID_IID, doubled"),
         (["S-1", "S-2", "S-3"], ["1", "2", "3"], "IDs of the genotypes have the prefix 'S-'"),
     ],
 )

@@ -194,9 +194,9 @@ def test_sex_that_cannot_be_read(tmp_path, codes, part):
         (["001", "002"], ["1", "2"], "leading zeros"),
         (["ab", "cd"], ["AB", "CD"], "upper and lower case"),
         (["1", "2"], ["F1_1", "F2_2"], "the table's IDs are FID_IID"),
-        (["1_1", "2_2"], ["1", "2"], "the .fam's IDs are FID_IID, doubled"),
+        (["1_1", "2_2"], ["1", "2"], "the genotypes' IDs are FID_IID, doubled"),
         (["1", "2"], ["1.0", "2.0"], "end in '.0'"),
-        (["1", "2"], ["F1", "F2"], "the .fam's family IDs"),
+        (["1", "2"], ["F1", "F2"], "the genotypes' family IDs"),
         (["1", "2"], ["x", "y"], "is sample_id the right column?"),
     ],
 )

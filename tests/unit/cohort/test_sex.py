@@ -127,10 +127,10 @@ class TestPreflight:
 
     def test_a_covariate_that_is_the_sex(self, x_cohort):
         warnings = x_cohort()(covariates=("age", "sex"))
-        assert "covariate sex knows it of 40 people of whom the .fam does not" in warnings
+        assert "covariate sex knows it of 40 people of whom the genotype files do not" in warnings
         assert "set `sex: sex` in the cohort" in warnings
         warnings = x_cohort(np.tile([2, 1], 20))(covariates=("sex",))
-        assert "covariate sex has another than the .fam for 40 people" in warnings
+        assert "covariate sex has another than the genotype files for 40 people" in warnings
         assert "sex" not in x_cohort(np.tile([1, 2], 20))(covariates=("age", "sex"))
 
     def test_components_without_autosomal_variants(self, x_cohort):
