@@ -21,10 +21,10 @@ CORE = 512
 #: The series is good enough when it moves beta by less than this many standard errors, and a statistic by less than
 #: this
 ACCURACY = 2e-5
-#: From so many times that many people on there is an expansion, for variants that fewer than one in `SPARSE` people
+#: From this many times that many people on there is an expansion, for variants that fewer than one in `SPARSE` people
 #: carries
 PEOPLE, SPARSE = 4 * CORE, 16
-#: Where the series is not good enough, one in so many people more is computed one by one: those whom the shift moves
+#: Where the series is not good enough, one in this many people more is computed one by one: those whom the shift moves
 #: most
 WIDER = 64
 _ROWS = 4096

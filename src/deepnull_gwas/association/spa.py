@@ -11,9 +11,9 @@ from deepnull_gwas.association.expansion import ACCURACY
 from deepnull_gwas.association.tails import LOG10_E, neg_log10_p_normal
 from deepnull_gwas.jit import numba
 
-#: Scores within so many standard deviations of zero keep the normal approximation, as in SAIGE
+#: Scores within this many standard deviations of zero keep the normal approximation, as in SAIGE
 CUTOFF = 2.0
-#: The mirrored tail does not count when it is smaller than the other by so many powers of ten
+#: The mirrored tail does not count when it is smaller than the other by this many powers of ten
 NEGLIGIBLE = 8.0
 
 

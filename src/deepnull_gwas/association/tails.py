@@ -12,10 +12,10 @@ from deepnull_gwas.jit import numba
 LOG10_E = 1.0 / np.log(10.0)
 #: below this probability the logarithm is computed directly
 SMALL = 1e-280
-#: The table of normal tails: up to this statistic, with so many nodes to one
+#: The table of normal tails: up to this statistic, with this many nodes to one
 TABLE_END = 40
 TABLE_STEPS = 64
-#: From so many degrees of freedom on, Hill's transformation of t is as good as the function itself
+#: From this many degrees of freedom on, Hill's transformation of t is as good as the function itself
 MANY = 200.0
 
 

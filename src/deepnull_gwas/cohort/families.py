@@ -41,7 +41,7 @@ FAMILIES = [
 ]
 
 
-#: An FID of more people than this names no family; nor does one with at least so many people that are more than that
+#: An FID of more people than this names no family; nor does one with at least this many people that are more than that
 #: share of all.
 LARGEST_FAMILY, LEAST_PEOPLE, LARGEST_SHARE = 50, 10, 0.1
 

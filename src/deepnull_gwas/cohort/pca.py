@@ -26,7 +26,7 @@ from deepnull_gwas.tables import Column, read_parquet, write_parquet, write_tsv
 
 logger = logging.getLogger(__name__)
 
-#: Up to so many people the relationship matrix is decomposed exactly.
+#: Up to this many people the relationship matrix is decomposed exactly.
 EXACT_PEOPLE = 5000
 
 FLAGS = [
@@ -59,7 +59,7 @@ class Effort:
     threads
         Blocks or tiles at a time.
     exact_people
-        Up to so many people the relationship matrix is decomposed exactly.
+        Up to this many people the relationship matrix is decomposed exactly.
     tolerance, memory_mb
         See :func:`~deepnull_gwas.cohort.krylov.block_krylov`.
     """
@@ -318,7 +318,7 @@ def _defining(people: pd.DataFrame, passed: np.ndarray, families: str | Path | N
 
 
 def _log_needs(n: int, variants: int, k: int, effort: Effort) -> None:
-    """Log the memory and the time that components of so many people and variants need."""
+    """Log the memory and the time that components of this many people and variants need."""
     exact, threads = n <= effort.exact_people, max(effort.threads, 1)
     work = n * n * 20 if exact else min(effort.memory_mb * 1e6, 40 * n * (k + 12) * 16)
     seconds = (n * n * variants / 8e10 + 1.2e-10 * n**3 if exact else 12 * n * variants * 2e-9) / threads + 3

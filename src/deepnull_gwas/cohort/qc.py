@@ -123,7 +123,7 @@ def filter_cohort(inputs: QcInputs, settings: Mapping[str, Any], out: QcOutputs)
         off. Optional: ``variant_call_rate_first`` (limit of the first pass; else that of the second), ``sex_check``
         (``exclude|warn|ignore``) with ``sex_f_female`` and ``sex_f_male`` (bounds of F on X), ``infer_sex`` (whether
         that sex is used where none is recorded), ``heterozygosity_f`` (largest |F|), ``heterozygosity_sd`` (F at most
-        so many standard deviations from the mean), ``duplicate_variants`` and ``duplicate_ids`` (``exclude|keep``).
+        this many standard deviations from the mean), ``duplicate_variants`` and ``duplicate_ids`` (``exclude|keep``).
 
     Raises
     ------

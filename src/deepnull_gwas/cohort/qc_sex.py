@@ -17,7 +17,7 @@ from deepnull_gwas.tables import write_tsv
 
 logger = logging.getLogger(__name__)
 
-#: Of so many people or more whose sex X tells clearly, at most this share may be recorded as the other sex: neighbours
+#: Of this many people or more whose sex X shows, at most this share may be recorded as the other sex: neighbours
 #: differ in half of all cases.
 _LEAST_PEOPLE, _MOST_WRONG = 20, 0.25
 

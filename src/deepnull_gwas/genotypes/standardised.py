@@ -9,7 +9,7 @@ import numpy as np
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.jit import numba
 
-#: A decoded tile of so many variants x at most so many columns stays in the cache; fixed, so that no result depends on
+#: A decoded tile of this many variants x at most this many columns stays in cache; fixed, so that no result depends on
 #: threads.
 BLOCK, PANEL = 256, 8192
 

@@ -53,7 +53,7 @@ class Case:
             )  # fmt: skip
 
     def run(self, studies=None, g=None, blocks: int = 1, **options) -> dict[str, np.ndarray]:
-        """Scan all variants, in so many blocks."""
+        """Scan all variants, in this many blocks."""
         options = {"missing_genotypes": "impute_mean", "min_mac": 1, "refine_below": 0.3, "firth": "fallback"} | options
         g = self.g if g is None else g
         scan = Scan(

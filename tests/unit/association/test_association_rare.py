@@ -54,7 +54,7 @@ def cohort():
 
 
 def run(studies, g, blocks: int = 1, kind: str = "autosome", **options) -> dict[str, np.ndarray]:
-    """Scan all variants, in so many blocks; every third person is a woman."""
+    """Scan all variants, in this many blocks; every third person is a woman."""
     sex = 1 + (np.arange(N) % 3 == 0).astype(np.int8)
     scan = Scan(studies, sex, settings_of(**{"min_mac": 1, "firth": "always"} | options))
     parts = [scan.block(PackedBlock(part, N), kind) for part in np.array_split(pack(g), blocks)]
