@@ -189,7 +189,7 @@ def check(
     def read(at: int) -> np.ndarray:
         if at not in calls:
             row = variants["index"][at].as_py()
-            calls[at] = read_copies(files.place_of(row), files.n_samples)
+            calls[at] = read_copies(files.place_of(row), files.n_samples, files.single_copies_at(row))
         return calls[at]
 
     problems: list[str] = []

@@ -13,7 +13,9 @@ import pandas as pd
 from deepnull_gwas.cohort.sample_table import LEAST_OVERLAP, join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
 from deepnull_gwas.genotypes.chromosomes import in_par
-from deepnull_gwas.genotypes.formats import format_of
+from deepnull_gwas.genotypes.formats import format_of, open_index
+from deepnull_gwas.genotypes.joined import JoinedGenotypes
+from deepnull_gwas.genotypes.single_copies import LOOKED_AT, find_single_copies
 from deepnull_gwas.tables import Column, write_json, write_parquet
 
 logger = logging.getLogger(__name__)
@@ -106,23 +108,41 @@ def index_cohort(
     by_sex = _report_sex(variants, samples, settings["genome_build"])
     logger.info("%s variants, %s people, %d chunks", f"{len(variants):,}", f"{len(samples):,}", chunks)
 
+    index = {
+        "format": format_of(filesets[0]).name,
+        "filesets": filesets,
+        **of_format,
+        "other_is_reference": [format_of(name).reader().other_is_reference(name) for name in filesets],
+        "samples": len(samples),
+        "variants": len(variants),
+        "genome_build": settings["genome_build"],
+        "chunk_boundaries": boundaries,
+        **duplicates,
+        **by_sex,
+    }
+    index |= _single_copies(index, variants, samples)
     write_parquet(variants, out_variants, VARIANTS)
     write_parquet(samples, out_samples, SAMPLES)
-    write_json(
-        {
-            "format": format_of(filesets[0]).name,
-            "filesets": filesets,
-            **of_format,
-            "other_is_reference": [format_of(name).reader().other_is_reference(name) for name in filesets],
-            "samples": len(samples),
-            "variants": len(variants),
-            "genome_build": settings["genome_build"],
-            "chunk_boundaries": boundaries,
-            **duplicates,
-            **by_sex,
-        },
-        out_genotypes,
-    )
+    write_json(index, out_genotypes)
+
+
+def _single_copies(index: Mapping[str, Any], variants: pd.DataFrame, samples: pd.DataFrame) -> dict[str, Any]:
+    """Return whose dosages on X are those of one copy, as it goes to genotypes.json; nothing where nobody's are."""
+    genotypes = open_index(index)
+    if not index["variants_on_x"] or not isinstance(genotypes, JoinedGenotypes):
+        return {}
+    chromosome = variants["chromosome"].to_numpy(dtype=object)
+    on_x = (chromosome == "X") & ~in_par(chromosome, variants["position"].to_numpy(), index["genome_build"])
+    sex = samples["recorded_sex"].to_numpy()
+    found = find_single_copies(genotypes, on_x, sex, samples["iid"].to_numpy(dtype=object))
+    if found is None:
+        return {}
+    logger.warning(
+        "on X the dosages of males are those of one copy, 0 to 1 (%s of %s males, over %d variants); they are doubled, "
+        "so that males count 0 or 2 as everywhere in this workflow",
+        f"{int(found.people.sum()):,}", f"{int((sex == 1).sum()):,}", min(int(on_x.sum()), LOOKED_AT),
+    )  # fmt: skip
+    return {"single_copies": found.to_json()}
 
 
 def format_settings(filesets: Sequence[str], settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -138,7 +158,9 @@ def format_settings(filesets: Sequence[str], settings: Mapping[str, Any], folder
         The cohort's folder of results, in which indexes of .bgen files are kept.
     """
     if format_of(filesets[0]).name != "bgen":
-        return {}
+        # of an imported VCF; the import itself makes hard calls at a tenth
+        threshold = float(settings.get("hard_call_threshold", 0.1))
+        return {"hard_call_threshold": threshold} if threshold != 0.1 else {}
     return {
         "bgen_reference": settings.get("bgen_reference") or "",
         "hard_call_threshold": float(settings.get("hard_call_threshold", 0.1)),

@@ -184,6 +184,11 @@ class Genotypes(ABC):
         file = int(np.searchsorted(self.starts, variant, side="right") - 1)
         return self.format.files(self.names[file])[0], int(variant - self.starts[file])
 
+    def single_copies_at(self, variant: int) -> np.ndarray | None:
+        """Return whose dosage of a variant is in the file as that of one copy, 0 to 1: bool, one per person, or
+        None."""
+        return None
+
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self.n_variants:
             raise IndexError(f"variants {start}:{stop} of {self.n_variants}")

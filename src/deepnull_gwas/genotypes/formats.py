@@ -7,9 +7,9 @@ Adding a format: a module with its :class:`~deepnull_gwas.genotypes.files.Format
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepnull_gwas.genotypes.bed_files import Bed
 from deepnull_gwas.genotypes.bgen_files import Bgen
@@ -82,8 +82,17 @@ def open_genotypes(path: str | Path) -> Genotypes:
         As :func:`open_filesets`.
     """
     index = json.loads(Path(path).read_text(encoding="utf-8"))
+    return open_index(index)
+
+
+def open_index(index: Mapping[str, Any]) -> Genotypes:
+    """Open what ``genotypes.json`` holds."""
     genotypes = format_of(index["filesets"][0]).reader().from_index(index)
     genotypes.hard_call_threshold = index.get("hard_call_threshold", genotypes.hard_call_threshold)
+    if "single_copies" in index:
+        from deepnull_gwas.genotypes.single_copies import SingleCopies
+
+        genotypes.single_copies = SingleCopies.from_json(index["single_copies"], genotypes.n_samples)
     if "people" not in index:
         return genotypes
     from deepnull_gwas.genotypes.matched import MatchedGenotypes

@@ -7,8 +7,10 @@ from typing import Protocol
 
 import numpy as np
 
+from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.base import Genotypes
-from deepnull_gwas.genotypes.dosage import Dosages
+from deepnull_gwas.genotypes.dosage import Dosages, pack_dosages
+from deepnull_gwas.genotypes.single_copies import SingleCopies
 
 
 class FileReader(Protocol):
@@ -38,6 +40,10 @@ class JoinedGenotypes(Genotypes):
 
     Attributes
     ----------
+    single_copies
+        Whose dosages on X are those of one copy in the file, and doubled; None where nobody's are.
+    derives_calls
+        Whether hard calls are made from the dosages, and not taken from the file.
     has_dosages, has_probabilities
         Whether any of the files has dosages; whether all have probabilities of genotypes, which the IMPUTE information
         is made of.
@@ -46,11 +52,29 @@ class JoinedGenotypes(Genotypes):
     def __init__(self, names: Sequence[str], readers: Sequence[FileReader]):
         super().__init__(names, [reader.n_variants for reader in readers], readers[0].n_samples)
         self.readers = list(readers)
+        self.single_copies: SingleCopies | None = None
+        self.derives_calls = False
         self.has_dosages = any(reader.has_dosages for reader in readers)
         self.has_probabilities = all(reader.has_probabilities for reader in readers)
 
     def _read_calls(self, file: int, rows: np.ndarray, out: np.ndarray, at: np.ndarray) -> None:
-        out[at] = self.readers[file].calls(rows)
+        index = rows + self.starts[file]
+        derived = np.full(len(rows), self.derives_calls)
+        if self.single_copies is not None:
+            derived |= self.single_copies.among(index)
+        if not derived.all():
+            out[at[~derived]] = self.readers[file].calls(rows[~derived])
+        # dosages take eight times as much memory
+        chosen, size = np.flatnonzero(derived), max(1, (4 << 20) // max(self.n_samples, 1))
+        for first in range(0, len(chosen), size):
+            part = chosen[first : first + size]
+            out[at[part]] = pack_dosages(self.dosages(index[part]), self.hard_call_threshold)
+
+    def single_copies_at(self, variant: int) -> np.ndarray | None:
+        """See :meth:`Genotypes.single_copies_at`."""
+        if self.single_copies is None or not self.single_copies.among(np.array([variant]))[0]:
+            return None
+        return self.single_copies.people
 
     def dosages(self, index: np.ndarray, masks: np.ndarray | None = None, out: np.ndarray | None = None) -> Dosages:
         """Return the dosages of some variants, in any order.
@@ -67,6 +91,22 @@ class JoinedGenotypes(Genotypes):
         index = np.asarray(index, dtype=np.int64)
         if out is None:
             out = np.empty((len(index), self.n_samples), dtype=np.uint16)
+        single = self.single_copies
+        if single is None or not (rows := single.among(index)).any():
+            return self._as_stored(index, masks, out)
+        found = self._as_stored(index, None if masks is None else single.split(masks), out)
+        if (wrong := single.double(found.values, found.denominator, rows)) >= 0:
+            path, row, *_ = self.place_of(int(index[wrong]))
+            raise InputError(
+                f"{path}: the variant at {row:,} (number {int(index[wrong]) + 1:,} of the cohort) has a male with a "
+                "dosage of more than 1 on X, where the males of this cohort have 0 to 1: recorded sex is wrong, or the "
+                "file joins people who were imputed apart; set their sex right, code X in one way, or leave it out"
+            )
+        sums = None if found.sums is None else single.join(found.sums, rows)
+        return Dosages(found.values, found.denominator, sums, found.variance_denominator)
+
+    def _as_stored(self, index: np.ndarray, masks: np.ndarray | None, out: np.ndarray) -> Dosages:
+        """Read dosages as they are in the files."""
         file = np.searchsorted(self.starts, index, side="right") - 1
         files = np.unique(file)
         if len(files) == 1:

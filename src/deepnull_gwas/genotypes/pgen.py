@@ -188,7 +188,10 @@ class PgenGenotypes(JoinedGenotypes):
     @classmethod
     def from_index(cls, index: Mapping[str, Any]) -> PgenGenotypes:
         """Open what ``index_cohort`` wrote down."""
-        return cls(index["filesets"], index["variants"])
+        out = cls(index["filesets"], index["variants"])
+        # of an imported VCF, whose hard calls nobody has chosen a threshold for
+        out.derives_calls = "hard_call_threshold" in index
+        return out
 
     @staticmethod
     def read_variants(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:

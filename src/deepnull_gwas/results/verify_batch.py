@@ -88,7 +88,8 @@ class Batch:
 
     def calls(self, row: Any) -> np.ndarray:
         """Read the calls of a variant by the second implementation's own reader."""
-        return read_copies(self.genotypes.place_of(row.index), self.genotypes.n_samples)
+        files = self.genotypes
+        return read_copies(files.place_of(row.index), files.n_samples, files.single_copies_at(row.index))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ _CODES = np.array([2.0, np.nan, 1.0, 0.0])
 Place = tuple[str | int, ...]
 
 
-def read_copies(place: Place, people: int) -> np.ndarray:
+def read_copies(place: Place, people: int, single: np.ndarray | None = None) -> np.ndarray:
     """Read one variant.
 
     Parameters
@@ -28,11 +28,18 @@ def read_copies(place: Place, people: int) -> np.ndarray:
         (.bgen, byte, number of the effect allele: 0 or 1).
     people
         Number of people in it.
+    single
+        bool, one per person: whose copies are in the file as 0 to 1, those of one copy.
 
     Returns
     -------
     float64[people], expected copies of the effect allele, 0 to 2 for everybody; NaN where missing.
     """
+    out = _read(place, people)
+    return out if single is None else np.where(single, 2 * out, out)
+
+
+def _read(place: Place, people: int) -> np.ndarray:
     path = str(place[0])
     if path.endswith(".pgen"):
         return _read_pgen(path, int(place[1]), int(place[2]), place[3], people)
