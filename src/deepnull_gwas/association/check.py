@@ -22,7 +22,7 @@ from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.traits import trait_of
 from deepnull_gwas.verify.compare import METHODS_KNOWN, METHODS_OF, count_agrees, differences
 from deepnull_gwas.verify.files import Study
-from deepnull_gwas.verify.genotypes import read_copies
+from deepnull_gwas.verify.genotypes import read_copies, read_probabilities
 from deepnull_gwas.verify.second import Second
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ COUNTED = {
     "n_cases": "n_cases",
     "eaf_cases": "effect_allele_frequency_cases",
     "eaf_controls": "effect_allele_frequency_controls",
+    "info": "info",
 }
 
 
@@ -113,6 +114,7 @@ class Sample:
     def _row(self, columns, study: str, trait: str, arm: str, k: int, at: np.ndarray, rank: float) -> Row:
         names = [f"{arm}.beta", f"{arm}.se", f"{arm}.neg_log10_p", "n", "eaf"]
         names += ["n_cases", "eaf_cases", "eaf_controls"] if trait_of(trait).has_cases else []
+        names += ["info"] if f"{study}.info" in columns else []
         values = {name.rpartition(".")[2]: float(columns[f"{study}.{name}"][k]) for name in names}
         return Row(rank, int(at[k]), values, METHODS[columns[f"{study}.{arm}.method"][k]])
 
@@ -130,9 +132,17 @@ def _first(order: np.ndarray, tested: np.ndarray) -> np.ndarray:
     return found if len(found) == RANDOM else order[tested[order]][:RANDOM]
 
 
-def compare(second: Second, calls: np.ndarray, arm: str, row: Row) -> list[str]:
+def compare(
+    second: Second,
+    calls: np.ndarray,
+    arm: str,
+    row: Row,
+    probabilities: tuple[np.ndarray, np.ndarray] | None = None,
+) -> list[str]:
     """Test a variant again and return what differs, each with its column, what was found and what was expected."""
     found, counted = [], second.counts(calls)
+    if "info" in row.values:
+        counted["info"] = second.information(calls, probabilities)
     for name, value in row.values.items():
         if name in COUNTED and not count_agrees(name, value, counted[COUNTED[name]]):
             found.append(f"{name}: found {value:.7g}, expected {counted[COUNTED[name]]:.7g}")
@@ -184,12 +194,13 @@ def check(
     SelfCheckError
         When any differs, naming study, arm, variant, what was found and what was expected.
     """
-    calls: dict[int, np.ndarray] = {}
+    calls: dict[int, tuple[np.ndarray, Any]] = {}
 
-    def read(at: int) -> np.ndarray:
+    def read(at: int) -> tuple[np.ndarray, Any]:
         if at not in calls:
             row = variants["index"][at].as_py()
-            calls[at] = read_copies(files.place_of(row), files.n_samples, files.single_copies_at(row))
+            given = files.place_of(row), files.n_samples, files.single_copies_at(row)
+            calls[at] = read_copies(*given), read_probabilities(*given)
         return calls[at]
 
     problems: list[str] = []
@@ -207,8 +218,9 @@ def check(
                 if place not in seconds:
                     seconds[place] = Second(study, sex, kind, settings, chromosome).ready(before.get(kind))
                     before[kind] = seconds[place]
-                work.append((seconds[place], read(at), arm, row))
-        for (_, _, arm, row), found in zip(work, pool.map(lambda w: compare(*w), work), strict=True):
+                genotypes, probabilities = read(at)
+                work.append((seconds[place], genotypes, arm, row, probabilities))
+        for (_, _, arm, row, _), found in zip(work, pool.map(lambda w: compare(*w), work), strict=True):
             compared += 1
             name = "variant {id} ({chromosome}:{position}, {effect_allele}/{other_allele})".format(
                 **variants.slice(row.at, 1).to_pylist()[0]

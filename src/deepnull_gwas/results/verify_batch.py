@@ -41,7 +41,7 @@ from deepnull_gwas.results.published import (
 from deepnull_gwas.tables import read_parquet, write_tsv
 from deepnull_gwas.verify.compare import METHODS_KNOWN, METHODS_OF, Estimate, count_agrees, differences
 from deepnull_gwas.verify.files import Study, read_study_files
-from deepnull_gwas.verify.genotypes import read_copies
+from deepnull_gwas.verify.genotypes import read_copies, read_probabilities
 from deepnull_gwas.verify.second import Second
 
 logger = logging.getLogger(__name__)
@@ -90,6 +90,11 @@ class Batch:
         """Read the calls of a variant by the second implementation's own reader."""
         files = self.genotypes
         return read_copies(files.place_of(row.index), files.n_samples, files.single_copies_at(row.index))
+
+    def probabilities(self, row: Any) -> tuple[np.ndarray, np.ndarray] | None:
+        """Read what the probabilities of a variant say, where the format has any."""
+        files = self.genotypes
+        return read_probabilities(files.place_of(row.index), files.n_samples, files.single_copies_at(row.index))
 
 
 @dataclass(frozen=True)
@@ -254,6 +259,10 @@ def _test_study(batch: Batch, study: Study, variants: pd.DataFrame, files: Files
             seconds[place] = Second(study, batch.sex, kind, batch.association, row.chromosome)
         calls = batch.calls(row)
         counted = seconds[place].counts(calls)
+        if batch.genotypes.has_dosages:
+            information = seconds[place].information(calls, batch.probabilities(row))
+            # as the standard allows it
+            counted["info"] = float(np.clip(information, 0, 1))
         for arm in study.arms:
             if (published := files.get((study.name, arm))) is None:
                 continue

@@ -44,8 +44,32 @@ def _read(place: Place, people: int) -> np.ndarray:
     if path.endswith(".pgen"):
         return _read_pgen(path, int(place[1]), int(place[2]), place[3], people)
     if path.endswith(".bgen"):
-        return _read_bgen(path, int(place[1]), int(place[2]), people)
+        copies, _, bits = _read_bgen(path, int(place[1]), int(place[2]), people)
+        # more bits are rounded to those of PLINK 2's dosages, as it does itself
+        return np.round(copies * 2**14) / 2**14 if bits >= 16 else copies
     return _read_bed(path, int(place[1]), people)
+
+
+def read_probabilities(
+    place: Place, people: int, single: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read what the probabilities of a variant say of each genotype; None where a format has no probabilities.
+
+    Parameters
+    ----------
+    place, people, single
+        As for :func:`read_copies`.
+
+    Returns
+    -------
+    float64[people] each: expected copies of the effect allele, not rounded, and their variance given the data.
+    """
+    path = str(place[0])
+    if not path.endswith(".bgen"):
+        return None
+    copies, variance, _ = _read_bgen(path, int(place[1]), int(place[2]), people)
+    scale = 1 if single is None else np.where(single, 2, 1)
+    return copies * scale, variance * scale**2
 
 
 def _read_bed(path: str, row: int, people: int) -> np.ndarray:
@@ -66,8 +90,8 @@ def _read_pgen(path: str, row: int, allele: int, first_alleles: np.ndarray | Non
     return np.where(out < 0, np.nan, out)
 
 
-def _read_bgen(path: str, at: int, effect: int, people: int) -> np.ndarray:
-    """Read the variant of a BGEN file that begins at a byte.
+def _read_bgen(path: str, at: int, effect: int, people: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Read the variant of a BGEN file that begins at a byte: expected copies, their variances, bits of a number.
 
     Source: https://www.chg.ox.ac.uk/~gav/bgen_format/spec/latest.html
     """
@@ -93,17 +117,19 @@ def _read_bgen(path: str, at: int, effect: int, people: int) -> np.ndarray:
     ploidy = np.frombuffer(block, dtype=np.uint8, count=people, offset=8)
     phased, bits = block[8 + people], block[9 + people]
     numbers = _unpack(block[10 + people :], bits) / (2.0**bits - 1)
-    out = np.full(people, np.nan)
+    out, variance = np.full(people, np.nan), np.full(people, np.nan)
     start = np.concatenate([[0], np.cumsum(ploidy & 63, dtype=np.int64)])
     for i in np.flatnonzero((ploidy < 128) & (ploidy & 63 > 0)):
         p = numbers[start[i] : start[i + 1]]
         if ploidy[i] == 1:
-            first = 2 * p[0]
+            first, square = 2 * p[0], 4 * p[0]
+        elif phased:
+            first, square = p[0] + p[1], p[0] + p[1] + 2 * p[0] * p[1]
         else:
-            first = p[0] + p[1] if phased else 2 * p[0] + p[1]
+            first, square = 2 * p[0] + p[1], 4 * p[0] + p[1]
         out[i] = first if effect == 0 else 2 - first
-    # more bits are rounded to those of PLINK 2's dosages, as it does itself
-    return np.round(out * 2**14) / 2**14 if bits >= 16 else out
+        variance[i] = square - first**2
+    return out, variance, int(bits)
 
 
 def _unpack(data: bytes, bits: int) -> np.ndarray:

@@ -164,6 +164,31 @@ class Second:
             }
         return found
 
+    def information(self, calls: np.ndarray, probabilities: tuple[np.ndarray, np.ndarray] | None = None) -> float:
+        """Return how well a variant is imputed among the analysed people, NaN where it does not vary.
+
+        Parameters
+        ----------
+        calls
+            As for :meth:`copies`.
+        probabilities
+            Expected copies and their variances, of everybody: then it is IMPUTE's information, else MaCH's r2.
+        """
+        single = self.copies_of == 1
+        if probabilities is None:
+            g = self.copies(calls) * np.where(single, 2, 1)
+        else:
+            g = probabilities[0][self.people]
+        seen = ~np.isnan(g)
+        g, single, copies = g[seen], single[seen], self.copies_of[seen]
+        p = (g * copies).sum() / 2 / copies.sum() if len(g) else 0.0
+        expected = np.where(single, 4, 2).sum() * p * (1 - p)
+        if not expected > 0:
+            return float("nan")
+        if probabilities is None:
+            return float(((g - g.mean()) ** 2).sum() / expected)
+        return float(1 - probabilities[1][self.people][seen].sum() / expected)
+
     def test(self, calls: np.ndarray, arm: str, method: str) -> Estimate:
         """Test one variant by the method that its row names.
 

@@ -64,9 +64,9 @@ def test_right_results_of_every_kind_pass(cohort, caplog, missing, more, monkeyp
     seen = set()
     compare = module.compare
 
-    def watched(second, calls, arm, row):
+    def watched(second, calls, arm, row, *more):
         seen.add((second.kind, row.method))
-        return compare(second, calls, arm, row)
+        return compare(second, calls, arm, row, *more)
 
     monkeypatch.setattr(module, "compare", watched)
     with caplog.at_level(logging.INFO):
