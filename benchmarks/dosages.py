@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -103,13 +103,13 @@ def scan(folder: Path, name: str, form: str, threads: int) -> dict:
     import numpy as np
     from threadpoolctl import threadpool_limits
 
-    from deepnull_gwas.genotypes.blocks import read_block
+    from deepnull_gwas.genotypes.blocks import read_block, variants_at_once
 
     files = open_files(folder, name, form)
     scanner = make_scan(folder, name, files.n_samples)
     index, place = np.arange(files.n_variants), ("autosome", "")
     masks = scanner.masks(place)
-    size = scanner.settings.variants_per_block
+    size = variants_at_once(files, scanner.settings.variants_per_block)
 
     def work(block: np.ndarray) -> None:
         scanner.coded(read_block(files, block, masks), *place)
@@ -120,7 +120,8 @@ def scan(folder: Path, name: str, form: str, threads: int) -> dict:
         for _ in pool.map(work, [index[i : i + size] for i in range(0, len(index), size)]):
             pass
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # not ru_maxrss, which a process inherits from the one that started it
+    peak = int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
     return {"wall": wall, "cpu": cpu, "genotypes": files.n_samples * len(index), "peak_mb": peak}
 
 
@@ -128,12 +129,12 @@ def profile(folder: Path, name: str, form: str) -> dict[str, float]:
     """Return nanoseconds per genotype of a core: reading and decoding, sums, the product with 24 columns, all of it."""
     import numpy as np
 
-    from deepnull_gwas.genotypes.blocks import read_block
+    from deepnull_gwas.genotypes.blocks import read_block, variants_at_once
 
     files = open_files(folder, name, form)
     scanner = make_scan(folder, name, files.n_samples)
     group = scanner.on("autosome").groups[0]
-    index = np.arange(min(files.n_variants, 1024))
+    index = np.arange(min(files.n_variants, variants_at_once(files, 1024)))
     steps = {
         "read": lambda: files.dosages(index),
         "read and sum": lambda: files.dosages(index, np.ones((1, files.n_samples), dtype=np.uint8)),

@@ -21,7 +21,7 @@ from deepnull_gwas.association.scan import Place, Scan
 from deepnull_gwas.association.settings import Settings
 from deepnull_gwas.association.traits import STRATEGIES
 from deepnull_gwas.genotypes.base import Genotypes
-from deepnull_gwas.genotypes.blocks import read_block
+from deepnull_gwas.genotypes.blocks import read_block, variants_at_once
 from deepnull_gwas.genotypes.chromosomes import chromosome_classes
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
@@ -154,7 +154,7 @@ def associate_chunk(
     scan = Scan(inputs, sex, Settings.of(settings))
     chromosome = to_numpy(table["chromosome"])
     classes = chromosome_classes(chromosome, to_numpy(table["position"]), settings["genome_build"])
-    jobs = cut_into_jobs(scan, classes, chromosome, scan.settings.variants_per_block)
+    jobs = cut_into_jobs(scan, classes, chromosome, variants_at_once(files, scan.settings.variants_per_block))
     _prepare_first(scan, jobs)
     _log_need(scan, files, chunk, len(table), threads)
     sample = Sample([(s.name, s.trait, arm) for s in inputs for arm in s.arms], classes, chunk)
@@ -185,7 +185,8 @@ def _prepare_first(scan: Scan, jobs: Sequence[Job]) -> None:
 
 def _log_need(scan: Scan, files: Genotypes, chunk: int, n_variants: int, threads: int) -> None:
     """Log how large the job is and how much memory it is expected to take."""
-    inputs, width, size = scan.studies, scan.width, scan.settings.variants_per_block
+    inputs, width = scan.studies, scan.width
+    size = variants_at_once(files, scan.settings.variants_per_block)
     buffers = max((STRATEGIES[s.trait].BUFFERS for s in inputs), default=0)
     # packed calls and a copy; dosages of two bytes, a copy where haploid people have odd ones, and a block of the file
     of_genotypes = 4.5 * files.n_samples if files.has_dosages else 2 * files.bytes_per_variant

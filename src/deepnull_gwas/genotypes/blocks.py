@@ -9,7 +9,13 @@ import numpy as np
 from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.block import Block, Mask, PackedBlock
 from deepnull_gwas.genotypes.dosage_block import DosageBlock
+from deepnull_gwas.genotypes.files import dosages_at_once
 from deepnull_gwas.genotypes.kernels import unpack_mask
+
+
+def variants_at_once(genotypes: Genotypes, most: int) -> int:
+    """Return of how many variants a block is to be: ``most``, or fewer of dosages of many people."""
+    return dosages_at_once(genotypes.n_samples, most) if genotypes.has_dosages else most
 
 
 def read_block(genotypes: Genotypes, index: np.ndarray, masks: Sequence[Mask] = ()) -> Block:

@@ -39,6 +39,22 @@ class Extent:
 USUAL_LINE = 32
 
 
+#: Bytes of the dosages of a block: more is slower, as it neither stays in the cache nor is its memory used again
+#: (glibc returns what is longer than 32 MiB to the system each time)
+DOSAGE_BYTES = 24 << 20
+
+
+def dosages_at_once(people: int, most: int) -> int:
+    """Return how many variants, at most ``most``, are in a block of dosages.
+
+    Examples
+    --------
+    >>> dosages_at_once(10_000, 1024), dosages_at_once(50_000, 1024), dosages_at_once(2_000_000, 1024)
+    (1024, 251, 16)
+    """
+    return min(most, max(DOSAGE_BYTES // (2 * max(people, 1)), 16))
+
+
 class Format(ABC):
     """A file format of genotypes: which files make up a fileset, and what their headers tell.
 

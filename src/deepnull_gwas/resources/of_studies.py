@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepnull_gwas.deepnull.recipe import FEW_PEOPLE, FOLDS_OF_FEW, FOLDS_OF_MANY
+from deepnull_gwas.genotypes.files import dosages_at_once
 from deepnull_gwas.resources.jobs import Estimate, Job, columns_of, mega
 from deepnull_gwas.resources.of_cohorts import decoded, mapped
 from deepnull_gwas.resources.size import rare_share
@@ -79,6 +80,7 @@ def associate(job: Job) -> Estimate:
     # to be written; of binary studies the expansion around the null model, and what is computed for one variant
     held = 24 * n * job.covariates + (5 + 4 * double * drop) * n * job.width + (300 + 40 * arms + 60 * bool(arms)) * n
     # packed calls and a copy; dosages of two bytes, and a copy where haploid people have odd ones
+    block = dosages_at_once(n, block) if job.size.is_decoded else block
     of_genotypes = 4.5 * n if job.size.is_decoded else n / 2
     waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (of_genotypes + 8 * job.width)
     if job.size.is_decoded:
