@@ -197,9 +197,11 @@ def _collect(problems: list[str], step: Callable[[], Any]) -> Any:
     try:
         return step()
     except InputErrors as error:
-        problems.extend(error.problems)
+        problems.extend(problem for problem in error.problems if problem not in problems)
     except InputError as error:
-        problems.append(str(error))
+        # of a head that is read for variants as well as for people
+        if str(error) not in problems:
+            problems.append(str(error))
     return None
 
 
