@@ -12,6 +12,7 @@ import pytest
 
 from deepnull_gwas.cohort.index import index_cohort
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.dosage import pack_dosages
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.genotypes.vcf import import_vcf
 from deepnull_gwas.tables import read_json
@@ -162,3 +163,15 @@ def test_plink2_writes_haploid_calls_as_two_copies(tmp_path):
     copies = np.where(np.isnan(found), 0, np.where((np.arange(len(truth)) >= AUTOSOMAL)[:, None] & MALES, 1, 2))
     ours = np.nansum(found * np.where(copies == 1, 0.5, 1), axis=1) / copies.sum(axis=1)
     np.testing.assert_allclose(ours, theirs, rtol=2e-5)
+
+
+def test_the_threshold_of_an_imported_vcf(tmp_path):
+    """Hard calls of an import are made anew where another threshold than the tenth of the import is asked for."""
+    path, _ = write(tmp_path, "vcf", copies_of())
+    genotypes, index = indexed(tmp_path, "g.pgen", {"hard_call_threshold": 0.3})
+    rows = np.arange(genotypes.n_variants)
+    assert index["hard_call_threshold"] == 0.3 and path.endswith("g.pgen")
+    dosages = genotypes.dosages(rows)
+    for threshold, same in ((0.3, True), (0.1, False)):
+        assert np.array_equal(genotypes.calls(rows), pack_dosages(dosages, threshold)) == same
+    assert np.array_equal(genotypes.calls_beside(rows, dosages), genotypes.calls(rows))
