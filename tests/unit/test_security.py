@@ -289,7 +289,7 @@ def test_a_damaged_model_is_refused_by_name(saved, tmp_path, monkeypatch, capsys
 
 def test_a_model_that_unpacks_to_far_more_than_it_is(saved, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(predict, "UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr("deepnull_gwas.deepnull.saved.UNPACKED_BYTES", 1_000_000)
     with zipfile.ZipFile(tmp_path / "m.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("predict.npy", bytes(20_000_000))
     _refused(saved, tmp_path, tmp_path / "m.npz", capsys, "it unpacks to 20,000,000 bytes")

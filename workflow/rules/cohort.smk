@@ -55,9 +55,7 @@ rule index_cohort:
         chunks=number_of_chunks,
         code=code_of("index_cohort"),
         given=state_of(genotype_files, sample_table),
-        lineage=made_from(
-            "import_vcf", "simulate_genotypes", "simulate_phenotypes"
-        ),
+        lineage=made_from("import_vcf", "simulate_genotypes", "simulate_phenotypes"),
     script:
         "../scripts/index_cohort.py"
 

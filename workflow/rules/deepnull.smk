@@ -94,7 +94,9 @@ rule export_study:
         estimated_s=seconds_for("export_study"),
     params:
         code=code_of("export_study"),
-        lineage=made_from("index_cohort", "assemble_study", "train_folds", "list_passed"),
+        lineage=made_from(
+            "index_cohort", "assemble_study", "train_folds", "list_passed"
+        ),
     script:
         "../scripts/export_study.py"
 

@@ -10,7 +10,9 @@ def simulated_genotypes(cohort):
 
 def imported_genotypes(cohort, filesets):
     """Return all files of the PLINK 2 filesets that stand for some VCF of a cohort, by their numbers."""
-    return files_of([f"<results>/{cohort}/imported/{number}.pgen" for number in filesets])
+    return files_of(
+        [f"<results>/{cohort}/imported/{number}.pgen" for number in filesets]
+    )
 
 
 def vcf_file(wildcards):

@@ -71,6 +71,8 @@ def load_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], 
             t: [model_of({k.removeprefix(at): v for k, v in arrays.items() if k.startswith(at)}) for at in parts[t]]
             for t in targets
         }
+        for t in targets:
+            _check_columns(levels[t], models[t])
         about = {t: {"salt": int(a["salt"]), "trait": str(a["trait"]), "levels": levels[t]} for t, a in targets.items()}
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
@@ -79,6 +81,13 @@ def load_saved(path: str | Path) -> tuple[dict[str, Any], dict[str, list[Any]], 
             f"{path}: not a model that `deepnull-gwas predict --save-model` wrote ({why(error)})"
         ) from None
     return {"folds": folds, "targets": about, "prediction": bool(head["prediction"])}, models, people
+
+
+def _check_columns(levels: dict[str, list[str] | None], models: list[Any]) -> None:
+    """Check that the models were trained on columns (``name`` or ``name[level]``) of the covariates that are named."""
+    for column in {str(column) for model in models for column in model.columns}:
+        if not any(column == name or column.startswith(f"{name}[") for name in levels):
+            raise ValueError("its models are of other covariates than it names")
 
 
 def _levels_of(levels: Any) -> dict[str, list[str] | None]:
