@@ -46,14 +46,14 @@ def test_same_bytes_whatever_the_number_of_threads():
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one, _, _ = crossfit(x, y, fold, QUICK, 4, compare=False)
+        one, _, _ = crossfit(x, y, fold, QUICK, 4, choice=Choice(compare=False))
         torch.set_num_threads(2)
-        two, _, _ = crossfit(x, y, fold, QUICK, 4, compare=False)
+        two, _, _ = crossfit(x, y, fold, QUICK, 4, choice=Choice(compare=False))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(threads)
     assert one.tobytes() == two.tobytes()
-    other, _, _ = crossfit(x, y, fold, QUICK, 5, compare=False)
+    other, _, _ = crossfit(x, y, fold, QUICK, 5, choice=Choice(compare=False))
     assert one.tobytes() != other.tobytes()
 
 
@@ -133,7 +133,7 @@ def test_noise_gets_no_weight_and_linear_effects_lose_nothing(linear):
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(300, 5))
         y = rng.normal(size=300) + linear * x @ [0.3, 0.2, 0.2, 0.1, 0.0]
-        prediction, each, results = crossfit(x, y, folds_of(300), QUICK, seed, compare=False)
+        prediction, each, results = crossfit(x, y, folds_of(300), QUICK, seed, choice=Choice(compare=False))
         weights += [sum(r.history["weights"].values()) for r in results]
         gains.append(np.subtract(*(measure(y, v, "quantitative")["r2"] for v in (prediction, each["linear"]))))
         # what the covariate costs or brings the test of a variant that has nothing to do with it
@@ -150,7 +150,7 @@ def test_noise_gets_no_weight_and_linear_effects_lose_nothing(linear):
 def test_standardised_without_the_predicted_people():
     x, y, _ = simulate(300)
     fold = folds_of(300)
-    _, _, results = crossfit(x, y, fold, QUICK, 1, compare=False)
+    _, _, results = crossfit(x, y, fold, QUICK, 1, choice=Choice(compare=False))
     basis = results[2].model.models["linear"].basis
     np.testing.assert_allclose(basis.mean, x[fold != 2].mean(axis=0))
     np.testing.assert_allclose(basis.scale, x[fold != 2].std(axis=0))
@@ -188,7 +188,7 @@ def test_gains_where_effects_are_not_linear_and_loses_nothing_where_they_are():
     for values in each.values():
         assert ours > measure(y, values, "quantitative")["r2"] - 0.002
     x, y, _ = simulate(3000, 1, linear=True)
-    prediction, each, _ = crossfit(x, y, fold, Recipe(), 1, compare=False)
+    prediction, each, _ = crossfit(x, y, fold, Recipe(), 1, choice=Choice(compare=False))
     # at 3,000 people, chance; docs/deepnull_architectures.md has the larger sizes
     assert measure(y, prediction, "quantitative")["r2"] > measure(y, each["linear"], "quantitative")["r2"] - 0.002
 
@@ -196,7 +196,7 @@ def test_gains_where_effects_are_not_linear_and_loses_nothing_where_they_are():
 def test_binary_is_a_logit_and_gains():
     x, y, _ = simulate(4000, 2, binary=True)
     fold = assign_folds([f"p{i}" for i in range(4000)], 3, 1, stratum=y.astype(int))
-    prediction, each, _ = crossfit(x, y, fold, Recipe(), 1, "binary", compare=False)
+    prediction, each, _ = crossfit(x, y, fold, Recipe(), 1, "binary", choice=Choice(compare=False))
     ours, base = measure(y, prediction, "binary"), measure(y, each["linear"], "binary")
     assert ours["auc"] > base["auc"] + 0.03
     assert ours["log_loss"] < base["log_loss"]
