@@ -32,7 +32,7 @@ CONFIG = {
             },
         }
     },
-    "deepnull": {"folds": 3, "recipe": {"max_epochs": 5}},
+    "deepnull": {"folds": 3, "model": "splines", "compare": False},
     # maximum likelihood for every variant, as PLINK 2
     "association": {"chunks": 1, "refine_below": 1, "firth": "never"},
     "structure": {"pcs": 0},
