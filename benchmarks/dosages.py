@@ -108,7 +108,7 @@ def scan(folder: Path, name: str, form: str, threads: int) -> dict:
     files = open_files(folder, name, form)
     scanner = make_scan(folder, name, files.n_samples)
     index, place = np.arange(files.n_variants), ("autosome", "")
-    masks = scanner.masks(place)
+    masks = scanner.on(*place).masks
     size = variants_at_once(files, scanner.settings.variants_per_block)
 
     def work(block: np.ndarray) -> None:

@@ -228,7 +228,7 @@ def compute(
     progress = Progress(sum(len(job.rows) for job in jobs), "variants")
 
     def work(job: Job) -> dict[str, np.ndarray]:
-        part = scan.coded(read_block(files, index[job.rows], scan.masks(job.place)), *job.place)
+        part = scan.coded(read_block(files, index[job.rows], scan.on(*job.place).masks), *job.place)
         progress.add(len(job.rows))
         return part
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,14 @@ class Prepared:
     designs: list[StudyDesign]
     groups: list[Group]
     states: list[StudyState] = field(default_factory=list)
+
+    @cached_property
+    def masks(self) -> list[Mask]:
+        """The people whose sums over genotypes are asked for: each group, and the haploid among them."""
+        out = [g.mask for g in self.groups]
+        if self.rules.haploid is not None:
+            out += [g.mask & self.rules.haploid for g in self.groups]
+        return list(dict.fromkeys(out))
 
     @property
     def width(self) -> int:
@@ -217,14 +226,6 @@ class Scan:
             low = int(((info < LOW_INFORMATION) & (np.array(reasons) == codes.TESTED).any(axis=0)).sum())
             with self._lock:
                 prepared.states[i].low_info += low
-
-    def masks(self, place: Place) -> list[Mask]:
-        """Return the people whose sums over genotypes are asked for in a place: each group, the haploid among them."""
-        prepared = self.on(*place)
-        out = [g.mask for g in prepared.groups]
-        if prepared.rules.haploid is not None:
-            out += [g.mask & prepared.rules.haploid for g in prepared.groups]
-        return list(dict.fromkeys(out))
 
     def metadata(self) -> dict[str, Any]:
         """Return what each study's and arm's null model came to, for the head of the result."""
