@@ -13,6 +13,7 @@ import pandas as pd
 from deepnull_gwas.cohort.sample_table import LEAST_OVERLAP, join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
 from deepnull_gwas.genotypes.chromosomes import in_par
+from deepnull_gwas.genotypes.files import HARD_CALL_THRESHOLD
 from deepnull_gwas.genotypes.formats import format_of, open_index
 from deepnull_gwas.genotypes.joined import JoinedGenotypes
 from deepnull_gwas.genotypes.single_copies import LOOKED_AT, find_single_copies
@@ -157,13 +158,13 @@ def format_settings(filesets: Sequence[str], settings: Mapping[str, Any], folder
     folder
         The cohort's folder of results, in which indexes of .bgen files are kept.
     """
+    threshold = float(settings.get("hard_call_threshold", HARD_CALL_THRESHOLD))
     if format_of(filesets[0]).name != "bgen":
-        # of an imported VCF; the import itself makes hard calls at a tenth
-        threshold = float(settings.get("hard_call_threshold", 0.1))
-        return {"hard_call_threshold": threshold} if threshold != 0.1 else {}
+        # of an imported VCF; the import itself makes hard calls at the usual threshold
+        return {"hard_call_threshold": threshold} if threshold != HARD_CALL_THRESHOLD else {}
     return {
         "bgen_reference": settings.get("bgen_reference") or "",
-        "hard_call_threshold": float(settings.get("hard_call_threshold", 0.1)),
+        "hard_call_threshold": threshold,
         "bgen_index": str(folder / "genotypes"),
     }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepnull_gwas.errors import InputError, nearest, some
+from deepnull_gwas.genotypes.files import HARD_CALL_THRESHOLD
 from deepnull_gwas.genotypes.formats import files_of, format_of
 from deepnull_gwas.traits import trait_of
 
@@ -61,7 +62,7 @@ class Cohort:
     simulate: dict[str, Any] | None
     structure_filesets: tuple[str, ...] = ()
     bgen_reference: str | None = None
-    hard_call_threshold: float = 0.1
+    hard_call_threshold: float = HARD_CALL_THRESHOLD
     vcf_field: str | None = None
     imputation_panel: str | None = None
     imputation_software: str | None = None

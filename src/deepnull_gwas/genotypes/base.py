@@ -15,7 +15,7 @@ import numpy as np
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.dosage import Dosages, pack_dosages
-from deepnull_gwas.genotypes.files import Format
+from deepnull_gwas.genotypes.files import HARD_CALL_THRESHOLD, Format
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +60,7 @@ class Genotypes(ABC):
     format: ClassVar[Format]
     has_dosages: bool = False
     has_probabilities: bool = False
-    hard_call_threshold: float = 0.1
+    hard_call_threshold: float = HARD_CALL_THRESHOLD
 
     def __init__(self, names: Sequence[str], variant_counts: Sequence[int], n_samples: int):
         self.names = [str(name) for name in names]

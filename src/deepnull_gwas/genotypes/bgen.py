@@ -19,6 +19,7 @@ from deepnull_gwas.genotypes.bgen_files import Bgen, sample_of
 from deepnull_gwas.genotypes.bgen_header import BgenHeader, read_bgen_header
 from deepnull_gwas.genotypes.bgen_index import BgenIndex, open_index
 from deepnull_gwas.genotypes.dosage import PGEN_DENOMINATOR, Dosages, as_masks, pack_dosages, sum_row
+from deepnull_gwas.genotypes.files import HARD_CALL_THRESHOLD
 from deepnull_gwas.genotypes.joined import JoinedGenotypes
 from deepnull_gwas.genotypes.people_tables import check_identifiers, people_table, read_sample
 from deepnull_gwas.genotypes.variant_table import check_variants
@@ -55,7 +56,9 @@ class BgenReader:
     has_dosages = True
     has_probabilities = True
 
-    def __init__(self, header: BgenHeader, index: BgenIndex, reference: str, hard_call_threshold: float = 0.1):
+    def __init__(
+        self, header: BgenHeader, index: BgenIndex, reference: str, hard_call_threshold: float = HARD_CALL_THRESHOLD
+    ):
         if reference not in _REFERENCES:
             raise InputError(
                 f"{header.path}: bgen_reference is {plain(reference)!r}; expected 'first' or 'last': which of a "
@@ -319,9 +322,8 @@ class BgenGenotypes(JoinedGenotypes):
 def _open(name: str, settings: Mapping[str, Any]) -> BgenReader:
     """Open one file, its index in a folder of the workflow's."""
     place = Path(settings["bgen_index"], f"{Path(name).name}.{_digest(name)}.parquet")
-    return open_bgen(
-        name, settings.get("bgen_reference", ""), place, hard_call_threshold=settings.get("hard_call_threshold", 0.1)
-    )
+    threshold = settings.get("hard_call_threshold", HARD_CALL_THRESHOLD)
+    return open_bgen(name, settings.get("bgen_reference", ""), place, hard_call_threshold=threshold)
 
 
 def _digest(name: str) -> str:
@@ -369,7 +371,7 @@ def open_bgen(
     reference: str,
     stored_index: str | Path,
     bgi: str | Path | None = None,
-    hard_call_threshold: float = 0.1,
+    hard_call_threshold: float = HARD_CALL_THRESHOLD,
 ) -> BgenReader:
     """Open a BGEN file.
 

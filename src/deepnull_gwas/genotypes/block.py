@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -80,6 +81,7 @@ class Block(ABC):
     n_people: int
     stored: tuple[np.ndarray, ...]
     imputed: ClassVar[bool] = False
+    _kept: dict[tuple[str, Mask], Any]
 
     @abstractmethod
     def inherited(self, haploid: Mask, single: bool) -> Block:
@@ -191,6 +193,12 @@ class Block(ABC):
     def dosages(self, rows: np.ndarray, people: np.ndarray) -> np.ndarray:
         """Return dosages of some variants and people: float64, len(rows) x len(people), C order, NaN where missing."""
 
+    def _once(self, name: str, mask: Mask, make: Callable[[], Any]) -> Any:
+        """Compute something of the people of a mask when it is first asked for."""
+        if (name, mask) not in self._kept:
+            self._kept[name, mask] = make()
+        return self._kept[name, mask]
+
 
 class PackedBlock(Block):
     """A block of hard calls, as PLINK packs them: two bits per genotype.
@@ -207,7 +215,7 @@ class PackedBlock(Block):
         self.n_variants, self.n_people = len(packed), n_people
         self._read = self._called = self._tested = np.ascontiguousarray(packed)
         self._haploid: Mask | None = None
-        self._kept: dict[tuple[str, Mask], np.ndarray | tuple[np.ndarray, np.ndarray]] = {}
+        self._kept = {}
 
     @property
     def stored(self) -> tuple[np.ndarray, ...]:
@@ -310,12 +318,6 @@ class PackedBlock(Block):
         """See :meth:`Block.dosages`."""
         # `take`, not an index: rows then lie in memory as rows, and sums over them do not depend on how many there are
         return np.take(decode(self._tested[rows], self.n_people, dtype=np.float64), people, axis=1)
-
-    def _once(self, name: str, mask: Mask, make):
-        """Compute something of the people of a mask when it is first asked for."""
-        if (name, mask) not in self._kept:
-            self._kept[name, mask] = make()
-        return self._kept[name, mask]
 
 
 def without_het_calls(packed: np.ndarray, mask: Mask) -> np.ndarray:

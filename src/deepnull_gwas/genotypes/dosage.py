@@ -19,6 +19,8 @@ from deepnull_gwas.jit import numba
 MISSING = 65_535
 #: Denominator of PGEN, and of everything that is rounded.
 PGEN_DENOMINATOR = 16_384
+#: People whose dosages (up to 2^16) are summed in 32 bits.
+SUMMED_AT_ONCE = 1 << 15
 #: Columns of the sums of :func:`sum_dosages` and of the readers.
 CALLED, TOTAL, SQUARES, VARIANCE, EXACT = range(5)
 
@@ -80,12 +82,18 @@ def sum_row(values, variances, exact, mask, out):
         int64, 5.
     """
     called, total, squares = np.int64(0), np.int64(0), np.int64(0)
-    for i in range(len(values)):
-        keep = np.int64(mask[i] != 0) & np.int64(values[i] != MISSING)
-        value = np.int64(values[i]) * keep
-        called += keep
-        total += value
-        squares += value * value
+    for first in range(0, len(values), SUMMED_AT_ONCE):
+        part, on = values[first : first + SUMMED_AT_ONCE], mask[first : first + SUMMED_AT_ONCE]
+        # numbers of 32 bits hold these sums
+        some, there = np.uint32(0), np.uint32(0)
+        for i in range(len(part)):
+            keep = np.uint32(on[i] != 0) & np.uint32(part[i] != MISSING)
+            value = np.uint32(part[i]) * keep
+            some += value
+            there += keep
+            squares += np.int64(value * value)
+        total += np.int64(some)
+        called += np.int64(there)
     out[0] += called
     out[1] += total
     out[2] += squares

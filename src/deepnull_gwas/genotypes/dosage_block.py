@@ -5,23 +5,18 @@ Sums over people are of whole numbers, so that counts, means and variances are e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from deepnull_gwas.genotypes.block import Block, Mask
-from deepnull_gwas.genotypes.dosage import CALLED, EXACT, MISSING, SQUARES, TOTAL, Dosages, hard_call_distance
+from deepnull_gwas.genotypes.dosage import CALLED, MISSING, SQUARES, TOTAL, Dosages, hard_call_distance, sum_dosages
+from deepnull_gwas.genotypes.files import HARD_CALL_THRESHOLD
 from deepnull_gwas.genotypes.information import impute_information, mach_r2
 from deepnull_gwas.genotypes.kernels import unpack_mask
 from deepnull_gwas.genotypes.products import Columns, multiply
 from deepnull_gwas.genotypes.tiles import NO_CALLS
 from deepnull_gwas.jit import numba
-
-#: People whose dosages (up to 2^16) are summed in 32 bits
-SUMMED_AT_ONCE = 1 << 15
-#: How far a dosage may be from a whole number to be a hard call (as in PLINK 2)
-HARD_CALL_THRESHOLD = 0.1
 
 
 class DosageBlock(Block):
@@ -52,7 +47,7 @@ class DosageBlock(Block):
         self._single = False
         self._halved = np.empty(0, dtype=np.bool_)
         self._as_read = {} if dosages.sums is None else {mask: dosages.sums[:, m] for m, mask in enumerate(masks)}
-        self._kept: dict[tuple[str, Mask], Any] = {("sums", mask): sums for mask, sums in self._as_read.items()}
+        self._kept = {("sums", mask): sums for mask, sums in self._as_read.items()}
 
     imputed = True
 
@@ -98,10 +93,7 @@ class DosageBlock(Block):
         return self._once("sums", mask, lambda: self._count(mask))
 
     def _count(self, mask: Mask) -> np.ndarray:
-        out = np.zeros((self.n_variants, 5), dtype=np.int64)
-        _sum_rows(self._values, unpack_mask(mask.packed, self.n_people), out)
-        out[:, EXACT] = out[:, TOTAL]
-        return out
+        return sum_dosages(self._values, unpack_mask(mask.packed, self.n_people)[None])[:, 0]
 
     def _parts(self, mask: Mask) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums over the people with two copies and over those with one."""
@@ -196,32 +188,6 @@ class DosageBlock(Block):
             return impute_information(whole - self._as_read[single], spread, self._as_read[single])
         double, one = self._parts(mask)
         return mach_r2(double, denominator, None if single is None else one)
-
-    def _once(self, name: str, mask: Mask, make: Callable[[], Any]) -> Any:
-        """Compute something of the people of a mask when it is first asked for."""
-        if (name, mask) not in self._kept:
-            self._kept[name, mask] = make()
-        return self._kept[name, mask]
-
-
-@numba.njit(nogil=True, cache=True)
-def _sum_rows(values, chosen, out):
-    for v in range(values.shape[0]):
-        row = values[v]
-        called, total, squares = np.int64(0), np.int64(0), np.int64(0)
-        for first in range(0, len(row), SUMMED_AT_ONCE):
-            part, on = row[first : first + SUMMED_AT_ONCE], chosen[first : first + SUMMED_AT_ONCE]
-            # numbers of 32 bits hold these sums
-            some, there = np.uint32(0), np.uint32(0)
-            for i in range(len(part)):
-                keep = np.uint32(on[i]) & np.uint32(part[i] != MISSING)
-                value = np.uint32(part[i]) * keep
-                some += value
-                there += keep
-                squares += np.int64(value * value)
-            total += np.int64(some)
-            called += np.int64(there)
-        out[v, CALLED], out[v, TOTAL], out[v, SQUARES] = called, total, squares
 
 
 @numba.njit(nogil=True, cache=True)

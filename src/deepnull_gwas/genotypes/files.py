@@ -35,6 +35,8 @@ class Extent:
     text_bytes: int = 0
 
 
+#: How far a dosage may be from a whole number to be a hard call, where nobody says (as in PLINK 2).
+HARD_CALL_THRESHOLD = 0.1
 #: Bytes of a line of a table of variants with short alleles; what is beyond counts for itself.
 USUAL_LINE = 32
 
