@@ -48,8 +48,8 @@ def sample_table(wildcards):
 
 def pairs_found_elsewhere(wildcards):
     """Return the table of related pairs, where the config gives one."""
-    relatives = PLAN.cohorts[wildcards.cohort].structure["relatives"]
-    return [] if relatives in ("exclude", "keep") else local(relatives)
+    table = PLAN.cohorts[wildcards.cohort].table_of_relatives
+    return local(table) if table else []
 
 
 def loadings_of_others(wildcards):

@@ -84,10 +84,9 @@ def score_settings(wildcards):
 
 def association_settings(wildcards):
     """Return what the association needs to know in addition to the studies."""
-    # not chunks and threads: how the work is cut up changes no number
-    settings = {
-        k: v for k, v in PLAN.association.items() if k not in ("chunks", "threads")
-    }
+    # not chunks and threads: how the work is cut up changes no number; nor the model: a study knows its own
+    others = ("chunks", "threads", "model")
+    settings = {k: v for k, v in PLAN.association.items() if k not in others}
     return settings | {"genome_build": PLAN.cohorts[wildcards.cohort].genome_build}
 
 
@@ -114,11 +113,11 @@ def cohort_in_report(wildcards):
 
 def settings_of_study(wildcards):
     """Return one study's settings, and how relatives are treated."""
-    structure = PLAN.cohorts[wildcards.cohort].structure
+    cohort = PLAN.cohorts[wildcards.cohort]
     study = PLAN.study(wildcards.cohort, wildcards.study)
     return study.settings() | {
-        "relatives": "keep" if structure["relatives"] == "keep" else "exclude",
-        "cases_first": structure["cases_first"],
+        "relatives": "keep" if cohort.keeps_relatives(study) else "exclude",
+        "cases_first": cohort.structure["cases_first"],
     }
 
 
@@ -151,6 +150,31 @@ def studies_of_batch(wildcards):
         {"study": study.name, "arms": list(study.arms)}
         for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
     ]
+
+
+def arms_of_study(wildcards):
+    """Return the arms of a study."""
+    return list(PLAN.study(wildcards.cohort, wildcards.study).arms)
+
+
+def arms_of_genome(wildcards):
+    """Return the arms of the batch's studies whose model is the whole-genome regression, in the order of inputs."""
+    return [list(study.arms) for study in genome_studies(wildcards)]
+
+
+def number_of_parts(wildcards):
+    """Return the number of jobs over which the blocks of a batch are spread."""
+    return PLAN.parts(wildcards.cohort)
+
+
+def genome_settings(wildcards):
+    """Return the settings of the whole-genome regression."""
+    # not parts and threads: how the work is cut up changes no number
+    settings = {
+        k: v for k, v in PLAN.whole_genome.items() if k not in ("parts", "threads")
+    }
+    build = PLAN.cohorts[wildcards.cohort].genome_build
+    return settings | {"genome_build": build, "seed": PLAN.seed}
 
 
 def run_folders(wildcards, input):

@@ -15,6 +15,7 @@ Read each time that Snakemake parses the workflow (on a cluster: in every job), 
 
 from deepnull_gwas.config.load import check_recorded, load_config, read_config
 from deepnull_gwas.config.model import (
+    RELATIVES,
     RESERVED_STUDIES,
     Cohort,
     Config,
@@ -29,6 +30,7 @@ from deepnull_gwas.config.schema import SCHEMAS
 from deepnull_gwas.config.sheet import study_of
 
 __all__ = [
+    "RELATIVES",
     "RESERVED_STUDIES",
     "SCHEMAS",
     "Cohort",

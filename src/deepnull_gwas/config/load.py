@@ -88,13 +88,15 @@ def load_config(
     problems += check_files(with_studies, filled, base)
     if problems:
         raise InputErrors(list(dict.fromkeys(problems)))
-    studies = [study_of(row, built[row["cohort"]].structure["pcs"], of_all, row_schema) for _, row in rows]
+    model = filled["association"]["model"]
+    studies = [study_of(row, built[row["cohort"]].structure["pcs"], of_all, row_schema, model) for _, row in rows]
     return Config(
         seed=filled["seed"],
         cohorts={name: paths_from(cohort, base) for name, cohort in with_studies.items()},
         studies=[replace(study, score_file=path_from(study.score_file, base)) for study in studies],
         deepnull=filled["deepnull"] | {"fold_file": path_from(filled["deepnull"]["fold_file"], base)},
         association=filled["association"],
+        whole_genome=filled["whole_genome"],
         report=filled["report"],
         scores=filled["scores"],
         qc=with_preset(filled["qc"], schema),

@@ -11,6 +11,8 @@ from deepnull_gwas.genotypes.files import HARD_CALL_THRESHOLD
 from deepnull_gwas.genotypes.formats import files_of, format_of
 from deepnull_gwas.traits import trait_of
 
+#: Words of ``structure.relatives`` that are no path; without any (None) it depends on a study's model.
+RELATIVES = ("exclude", "keep")
 #: Folders that the workflow itself makes in results/{cohort}.
 RESERVED_STUDIES = ("qc", "structure", "associations", "simulated", "genotypes", "imported")
 
@@ -83,6 +85,17 @@ class Cohort:
         }
 
     @property
+    def table_of_relatives(self) -> str | None:
+        """Path of the table of related pairs that the configuration gives, if it gives one."""
+        relatives = self.structure["relatives"]
+        return None if relatives is None or relatives in RELATIVES else relatives
+
+    def keeps_relatives(self, study: Study) -> bool:
+        """Return whether relatives among the people of a study are analysed together."""
+        relatives = self.structure["relatives"]
+        return relatives == "keep" if relatives in RELATIVES else study.is_whole_genome
+
+    @property
     def is_imported(self) -> bool:
         """Whether the genotypes are imported to PLINK 2 filesets, one for each of ``filesets``."""
         return bool(self.filesets) and format_of(self.filesets[0]).is_imported
@@ -94,6 +107,8 @@ class Study:
 
     Attributes
     ----------
+    association_model
+        ``linear`` or ``whole_genome``.
     deepnull_only
         Covariates that feed the prediction and are not in the association: those that ``deepnull_covariates``, or
         ``deepnull.covariates`` of the config, names beyond ``covariates``; none without the arm deepnull.
@@ -113,6 +128,7 @@ class Study:
     pcs: int
     arms: tuple[str, ...]
     model: str | None
+    association_model: str
     deepnull_covariates: tuple[str, ...] | None
     score_file: str | None
     deepnull_only: tuple[str, ...]
@@ -126,6 +142,11 @@ class Study:
     def is_compared(self) -> bool:
         """Whether the study has both arms, so that they are compared."""
         return len(self.arms) == 2
+
+    @property
+    def is_whole_genome(self) -> bool:
+        """Whether the tests condition on a prediction from the rest of the genome."""
+        return self.association_model == "whole_genome"
 
     def deepnull_settings(self) -> dict[str, Any]:
         """Return the study's own settings of the prediction, which override the ``deepnull`` section of the config."""
@@ -151,6 +172,8 @@ class Study:
             "include": self.include,
             "pcs": self.pcs,
             "deepnull_only": list(self.deepnull_only),
+            # the other model is what a study has that says nothing
+            **({"model": self.association_model} if self.is_whole_genome else {}),
         }
 
 
@@ -164,7 +187,7 @@ class Config:
         The cohorts that some study uses, by name.
     studies
         All studies, in the order of the sheet.
-    deepnull, association, scores, report, verify
+    deepnull, association, whole_genome, scores, report, verify
         Settings by key, defaults filled.
     metadata_date
         Day (ISO) that the metadata of the published files name; None, that of the workflow's release.
@@ -175,6 +198,7 @@ class Config:
     studies: list[Study]
     deepnull: dict[str, Any]
     association: dict[str, Any]
+    whole_genome: dict[str, Any]
     report: dict[str, Any]
     scores: dict[str, Any]
     qc: dict[str, Any]
@@ -192,6 +216,10 @@ class Config:
         for study in self.studies_of(cohort):
             batches.setdefault(study.batch, []).append(study)
         return batches
+
+    def parts(self, cohort: str) -> int:
+        """Return the number of jobs over which the blocks of a cohort's whole-genome regression are spread."""
+        return self.whole_genome["parts"] or self.cohorts[cohort].chunks
 
     def study(self, cohort: str, name: str) -> Study:
         """Return one study.
@@ -223,8 +251,7 @@ def input_files(config: Config) -> list[str]:
     for cohort in config.cohorts.values():
         files += files_of([*cohort.filesets, *cohort.structure_filesets])
         files += [cohort.samples] if cohort.samples else []
-        if cohort.structure["relatives"] not in ("exclude", "keep"):
-            files.append(cohort.structure["relatives"])
+        files += [cohort.table_of_relatives] if cohort.table_of_relatives else []
         files += [cohort.structure["loadings"]] if cohort.structure["loadings"] else []
     files += [config.deepnull["fold_file"]] if config.deepnull["fold_file"] else []
     files += [s.score_file for s in config.studies if s.score_file]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deepnull_gwas.config.model import Cohort
+from deepnull_gwas.config.model import RELATIVES, Cohort
 from deepnull_gwas.config.values import as_dict
 from deepnull_gwas.errors import nearest, some
 from deepnull_gwas.text import shorten
@@ -35,7 +35,6 @@ def path_from(path: str | None, base: str | Path) -> str | None:
 
 def paths_from(cohort: Cohort, base: Path) -> Cohort:
     """Return a cohort whose paths inside the folder are relative to it."""
-    words = ("exclude", "keep")
     relatives = cohort.structure["relatives"]
     return replace(
         cohort,
@@ -44,7 +43,7 @@ def paths_from(cohort: Cohort, base: Path) -> Cohort:
         samples=path_from(cohort.samples, base),
         structure=cohort.structure
         | {
-            "relatives": relatives if relatives in words else path_from(relatives, base),
+            "relatives": relatives if relatives in RELATIVES else path_from(relatives, base),
             "loadings": path_from(cohort.structure["loadings"], base),
         },
     )
@@ -113,7 +112,7 @@ def check_files(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any], base: 
     ]
     places.append(("config: deepnull.fold_file", as_dict(filled.get("deepnull")).get("fold_file"), ""))
     for where, path, own in places:
-        if not isinstance(path, str) or not path or (where.endswith("relatives") and path in ("exclude", "keep")):
+        if not isinstance(path, str) or not path or (where.endswith("relatives") and path in RELATIVES):
             continue
         if str(Path(path)) == own:
             yield (

@@ -115,7 +115,11 @@ def _read_cell(cell: str, schema: dict[str, Any]) -> Any:
 
 
 def study_of(
-    row: Mapping[str, Any], pcs: int, predicting: Sequence[str] = (), schema: dict[str, Any] | None = None
+    row: Mapping[str, Any],
+    pcs: int,
+    predicting: Sequence[str] = (),
+    schema: dict[str, Any] | None = None,
+    association_model: str = "linear",
 ) -> Study:
     """Return the study that a row of the sheet describes; what the row does not have is filled from the schema.
 
@@ -129,12 +133,15 @@ def study_of(
         ``deepnull.covariates`` of the configuration.
     schema
         That of a row; None, the one of this library.
+    association_model
+        ``association.model`` of the configuration.
     """
     schema = schema or read_schema(SCHEMAS / "studies.schema.yaml")
     filled = fill(dict(row), schema, schema)
     filled["name"] = filled.pop("study")
     if filled["pcs"] is None:
         filled["pcs"] = pcs
+    filled["association_model"] = filled["association_model"] or association_model
     arms = filled["arms"]
     filled["arms"] = [arm for arm in ("baseline", "deepnull") if arm in arms]
     # PC1 and so on name the computed components, where there are any

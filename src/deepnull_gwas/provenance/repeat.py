@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from deepnull_gwas.cohort.layout import cells, read_layout
-from deepnull_gwas.config import check_recorded
+from deepnull_gwas.config import RELATIVES, check_recorded
 from deepnull_gwas.errors import InputError, InputErrors
 from deepnull_gwas.provenance.checksums import sha256
 from deepnull_gwas.provenance.record import FORMAT
@@ -80,7 +80,7 @@ def _with_paths(config: dict[str, Any], place: Callable[[str], str]) -> dict[str
 
     for section in (config, *(config.get("cohorts") or {}).values()):
         structure = section.get("structure") if isinstance(section, dict) else None
-        move(structure, "relatives", ("exclude", "keep"))
+        move(structure, "relatives", RELATIVES)
         move(structure, "loadings")
     for cohort in (config.get("cohorts") or {}).values():
         move(cohort, "genotypes")

@@ -126,7 +126,7 @@ def _work(job: Job) -> float:
 
 def estimate_kinship(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
-    if job.cohort.structure["relatives"] not in ("exclude", "keep"):
+    if job.cohort.table_of_relatives:
         return Estimate(330 + mega(700 * n), 3 + 1e-5 * n)  # pairs are read from a table
     rows = min(_work(job), mega(16 * n * math.ceil(m / 64)))
     # strangers are out after the first 16,384 variants

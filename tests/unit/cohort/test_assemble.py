@@ -194,6 +194,11 @@ def test_of_relatives_an_unrelated_set_of_the_study_stays(small, assemble):
     assert [note.partition(" (kinship")[0] for note in report["notes"]] == ["2 pairs of relatives"]
     assert "tests inflated" in report["notes"][0]
     assert assemble(pairs=[], relatives="keep")[1]["notes"] == []
+    assert "model" not in report
+    # a model that takes them into account
+    same, report = assemble(pairs=PAIRS, relatives="keep", copies=[8], association_model="whole_genome")
+    assert same.equals(kept)
+    assert (report["notes"], report["model"]) == ([], "whole_genome")
 
 
 def test_of_relatives_cases_stay_before_controls(small, assemble):

@@ -152,6 +152,39 @@ def test_settings_hold_what_the_study_depends_on_only(load):
     assert first["pcs"] == 2
 
 
+def test_the_model_of_the_association_is_that_of_the_study_else_of_the_config(load):
+    rows = [ROW | {"study": s, "association_model": m} for s, m in [("a", ""), ("b", "linear"), ("c", "whole_genome")]]
+    for given, expected in ({}, "linear"), ({"association": {"model": "whole_genome"}}, "whole_genome"):
+        config = load(*rows, **given)
+        assert [config.study("c", s).association_model for s in "abc"] == [expected, "linear", "whole_genome"]
+    # a study without it depends on nothing that it did not depend on before
+    assert "model" not in config.study("c", "b").settings()
+    assert config.study("c", "c").settings()["model"] == "whole_genome"
+    assert config.study("c", "c").model is None, "the column `model` is DeepNull's"
+
+
+@pytest.mark.parametrize(
+    ("relatives", "linear", "whole_genome"),
+    [(None, False, True), ("exclude", False, False), ("keep", True, True), ("pairs.tsv", False, True)],
+)
+def test_relatives_stay_where_the_model_takes_them_into_account(load, tmp_path, relatives, linear, whole_genome):
+    (tmp_path / "pairs.tsv").touch()
+    rows = [ROW | {"study": m, "association_model": m} for m in ("linear", "whole_genome")]
+    for given in ({"structure": {"relatives": relatives}}, {} if relatives is None else None):
+        if given is not None:
+            config = load(*rows, **given)
+            cohort = config.cohorts["c"]
+            assert [cohort.keeps_relatives(s) for s in config.studies] == [linear, whole_genome]
+            assert cohort.table_of_relatives == ("pairs.tsv" if relatives == "pairs.tsv" else None)
+            assert ("pairs.tsv" in input_files(config)) == (relatives == "pairs.tsv")
+
+
+def test_blocks_are_spread_over_as_many_jobs_as_chunks_unless_said(load):
+    assert load(association={"chunks": 7}).parts("c") == 7
+    assert load(cohort=SIMULATED | {"chunks": 3}, association={"chunks": 7}).parts("c") == 3
+    assert load(whole_genome={"parts": 5}).parts("c") == 5
+
+
 def test_batches_keep_the_order_of_the_sheet(load):
     config = load(*[ROW | {"study": s, "batch": b} for s, b in [("a", "z"), ("b", "main"), ("c", "z")]])
     assert {b: [s.name for s in studies] for b, studies in config.batches("c").items()} == {
