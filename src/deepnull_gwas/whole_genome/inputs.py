@@ -1,0 +1,143 @@
+"""What the whole-genome regression reads of a cohort and of its studies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepnull_gwas.errors import StudyFailure
+from deepnull_gwas.tables import read_json, read_table, to_numpy
+
+
+@dataclass(frozen=True)
+class CohortPaths:
+    """Files of a cohort.
+
+    Attributes
+    ----------
+    genotypes, variants, qc_variants
+        genotypes.json, variants.parquet and qc/variants.parquet of the genotypes that stand for structure: hard calls.
+    families, relatives
+        structure/families.parquet and relatives.tsv.
+    """
+
+    genotypes: str | Path
+    variants: str | Path
+    qc_variants: str | Path
+    families: str | Path
+    relatives: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """Files of a study.
+
+    Attributes
+    ----------
+    study, samples
+        study.json and samples.parquet.
+    prediction
+        deepnull/prediction.parquet; None without the deepnull arm.
+    arms
+        As in the sheet.
+    """
+
+    study: str | Path
+    samples: str | Path
+    prediction: str | Path | None
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as the steps before left it.
+
+    Attributes
+    ----------
+    name, trait
+        As in the sheet.
+    arms
+        Those that can be done.
+    sample_index
+        int64[n], the analysed people, ascending.
+    y
+        float64[n], the phenotype as analysed (binary: 1 case, 0 control).
+    covariates
+        float64[n, c], the intercept and the others, of mean 0 and variance 1.
+    deepnull_covariate
+        float64[n], of mean 0 and variance 1; None where the deepnull arm is not done.
+    failures
+        Arms that failed in a step before, and why.
+    """
+
+    name: str
+    trait: str
+    arms: tuple[str, ...]
+    sample_index: np.ndarray
+    y: np.ndarray
+    covariates: np.ndarray
+    deepnull_covariate: np.ndarray | None
+    failures: dict[str, StudyFailure]
+
+    def covariates_of(self, arm: str) -> np.ndarray:
+        """Return the covariates of an arm: float64[n, c] or, with DeepNull's, float64[n, c + 1]."""
+        if arm != "deepnull":
+            return self.covariates
+        return np.column_stack([self.covariates, self.deepnull_covariate])
+
+
+def read_study(paths: StudyPaths) -> Study:
+    """Read a study; what failed in the steps before stays failed, with its reason."""
+    study, people = read_json(paths.study), read_table(paths.samples)
+    failures: dict[str, StudyFailure] = {}
+    if study["status"] != "ok":
+        failures = dict.fromkeys(paths.arms, StudyFailure(study["stage"], study["reason"]))
+    d = None
+    if "deepnull" in paths.arms and "deepnull" not in failures:
+        try:
+            d = standardised(_deepnull_covariate(paths.prediction, to_numpy(people["sample_index"])))
+        except StudyFailure as failure:
+            failures["deepnull"] = failure
+    columns = [to_numpy(people[c]) for c in people.column_names if c.startswith("cov_")]
+    return Study(
+        name=study["study"],
+        trait=study["trait"],
+        arms=tuple(arm for arm in paths.arms if arm not in failures),
+        sample_index=to_numpy(people["sample_index"]).astype(np.int64),
+        y=to_numpy(people["phenotype"]).astype(np.float64),
+        covariates=np.column_stack([np.ones(people.num_rows), *(standardised(c) for c in columns)]),
+        deepnull_covariate=d,
+        failures=failures,
+    )
+
+
+def _deepnull_covariate(prediction: str | Path | None, sample_index: np.ndarray) -> np.ndarray:
+    """Read what DeepNull's prediction has beyond its linear part: float64, one per person.
+
+    Raises
+    ------
+    StudyFailure
+        When the training failed, or is of other people.
+    """
+    if prediction is None:
+        raise StudyFailure("fit_blocks", "the deepnull arm has no prediction")
+    metrics = Path(prediction).with_name("metrics.json")
+    state = read_json(metrics) if metrics.exists() else {"status": "ok"}
+    if state.get("status", "ok") != "ok":
+        raise StudyFailure(state["stage"], state["reason"])
+    table = read_table(prediction)
+    if not np.array_equal(to_numpy(table["sample_index"]), sample_index):
+        raise StudyFailure("train_folds", "the prediction is not of the analysed people")
+    return to_numpy(table["deepnull_covariate"]).astype(np.float64)
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    """Return a column with mean 0 and variance 1 (float64); 0 where it does not vary."""
+    values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        return values
+    centred = values - values.mean()
+    sd = float(np.sqrt(np.mean(centred**2)))
+    return centred / sd if sd > 1e-12 * np.abs(values).max() else np.zeros_like(centred)
