@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from deepnull_gwas.garbage import collect_seldom
+
 ROOT = Path(__file__).resolve().parent.parent
+# as in the jobs and the command line
+collect_seldom()
 
 
 def data_root() -> Path:
@@ -43,3 +48,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     the longest start first.
     """
     items.sort(key=lambda item: ("/test_demo.py" not in item.nodeid, "/workflow/" not in item.nodeid))
+    # what was collected stays to the end: no search for cycles looks at it again
+    gc.freeze()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.garbage import collect_seldom
 from deepnull_gwas.text import split_names
 from deepnull_gwas.traits import TRAITS, trait_of
 
@@ -309,6 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     The exit code: 0, or 1 with one message on the standard error when an input is wrong.
     """
+    collect_seldom()
     top = parser()
     given = top.parse_args(arguments)
     try:

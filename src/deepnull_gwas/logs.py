@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deepnull_gwas.errors import InputError, SelfCheckError
+from deepnull_gwas.garbage import collect_seldom
 
 logger = logging.getLogger("deepnull_gwas")
 
@@ -65,6 +66,8 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
     An :class:`InputError`, a :class:`SelfCheckError`, a full disk and a lack of memory are matters for the user: log
     and the real stderr get a message without a traceback, and the process ends with :class:`SystemExit`.
     """
+    # the imports of a job are inside the block
+    collect_seldom()
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", buffering=1, encoding="utf-8") as log:

@@ -38,9 +38,11 @@ from snakemake import __version__ as snakemake_version
 from deepnull_gwas import resources
 from deepnull_gwas.config import load_config, subject_of
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.garbage import collect_seldom
 from deepnull_gwas.genotypes.formats import files_of
 from deepnull_gwas.imports import files_imported_by
 
+collect_seldom()
 try:
     PLAN = load_config(
         config,
