@@ -130,12 +130,13 @@ class BedGenotypes(Genotypes):
         low, high = int(rows.min()), int(rows.max()) + 1
         if high - low <= 2 * len(rows):
             # mostly neighbours: read as one, past the memory map, whose pages would count as the process's memory
-            block = np.empty((high - low, self.bytes_per_variant), dtype=np.uint8)
+            whole = _is_run(rows) and _is_run(at)
+            block = out[at[0] : at[-1] + 1] if whole else np.empty((high - low, self.bytes_per_variant), dtype=np.uint8)
             with open(f"{self.names[file]}.bed", "rb", buffering=0) as bed:
                 bed.seek(HEADER_BYTES + low * self.bytes_per_variant)
                 _read_whole(bed, memoryview(block).cast("B"), f"{self.names[file]}.bed")
-            whole = len(rows) == high - low and bool(np.all(np.diff(rows) == 1))
-            out[at] = block if whole else block[rows - low]
+            if not whole:
+                out[at] = block[rows - low]
         else:
             # the system maps neighbouring pages too
             each = self.bytes_per_variant + AROUND
@@ -157,6 +158,11 @@ class BedGenotypes(Genotypes):
             start = HEADER_BYTES + low * self.bytes_per_variant
             with open(f"{self.names[f]}.bed", "rb") as file:
                 os.posix_fadvise(file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
+
+
+def _is_run(numbers: np.ndarray) -> bool:
+    """Return whether each number is one more than that before it."""
+    return bool(np.all(np.diff(numbers) == 1))
 
 
 def _read_whole(file: io.RawIOBase, into: memoryview, name: str) -> None:
