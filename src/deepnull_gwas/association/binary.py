@@ -7,19 +7,21 @@ first is kept.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 
-from deepnull_gwas.association.binary_arm import BinaryArm, ScoreColumns
+from deepnull_gwas.association.binary_arm import BinaryArm, Kin, ScoreColumns
 from deepnull_gwas.association.classes import ClassRules
+from deepnull_gwas.association.clusters import Clusters
 from deepnull_gwas.association.codes import COLLINEAR, COLLINEAR_BELOW, SCORE, TESTED, UNTESTED
 from deepnull_gwas.association.columns import Estimates, count_people, find_untestable, frequency, put_arm
 from deepnull_gwas.association.design import StudyDesign
 from deepnull_gwas.association.layout import Layout
 from deepnull_gwas.association.null_logistic import LogisticNull, fit_logistic
-from deepnull_gwas.association.refinement import DECODED, ScoreTest, refine_by_likelihood, refine_by_saddle_point
+from deepnull_gwas.association.refinement import DECODED, ScoreTest, refine_by_likelihood, refine_by_saddle_point, widen
 from deepnull_gwas.association.settings import Settings
 from deepnull_gwas.association.tails import look_up, neg_log10_p_normal, tail_table
 from deepnull_gwas.cohort.missingness import missingness_difference
@@ -67,11 +69,15 @@ class BinaryTests:
     """
 
     def __init__(self, design: StudyDesign, rules: ClassRules, layout: Layout, settings: Settings):
+        # without some of the people the others' variance would not be the same
+        settings = dataclasses.replace(settings, missing_genotypes="impute_mean") if design.relatives else settings
         self.design, self.mask, self.settings = design, layout.mask, settings
         self.n_cases = int((design.y == 1.0).sum())
         self.cases = Mask.of_people(design.sample_index[design.y == 1.0], layout.n_people)
         self.hwe_mask = rules.hwe_mask(Mask.of_people(design.sample_index[design.y == 0.0], layout.n_people))
-        self.arms = {arm: _lay_out(design.nulls[arm], design.y, layout) for arm in design.arms}
+        self.arms = {
+            arm: _lay_out(design.nulls[arm], design.y, layout, design.relatives.get(arm)) for arm in design.arms
+        }
 
     def test(self, block: Block, products: np.ndarray, squares: np.ndarray) -> dict[str, np.ndarray]:
         """See :class:`deepnull_gwas.association.layout.GroupTests`."""
@@ -127,11 +133,12 @@ class BinaryTests:
         return rows[p < threshold]
 
 
-def _lay_out(null: LogisticNull, y: np.ndarray, layout: Layout) -> BinaryArm:
+def _lay_out(null: LogisticNull, y: np.ndarray, layout: Layout, clusters: Clusters | None) -> BinaryArm:
     """Ask for the columns of the score test of an arm."""
     basis = layout.add(null.weights[:, None] * (null.x @ null.half))
     residual = layout.add((y - null.mu)[:, None]).start
-    return BinaryArm(null, y, layout, ScoreColumns(basis, residual, layout.add_square(null.weights)))
+    at = ScoreColumns(basis, residual, layout.add_square(null.weights))
+    return BinaryArm(null, y, layout, at, None if clusters is None else Kin.of(clusters, null, layout))
 
 
 def prepare(
@@ -191,7 +198,8 @@ def associate_binary(
 
     Returns
     -------
-    Estimates: log odds ratio per copy of A1.
+    Estimates: log odds ratio per copy of A1. Where relatives are correlated, standard errors and p are those of the
+    variance that they give scores, see :class:`.binary_arm.Kin`.
     """
     b = len(reason)
     estimates = Estimates.empty(reason)
@@ -215,4 +223,8 @@ def associate_binary(
             refine_by_saddle_point(test, rows)
         else:
             refine_by_likelihood(test, rows, smaller, settings)
+    if arm.kin is not None:
+        tested = np.flatnonzero(estimates.reason == TESTED)
+        ratio = arm.kin.ratio(block, arm.mask, products, arm.at.basis, information)
+        widen(estimates, tested, ratio[tested])
     return estimates

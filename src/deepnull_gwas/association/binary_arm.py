@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from deepnull_gwas.association.clusters import Clusters
 from deepnull_gwas.association.expansion import PEOPLE, SPARSE, Expansion
 from deepnull_gwas.association.firth import firth_null
 from deepnull_gwas.association.layout import Layout
 from deepnull_gwas.association.null_logistic import LogisticNull
 from deepnull_gwas.association.refine import RefineInput
-from deepnull_gwas.genotypes.block import Block
+from deepnull_gwas.genotypes.block import Block, Mask
+from deepnull_gwas.genotypes.quadratic import QuadraticForm
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,64 @@ class ScoreColumns:
     square: int
 
 
+@dataclass(frozen=True)
+class Kin:
+    """What correlated relatives add to the variance of the score of a genotype.
+
+    With D = W^1/2 (R - 1) W^1/2 over pairs of relatives, R their correlations in standardised residuals, and X the
+    covariates, orthonormal under the weights W, the variance is that of independent people plus g~'D g~, g~ = g - X X'W
+    g. Generalised estimating equations with independence as their working correlation, a model-based variance.
+
+    Attributes
+    ----------
+    form
+        D.
+    columns
+        Where D X lies among the columns of the products.
+    covariates
+        float64[p, p], X'D X.
+    """
+
+    form: QuadraticForm
+    columns: slice
+    covariates: np.ndarray
+
+    @classmethod
+    def of(cls, clusters: Clusters, null: LogisticNull, layout: Layout) -> Kin:
+        """Ask the layout for the columns of an arm's relatives."""
+        root = np.sqrt(null.weights)
+        x = null.x @ null.half
+        dx = root[:, None] * (clusters.correlate(root[:, None] * x) - root[:, None] * x)
+        form = clusters.covariance_form(layout.index, root)
+        return cls(form, layout.add(dx), x.T @ dx)
+
+    def ratio(
+        self, block: Block, mask: Mask, products: np.ndarray, basis: slice, information: np.ndarray
+    ) -> np.ndarray:
+        """Return by what factor relatives multiply the variance of the score of each variant: float64[variants].
+
+        Parameters
+        ----------
+        block, mask
+            Genotypes and people.
+        products
+            Of the centred genotypes with the columns of the layout.
+        basis
+            Where the covariates times weights lie among them.
+        information
+            float64[variants], the variance of the score if people were independent.
+        """
+        out = block.quadratic(self.form, mask)
+        # row by row, in one order: a variant's bytes do not depend on its neighbours
+        for j in range(self.covariates.shape[0]):
+            a = products[:, basis.start + j]
+            out -= 2 * a * products[:, self.columns.start + j]
+            for k in range(self.covariates.shape[0]):
+                out += a * products[:, basis.start + k] * self.covariates[j, k]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1 + out / information
+
+
 class BinaryArm:
     """The null model of a study and arm, and where its columns lie in the products of its mask group.
 
@@ -50,10 +110,12 @@ class BinaryArm:
         The people, and the precision of the passes over their genotypes.
     at
         Where its columns lie.
+    kin
+        Correlated relatives among the people, or None.
     """
 
-    def __init__(self, null: LogisticNull, y: np.ndarray, layout: Layout, at: ScoreColumns):
-        self.null, self.y, self.at = null, y, at
+    def __init__(self, null: LogisticNull, y: np.ndarray, layout: Layout, at: ScoreColumns, kin: Kin | None = None):
+        self.null, self.y, self.at, self.kin = null, y, at, kin
         self.index, self.mask = layout.index, layout.mask
         self.n_people, self.dtype = layout.n_people, layout.dtype
         self._lock, self._made = threading.RLock(), {}

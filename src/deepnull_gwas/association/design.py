@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from deepnull_gwas.association.basis import orthonormal_basis, power_of_two, take_out
+from deepnull_gwas.association.clusters import Clusters, find_clusters
 from deepnull_gwas.association.inputs import StudyInput
 from deepnull_gwas.association.null_logistic import STAGE
 from deepnull_gwas.errors import StudyFailure
@@ -40,6 +41,9 @@ class StudyDesign:
         of it.
     offsets
         arm -> float64[n], added to the linear predictor; arms without an offset are absent.
+    relatives
+        arm -> clusters of correlated relatives among these people, the same object for arms with the same correlations;
+        an arm whose people are taken for unrelated is absent.
     nulls
         arm -> null model, of the kind that the study's trait has.
     failures
@@ -57,6 +61,7 @@ class StudyDesign:
     dropped: list[str]
     u: np.ndarray | None = None
     offsets: dict[str, np.ndarray] = field(default_factory=dict)
+    relatives: dict[str, Clusters] = field(default_factory=dict)
     nulls: dict[str, Any] = field(default_factory=dict)
     failures: dict[str, StudyFailure] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -95,10 +100,36 @@ class StudyDesign:
         return dataclasses.replace(
             self,
             offsets={arm: np.asarray(values, dtype=np.float64)[inside] for arm, values in offsets.items()},
+            relatives={},
             nulls={},
             failures=dict(self.failures),
             notes=list(self.notes),
         )
+
+    def add_relatives(self, chromosome: str, drop: bool) -> None:
+        """Find the clusters of correlated relatives of each arm for the tests of a chromosome.
+
+        Parameters
+        ----------
+        chromosome
+            The chromosome; "" where the study has the same null models on all of a class.
+        drop
+            Whether people without a genotype are left out elsewhere: here they are not, which is noted.
+        """
+        known = self.study.relatives
+        if known is None:
+            return
+        pairs = known.pairs.among(np.isin(self.study.sample_index, self.sample_index))
+        made: dict[bytes, Clusters | None] = {}
+        for arm in self.arms:
+            rho = known.on(arm, chromosome, pairs)
+            key = rho.tobytes()
+            if key not in made:
+                made[key] = find_clusters(self.n, pairs.first, pairs.second, rho)
+            if (clusters := made[key]) is not None:
+                self.relatives[arm] = clusters
+        if self.relatives and drop:
+            self.notes.append("relatives are kept: missing genotypes are put at the mean, not dropped")
 
 
 def design_study(study: StudyInput, extra: Mapping[str, np.ndarray], keep: np.ndarray | None) -> StudyDesign:

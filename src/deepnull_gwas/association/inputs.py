@@ -10,6 +10,7 @@ import numpy as np
 
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.tables import read_json, read_table, to_numpy
+from deepnull_gwas.whole_genome.relatives import RelativeCorrelations
 
 
 @dataclass
@@ -40,6 +41,9 @@ class StudyInput:
         offset``, in the unit of ``y``; for a binary one the offset is on the logit scale, in every model of the study
         (null, Firth's, with and without the variant). A key that is absent stands for no offset. The vectors are asked
         for chromosome by chromosome, so that the mapping may read them when they are asked for.
+    relatives
+        Pairs of relatives among the analysed people, and how correlated their phenotypes are beyond the null models;
+        None where all are taken for unrelated.
     """
 
     name: str
@@ -52,6 +56,7 @@ class StudyInput:
     deepnull_covariate: np.ndarray | None = None
     failures: dict[str, StudyFailure] = field(default_factory=dict)
     offsets: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
+    relatives: RelativeCorrelations | None = None
 
     def offsets_on(self, name: str, chromosome: str) -> dict[str, np.ndarray]:
         """Return the offsets of a class of chromosomes and a chromosome, by arm; arms without one are absent."""

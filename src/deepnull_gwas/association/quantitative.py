@@ -1,6 +1,7 @@
 """Quantitative traits: least squares, both arms of all studies of the same people from one product.
 
-The strategy of a kind of trait; see :mod:`deepnull_gwas.association.traits` for what each function promises.
+The strategy of a kind of trait; see :mod:`deepnull_gwas.association.traits` for what each function promises. Where
+relatives are kept and correlated, it is generalised least squares, see :class:`LinearNull`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from deepnull_gwas.association.basis import power_of_two, take_out
 from deepnull_gwas.association.classes import ClassRules
+from deepnull_gwas.association.clusters import Clusters
 from deepnull_gwas.association.columns import Estimates, count_people, find_untestable, frequency, put_arm
 from deepnull_gwas.association.design import StudyDesign
 from deepnull_gwas.association.dropped import DropInput, linear_dropped
@@ -23,6 +25,7 @@ from deepnull_gwas.association.null_logistic import STAGE
 from deepnull_gwas.association.settings import Settings
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.genotypes.block import Block
+from deepnull_gwas.genotypes.quadratic import QuadraticForm
 
 #: Columns of a study in addition to n and eaf.
 COLUMNS: dict[str, pa.DataType] = {}
@@ -41,10 +44,30 @@ class LinearNull:
     unit
         A power of two near the length of y~: the products in single precision are of a vector of about unit length.
         Effects and their standard errors are to be multiplied by it.
+    basis
+        float64[n, r], orthonormal, what was taken out beside the constant.
+    u
+        float64[n], unit vector of the DeepNull covariate beyond them, or None.
+    clusters
+        Relatives and their correlation R = L L', or None. Where there are any, ``y_residual``, ``basis`` and ``u`` are
+        of the whitened people, L^-1 y on L^-1 [1, covariates], and the basis spans the whitened constant, too.
     """
 
     y_residual: np.ndarray
     unit: float
+    basis: np.ndarray
+    u: np.ndarray | None
+    clusters: Clusters | None = None
+
+    @property
+    def df(self) -> int:
+        """Residual degrees of freedom of the baseline with a variant."""
+        # the basis spans the constant only where there are clusters
+        return len(self.y_residual) - self.basis.shape[1] - (2 if self.clusters is None else 1)
+
+    def columns(self, x: np.ndarray) -> np.ndarray:
+        """Return what genotypes are multiplied with for their products, whitened if need be, with ``x``."""
+        return x if self.clusters is None else self.clusters.back(x)
 
 
 def is_analysable(y: np.ndarray) -> bool:
@@ -55,30 +78,43 @@ def is_analysable(y: np.ndarray) -> bool:
 def fit(design: StudyDesign) -> None:
     """Take the covariates out of the phenotype, less the offset of each arm.
 
-    Arms with the same offset share the result.
+    Arms with the same offset and the same correlations of relatives share the result.
     """
     arms = design.arms
     for arm in arms:
-        offset = design.offsets.get(arm)
-        like = next((a for a in design.nulls if _same(design.offsets.get(a), offset)), None)
+        like = next((a for a in design.nulls if _same(design, a, arm)), None)
         if like is not None:
             design.nulls[arm] = design.nulls[like]
             continue
         try:
-            design.nulls[arm] = _residualise(design.y if offset is None else design.y - offset, design.basis)
+            design.nulls[arm] = _residualise(design, arm)
         except StudyFailure as failure:
-            failed = [a for a in arms if _same(design.offsets.get(a), offset)]
+            failed = [a for a in arms if _same(design, a, arm)]
             design.failures = dict.fromkeys(failed, failure) | design.failures
 
 
-def _same(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+def _same(design: StudyDesign, arm: str, other: str) -> bool:
+    """Return whether two arms have the same offset and the same correlations of relatives."""
+    a, b = design.offsets.get(arm), design.offsets.get(other)
+    if design.relatives.get(arm) is not design.relatives.get(other):
+        return False
     return a is b or (a is not None and b is not None and np.array_equal(a, b))
 
 
-def _residualise(y: np.ndarray, basis: np.ndarray) -> LinearNull:
+def _residualise(design: StudyDesign, arm: str) -> LinearNull:
+    offset, clusters = design.offsets.get(arm), design.relatives.get(arm)
+    y = design.y if offset is None else design.y - offset
     unit = power_of_two(y)
-    scaled = y / unit
-    left = take_out(scaled, basis)
+    scaled, basis, u = y / unit, design.basis, design.u
+    if clusters is None:
+        left = take_out(scaled, basis)
+    else:
+        scaled = clusters.whiten(scaled)
+        basis = np.linalg.qr(clusters.whiten(np.column_stack([np.ones(design.n), basis])))[0]
+        left = _beyond(scaled, basis)
+        if u is not None:
+            u = _beyond(clusters.whiten(u), basis)
+            u /= np.linalg.norm(u)
     length = float(np.linalg.norm(left))
     if not np.isfinite(length):
         raise StudyFailure(STAGE, "the phenotype has values that are no numbers")
@@ -88,7 +124,13 @@ def _residualise(y: np.ndarray, basis: np.ndarray) -> LinearNull:
             STAGE, "nothing of the phenotype is left beside the covariates: it is a linear combination of them"
         )
     own = power_of_two(np.array([length]))
-    return LinearNull(left / own, unit * own)
+    return LinearNull(left / own, unit * own, basis, u, clusters)
+
+
+def _beyond(values: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Return what a column has beyond an orthonormal basis, orthogonalised twice (exact to rounding)."""
+    left = values - basis @ (basis.T @ values)
+    return left - basis @ (basis.T @ left)
 
 
 @dataclass(frozen=True)
@@ -100,6 +142,7 @@ class _Entry:
     null: LinearNull
     basis: slice
     at: LinearColumns
+    relatives: QuadraticForm | None
 
 
 class QuantitativeTests:
@@ -120,6 +163,9 @@ class QuantitativeTests:
     def __init__(self, designs: Mapping[int, StudyDesign], rules: ClassRules, layout: Layout, settings: Settings):
         self.designs, self.mask, self.settings = dict(designs), layout.mask, settings
         self.hwe_mask = rules.hwe_mask(layout.mask)
+        #: Whether a study's people without a genotype are left out: never where relatives are correlated, since the
+        #: weights of the others would change
+        self._drop = {i: settings.drop and not d.relatives for i, d in self.designs.items()}
         self.entries = self._lay_out(layout)
         self.drops = self._prepare_drops(layout) if settings.drop else []
 
@@ -128,25 +174,28 @@ class QuantitativeTests:
 
         Studies with the same covariates share their basis.
         """
-        bases: dict[bytes, slice] = {}
+        bases: dict[tuple[int, bytes], slice] = {}
         open_ = []
         for i, d in self.designs.items():
             for null, arms in _arms_by_null(d):
-                key = d.basis.tobytes()
+                key = id(null.clusters), null.basis.tobytes()
                 if key not in bases:
-                    bases[key] = layout.add(d.basis)
-                open_.append((i, d, null, arms, bases[key]))
-        ys = [layout.add(null.y_residual[:, None]).start for _, _, null, _, _ in open_]
+                    bases[key] = layout.add(null.columns(null.basis))
+                open_.append((i, null, arms, bases[key]))
+        ys = [layout.add(null.columns(null.y_residual)[:, None]).start for _, null, _, _ in open_]
         us: dict[int, int] = {}
-        for i, d, _, _, _ in open_:
-            if d.u is not None and i not in us:
-                us[i] = layout.add(d.u[:, None]).start
+        for _, null, arms, _ in open_:
+            # whitened for one arm, it is of no use to another
+            wanted = null.clusters is None or "deepnull" in arms
+            if wanted and null.u is not None and id(null.u) not in us:
+                us[id(null.u)] = layout.add(null.columns(null.u)[:, None]).start
         entries = []
-        for (i, d, null, arms, basis), y in zip(open_, ys, strict=True):
+        for (i, null, arms, basis), y in zip(open_, ys, strict=True):
             yy = float(null.y_residual @ null.y_residual)
-            uy = 0.0 if d.u is None else float(d.u @ null.y_residual)
-            df = d.n - (basis.stop - basis.start) - 2
-            entries.append(_Entry(i, arms, null, basis, LinearColumns(y, us.get(i, -1), yy, uy, df)))
+            uy = 0.0 if null.u is None else float(null.u @ null.y_residual)
+            form = None if null.clusters is None else null.clusters.precision_form(layout.index)
+            at = LinearColumns(y, us.get(id(null.u), -1), yy, uy, null.df)
+            entries.append(_Entry(i, arms, null, basis, at, form))
         return entries
 
     def _prepare_drops(self, layout: Layout) -> list[tuple[list[_Entry], DropInput]]:
@@ -154,6 +203,8 @@ class QuantitativeTests:
         # by both ends: a basis without columns begins where the next one does
         shared: dict[tuple[int, int], list[_Entry]] = {}
         for entry in self.entries:
+            if not self._drop[entry.study]:
+                continue
             shared.setdefault((entry.basis.start, entry.basis.stop), []).append(entry)
         zero = np.zeros(len(layout.index))
         out = []
@@ -169,12 +220,12 @@ class QuantitativeTests:
         """See :class:`deepnull_gwas.association.layout.GroupTests`."""
         out: dict[str, np.ndarray] = {}
         # the same people: what is counted is the same for all these studies
-        n = count_people(block, self.mask, len(self.mask), self.settings.drop)
+        counts = {d: count_people(block, self.mask, len(self.mask), d) for d in self._drop.values()}
         eaf = frequency(*block.alleles(self.mask))
         reason = find_untestable(block, self.mask, self.hwe_mask, self.settings)
         found = self._estimate(block, products, reason)
         for i, d in self.designs.items():
-            out[f"{d.study.name}.n"], out[f"{d.study.name}.eaf"] = n, eaf
+            out[f"{d.study.name}.n"], out[f"{d.study.name}.eaf"] = counts[self._drop[i]], eaf
             for arm in d.study.arms:
                 put_arm(out, d, arm, found.get((i, arm)), block.n_variants)
         return out
@@ -182,13 +233,14 @@ class QuantitativeTests:
     def _estimate(self, block: Block, products: np.ndarray, reason: np.ndarray) -> dict[tuple[int, str], Estimates]:
         _, gg = block.moments(self.mask)
         # by both ends, as above
-        dens: dict[tuple[int, int], np.ndarray] = {}
+        dens: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         found: list[dict[str, Estimates]] = []
         for e in self.entries:
             columns = (e.basis.start, e.basis.stop)
             if columns not in dens:
-                dens[columns] = left_over(products, *columns, gg)
-            found.append(linear_imputed(products, dens[columns], gg, e.at, reason))
+                length = gg if e.relatives is None else gg + block.quadratic(e.relatives, self.mask)
+                dens[columns] = left_over(products, *columns, length), length
+            found.append(linear_imputed(products, *dens[columns], e.at, reason))
         self._drop_missing(block, products, reason, found)
         return {
             (e.study, arm): _in_unit(estimates[arm], e.null.unit)

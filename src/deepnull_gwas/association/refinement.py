@@ -238,6 +238,31 @@ def _saddle_of_carriers(rare: Carriers, arm: BinaryArm, score: float, informatio
     return None
 
 
+def widen(estimates: Estimates, rows: np.ndarray, ratio: np.ndarray) -> None:
+    """Scale results to a variance of the score that is larger (or smaller) than if people were independent.
+
+    Standard errors are multiplied by the root of the ratio, and the deviate of p is divided by it: exact for a score
+    test, and Wald's; for the likelihood ratio of Firth's it is the first-order correction of Rao and Scott (1984).
+
+    Parameters
+    ----------
+    estimates
+        Changed in place.
+    rows
+        Which variants.
+    ratio
+        float64[rows], of the variances.
+    """
+    root = np.sqrt(ratio)
+    beta, se, _ = estimates.values[rows].T
+    z = np.abs(beta / se)
+    for k, v in enumerate(rows):
+        if estimates.method[v] in (codes.FIRTH, codes.FIRTH_APPROXIMATE, codes.SPA):
+            z[k] = _deviate(estimates.values[v, 2])
+    estimates.values[rows, 1] = se * root
+    estimates.values[rows, 2] = neg_log10_p_normal(z / root)
+
+
 def _deviate(neg_log10_p: float) -> float:
     """Return the normal deviate of a two-sided p, by Newton's method on its logarithm."""
     z = np.sqrt(max(2.0 * neg_log10_p / LOG10_E - np.log(max(2.0 * neg_log10_p / LOG10_E, 1.0)), 1e-6))

@@ -151,6 +151,7 @@ class Scan:
         where = f"{name}, chromosome {chromosome}" if chromosome else name
         for d in designs:
             strategy = STRATEGIES[d.study.trait]
+            d.add_relatives(chromosome, self.settings.drop)
             strategy.fit(d)
             rules.annotate(d, strategy.is_analysable(d.y))
             for arm, failure in d.failures.items():

@@ -14,6 +14,7 @@ import numpy as np
 
 from deepnull_gwas.genotypes.kernels import count_genotypes, decode, pack_mask
 from deepnull_gwas.genotypes.products import Columns, multiply
+from deepnull_gwas.genotypes.quadratic import QuadraticForm, quadratic
 from deepnull_gwas.genotypes.rare import carriers, multiply_rare
 from deepnull_gwas.genotypes.tiles import NO_DOSAGES, NO_UNITS, NOBODY
 
@@ -164,6 +165,22 @@ class Block(ABC):
         float64, variants x columns (with their padding). A variant's products depend neither on the other variants nor
         on other columns.
         """
+
+    def quadratic(self, form: QuadraticForm, mask: Mask) -> np.ndarray:
+        """Return quadratic forms of dosages that are centred at their mean among the people of a mask.
+
+        Parameters
+        ----------
+        form
+            Over people of the mask.
+        mask
+            The people. A missing genotype counts as their mean.
+
+        Returns
+        -------
+        float64[variants].
+        """
+        return quadratic(self.stored, self.moments(mask)[0], form)
 
     @abstractmethod
     def carriers(

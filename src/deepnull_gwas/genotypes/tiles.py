@@ -147,3 +147,22 @@ def load_presence(stored, v, tile, out):
         out[:] = 0
     one = out.dtype.type(1.0)
     _decode_tile(packed[v, first:last], one, one, one, out)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def load_person(stored, v, person, centre):
+    """Return one person's centred dosage of one variant as :func:`load_tile` does, in float64; a missing call is 0."""
+    packed, values, units, halved = stored
+    if packed.shape[0]:
+        code = (packed[v, person // 4] >> np.uint8(2 * (person % 4))) & np.uint8(3)
+        if code == 1:
+            return 0.0
+        copies = 2.0 if code == 0 else (1.0 if code == 2 else 0.0)
+        return copies - centre
+    value = values[v, person]
+    if value == _MISSING:
+        return 0.0
+    dosage = value * units[v]
+    if len(halved) and halved[person]:
+        dosage *= 0.5
+    return dosage - centre
