@@ -97,8 +97,8 @@ def fit_logistic(x: np.ndarray, y: np.ndarray, offset: np.ndarray | None = None)
     mean = y.mean()
     if mean in (0.0, 1.0):
         raise StudyFailure(STAGE, "all people are cases" if mean else "no cases among the analysed people")
-    # start at the intercept-only model: x[:, 0] is constant
-    beta[0] = np.log(mean / (1 - mean)) / x[0, 0]
+    # start at the intercept-only model: x[:, 0] is constant; an offset may lie anywhere
+    beta[0] = (np.log(mean / (1 - mean)) - (0.0 if offset is None else offset.mean())) / x[0, 0]
     eta = linear_predictor(x, beta, offset)
     value = log_likelihood(eta, y)
     for _ in range(ITERATIONS):

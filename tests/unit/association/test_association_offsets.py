@@ -143,6 +143,24 @@ def test_the_logistic_null_model_equals_statsmodels(case):
     assert fit.log_likelihood == pytest.approx(expected.llf, rel=1e-12)
 
 
+@pytest.mark.parametrize("mean", [-30.0, 0.0, 8.0, 30.0])
+@pytest.mark.parametrize("sd", [0.3, 6.0])
+def test_the_null_model_of_a_rare_trait_converges_wherever_the_offset_lies(mean, sd):
+    rng = np.random.default_rng(5)
+    n, cases = 4000, 40
+    c = rng.normal(size=(n, 2))
+    x = np.column_stack([np.ones(n), c])
+    offset = mean + sd * rng.normal(size=n)
+    liability = offset + c[:, 0] + rng.logistic(size=n)
+    y = (liability >= np.sort(liability)[-cases]).astype(float)
+    fit = fit_logistic(x, y, offset)
+    assert np.abs(x.T @ (y - fit.mu)).max() < 1e-6
+    # the same model with an intercept that takes the offset's mean
+    centred = fit_logistic(x, y, offset - mean)
+    np.testing.assert_allclose(fit.coefficients + np.array([mean, 0.0, 0.0]), centred.coefficients, atol=1e-7)
+    assert firth_null(x, y, fit.coefficients, offset)[1]
+
+
 def penalised(x: np.ndarray, y: np.ndarray, offset: np.ndarray, free: int) -> tuple[np.ndarray, float]:
     """Maximise Firth's likelihood over the first columns by scoring with halved steps:
     coefficients, and the maximum.
