@@ -122,7 +122,8 @@ class StudyDesign:
         pairs = known.pairs.among(np.isin(self.study.sample_index, self.sample_index))
         made: dict[bytes, Clusters | None] = {}
         for arm in self.arms:
-            rho = known.on(arm, chromosome, pairs)
+            # without an offset nothing is left out: the correlations are those of the whole genome
+            rho = known.on(arm, chromosome if arm in self.offsets else "", pairs)
             key = rho.tobytes()
             if key not in made:
                 made[key] = find_clusters(self.n, pairs.first, pairs.second, rho)

@@ -8,6 +8,7 @@ saddle point and its own tails of the distributions. A mistake would have to be 
 * :mod:`.files`: a study, from the files of earlier steps; :mod:`.genotypes`: a variant, from the file it is in.
 * :mod:`.bases`, :mod:`.tails`: orthonormal bases; tail probabilities.
 * :mod:`.linear`, :mod:`.logistic`, :mod:`.saddle`: the tests.
+* :mod:`.relatives`: matrices of correlated relatives, and the tests with them.
 * :mod:`.second`: all of it for one study on one class of chromosomes (:class:`~deepnull_gwas.verify.second.Second`).
 * :mod:`.compare`: bounds, and a result of the scan held against a recomputed one.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from deepnull_gwas.tables import read_json, read_table, to_numpy
 from deepnull_gwas.traits import trait_of
+from deepnull_gwas.verify.relatives import Relatives
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Study:
     offsets
         (arm, class of chromosomes, chromosome) -> float64[n], what is known of the phenotype before variants there are
         tested: in its unit (quantitative), on the logit scale (binary). A key that is absent stands for no offset.
+    relatives
+        Pairs of relatives and their correlations; None where all are taken for unrelated.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Study:
     deepnull_covariate: np.ndarray | None
     folder: Path
     offsets: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
+    relatives: Relatives | None = None
 
     def place(self, kind: str, chromosome: str) -> tuple[str, str]:
         """Return where the same null models hold: a class of chromosomes; where there are offsets, one chromosome."""

@@ -13,6 +13,7 @@ from deepnull_gwas.verify.compare import Estimate
 from deepnull_gwas.verify.files import Study
 from deepnull_gwas.verify.linear import least_squares
 from deepnull_gwas.verify.logistic import approximate, fit_null, fit_penalised, logistic
+from deepnull_gwas.verify.relatives import Kin, generalised_least_squares, widened
 
 
 class Second:
@@ -63,7 +64,13 @@ class Second:
         self.covariates = covariates
         extra = study.deepnull_covariate
         self.deepnull_covariate = None if extra is None else extra[inside]
-        self.drop = settings.get("missing_genotypes", "impute_mean") == "drop"
+        self.kin: dict[str, Kin] = {}
+        for arm in study.arms if study.relatives is not None else ():
+            found = study.relatives.kin(arm, chromosome if arm in self.offset else None, inside)
+            if found is not None and arm not in study.failed:
+                self.kin[arm] = found
+        # the weights of relatives are those of everybody
+        self.drop = settings.get("missing_genotypes", "impute_mean") == "drop" and not self.kin
         self.by_score = settings.get("refine_by", "likelihood") == "spa"
         self.approximate = settings.get("firth_form", "full") == "approximate"
         self._nulls: dict[str, np.ndarray] = {}
@@ -205,6 +212,16 @@ class Second:
         -------
         Effect of one copy of A1 (quantitative: in the phenotype's unit; binary: log odds ratio).
         """
+        if method != "linear" and arm in self.kin:
+            alone = self._test(calls, arm, method)
+            g = self.copies(calls) * self.weight
+            g = np.where(np.isnan(g), np.nanmean(g), g)
+            eta = self.basis(arm) @ self.null(arm) * np.sqrt(len(g)) + self.offset.get(arm, 0.0)
+            return widened(alone, self.basis(arm), g, 1 / (1 + np.exp(-eta)), self.kin[arm])
+        return self._test(calls, arm, method)
+
+    def _test(self, calls: np.ndarray, arm: str, method: str) -> Estimate:
+        """Test one variant as :meth:`test` does, scores as of independent people."""
         g = self.copies(calls) * self.weight
         seen, y, offset = ~np.isnan(g), self.y, self.offset.get(arm)
         if method == "firth_approximate":
@@ -223,5 +240,9 @@ class Second:
             # the constant must come first
             basis = constant_first(basis) if dropped else basis
             return logistic(basis, y, g, method, None if dropped else self.null(arm), offset)
-        found = least_squares(basis, y if offset is None else y - offset / self.unit, g)
+        y = y if offset is None else y - offset / self.unit
+        if arm in self.kin:
+            found = generalised_least_squares(basis, y, g, self.kin[arm])
+        else:
+            found = least_squares(basis, y, g)
         return found._replace(beta=found.beta * self.unit, se=found.se * self.unit)

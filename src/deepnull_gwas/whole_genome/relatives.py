@@ -28,6 +28,8 @@ import pyarrow.csv
 from deepnull_gwas.cohort.families import family_clusters
 from deepnull_gwas.tables import own_file, read_json, to_numpy
 from deepnull_gwas.traits import trait_of
+from deepnull_gwas.whole_genome.null_models import Covariates, fit_null_model, probabilities
+from deepnull_gwas.whole_genome.offsets import WHOLE
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +37,9 @@ logger = logging.getLogger(__name__)
 RELATIONS = (
     "duplicate", "first_degree", "parent_child", "sibling", "second_degree", "third_degree", "distant",
 )  # fmt: skip
-#: Key of the offsets that leave no chromosome out.
-WHOLE = "all"
 #: Standard deviation of a class's correlation about what its kinship suggests, before its pairs are looked at. A class
 #: of 25 independent pairs is taken half at its word, one of 1,500 at 98 %.
 SPREAD = 0.2
-#: Newton's steps of the null model of a binary trait, and the step at which they end.
-STEPS, ENOUGH = 50, 1e-8
 
 
 @dataclass(frozen=True)
@@ -118,10 +116,10 @@ def family_covariance(
     y
         float64[n], the phenotype as analysed (binary: 1 case, 0 control).
     covariates
-        float64[n, c], those of the arm (the DeepNull covariate among them), without intercept.
+        float64[n, c], those of the arm, the DeepNull covariate among them; with or without intercept.
     offsets
         Chromosome -> float64[n], the offset of its tests (in the unit of ``y``; binary: on the logit scale), and
-        :data:`WHOLE` -> that from the whole genome. Empty where the arm has no offsets.
+        ``all`` -> that from the whole genome. Empty where the arm has no offsets.
     pairs
         Pairs of relatives among these people (:func:`read_related_pairs`).
 
@@ -169,53 +167,27 @@ def _residuals(
     trait: str, y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return residuals of the null model and their standard deviations under it: float64[n] each."""
-    given = np.zeros(len(y)) if offset is None else offset
-    basis = _basis(covariates)
+    design = Covariates.of(covariates)
     if not trait_of(trait).has_cases:
-        left = y - given
+        basis = _orthonormal(design.x)
+        left = y if offset is None else y - offset
         left = left - basis @ (basis.T @ left)
         left -= basis @ (basis.T @ left)
         return left, np.full(len(y), np.sqrt(left @ left / len(y)))
-    mu = _probabilities(y, basis, given)
+    null = fit_null_model(design, y, np.arange(len(y)), offset)
+    if null is None:
+        # only cases, or only controls: such a study is not tested
+        return np.zeros(len(y)), np.zeros(len(y))
+    eta = design.x @ null.coefficients
+    mu = probabilities(eta if offset is None else eta + offset)
     return y - mu, np.sqrt(mu * (1 - mu))
 
 
-def _basis(covariates: np.ndarray) -> np.ndarray:
-    """Return an orthonormal basis of the constant and the covariates; what is constant or collinear adds nothing."""
-    n = len(covariates)
-    one = np.full((n, 1), 1 / np.sqrt(n))
-    x = covariates - covariates.mean(axis=0)
-    length = np.linalg.norm(x, axis=0)
-    x = x[:, length > 0] / length[length > 0]
-    size, direction = np.linalg.eigh(x.T @ x)
+def _orthonormal(x: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of columns of mean 0 and variance 1 and a constant; collinear ones add nothing."""
+    size, direction = np.linalg.eigh(x.T @ x / len(x))
     kept = size > 1e-10
-    return np.linalg.qr(np.hstack([one, x @ (direction[:, kept] / np.sqrt(size[kept]))]))[0]
-
-
-def _probabilities(y: np.ndarray, basis: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """Return the probabilities of the logistic null model, by Newton's method with halved steps.
-
-    Where covariates separate cases from controls it ends somewhere on its way; such an arm is not tested.
-    """
-    x = basis * np.sqrt(len(y))
-    mean = min(max(float(y.mean()), 0.5 / len(y)), 1 - 0.5 / len(y))
-    b = np.zeros(x.shape[1])
-    eta = np.log(mean / (1 - mean)) + offset
-    value = float(y @ eta - np.logaddexp(0.0, eta).sum())
-    for _ in range(STEPS):
-        mu = 1 / (1 + np.exp(-eta))
-        information = (x * (mu * (1 - mu))[:, None]).T @ x
-        step = np.linalg.lstsq(information, x.T @ (y - mu), rcond=None)[0]
-        for _ in range(30):
-            new = eta + x @ step
-            higher = float(y @ new - np.logaddexp(0.0, new).sum())
-            if higher >= value - 1e-12 * abs(value):
-                break
-            step /= 2
-        moved, b, eta, value = float(np.abs(new - eta).max()), b + step, new, higher
-        if moved < ENOUGH:
-            break
-    return 1 / (1 + np.exp(-eta))
+    return np.linalg.qr(x @ (direction[:, kept] / np.sqrt(size[kept])))[0]
 
 
 def _ratio(residuals: tuple[np.ndarray, np.ndarray], pairs: RelatedPairs, rows: np.ndarray) -> float:
@@ -259,7 +231,7 @@ class RelativeCorrelations:
     pairs
         Among the study's people.
     rho
-        Arm -> chromosome, or :data:`WHOLE` -> relation -> correlation. An arm that is absent has none.
+        Arm -> chromosome, or ``all`` -> relation -> correlation. An arm that is absent has none.
     """
 
     pairs: RelatedPairs

@@ -1,0 +1,163 @@
+"""Correlated relatives, for the second implementation: whole matrices of small clusters, factorised and solved."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepnull_gwas.tables import read_json
+from deepnull_gwas.verify.compare import Estimate
+from deepnull_gwas.verify.tails import deviate, normal_tail, student_tail
+
+#: People of a cluster at most, and the least eigenvalue of its matrix, as in the definition (docs/method.md).
+LARGEST, LEAST_EIGENVALUE = 128, 0.05
+
+
+@dataclass(frozen=True)
+class Relatives:
+    """Pairs of relatives of a study, and their correlations.
+
+    Attributes
+    ----------
+    pairs
+        (row of the one, row of the other, relation) among the study's people.
+    rho
+        (arm, relation) -> chromosome, or ``all`` -> correlation.
+    """
+
+    pairs: tuple[tuple[int, int, str], ...]
+    rho: Mapping[tuple[str, str], Mapping[str, float]]
+
+    def kin(self, arm: str, chromosome: str | None, inside: np.ndarray) -> Kin | None:
+        """Return the matrix of an arm on a chromosome (None: nothing is left out), of some people (bool[n]).
+
+        None where no two of them are correlated.
+        """
+        row = {int(person): k for k, person in enumerate(np.flatnonzero(inside))}
+        edges = []
+        for i, j, relation in self.pairs:
+            known = self.rho.get((arm, relation), {})
+            value = known.get(chromosome or "all", known.get("all", 0.0))
+            if value and i in row and j in row:
+                edges.append((row[i], row[j], value))
+        return Kin(edges, len(row)) if edges else None
+
+
+def read_relatives(relatives: str | Path, genome: str | Path, people: np.ndarray) -> Relatives | None:
+    """Read relatives.tsv of the cohort and genome.json of a study; None where nobody is correlated with anybody."""
+    rho = {
+        (arm, relation): {"all": found["rho"]} | found["rho_by_chromosome"]
+        for arm, about in read_json(genome)["arms"].items()
+        for relation, found in (about.get("relatives") or {}).items()
+    }
+    if not rho:
+        return None
+    row = {str(person): k for k, person in enumerate(people)}
+    with open(relatives, encoding="utf-8", newline="") as file:
+        pairs = tuple(
+            (row[line["sample_index_1"]], row[line["sample_index_2"]], line["relation"])
+            for line in csv.DictReader(file, delimiter="\t")
+            if line["sample_index_1"] in row and line["sample_index_2"] in row
+        )
+    return Relatives(pairs, rho) if pairs else None
+
+
+def _clusters(edges: list[tuple[int, int, float]]) -> Iterable[list[int]]:
+    """Return connected people, the most correlated first, as long as a cluster is not too large."""
+    of: dict[int, list[int]] = {}
+    for i, j, _ in sorted(edges, key=lambda e: (-abs(e[2]), min(e[:2]), max(e[:2]))):
+        a, b = of.setdefault(i, [i]), of.setdefault(j, [j])
+        if a is not b and len(a) + len(b) <= LARGEST:
+            a.extend(b)
+            of.update(dict.fromkeys(b, a))
+    return {id(members): sorted(members) for members in of.values() if len(members) > 1}.values()
+
+
+class Kin:
+    """Correlation matrix R of people: 1 on the diagonal, and blocks of relatives.
+
+    Parameters
+    ----------
+    edges
+        (row, row, correlation) of pairs.
+    n
+        Number of people.
+    """
+
+    def __init__(self, edges: list[tuple[int, int, float]], n: int):
+        clusters = sorted(_clusters(edges), key=lambda members: (len(members), members))
+        place = {person: (k, at) for k, members in enumerate(clusters) for at, person in enumerate(members)}
+        matrices = [np.eye(len(members)) for members in clusters]
+        for i, j, value in edges:
+            (k, a), (other, b) = place.get(i, (-1, 0)), place.get(j, (-2, 0))
+            if k == other:
+                matrices[k][a, b] = matrices[k][b, a] = value
+        self.n = n
+        self.blocks: list[tuple[np.ndarray, np.ndarray]] = []
+        for size in sorted({len(members) for members in clusters}):
+            chosen = [k for k, members in enumerate(clusters) if len(members) == size]
+            r = np.array([matrices[k] for k in chosen])
+            smallest = np.linalg.eigvalsh(r).min(axis=1)
+            short = smallest < LEAST_EIGENVALUE
+            share = np.ones(len(r))
+            share[short] = (1 - LEAST_EIGENVALUE) / (1 - smallest[short])
+            r = np.eye(size) + share[:, None, None] * (r - np.eye(size))
+            self.blocks.append((np.array([clusters[k] for k in chosen]), r))
+        self.factors = [np.linalg.cholesky(r) for _, r in self.blocks]
+
+    def whiten(self, x: np.ndarray) -> np.ndarray:
+        """Solve L z = x, with L L' = R."""
+        z = np.array(x, dtype=float)
+        for (members, _), lower in zip(self.blocks, self.factors, strict=True):
+            right = z[members] if z.ndim > 1 else z[members][..., None]
+            z[members] = np.linalg.solve(lower, right).reshape(z[members].shape)
+        return z
+
+    def square(self, x: np.ndarray) -> float:
+        """Return x' R x."""
+        total = float(x @ x)
+        for members, r in self.blocks:
+            some = x[members]
+            total += float(np.einsum("ci,cij,cj->", some, r - np.eye(r.shape[1]), some))
+        return total
+
+
+def generalised_least_squares(basis: np.ndarray, y: np.ndarray, g: np.ndarray, kin: Kin) -> Estimate:
+    """Regress whitened y on the whitened basis, which spans the constant, and genotype; p from Student's t."""
+    x = kin.whiten(np.column_stack([basis, g - g.mean()]))
+    y = kin.whiten(y)
+    q, r = np.linalg.qr(x)
+    length, on = abs(float(r[-1, -1])), q.T @ y
+    beta = float(on[-1] / r[-1, -1])
+    rest = y - q @ on
+    df = len(y) - x.shape[1]
+    se = math.sqrt(float(rest @ rest) / df) / length
+    t = beta / se if se > 0 else math.inf
+    tail = student_tail(t, df) if math.isfinite(t) else math.inf
+    return Estimate(beta, se, tail, float(x[:, -1] @ x[:, -1]) / length**2 + 1 + t * t / df)
+
+
+def widened(found: Estimate, basis: np.ndarray, g: np.ndarray, mu: np.ndarray, kin: Kin) -> Estimate:
+    """Return a logistic estimate whose score has the variance of relatives, not of independent people.
+
+    Parameters
+    ----------
+    found
+        As of independent people.
+    basis, g
+        Covariates and genotype.
+    mu
+        Probabilities of the null model.
+    kin
+        Correlations of the standardised residuals.
+    """
+    w = mu * (1 - mu)
+    left = g - basis @ np.linalg.solve((basis.T * w) @ basis, (basis.T * w) @ g)
+    scaled = np.sqrt(w) * left
+    root = math.sqrt(kin.square(scaled) / float(scaled @ scaled))
+    return found._replace(se=found.se * root, neg_log10_p=normal_tail(deviate(found.neg_log10_p) / root))
