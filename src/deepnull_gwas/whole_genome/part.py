@@ -1,0 +1,367 @@
+"""The jobs of level 0: one part of the blocks, for all studies of a batch and all their arms.
+
+A file of a first pass of two (``.first``) has, for each group of studies with the same people and covariates: the
+effects of its variants, and what its blocks explain, summed over them. One of the last pass has the predictors:
+all that :mod:`deepnull_gwas.whole_genome.study` needs.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from deepnull_gwas.genotypes.base import Genotypes
+from deepnull_gwas.genotypes.copies import read_copies
+from deepnull_gwas.genotypes.formats import open_genotypes
+from deepnull_gwas.logs import Progress
+from deepnull_gwas.whole_genome.array_file import ArrayFile, ArrayWriter, write_arrays
+from deepnull_gwas.whole_genome.blocks import (
+    PREDICTORS,
+    BlockSums,
+    SecondPass,
+    explain,
+    first_pass,
+    gram_by_fold,
+    leftover,
+    predictors,
+)
+from deepnull_gwas.whole_genome.folds import genome_folds
+from deepnull_gwas.whole_genome.inputs import CohortPaths, StudyPaths, read_study
+from deepnull_gwas.whole_genome.regression import CAUSAL_SHARES
+from deepnull_gwas.whole_genome.targets import Group, People, make_groups
+from deepnull_gwas.whole_genome.variants import (
+    BlockRange,
+    Regressors,
+    blocks_of_part,
+    choose_regressors,
+    cut_into_blocks,
+)
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["CohortPaths", "StudyPaths", "fit_part", "refit_part"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the jobs of a part have in common.
+
+    Attributes
+    ----------
+    genotypes
+        The cohort's.
+    regressors
+        Variants of all parts.
+    blocks
+        Blocks of this part.
+    groups
+        Groups of studies.
+    everybody
+        The people of all groups.
+    passes
+        How many there are.
+    """
+
+    genotypes: Genotypes
+    regressors: Regressors
+    blocks: tuple[BlockRange, ...]
+    groups: tuple[Group, ...]
+    everybody: People
+    passes: int
+
+    @property
+    def first_variant(self) -> int:
+        """Number of the part's first regressor."""
+        return self.blocks[0].start if self.blocks else 0
+
+    @property
+    def variants(self) -> int:
+        """Number of the part's regressors."""
+        return self.blocks[-1].stop - self.blocks[0].start if self.blocks else 0
+
+    def description(self, part: int, parts: int, last: bool) -> dict[str, Any]:
+        """Return what a file says of itself."""
+        return {
+            "part": part,
+            "parts": parts,
+            "last": last,
+            "variants": self.variants,
+            "all_variants": len(self.regressors),
+            "all_chromosomes": list(self.regressors.chromosomes),
+            "chromosomes": [block.chromosome for block in self.blocks],
+            "groups": [[[target.study, target.arm] for target in group.targets] for group in self.groups],
+        }
+
+
+def _prepare(
+    cohort: CohortPaths, studies: Sequence[StudyPaths], part: int, parts: int, settings: Mapping[str, Any]
+) -> Work:
+    """Read everything but genotypes."""
+    count = int(settings["folds"])
+    folds = genome_folds(cohort.families, count, int(settings["seed"]), cohort.relatives)
+    groups = make_groups([read_study(paths) for paths in studies], folds, count)
+    regressors = choose_regressors(cohort.variants, cohort.qc_variants, settings)
+    blocks = cut_into_blocks(regressors, int(settings["block_size"]))
+    own = blocks_of_part(len(blocks), part, parts)
+    known = [group.people.sample_index for group in groups]
+    union = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *known]))
+    work = Work(
+        open_genotypes(cohort.genotypes), regressors, tuple(blocks[i] for i in own), tuple(groups),
+        People.of(union, folds, count), int(settings["passes"]),
+    )  # fmt: skip
+    targets = sum(len(group.targets) for group in groups)
+    logger.info(
+        "part %d of %d: %s of %s variants in %d of %d blocks; %s people, %d folds, %d studies and arms in %d groups",
+        part + 1, parts, f"{work.variants:,}", f"{len(regressors):,}", len(own), len(blocks),
+        f"{len(union):,}", count, targets, len(groups),
+    )  # fmt: skip
+    return work
+
+
+class SharedGrams:
+    """Sums of products of a block's variants with each other, for each group of people.
+
+    Groups of nearly all people take the sums of everybody less those of the few who are missing: whole numbers, so that
+    these are the same bytes as the sums of their own people.
+
+    Parameters
+    ----------
+    everybody
+        The people of all groups.
+    groups
+        The groups; those of the same people follow each other.
+    """
+
+    def __init__(self, everybody: People, groups: Sequence[Group]):
+        self.everybody, self.groups = everybody, groups
+        known = [np.isin(everybody.sample_index, group.people.sample_index) for group in groups]
+        self._own = [np.flatnonzero(inside) for inside in known]
+        self._gone = [np.flatnonzero(~inside) for inside in known]
+        sizes = list({rows.tobytes(): len(rows) for rows in self._own}.values())
+        n = len(everybody)
+        self._shared = n + sum(min(size, n - size) for size in sizes if size < n) <= sum(sizes)
+
+    def of_block(self, copies: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Go through the groups: copies of its people (int8), and their sums (:func:`gram_by_fold`).
+
+        Parameters
+        ----------
+        copies
+            int8[b, n] of everybody.
+        """
+        total = gram_by_fold(copies, self.everybody) if self._shared else None
+        own, gram, last = copies, total, np.arange(len(self.everybody))
+        for group, rows, gone in zip(self.groups, self._own, self._gone, strict=True):
+            if gram is None or not np.array_equal(rows, last):
+                own = copies if not len(gone) else np.take(copies, rows, axis=1)
+                last, gram = rows, self._gram(copies, own, total, group, gone)
+            yield own, gram
+
+    def _gram(
+        self, copies: np.ndarray, own: np.ndarray, total: np.ndarray | None, group: Group, gone: np.ndarray
+    ) -> np.ndarray:
+        if total is None or len(gone) >= len(group.people):
+            return gram_by_fold(own, group.people)
+        if not len(gone):
+            return total
+        return total - gram_by_fold(np.take(copies, gone, axis=1), People.of_rows(self.everybody, gone))
+
+
+def _for_each_block(
+    work: Work, columns: Sequence[np.ndarray], threads: int, use: Callable[[int, int, np.ndarray, BlockSums], None]
+) -> None:
+    """Go through the blocks of a part, several at a time.
+
+    Parameters
+    ----------
+    work
+        The part.
+    columns
+        Of each group: float64[n, c + columns], covariates and residuals.
+    threads
+        Blocks at a time.
+    use
+        Is given number of the block and of the group, int8 copies of the group's people, and the block's sums.
+    """
+    grams = SharedGrams(work.everybody, work.groups)
+    progress = Progress(work.variants, "variants")
+
+    def one(number: int) -> None:
+        block = work.blocks[number]
+        rows = slice(block.start, block.stop)
+        copies = read_copies(
+            work.genotypes, work.regressors.index[rows], work.everybody.sample_index, work.regressors.filled[rows]
+        )
+        for g, (own, gram) in enumerate(grams.of_block(copies)):
+            use(number, g, own, BlockSums.of(own, gram, work.groups[g], columns[g]))
+        progress.add(block.stop - block.start)
+
+    # one BLAS thread each: what is computed then does not depend on the number of threads
+    with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
+        for _ in pool.map(one, range(len(work.blocks)) if work.groups else ()):
+            pass
+
+
+def fit_part(
+    cohort: CohortPaths,
+    studies: Sequence[StudyPaths],
+    part: int,
+    parts: int,
+    settings: Mapping[str, Any],
+    out: str | Path,
+    threads: int = 1,
+) -> None:
+    """Regress the phenotypes of a batch on each block of a part by itself (rule ``fit_blocks``).
+
+    Parameters
+    ----------
+    cohort, studies
+        The cohort, and the studies of a batch; of those that failed nothing is written.
+    part, parts
+        Number of the part, from 0, and of all parts; no study's result depends on the latter.
+    settings
+        The section ``whole_genome`` and ``seed``.
+    out
+        A file of arrays: with one pass the predictors; else what the second pass needs of the first.
+    threads
+        Blocks at a time; the result does not depend on it.
+    """
+    work = _prepare(cohort, studies, part, parts, settings)
+    columns = [np.hstack([group.covariates, group.residuals]) for group in work.groups]
+    _log_need(work, columns, threads)
+    if work.passes == 1:
+        _write_predictors(work, columns, None, work.description(part, parts, True), out, threads)
+        return
+    shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
+    inside, on_covariates, locks = [], [], []
+    for g, group in enumerate(work.groups):
+        kinds = (len(group.targets), len(CAUSAL_SHARES), group.people.folds)
+        shapes[f"{g}.effects"] = (np.float32, (work.variants, *kinds))
+        shapes[f"{g}.inside"] = (np.int32, (len(group.people), *kinds))
+        shapes[f"{g}.on_covariates"] = (np.int64, (*kinds, group.covariates.shape[1]))
+        inside.append(np.zeros((len(group.people), int(np.prod(kinds))), dtype=np.int32))
+        on_covariates.append(np.zeros((*kinds, group.covariates.shape[1]), dtype=np.int64))
+        locks.append(Lock())
+    with write_arrays(out, work.description(part, parts, False), shapes) as file:
+
+        def use(number: int, g: int, copies: np.ndarray, sums: BlockSums) -> None:
+            found = first_pass(sums, work.groups[g], len(work.regressors))
+            at = work.blocks[number].start - work.first_variant
+            file.write(f"{g}.effects", at, found.effects.astype(np.float32))
+            for rows, values in explain(copies, work.groups[g], found):
+                with locks[g]:
+                    inside[g][rows] += values
+            with locks[g]:
+                on_covariates[g] += found.on_covariates
+
+        _for_each_block(work, columns, threads, use)
+        for g, values in enumerate(inside):
+            file.write(f"{g}.inside", 0, values.reshape(shapes[f"{g}.inside"][1]))
+            file.write(f"{g}.on_covariates", 0, on_covariates[g])
+
+
+def refit_part(
+    cohort: CohortPaths,
+    studies: Sequence[StudyPaths],
+    first_parts: Sequence[str | Path],
+    part: int,
+    parts: int,
+    settings: Mapping[str, Any],
+    out: str | Path,
+    threads: int = 1,
+) -> None:
+    """Predict the phenotypes of a batch from each block of a part, given what all blocks explain (``refit_blocks``).
+
+    Parameters
+    ----------
+    cohort, studies, part, parts, settings, threads
+        As in :func:`fit_part`.
+    first_parts
+        What :func:`fit_part` wrote of all parts.
+    out
+        A file of arrays: the predictors.
+    """
+    work = _prepare(cohort, studies, part, parts, settings)
+    firsts = [ArrayFile(path) for path in first_parts]
+    columns, noise = [], []
+    for g, group in enumerate(work.groups):
+        inside = sum(first.read(f"{g}.inside").astype(np.int64) for first in firsts)
+        left, variance = leftover(group, inside, sum(first.read(f"{g}.on_covariates") for first in firsts))
+        columns.append(np.hstack([group.covariates, group.residuals, left]))
+        noise.append(variance)
+    _log_need(work, columns, threads)
+    own = next(first for first in firsts if first.description["part"] == part)
+
+    def second(number: int, g: int) -> SecondPass:
+        block = work.blocks[number]
+        rows = block.start - work.first_variant, block.stop - work.first_variant
+        return SecondPass(own.read(f"{g}.effects", *rows), noise[g])
+
+    _write_predictors(work, columns, second, work.description(part, parts, True), out, threads)
+
+
+def _write_predictors(
+    work: Work,
+    columns: Sequence[np.ndarray],
+    second: Callable[[int, int], SecondPass] | None,
+    description: Mapping[str, Any],
+    out: str | Path,
+    threads: int,
+) -> None:
+    """Write the predictors of a part's blocks, with people and folds of each group.
+
+    Parameters
+    ----------
+    work, columns, threads
+        As in :func:`_for_each_block`.
+    second
+        Gives what the second pass starts from, by the numbers of block and group; None with one pass.
+    description, out
+        Of the file.
+    """
+    width, shapes = PREDICTORS[work.passes], {}
+    for g, group in enumerate(work.groups):
+        n = len(group.people)
+        shapes[f"{g}.sample_index"] = (np.int64, (n,))
+        shapes[f"{g}.fold"] = (np.int32, (n,))
+        shapes[f"{g}.skipped"] = (np.int64, (len(work.blocks),))
+        for k in range(len(group.targets)):
+            # people of a fold lie together within a block
+            shapes[f"{g}.{k}.predictors"] = (np.float32, (len(work.blocks) * n, width))
+    with write_arrays(out, description, shapes) as file:
+        _write_people(work, file)
+
+        def use(number: int, g: int, copies: np.ndarray, sums: BlockSums) -> None:
+            group = work.groups[g]
+            start = None if second is None else second(number, g)
+            values, skipped = predictors(copies, sums, group, len(work.regressors), start)
+            for k, of_target in enumerate(values):
+                file.write(f"{g}.{k}.predictors", number * len(group.people), of_target)
+            file.write(f"{g}.skipped", number, np.array([skipped], dtype=np.int64))
+
+        _for_each_block(work, columns, threads, use)
+
+
+def _write_people(work: Work, file: ArrayWriter) -> None:
+    for g, group in enumerate(work.groups):
+        file.write(f"{g}.sample_index", 0, group.people.sample_index)
+        file.write(f"{g}.fold", 0, group.people.fold)
+
+
+def _log_need(work: Work, columns: Sequence[np.ndarray], threads: int) -> None:
+    """Log how much memory the job is expected to take."""
+    size = max((block.stop - block.start for block in work.blocks), default=0)
+    people = len(work.everybody)
+    residuals = sum(c.nbytes for c in columns) + sum(t.residuals.nbytes for g in work.groups for t in g.targets)
+    block = size * people * (1 if len(work.groups) < 2 else 2) + size**2 * (4 * work.everybody.folds + 32)
+    wide = max((c.shape[1] for c in columns), default=0)
+    tile = min(people, 4096) * 8 * (size + 2 * wide)
+    logger.info("needs about %.0f MB in addition to the libraries", (2 * residuals + threads * (block + tile)) / 1e6)

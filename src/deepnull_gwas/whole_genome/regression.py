@@ -1,0 +1,209 @@
+"""Ridge and spike-and-slab regression from sums of products over people, with the covariates taken out.
+
+Both levels of the whole-genome regression are this: regressors (genotypes of a block, or predictors of blocks) and a
+phenotype, both with the covariates taken out by coefficients of the training people alone. A person who is predicted
+enters no sum of the model that predicts this person.
+
+Sources: Mbatchou et al. 2021 (regenie: stacked ridge regression, its grid); Loh et al. 2015 (BOLT-LMM: the
+spike-and-slab prior and its coordinate ascent); Frisch, Waugh and Lovell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepnull_gwas.jit import numba
+
+#: Shares of variance that the ridge penalties stand for: penalty = number of regressors x (1 - h) / h.
+HERITABILITIES = (0.01, 0.25, 0.5, 0.75, 0.99)
+#: Shares of the regressors with an effect in the spike-and-slab regressions.
+CAUSAL_SHARES = (0.01, 0.1)
+#: Variance that the slab explains in all, and that of the residual, of a phenotype of variance 1.
+SLAB_VARIANCE, RESIDUAL_VARIANCE = 0.4, 0.8
+#: Sweeps of the coordinate ascent at most.
+SWEEPS = 15
+#: An effect that would move by less than this (in standard deviations of the phenotype) stays.
+LEAST_MOVE = 1e-6
+#: A regressor is left out when what the covariates leave of it is below this fraction of its sum of squares.
+LEAST_LEFT = 1e-6
+#: Directions of the covariates whose sum of squares is below this fraction of the largest are not used.
+RANK_TOLERANCE = 1e-10
+
+
+def inverse_of(sums: np.ndarray) -> np.ndarray:
+    """Return the (pseudo-)inverse of sums of products of covariates with each other: float64[c, c]."""
+    values, vectors = np.linalg.eigh(sums)
+    used = values > RANK_TOLERANCE * max(float(values[-1]), np.finfo(float).tiny)
+    return (vectors[:, used] / values[used]) @ vectors[:, used].T
+
+
+@dataclass(frozen=True)
+class Correlations:
+    """Regressors of a training set on the scale on which each has variance 1 beyond the covariates.
+
+    Attributes
+    ----------
+    matrix
+        float64[k, k], their correlations; a regressor that is not used correlates with nothing.
+    used
+        bool[k]: whether the covariates leave anything of a regressor.
+    scale
+        float64[k], their standard deviations; 1 where not used.
+    on_covariates
+        float64[k, c], their coefficients on the covariates.
+    people
+        Number of people in the training set.
+    """
+
+    matrix: np.ndarray
+    used: np.ndarray
+    scale: np.ndarray
+    on_covariates: np.ndarray
+    people: int
+
+    def standardise(self, products: np.ndarray) -> np.ndarray:
+        """Return correlations with a phenotype of variance 1, given the regressors' products with it.
+
+        Parameters
+        ----------
+        products
+            float64[k] or float64[k, j], of regressors with phenotypes without covariates; on their scale.
+        """
+        factor = np.where(self.used, 1.0 / (self.scale * self.people), 0.0)
+        return products * (factor if products.ndim == 1 else factor[:, None])
+
+    def weights(self, effects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what raw regressors, and covariates, are multiplied with to predict the phenotype.
+
+        Parameters
+        ----------
+        effects
+            float64[k, j], per standard deviation of the regressors.
+
+        Returns
+        -------
+        float64[k, j] and float64[c, j].
+        """
+        raw = effects / self.scale[:, None]
+        return raw, -(self.on_covariates.T @ raw)
+
+
+def correlations(gram: np.ndarray, cross: np.ndarray, inverse: np.ndarray, people: int) -> Correlations:
+    """Take the covariates out of the regressors of a training set, and scale them.
+
+    Parameters
+    ----------
+    gram
+        float32 or float64[k, k], sums of products of the regressors over the training set.
+    cross
+        float64[k, c], with the covariates.
+    inverse
+        float64[c, c], from :func:`inverse_of`.
+    people
+        Number of people.
+    """
+    on_covariates = cross @ inverse
+    squares = np.diagonal(gram).astype(np.float64)
+    left = squares - np.einsum("ij,ij->i", on_covariates, cross)
+    used = left > LEAST_LEFT * np.maximum(squares, np.finfo(float).tiny)
+    scale = np.sqrt(np.where(used, left, people) / max(people, 1))
+    factor = np.where(used, 1.0 / (scale * np.sqrt(max(people, 1))), 0.0)
+    matrix = gram - on_covariates @ cross.T
+    matrix *= factor[:, None]
+    matrix *= factor
+    np.fill_diagonal(matrix, 1.0)
+    return Correlations(matrix, used, scale, np.where(used[:, None], on_covariates, 0.0), people)
+
+
+def ridge_penalties(regressors: int, heritabilities: tuple[float, ...] = HERITABILITIES) -> np.ndarray:
+    """Return the penalties of shares of variance, for a number of regressors in all."""
+    h = np.array(heritabilities)
+    return regressors * (1 - h) / h
+
+
+class RidgeFactor:
+    """The factorised normal equations of a ridge regression.
+
+    Parameters
+    ----------
+    regressors
+        Of the training set.
+    penalty
+        On the scale of sums of squares of regressors of variance 1.
+    """
+
+    def __init__(self, regressors: Correlations, penalty: float):
+        # imported here: scipy.linalg costs jobs that read offsets half a second
+        from scipy.linalg import lapack
+
+        # symmetric, so that its rows are columns for LAPACK
+        matrix = regressors.matrix.copy().T
+        np.fill_diagonal(matrix, 1.0 + penalty / max(regressors.people, 1))
+        self._factor, info = lapack.dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
+        if info:
+            raise np.linalg.LinAlgError(f"dpotrf: {info}")
+        self._solve = lapack.dpotrs
+
+    def effects(self, right: np.ndarray) -> np.ndarray:
+        """Return the effects (float64[k]) on one phenotype, given the regressors' correlations with it.
+
+        One phenotype at a time: nothing then depends on how many there are.
+        """
+        return self._solve(self._factor, right, lower=1)[0]
+
+
+@numba.njit(nogil=True, cache=True)
+def _coordinate_ascent(matrix, left, beta, n, slab, share, noise, sweeps, least):
+    k = len(left)
+    variance = noise * slab / (n * slab + noise)
+    bias = np.log(share / (1 - share)) + 0.5 * np.log(variance / slab)
+    for _ in range(sweeps):
+        moved = False
+        for j in range(k):
+            mean = variance * n * (left[j] + beta[j]) / noise
+            x = bias + 0.5 * mean * mean / variance
+            new = mean / (1.0 + np.exp(-x)) if x > -700.0 else 0.0
+            move = new - beta[j]
+            if abs(move) > least:
+                moved = True
+                beta[j] = new
+                row = matrix[j]
+                for i in range(k):
+                    left[i] -= row[i] * move
+        if not moved:
+            break
+
+
+def spike_and_slab(
+    regressors: Correlations,
+    total: int,
+    share: float,
+    left: np.ndarray,
+    start: np.ndarray | None = None,
+    noise: float = RESIDUAL_VARIANCE,
+) -> np.ndarray:
+    """Return posterior mean effects under a spike-and-slab prior, by coordinate ascent: float64[k].
+
+    Parameters
+    ----------
+    regressors
+        Of a block.
+    total
+        How many regressors there are in all blocks; the slab's variance of each is ``SLAB_VARIANCE / (total x share)``.
+    share
+        Of the regressors that have an effect.
+    left
+        float64[k], correlations of the regressors with what the effects in ``start``, and those of other blocks, leave
+        of a phenotype of variance 1.
+    start
+        float64[k], effects to begin with; None: 0.
+    noise
+        Variance of what is not explained.
+    """
+    beta = np.zeros(len(left)) if start is None else start.astype(np.float64)
+    slab = SLAB_VARIANCE / (max(total, 1) * share)
+    people = float(max(regressors.people, 1))
+    _coordinate_ascent(regressors.matrix, left.copy(), beta, people, slab, share, noise, SWEEPS, LEAST_MOVE)
+    return beta
