@@ -132,10 +132,14 @@ def prepare(folder, **more):
     return results, study_folder, columns
 
 
-def compare(study_folder, metrics):
+def compare(study_folder, metrics, genome=None):
     write_json(metrics, study_folder / "metrics.json")
-    both = [study_folder / arm / name for name in ("sumstats.tsv.gz", "leads.tsv") for arm in ("baseline", "deepnull")]
-    compare_arms(
-        *both, study_folder / "metrics.json", 500, study_folder / "comparison.json", study_folder / "comparison.tsv"
-    )
+    both = [
+        {arm: study_folder / arm / name for arm in ("baseline", "deepnull")}
+        for name in ("sumstats.tsv.gz", "leads.tsv")
+    ]
+    if genome is not None:
+        write_json({"format": 1, "arms": genome}, path := study_folder / "genome.json")
+    out = study_folder / "comparison.json", study_folder / "comparison.tsv"
+    compare_arms(*both, study_folder / "metrics.json", None if genome is None else path, 500, *out)
     return read_json(study_folder / "comparison.json")

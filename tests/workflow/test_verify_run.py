@@ -90,7 +90,7 @@ def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkey
 
     def say() -> str:
         config = read_config("config.yaml", run.folder)
-        studies = [{"study": s.name, "arms": list(s.arms)} for s in config.studies]
+        studies = [{"study": s.name, "arms": list(s.arms), "model": s.association_model} for s in config.studies]
         settings = config.association | {"genome_build": "GRCh38"}
         # no blocks: the second implementation alone has to see it
         verify_batch(

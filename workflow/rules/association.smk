@@ -14,6 +14,8 @@ rule associate:
         studies=files_of_batch("study.json"),
         people=files_of_batch("samples.parquet"),
         predictions=predictions_of_batch,
+        offsets=files_of_genome("genome/offsets.parquet"),
+        genomes=files_of_genome("genome/genome.json"),
     output:
         "<results>/{cohort}/associations/{batch}/{chunk}.parquet",
     log:

@@ -13,6 +13,7 @@ rule merge_sumstats:
     input:
         chunks=chunks_of_study,
         study="<results>/{cohort}/{study}/study.json",
+        genome=genome_of_study,
     output:
         sumstats="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz",
         index="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz.tbi",
@@ -98,6 +99,7 @@ rule compare_arms:
         unpack(leads_of_arms),
         study="<results>/{cohort}/{study}/study.json",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
+        genome=genome_of_study,
     output:
         summary="<results>/{cohort}/{study}/comparison.json",
         loci=report(

@@ -145,36 +145,15 @@ def to_screen(wildcards, input):
 
 
 def studies_of_batch(wildcards):
-    """Return names and arms of the batch's studies, in the order of its inputs."""
+    """Return names, arms and models of the batch's studies, in the order of its inputs."""
     return [
-        {"study": study.name, "arms": list(study.arms)}
+        {
+            "study": study.name,
+            "arms": list(study.arms),
+            "model": study.association_model,
+        }
         for study in PLAN.batches(wildcards.cohort)[wildcards.batch]
     ]
-
-
-def arms_of_study(wildcards):
-    """Return the arms of a study."""
-    return list(PLAN.study(wildcards.cohort, wildcards.study).arms)
-
-
-def arms_of_genome(wildcards):
-    """Return the arms of the batch's studies whose model is the whole-genome regression, in the order of inputs."""
-    return [list(study.arms) for study in genome_studies(wildcards)]
-
-
-def number_of_parts(wildcards):
-    """Return the number of jobs over which the blocks of a batch are spread."""
-    return PLAN.parts(wildcards.cohort)
-
-
-def genome_settings(wildcards):
-    """Return the settings of the whole-genome regression."""
-    # not parts and threads: how the work is cut up changes no number
-    settings = {
-        k: v for k, v in PLAN.whole_genome.items() if k not in ("parts", "threads")
-    }
-    build = PLAN.cohorts[wildcards.cohort].genome_build
-    return settings | {"genome_build": build, "seed": PLAN.seed}
 
 
 def run_folders(wildcards, input):
@@ -195,13 +174,14 @@ def publication_info(wildcards):
 
 
 def rows_of_status(wildcards):
-    """Return cohort, study, batch and arms of every study, in the order of the sheet."""
+    """Return cohort, study, batch, arms and model of every study, in the order of the sheet."""
     return [
         {
             "cohort": s.cohort,
             "study": s.name,
             "batch": s.batch,
             "arms": list(s.arms),
+            "model": s.association_model,
         }
         for s in STUDIES
     ]

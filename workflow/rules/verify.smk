@@ -17,6 +17,8 @@ rule verify_batch:
         studies=files_of_batch("study.json"),
         people=files_of_batch("samples.parquet"),
         predictions=predictions_of_batch,
+        offsets=files_of_genome("genome/offsets.parquet"),
+        genomes=files_of_genome("genome/genome.json"),
         published=published_of_batch,
     output:
         "<results>/{cohort}/associations/{batch}/verified.tsv",

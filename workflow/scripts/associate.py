@@ -5,16 +5,16 @@ from deepnull_gwas.logs import log_to
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.association.chunk import associate_chunk
 
-    predictions = iter(snakemake.input.predictions)
-    studies = [
-        (study, people, next(predictions) if "deepnull" in entry["arms"] else None, entry["arms"])
-        for study, people, entry in zip(
-            snakemake.input.studies, snakemake.input.people, snakemake.params.studies, strict=True
-        )
-    ]
+    files = snakemake.input
+    predictions, offsets = iter(files.predictions), iter(files.offsets)
+    studies = []
+    for study, people, entry in zip(files.studies, files.people, snakemake.params.studies, strict=True):
+        prediction = next(predictions) if "deepnull" in entry["arms"] else None
+        genome = (next(offsets),) if entry["model"] == "whole_genome" else ()
+        studies.append((study, people, prediction, entry["arms"], *genome))
     associate_chunk(
-        snakemake.input.genotypes,
-        {name: snakemake.input[name] for name in ("variants", "samples", "qc_variants")},
+        files.genotypes,
+        {name: files[name] for name in ("variants", "samples", "qc_variants")},
         studies,
         int(snakemake.wildcards.chunk),
         snakemake.params.settings,

@@ -10,11 +10,10 @@ with log_to(snakemake.log[0], snakemake.resources):
     files, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
     # read once for all
     points = compare_arms(
-        files.baseline,
-        files.deepnull,
-        files.leads_baseline,
-        files.leads_deepnull,
+        {"baseline": files.baseline, "deepnull": files.deepnull},
+        {"baseline": files.leads_baseline, "deepnull": files.leads_deepnull},
         files.metrics,
+        files.genome or None,
         settings["lead_window_kb"],
         out.summary,
         out.loci,

@@ -5,7 +5,7 @@ from deepnull_gwas.logs import log_to
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.results.loci import find_leads
     from deepnull_gwas.results.publish import merge_sumstats
-    from deepnull_gwas.tables import write_json
+    from deepnull_gwas.tables import read_json, write_json
 
     out, settings = snakemake.output, snakemake.params.settings
     counts = merge_sumstats(
@@ -16,7 +16,7 @@ with log_to(snakemake.log[0], snakemake.resources):
         out.sumstats,
         out.metadata,
         out.untested,
-        snakemake.params.info,
+        {**snakemake.params.info, "genome": read_json(genome) if (genome := snakemake.input.genome) else None},
     )
     tests = find_leads(out.sumstats, settings["genome_wide"], settings["lead_window_kb"], out.leads)
     write_json(counts | tests, out.tests)

@@ -33,8 +33,9 @@ logger = logging.getLogger(__name__)
 #: Blocks whose results are held before they are written
 BLOCKS_HELD = 16
 VARIANT_COLUMNS = ("index", "chromosome", "position", "id", "effect_allele", "other_allele")
-#: Files of a study: study.json, samples.parquet, prediction.parquet or None; and its arms.
-StudyFiles = tuple[str | Path, str | Path, str | Path | None, Sequence[str]]
+#: Files of a study: study.json, samples.parquet, prediction.parquet or None; its arms; where its model is the
+#: whole-genome regression also offsets.parquet and the cohort's relatives.tsv.
+StudyFiles = Sequence[str | Path | Sequence[str] | None]
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def associate_chunk(
         ``variants``, ``samples`` and ``qc_variants``: variants.parquet, qc/samples.parquet and qc/variants.parquet of
         the cohort; without the last (None) all variants are tested.
     studies
-        (study.json, samples.parquet, prediction.parquet or None, arms) of each study.
+        (study.json, samples.parquet, prediction.parquet or None, arms) of each study, and where its model is the
+        whole-genome regression offsets.parquet and relatives.tsv.
     chunk
         Number of the chunk.
     settings

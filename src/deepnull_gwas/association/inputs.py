@@ -10,7 +10,8 @@ import numpy as np
 
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.tables import read_json, read_table, to_numpy
-from deepnull_gwas.whole_genome.relatives import RelativeCorrelations
+from deepnull_gwas.whole_genome.offsets import read_offsets
+from deepnull_gwas.whole_genome.relatives import RelativeCorrelations, read_correlations
 
 
 @dataclass
@@ -64,10 +65,44 @@ class StudyInput:
         return {arm: self.offsets[key] for arm, key in keys.items() if key in self.offsets}
 
 
+def _whole_genome_failures(path: str | Path, sample_index: np.ndarray, arms: Sequence[str]) -> dict[str, StudyFailure]:
+    """Return the arms whose whole-genome regression failed or is of other people, and why."""
+    people = to_numpy(read_table(path, columns=["sample_index"])["sample_index"])
+    if not np.array_equal(people, sample_index):
+        reason = (
+            f"{path} is of {len(people):,} people, who are not the {len(sample_index):,} people analysed; delete it "
+            "and run again"
+        )
+        return dict.fromkeys(arms, StudyFailure("stack_blocks", reason))
+    states = read_json(Path(path).with_name("genome.json"))["arms"]
+    return {
+        arm: StudyFailure("stack_blocks", states[arm]["reason"]) for arm in arms if states[arm]["status"] == "failed"
+    }
+
+
 def read_study(
-    study_json: str | Path, samples: str | Path, prediction: str | Path | None, arms: Sequence[str]
+    study_json: str | Path,
+    samples: str | Path,
+    prediction: str | Path | None,
+    arms: Sequence[str],
+    offsets: str | Path | None = None,
+    relatives: str | Path | None = None,
 ) -> StudyInput:
-    """Read one study as the steps before left it; what failed there stays failed here, with its reason."""
+    """Read one study as the steps before left it; what failed there stays failed here, with its reason.
+
+    Parameters
+    ----------
+    study_json, samples
+        study.json and samples.parquet.
+    prediction
+        prediction.parquet, metrics.json next to it; None without the arm deepnull.
+    arms
+        Arms of the study.
+    offsets
+        offsets.parquet of the whole-genome regression, genome.json next to it; None where that is not its model.
+    relatives
+        relatives.tsv of the cohort; needed with ``offsets``.
+    """
     study = read_json(study_json)
     people = read_table(samples)
     failures: dict[str, StudyFailure] = {}
@@ -85,14 +120,25 @@ def read_study(
             failures["deepnull"] = StudyFailure("train_folds", "the prediction is not of the analysed people")
         else:
             d = to_numpy(table["deepnull_covariate"]).astype(np.float64)
+    sample_index = to_numpy(people["sample_index"]).astype(np.int64)
+    known: Mapping[tuple[str, str, str], np.ndarray] = {}
+    related = None
+    if offsets is not None and (left := [arm for arm in arms if arm not in failures]):
+        failures |= _whole_genome_failures(offsets, sample_index, left)
+        if any(arm not in failures for arm in left):
+            known = read_offsets(offsets)
+            if relatives is not None:
+                related = read_correlations(relatives, Path(offsets).with_name("genome.json"), sample_index)
     return StudyInput(
         name=study["study"],
         trait=study["trait"],
         arms=tuple(arms),
-        sample_index=to_numpy(people["sample_index"]).astype(np.int64),
+        sample_index=sample_index,
         y=to_numpy(people["phenotype"]).astype(np.float64),
         covariates=np.column_stack([np.empty((len(people), 0)), *(to_numpy(people[c]) for c in columns)]),
         covariate_names=tuple(c.removeprefix("cov_") for c in columns),
         deepnull_covariate=d,
         failures=failures,
+        offsets=known,
+        relatives=related,
     )

@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
+from deepnull_gwas.results.genome import MODEL, expected_ratio, read_states
 from deepnull_gwas.results.loci import lead_variants, read_leads
 from deepnull_gwas.results.ssf import TABLES_VERSION, significant
 from deepnull_gwas.results.sumstats import OTHER_ALLELES, POINTS, in_order_of_genome, read_blocks
@@ -42,6 +43,8 @@ BATCH_COLUMNS = (
     "loci_gained",
     "loci_lost",
 )
+#: Further columns of a batch with a study whose model is the whole-genome regression.
+GENOME_COLUMNS = tuple(f"explained_{what}_{arm}" for what in ("genome", "both") for arm in ARMS)
 P = "neg_log_10_p_value"
 
 
@@ -168,9 +171,11 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
         TSV with one row per study: ``explained_linear`` and ``explained_deepnull`` (out of fold, in the
         ``explained_measure``: ``r2``; binary: ``r2_mcfadden``), AUCs of binary traits, mean chi-squares at the loci,
         their ratio and what the accuracy leads one to expect, effective sample size gained, lambdas, and loci shared,
-        gained and lost.
+        gained and lost. Where the model of any study is the whole-genome regression, also ``model``, and for each arm
+        what the genome (``explained_genome_...``) and genome and covariates together (``explained_both_...``) explain.
     """
     rows = []
+    has_genome = False
     for path in comparisons:
         one = read_json(path)
         accuracy = {arm: one["prediction"].get(arm) or {} for arm in ("linear", "deepnull")}
@@ -187,17 +192,21 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
                 "effective_sample_size_gained_fraction": one["effective_sample_size_gained"],
                 **{f"lambda_gc_{arm}": one["lambda_gc"][arm] for arm in ("baseline", "deepnull")},
                 **{f"loci_{verdict}": count for verdict, count in one["loci"].items()},
+                "model": one.get("model", "linear"),
             }
         )
-    write_tsv(pd.DataFrame(rows, columns=[*BATCH_COLUMNS]), out)
+        if genome := one.get("genome"):
+            has_genome = True
+            rows[-1] |= {f"explained_{what}_{a}": genome[a][f"r2_{what}"] for what in ("genome", "both") for a in ARMS}
+    columns = [*BATCH_COLUMNS, "model", *GENOME_COLUMNS] if has_genome else [*BATCH_COLUMNS]
+    write_tsv(pd.DataFrame(rows, columns=columns), out)
 
 
 def compare_arms(
-    baseline: str | Path,
-    deepnull: str | Path,
-    leads_baseline: str | Path,
-    leads_deepnull: str | Path,
+    sumstats: Mapping[str, str | Path],
+    leads: Mapping[str, str | Path],
     metrics: str | Path,
+    genome: str | Path | None,
     window_kb: float,
     out_summary: str | Path,
     out_loci: str | Path,
@@ -206,12 +215,12 @@ def compare_arms(
 
     Parameters
     ----------
-    baseline, deepnull
-        sumstats.tsv.gz of the arms.
-    leads_baseline, leads_deepnull
-        Their leads.tsv.
+    sumstats, leads
+        sumstats.tsv.gz and leads.tsv of each arm.
     metrics
         metrics.json of the prediction.
+    genome
+        genome.json, where the model is the whole-genome regression.
     window_kb
         Half width of a locus in kb.
     out_summary, out_loci
@@ -225,11 +234,12 @@ def compare_arms(
     -----
     The gain in effective sample size is the ratio of the mean chi-squares at the loci of either arm, less 1, since the
     non-centrality grows with n; the theory for a quantitative trait is (1 - R2 linear) / (1 - R2 DeepNull) - 1, an R2
-    below 0 counting as 0.
+    below 0 counting as 0. With the whole-genome regression the R2 are those of covariates and genome together, where
+    an arm uses what the genome predicts.
     """
-    loci = loci_of_both(read_leads(leads_baseline), read_leads(leads_deepnull), int(window_kb * 1000))
+    loci = loci_of_both(*(read_leads(leads[arm]) for arm in ARMS), int(window_kb * 1000))
     blocks, at_loci = [], []
-    for block in join_arms(baseline, deepnull):
+    for block in join_arms(*(sumstats[arm] for arm in ARMS)):
         at_loci.append(block.join(loci, on=KEY, how="semi", nulls_equal=True, maintain_order="left"))
         blocks.append(_of_points(block))
     found = pl.concat(at_loci)
@@ -253,6 +263,11 @@ def compare_arms(
     summary["effective_sample_size_gained"] = None if summary["chi2_ratio"] is None else summary["chi2_ratio"] - 1
     if prediction.get("status") == "ok":
         summary |= _accuracy_gained(prediction)
+    if genome is not None:
+        summary |= {"model": MODEL, "genome": (states := read_states(genome))}
+        if "r2_gained" in summary:
+            # of a quantitative trait
+            summary["chi2_ratio_expected"] = expected_ratio(states)
     logger.info("%s: %s", summary["study"], summary["loci"])
     write_json(summary, out_summary)
     with atomic_path(out_loci) as temporary:

@@ -43,7 +43,7 @@ def metadata_of(
         What became of the arm: status, reason, notes, covariates that were dropped.
     given
         ``cohort``, ``genome_build``, ``date``, ``imputation_panel``, ``imputation_software``, ``genotypes`` (see
-        :func:`deepnull_gwas.association.chunk.origin_of`).
+        :func:`deepnull_gwas.association.chunk.origin_of`), ``genome`` (content of genome.json, or None).
     written
         ``other_alleles`` and ``examples_of_other_alleles``; ``lowest``, the least minor allele frequency.
     """
@@ -96,6 +96,13 @@ def _own(
         "reason": state["reason"],
         "notes": list(state.get("notes", [])),
     }
+    if genome := given.get("genome"):
+        found = genome["arms"][arm]
+        own["model"] = {
+            "name": "whole_genome",
+            "what": "tests condition on what all chromosomes but the variant's own predict of the phenotype",
+            **{key: found.get(key) for key in ("used", "method", "reason", "r2_genome", "r2_covariates", "r2_both")},
+        }
     if definition := given["genotypes"]["information"]:
         own["info"] = INFO_DEFINITIONS[definition]
     if written["other_alleles"]:

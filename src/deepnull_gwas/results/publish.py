@@ -72,7 +72,8 @@ def merge_sumstats(
         Tested variants; what the standard wants to know about them; the other variants with their reason.
     info
         For the metadata: ``cohort``, ``genome_build``, ``date`` (ISO; None, that of the workflow's release), and
-        ``imputation_panel`` and ``imputation_software`` (None where they are not known).
+        ``imputation_panel`` and ``imputation_software`` (None where they are not known); ``genome``, the content of
+        genome.json where the model is the whole-genome regression.
 
     Returns
     -------

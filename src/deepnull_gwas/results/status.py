@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from deepnull_gwas.errors import InputError, some
+from deepnull_gwas.results.genome import MEASURES, MODEL, notes, read_states
 from deepnull_gwas.results.sumstats import OTHER_ALLELES
 from deepnull_gwas.tables import atomic_path, read_json, read_metadata, write_tsv
 
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 ROWS_SHOWN, FAILED_SHOWN, MOST_SHOWN, NOTES_SHOWN = 20, 10, 6, 10
 #: At most this many pairs of alleles that the standard does not know are named there.
 ALLELES_SHOWN = 5
+#: Columns of status.tsv where the model of any study is the whole-genome regression: how what the genome predicts came
+#: about (``linear``, ``logistic``, ``logistic_fallback``, ``none``), and shares of variance explained out of fold.
+GENOME_COLUMNS = ("model", "genome_method", *MEASURES)
 
 
 def summarise_run(
@@ -32,7 +36,8 @@ def summarise_run(
     results
         Folder of the results.
     studies
-        cohort, study, batch and arms of each study, in the order of the sheet.
+        cohort, study, batch, arms and model of each study, in the order of the sheet. Where the model of any is the
+        whole-genome regression, :data:`GENOME_COLUMNS` are added.
     out, out_text
         status.tsv, summary.txt.
     """
@@ -43,6 +48,8 @@ def summarise_run(
         about = read_json(folder / "study.json")
         chunk = results / entry["cohort"] / "associations" / entry["batch"] / "0.parquet"
         head = read_metadata(chunk)["studies"][entry["study"]]["arms"]
+        genome = read_states(folder / "genome" / "genome.json") if entry["model"] == MODEL else {}
+        about_study = [*about.get("notes", []), *notes(genome)]
         for arm in entry["arms"]:
             state = head[arm]
             tests = read_json(folder / arm / "tests.json")
@@ -61,15 +68,23 @@ def summarise_run(
                     "variants_with_other_alleles": tests["other_alleles"],
                     "lambda_gc": tests["lambda_gc"],
                     "loci": tests["loci"],
-                    "notes": "; ".join(about.get("notes", [])),
+                    **_of_genome(entry["model"], genome.get(arm, {})),
+                    "notes": "; ".join(about_study),
                 }
             )
             if tests["other_alleles"]:
                 examples.update(dict.fromkeys(tests["examples_of_other_alleles"]))
-    frame = pd.DataFrame(rows).astype({"cases": "Int64", "lambda_gc": float})
+    frame = pd.DataFrame(rows).astype({"cases": "Int64", "lambda_gc": float} | dict.fromkeys(MEASURES, float))
+    if not (frame["model"] == MODEL).any():
+        frame = frame.drop(columns=[*GENOME_COLUMNS])
     write_tsv(frame, out)
     with atomic_path(out_text) as temporary:
         temporary.write_text(_text(frame, results, list(examples)), encoding="utf-8")
+
+
+def _of_genome(model: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns :data:`GENOME_COLUMNS` of a study and arm; ``state``: of its whole-genome regression."""
+    return {"model": model, "genome_method": state.get("method"), **{key: state.get(key) for key in MEASURES}}
 
 
 def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> str:
@@ -86,6 +101,10 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
         shown = frame.drop(columns=["stage", "reason", "variants_with_other_alleles", "notes"], errors="ignore").copy()
         shown["lambda_gc"] = shown["lambda_gc"].map(lambda v: "NA" if pd.isna(v) else f"{v:.3f}")
         shown["cases"] = shown["cases"].astype(str).replace("<NA>", "")
+        # on the screen the one that tells what the model gained
+        shown = shown.drop(columns=["genome_method", "r2_covariates", "r2_both"], errors="ignore")
+        if "r2_genome" in shown:
+            shown["r2_genome"] = shown["r2_genome"].map(lambda v: "" if pd.isna(v) else f"{v:.3f}")
         lines += [shown.to_string(index=False), ""]
     else:
         done = frame[frame["status"] != "failed"]

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from deepnull_gwas.association.chunk import VARIANT_COLUMNS
+from deepnull_gwas.association.chunk import VARIANT_COLUMNS, StudyFiles
 from deepnull_gwas.association.inputs import read_study
 from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.association.settings import Settings
@@ -68,6 +68,8 @@ class Batch:
         Of the cohort's results.
     studies
         The batch.
+    files
+        Files of each study.
     variants
         Those that passed quality control: index, chromosome, code (the standard's), position, id, effect_allele,
         other_allele, class (``autosome``, ``X``, ``Y`` or ``MT``).
@@ -81,6 +83,7 @@ class Batch:
 
     folder: Path
     studies: tuple[Study, ...]
+    files: tuple[StudyFiles, ...]
     variants: pd.DataFrame
     genotypes: Genotypes
     sex: np.ndarray
@@ -134,7 +137,7 @@ def verify_batch(
     batch
         Name of the batch.
     studies
-        ``study`` and ``arms`` of each study.
+        ``study``, ``arms`` and ``model`` of each study.
     association
         The ``association`` section of the config, with genome_build.
     settings
@@ -174,9 +177,11 @@ def _read_batch(folder: Path, studies: Sequence[Mapping[str, Any]], association:
     variants["class"] = chromosome_classes(
         variants["chromosome"].to_numpy(), variants["position"].to_numpy(), association["genome_build"]
     )
+    files = tuple(_files_of(folder / s["study"], s) for s in studies)
     return Batch(
         folder,
-        tuple(read_study_files(*_files_of(folder / s["study"], s["arms"])) for s in studies),
+        tuple(read_study_files(*of_study) for of_study in files),
+        files,
         variants,
         open_genotypes(folder / "genotypes.json"),
         read_parquet(folder / "qc" / "samples.parquet", columns=["sex"])["sex"].to_numpy(),
@@ -184,10 +189,13 @@ def _read_batch(folder: Path, studies: Sequence[Mapping[str, Any]], association:
     )
 
 
-def _files_of(folder: Path, arms: Sequence[str]) -> tuple[Path, Path, Path | None, Sequence[str]]:
-    """Return study.json, samples.parquet, prediction.parquet (where there is one) and arms of a study."""
-    prediction = folder / "deepnull" / "prediction.parquet" if "deepnull" in arms else None
-    return folder / "study.json", folder / "samples.parquet", prediction, arms
+def _files_of(folder: Path, study: Mapping[str, Any]) -> StudyFiles:
+    """Return the files and arms of a study."""
+    prediction = folder / "deepnull" / "prediction.parquet" if "deepnull" in study["arms"] else None
+    files = folder / "study.json", folder / "samples.parquet", prediction, study["arms"]
+    if study["model"] != "whole_genome":
+        return files
+    return *files, folder / "genome" / "offsets.parquet", folder.parent / "structure" / "relatives.tsv"
 
 
 def _choose(variants: pd.DataFrame, settings: Mapping[str, Any], size: int, words: bytes) -> Chosen:
@@ -321,7 +329,7 @@ def _in_double(batch: Batch, chosen: Chosen, files: Files) -> Iterator[Findings]
     """Test whole blocks again by the scan in double precision."""
     if not len(chosen.blocks):
         return
-    inputs = [read_study(*_files_of(s.folder, s.arms)) for s in batch.studies]
+    inputs = [read_study(*of_study) for of_study in batch.files]
     scan = Scan(inputs, batch.sex, Settings.of({**batch.association, "exact": True}))
     size = int(batch.association["variants_per_block"])
     progress = Progress(len(chosen.blocks) * size, "variants in double precision")

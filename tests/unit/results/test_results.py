@@ -279,9 +279,7 @@ def test_figures_and_comparison_share_one_read_of_each_file(tmp_path, monkeypatc
     # as workflow/scripts/compare_arms.py
     write_json({"study": "s", "trait": "quantitative", "status": "failed"}, folder / "metrics.json")
     leads = {arm: folder / arm / "leads.tsv" for arm in files}
-    points = compare_arms(
-        *files.values(), *leads.values(), folder / "metrics.json", 500, folder / "c.json", folder / "c.tsv"
-    )
+    points = compare_arms(files, leads, folder / "metrics.json", None, 500, folder / "c.json", folder / "c.tsv")
     arms = [points[arm] for arm in files]
     plot_arms(*arms, folder / "study.json", folder / "c.json", settings, tmp_path / "a.svg")
     plot_miami(*arms, folder / "c.tsv", folder / "study.json", settings, tmp_path / "m.svg")
@@ -347,7 +345,7 @@ def test_variants_with_other_alleles_count_like_all_others(tmp_path):
     assert read_leads(strange / "leads.tsv")["effect_allele"].to_list() == ["I"]
     assert points_of(out).equals(points_of(folder / "baseline" / "sumstats.tsv.gz"))
     # the summary names and counts them
-    entry = [{"cohort": "c", "study": "s", "batch": "main", "arms": ["baseline"]}]
+    entry = [{"cohort": "c", "study": "s", "batch": "main", "arms": ["baseline"], "model": "linear"}]
     write_json(counts | tests, folder / "baseline" / "tests.json")
     summarise_run(whole, entry, whole / "status.tsv", whole / "summary.txt")
     text = (whole / "summary.txt").read_text()
@@ -376,7 +374,7 @@ def test_nor_for_binary_traits(tmp_path):
 
 
 def test_status_of_good_and_failed_studies(tmp_path):
-    entry = [{"cohort": "c", "study": "s", "batch": "main", "arms": ["baseline", "deepnull"]}]
+    entry = [{"cohort": "c", "study": "s", "batch": "main", "arms": ["baseline", "deepnull"], "model": "linear"}]
     results, _, _ = prepare(tmp_path / "good")
     summarise_run(results, entry, results / "status.tsv", results / "summary.txt")
     check_status(results / "status.tsv", results / "ok")
