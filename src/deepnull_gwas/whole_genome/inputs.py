@@ -94,6 +94,8 @@ def read_study(paths: StudyPaths) -> Study:
     failures: dict[str, StudyFailure] = {}
     if study["status"] != "ok":
         failures = dict.fromkeys(paths.arms, StudyFailure(study["stage"], study["reason"]))
+    elif not people.num_rows:
+        failures = dict.fromkeys(paths.arms, StudyFailure("fit_blocks", "nobody is analysed"))
     d = None
     if "deepnull" in paths.arms and "deepnull" not in failures:
         try:

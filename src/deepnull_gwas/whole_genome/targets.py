@@ -26,7 +26,7 @@ from deepnull_gwas.whole_genome.regression import inverse_of
 #: Residuals of standard deviation 1 and covariates of variance 1 are rounded to multiples of this: their products with
 #: numbers of copies are then exact in double precision, in whatever order they are summed, up to 2^26 people.
 GRID = 2.0**-26
-#: What is left of a phenotype is nothing below this fraction of its standard deviation.
+#: What is left of a phenotype is nothing when its standard deviation is below this fraction of the largest value.
 NOTHING = 1e-9
 
 
@@ -207,7 +207,7 @@ def _target(study: Study, arm: str, order: np.ndarray, group: Group) -> Target:
     values = group.without_covariates(left(y, covariates, group.people))
     # sums over the training set alone: those of its fold are 0
     sd = np.sqrt(np.sum(values**2, axis=0) / np.maximum(group.training, 1))
-    sd[sd <= NOTHING * max(float(y.std()), np.finfo(float).tiny)] = 0.0
+    sd[sd <= NOTHING * max(float(np.abs(y).max()), np.finfo(float).tiny)] = 0.0
     values *= np.where(sd > 0, 1.0 / np.where(sd > 0, sd, 1.0), 0.0)
     return Target(study.name, arm, on_grid(values), sd)
 

@@ -9,9 +9,12 @@ import pytest
 
 from deepnull_gwas.tables import read_parquet
 from deepnull_gwas.whole_genome.array_file import ArrayFile
+from deepnull_gwas.whole_genome.blocks import gram_by_fold
 from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.inputs import read_study
+from deepnull_gwas.whole_genome.part import SharedGrams, fit_part, refit_part
 from deepnull_gwas.whole_genome.study import StoredPredictors, _places
+from deepnull_gwas.whole_genome.targets import Group, People
 from genome_cases import SETTINGS, Cohort, Reference, genotypes
 
 PEOPLE, VARIANTS = 240, 110
@@ -88,3 +91,96 @@ def test_levels_agree_with_a_dense_reference(cohort, covariates, arm, passes):
     entry = json.loads((folder / "genome.json").read_text())["arms"][arm]
     assert entry["r2_genome"] == pytest.approx(r2, abs=1e-6)
     assert r2 > 0.1
+
+
+def test_own_phenotype_leaves_own_predictors_bitwise_the_same(cohort, covariates):
+    """In both arms, given the DeepNull covariate, also of the person with the largest phenotype, and binary."""
+    rng = np.random.default_rng(3)
+    d, y = rng.normal(size=PEOPLE), phenotype(cohort.copies, 2)
+    case = (y > np.quantile(y, 0.7)).astype(float)
+    people = [int(y.argmax()), 17, PEOPLE - 1]
+    before = [cohort.study("q", y, covariates, None, d), cohort.study("b", case, covariates, None, d, "binary")]
+    fit(cohort, before, "before")
+    for person in people:
+        changed, other = y.copy(), case.copy()
+        changed[person] += 1000.0
+        other[person] = 1 - other[person]
+        after = [
+            cohort.study(f"q{person}", changed, covariates, None, d),
+            cohort.study(f"b{person}", other, covariates, None, d, "binary"),
+        ]
+        fit(cohort, after, f"after{person}")
+        for paths, new in zip(before, after, strict=True):
+            for arm in ("baseline", "deepnull"):
+                first = stored(cohort, "before", paths, arm)
+                second = stored(cohort, f"after{person}", new, arm)
+                assert first[person].tobytes() == second[person].tobytes()
+                assert (first != second).any(axis=0).mean() > 0.5  # others' predictors are touched
+
+
+def fit(cohort: Cohort, studies, out: str, parts: int = 1, threads: int = 1, **settings) -> None:
+    """Run level 0 alone."""
+    chosen = SETTINGS | settings
+    files = [[cohort.folder / out / f"{part}.{kind}" for part in range(parts)] for kind in ("first", "second")]
+    for part in range(parts):
+        fit_part(cohort.paths, studies, part, parts, chosen, files[0][part], threads)
+    for part in range(parts):
+        refit_part(cohort.paths, studies, files[0], part, parts, chosen, files[1][part], threads)
+
+
+def test_bytes_do_not_depend_on_threads_parts_and_other_studies(cohort, covariates):
+    rng = np.random.default_rng(4)
+    everybody, d, y = np.arange(PEOPLE), rng.normal(size=PEOPLE), phenotype(cohort.copies, 3)
+    half, nearly = np.sort(rng.permutation(PEOPLE)[:120]), np.delete(everybody, [3, 50, 51])
+    mine = cohort.study("mine", y, covariates, nearly, d)
+    mates = [
+        cohort.study("same", y[::-1].copy(), covariates, nearly, d),
+        cohort.study("all", y, covariates),
+        cohort.study("other_covariates", y**2, covariates[:, :1], nearly),
+        cohort.study("half", y, covariates, half),
+        cohort.study("disjoint", y, covariates, np.setdiff1d(everybody, nearly)),
+        cohort.study("few", y, covariates[:, :1], np.array([3, 7, 50, 51, 90, 91, 92, 93, 94])),
+    ]
+    runs = {
+        "alone": cohort.run([mine], "alone"),
+        "threads": cohort.run([mine], "threads", threads=3),
+        "parts": cohort.run([mine], "parts", parts=4),
+        "batch": cohort.run([*mates[:3], mine, *mates[3:]], "batch", parts=2, threads=2)[3:4],
+        "halves": cohort.run([mates[3], mine], "halves")[1:],
+        "disjoint": cohort.run([cohort.study("rest", y, None, np.setdiff1d(everybody, nearly)), mine], "disjoint")[1:],
+    }
+    expected = [(runs["alone"][0] / name).read_bytes() for name in ("offsets.parquet", "genome.json")]
+    for name, (folder,) in runs.items():
+        assert [(folder / n).read_bytes() for n in ("offsets.parquet", "genome.json")] == expected, name
+    assert read_parquet(runs["alone"][0] / "offsets.parquet").shape == (PEOPLE - 3, 1 + 2 * 4)
+
+
+def test_a_permuted_file_of_people_gives_the_same(cohort, covariates, tmp_path):
+    y = phenotype(cohort.copies, 5)
+    (folder,) = cohort.run([cohort.study("s", y, covariates)], "out")
+    order = np.random.default_rng(1).permutation(PEOPLE)
+    place = np.argsort(order)
+    names = [f"i{i}" for i in order]
+    pairs = [(int(place[a]), int(place[b]), k) for a, b, k in cohort.pairs]
+    permuted = Cohort(tmp_path / "permuted", cohort.copies[:, order], CHROMOSOME, pairs, names)
+    (other,) = permuted.run([permuted.study("s", y[order], covariates[order])], "out")
+    first, second = (read_parquet(f / "offsets.parquet") for f in (folder, other))
+    for column in first.columns[1:]:
+        assert np.abs(second[column].to_numpy()[place] - first[column]).max() < 1e-6 * y.std()
+
+
+def test_sums_of_nearly_everybody_are_those_of_their_own(cohort):
+    """Whole numbers: less those who are missing, or summed anew."""
+    rng = np.random.default_rng(1)
+    folds = rng.integers(0, 5, PEOPLE).astype(np.int32)
+    everybody = People.of(np.arange(PEOPLE), folds, 5)
+    subsets = [np.delete(np.arange(PEOPLE), [4, 100]), np.arange(PEOPLE), np.arange(0, PEOPLE, 2)]
+    groups = [Group(People.of(rows, folds, 5), np.ones((len(rows), 1)), np.ones((5, 1, 1)), ()) for rows in subsets]
+    copies = rng.integers(0, 3, (12, PEOPLE)).astype(np.int8)
+    by_fold = copies[:, everybody.sample_index]
+    for chosen in (groups, groups[:2], groups[2:], groups[::-1]):
+        for group, (own, gram) in zip(chosen, SharedGrams(everybody, chosen).of_block(by_fold), strict=True):
+            assert (own == copies[:, group.people.sample_index]).all()
+            assert (gram == gram_by_fold(own, group.people)).all()
+    direct = [copies[:, folds == f].astype(int) @ copies[:, folds == f].astype(int).T for f in range(5)]
+    assert (gram_by_fold(by_fold, everybody) == np.array(direct)).all()
