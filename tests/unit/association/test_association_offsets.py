@@ -14,10 +14,13 @@ from scipy import stats
 from association_cases import make_cohort, make_genotypes, pack, settings_of
 from deepnull_gwas.association import chunk as module
 from deepnull_gwas.association.firth import firth, firth_null
-from deepnull_gwas.association.inputs import StudyInput
+from deepnull_gwas.association.inputs import StudyInput, read_study
 from deepnull_gwas.association.null_logistic import fit_logistic
 from deepnull_gwas.association.scan import Scan
 from deepnull_gwas.genotypes.block import PackedBlock
+from deepnull_gwas.tables import read_parquet, write_json
+from deepnull_gwas.verify.files import read_study_files
+from deepnull_gwas.whole_genome.offsets import write_offsets
 
 N, M = 1201, 24
 ARMS = ("baseline", "deepnull")
@@ -229,6 +232,80 @@ def test_an_offset_of_zeros_is_no_offset(case, trait, missing, settings):
         np.testing.assert_array_equal(values, other[key], err_msg=key)
 
 
+def write_genome(
+    study: tuple, offsets: dict[tuple[str, str, str], np.ndarray], people: slice = slice(None), **states: dict
+) -> tuple:
+    """Write the offsets of a study (X: those of the whole genome) and genome.json; return its files with these.
+
+    Parameters
+    ----------
+    study
+        Its other files.
+    offsets
+        By arm, class and chromosome, one per analysed person.
+    people
+        Of whom the file is.
+    states
+        Arm -> what departs from an offset that is used.
+    """
+    folder = study[0].parent / "genome"
+    by_arm: dict = {arm: {} for arm in ARMS}
+    for (arm, name, chromosome), values in offsets.items():
+        by_arm[arm][chromosome if name == "autosome" else "all"] = values[people]
+    usual = {"status": "ok", "method": "linear", "reason": "", "used": True, "relatives": None}
+    arms = {arm: usual | states.get(arm, {}) for arm in ARMS}
+    kept = {arm: values for arm, values in by_arm.items() if arms[arm]["used"]}
+    sample_index = read_parquet(study[1])["sample_index"].to_numpy()[people]
+    autosomes = tuple(dict.fromkeys(where for _, name, where in offsets if name == "autosome"))
+    write_offsets(folder / "offsets.parquet", sample_index, kept, autosomes)
+    write_json({"format": 1, "arms": arms}, folder / "genome.json")
+    return *study, folder / "offsets.parquet", folder / "relatives.tsv"
+
+
+def test_offsets_as_the_regression_left_them(tmp_path):
+    """Both implementations read the same from the file; what failed, is not used or is of other people stays so."""
+    rng = np.random.default_rng(4)
+    n = 60
+    cohort = make_cohort(tmp_path, make_genotypes(rng, n, 3), np.ones(n), ["1", "2", "X"])
+    study = cohort.study("q", rng.normal(size=n), {"c": rng.normal(size=n)}, rng.normal(size=n))
+    places = (("autosome", "1"), ("autosome", "2"), ("X", "X"))
+    offsets = {(arm, *place): rng.normal(size=n) for arm in ARMS for place in places}
+
+    def read(*arguments, **states):
+        files = write_genome(study, *arguments, **states)
+        first, second = read_study(*files), read_study_files(*files)
+        assert set(first.failures) == set(second.failed)
+        return first, second
+
+    def found(place):
+        here = [one.offsets_on(*place) for one in both]
+        assert list(here[0]) == list(here[1])
+        for arm, values in here[0].items():
+            np.testing.assert_array_equal(values, here[1][arm])
+        return here[0]
+
+    both = read(offsets)
+    for place in places:
+        assert {arm: values.tolist() for arm, values in found(place).items()} == {
+            arm: offsets[arm, *place].tolist() for arm in ARMS
+        }
+    # nothing of chromosome 3 took part, and the pseudo-autosomal part of X lies on X
+    for place in (("autosome", "3"), ("autosome", "X"), ("Y", "Y"), ("MT", "MT")):
+        assert found(place)["deepnull"].tolist() == offsets["deepnull", "X", "X"].tolist()
+    # of an arm nothing else is known than what chromosome 1 itself predicts
+    both = read({key: values for key, values in offsets.items() if key != ("deepnull", *places[0])})
+    assert list(found(places[0])) == ["baseline"] and list(found(places[1])) == list(ARMS)
+    both = read(offsets, baseline={"used": False, "reason": "R2 .001"})
+    assert list(found(places[0])) == ["deepnull"] and not both[0].failures
+    both = read(offsets, deepnull={"status": "failed", "used": False, "reason": "no cases in any fold"})
+    assert list(found(places[0])) == ["baseline"]
+    assert both[0].failures["deepnull"].stage == "stack_blocks"
+    assert both[0].failures["deepnull"].reason == "no cases in any fold"
+    both = read(offsets, slice(1, None))
+    assert "is of 59 people, who are not the 60 people analysed" in both[0].failures["baseline"].reason
+    assert not found(places[0]) and set(both[0].failures) == set(ARMS)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -263,15 +340,10 @@ def test_each_chromosome_of_a_chunk_has_its_own_offset(tmp_path, monkeypatch, se
         )
         for arm in ARMS
     }
-
-    def given(read):
-        return lambda *files: dataclasses.replace(read(*files), offsets=offsets)
-
+    files = [write_genome(study, offsets) for study in studies]
     read_study = module.read_study
-    monkeypatch.setattr(module, "read_study", given(read_study))
-    monkeypatch.setattr(module, "read_study_files", given(module.read_study_files))
     monkeypatch.setattr(module, "BLOCKS_HELD", 2)
-    found = cohort.run(studies, variants_per_block=4, threads=2, **settings)
+    found = cohort.run(files, variants_per_block=4, threads=2, **settings)
     assert (found["q.deepnull.reason"] == "").all()
     assert (found["b.deepnull.reason"] == "").mean() > 0.9
     for name, where in (("autosome", "1"), ("autosome", "2"), ("X", "X")):
