@@ -57,9 +57,12 @@ def plot_batch(table: str | Path, studies: Sequence[str | Path], out: str | Path
         accuracy, size, loci = fig.subplots(1, 3, sharey=True, width_ratios=[1.1, 1, 1])
         accuracy.barh(at + 0.18, rows["explained_linear"], height=0.34, color=COLOURS["baseline"], label="linear model")
         accuracy.barh(at - 0.18, rows["explained_deepnull"], height=0.34, color=COLOURS["deepnull"], label="DeepNull")
+        if "explained_both_baseline" in rows:
+            _draw_genome(accuracy, rows, at)
         labels = [row_label(name, about.get(name), height) for name in rows["study"]]
         accuracy.set_yticks(at, labels, fontsize=TEXT if height >= 0.15 else SMALL)
-        accuracy.set(xlabel="R² out of fold\n(binary: McFadden's)", title="Explained by covariates")
+        by = "covariates and genome" if "explained_both_baseline" in rows else "covariates"
+        accuracy.set(xlabel="R² out of fold\n(binary: McFadden's)", title=f"Explained by {by}")
         size.barh(
             at, 100 * rows["effective_sample_size_gained_fraction"].fillna(0), height=0.6, color=COLOURS["gained"]
         )
@@ -83,6 +86,18 @@ def plot_batch(table: str | Path, studies: Sequence[str | Path], out: str | Path
                     loc=f"upper {side}", bbox_to_anchor=(float(side == "right"), 0), borderaxespad=0, borderpad=0,
                     ncols=3, columnspacing=1, handlelength=1.2, bbox_transform=_below(ax),
                 )  # fmt: skip
+
+
+def _draw_genome(ax, rows: pd.DataFrame, at: np.ndarray) -> None:
+    """Draw what the rest of the genome explains in addition to the covariates, in either arm, as outlines."""
+    for place, arm, covariates in ((at + 0.18, "baseline", "linear"), (at - 0.18, "deepnull", "deepnull")):
+        start = rows[f"explained_{covariates}"].clip(lower=0)
+        width = (rows[f"explained_both_{arm}"] - start).clip(lower=0).fillna(0)
+        # one entry of the legend for both arms
+        label = "with the genome" if arm == "baseline" else None
+        ax.barh(
+            place, width, left=start, height=0.34, facecolor="none", edgecolor=COLOURS[arm], linewidth=0.7, label=label
+        )
 
 
 def _below(ax):
