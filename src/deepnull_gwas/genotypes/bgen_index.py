@@ -50,8 +50,8 @@ class BgenIndex:
 
 
 def open_index(header: BgenHeader, stored: str | Path, bgi: str | Path | None = None) -> BgenIndex:
-    """Return the index of a BGEN file: the stored one where it fits, else from a .bgi, else by going through the file;
-    stored for the next time.
+    """Return the index of a BGEN file: the stored one where it fits and is younger, else from a .bgi, else by going
+    through the file; stored for the next time.
 
     Parameters
     ----------
@@ -68,13 +68,18 @@ def open_index(header: BgenHeader, stored: str | Path, bgi: str | Path | None = 
         When the .bgi belongs to another file, or variants are damaged, or have more than two alleles.
     """
     metadata = {"signature": header.signature, "bytes": header.size, "variants": header.n_variants}
-    if Path(stored).is_file() and read_metadata(stored) == metadata:
+    if _is_younger(stored, header.path) and read_metadata(stored) == metadata:
         frame = read_parquet(stored, INDEX)
         return BgenIndex(**{c.name: frame[c.name].to_numpy() for c in INDEX})
     beside = bgi if bgi is not None else f"{header.path}.bgi"
     index = read_bgi(beside, header) if bgi is not None or Path(beside).is_file() else scan_variants(header)
     write_index(index, stored, header)
     return index
+
+
+def _is_younger(stored: str | Path, path: str | Path) -> bool:
+    """Return whether a stored index was written after its file was last changed, moved or replaced."""
+    return Path(stored).is_file() and Path(stored).stat().st_mtime_ns > Path(path).stat().st_ctime_ns
 
 
 def write_index(index: BgenIndex, path: str | Path, header: BgenHeader) -> None:
