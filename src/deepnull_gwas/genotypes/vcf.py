@@ -42,8 +42,8 @@ class Imported:
     ----------
     people, variants
         Numbers of people and of variants written.
-    split
-        Rows with several alternative alleles, each a variant of its own now.
+    split, added
+        Rows with several alternative alleles, each a variant of its own now; variants that there are more than rows.
     without_field
         Rows without the field, of which the hard calls were taken.
     unknown
@@ -53,6 +53,7 @@ class Imported:
     people: int = 0
     variants: int = 0
     split: int = 0
+    added: int = 0
     without_field: int = 0
     unknown: Counter = field(default_factory=Counter)
 
@@ -73,7 +74,8 @@ def import_vcf(path: str | Path, prefix: str | Path, genotypes: str, multialleli
         The field of FORMAT: ``GT``, ``DS`` (dosages), ``HDS`` (of each haplotype) or ``GP`` (probabilities).
     multiallelic
         What becomes of rows with several alternative alleles: ``refuse`` them, or ``split`` them into a variant for
-        each (GT and DS).
+        each (GT, DS and GP; HDS is defined for one alternative allele only). The other allele is REF in each: a person
+        with two different alternative alleles has one copy of either.
 
     Raises
     ------
@@ -215,13 +217,17 @@ class _Fronts:
         self._check_style(number, code)
         place, has_calls = self._place(number, front[8])
         found = _Front(code, position, identifier, reference, alternative.split(","), start, place, has_calls)
-        if len(found.alleles) > 1 and (not self.split or self.kind in (kernels.HDS, kernels.GP)):
-            raise self._error(
-                number,
-                f"{found} has {len(found.alleles)} alternative alleles; split such rows before: bcftools norm -m -any",
+        if len(found.alleles) > 1 and (not self.split or self.kind == kernels.HDS):
+            remedy = (
+                "set vcf_multiallelic: split, by which each becomes a variant of its own, or split such rows before: "
+                "bcftools norm -m -any"
+                if not self.split
+                else "HDS is defined for one only: name another field as vcf_field (DS, GP, GT)"
             )
+            raise self._error(number, f"{found} has {len(found.alleles)} alternative alleles; {remedy}")
         self.done.without_field += place < 0
         self.done.split += len(found.alleles) > 1
+        self.done.added += len(found.alleles) - 1
         self.done.variants += len(found.alleles)
         return found
 
@@ -238,6 +244,11 @@ class _Fronts:
             raise InputError(
                 f"{self.path}: has no variants on known chromosomes (1-22, X, Y, MT, with or without 'chr')"
             )
+        if done.split:
+            logger.info(
+                "%s: %s rows with several alternative alleles became %s variants more",
+                self.path, f"{done.split:,}", f"{done.added:,}",
+            )  # fmt: skip
         if done.without_field:
             wanted = kernels.FIELDS[self.kind]
             logger.warning("%s: %s rows have no %s; their GT is taken", self.path, f"{done.without_field:,}", wanted)

@@ -117,6 +117,31 @@ def _parse_values(text, start, stop, values):
 
 
 @numba.njit(nogil=True, cache=True)
+def _expected(values, count, alleles, allele):
+    """Return the expected copies of an allele, 0 to 2, from the probabilities of all genotypes, and what is wrong.
+
+    A haploid person has one for each allele, a diploid one for each pair of alleles j <= k, at k (k + 1) / 2 + j (VCF
+    4.3, 1.6.2). Pairs of two different alternative alleles count, which `bcftools norm` drops.
+    """
+    haploid = count == alleles
+    if not haploid and count != alleles * (alleles + 1) // 2:
+        return np.nan, VALUES
+    total, copies = 0.0, 0.0
+    for g in range(count):
+        if values[g] < 0:
+            return np.nan, RANGE
+        total += values[g]
+    if abs(total - 1) > max(count, 3) * _ROUNDING:
+        return np.nan, RANGE
+    if haploid:
+        return 2 * values[allele] / total, SOUND
+    for other in range(alleles):
+        low, high = min(allele, other), max(allele, other)
+        copies += (1 + (other == allele)) * values[high * (high + 1) // 2 + low]
+    return copies / total, SOUND
+
+
+@numba.njit(nogil=True, cache=True)
 def _dosage(kind, values, count, alternatives, allele, haploid):
     """Return a dosage on the 0-2 scale from the numbers of a column, and what is wrong."""
     for k in range(min(count, len(values))):
@@ -135,13 +160,9 @@ def _dosage(kind, values, count, alternatives, allele, haploid):
         if min(values[0], values[count - 1]) < 0 or max(values[0], values[count - 1]) > 1 + _ROUNDING:
             return np.nan, RANGE
     else:
-        if count < 2 or count > 3:
-            return np.nan, VALUES
-        total = values[0] + values[1] + (values[2] if count == 3 else 0.0)
-        least = min(values[0], min(values[1], values[count - 1]))
-        if least < 0 or abs(total - 1) > 3 * _ROUNDING:
-            return np.nan, RANGE
-        value = (2 * values[1] if count == 2 else values[1] + 2 * values[2]) / total
+        value, fault = _expected(values, count, alternatives + 1, allele)
+        if fault != SOUND:
+            return np.nan, fault
     if not 0 <= value <= 2 + 2 * _ROUNDING:
         return np.nan, RANGE
     return min(value, 2.0), SOUND
@@ -170,7 +191,8 @@ def parse_people(text, kind, place, has_calls, alleles, out, found):
     """
     n, stop = len(out), len(text)
     allele, alternatives = alleles
-    values = np.empty(max(alternatives, 3))
+    # of GP one per genotype
+    values = np.empty(max((alternatives + 1) * (alternatives + 2) // 2 if kind == GP else alternatives, 3))
     at, i = 0, 0
     found[0] = SOUND
     while True:

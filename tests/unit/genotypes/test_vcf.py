@@ -7,6 +7,7 @@ import gzip
 
 import numpy as np
 import pysam
+import pysam.bcftools
 import pytest
 
 from deepnull_gwas.errors import InputError
@@ -115,7 +116,7 @@ def test_several_alternative_alleles(tmp_path):
     text = vcf(
         [row("GT:DS", "0/1:0.9,0.1", "1/2:1,1", "2|2:0,2", alternative="A,C"), row("GT:DS", "0/1:1", "0/0:0", "1/1:2")]
     )
-    with pytest.raises(InputError, match=r"line 11 \(1 7 rs1 G A,C\) has 2 alternative alleles; split such rows"):
+    with pytest.raises(InputError, match=r"line 11 \(1 7 rs1 G A,C\) has 2 alternative alleles; set vcf_multiallelic"):
         dosages(tmp_path, text, "DS")
     want = [[0.9, 1, 0], [0.1, 1, 2], [1, 0, 2]]
     found, variants, _ = dosages(tmp_path, text, "DS", multiallelic="split")
@@ -123,8 +124,44 @@ def test_several_alternative_alleles(tmp_path):
     assert variants["effect_allele"].tolist() == ["A", "C", "A"]
     found, _, _ = dosages(tmp_path, text, "GT", multiallelic="split")
     assert found.tolist() == [[1, 1, 0], [0, 1, 2], [1, 0, 2]]
-    with pytest.raises(InputError, match="2 alternative alleles"):
-        dosages(tmp_path, vcf([row("GP", "1,0,0", "1,0,0", "1,0,0", alternative="A,C")]), "GP", multiallelic="split")
+    with pytest.raises(InputError, match="2 alternative alleles; HDS is defined for one only"):
+        dosages(tmp_path, vcf([row("HDS", "1,0", "1,0", "1,0", alternative="A,C")]), "HDS", multiallelic="split")
+
+
+def test_probabilities_of_several_alternative_alleles(tmp_path):
+    """Genotypes are ordered 0/0 0/1 1/1 0/2 1/2 2/2 (VCF 4.3, 1.6.2); a haploid person has one of each allele."""
+    cells = ("0.1,0.2,0.05,0.3,0.25,0.1", "0.5,0.2,0.3", "0,0,0,0,0,1")
+    found, variants, _ = dosages(tmp_path, vcf([row("GP", *cells, alternative="A,C")]), "GP", multiallelic="split")
+    np.testing.assert_allclose(found, [[0.55, 0.4, 0], [0.75, 0.6, 2]], atol=0.5001 / 16384)
+    assert variants[["effect_allele", "other_allele"]].values.tolist() == [["A", "G"], ["C", "G"]]
+    for wrong in ("1,0,0,0", "1,0", "0.5,0.2,0.05,0.3,0.25,0.1", "-0.1,0.2,0.05,0.3,0.25,0.3"):
+        with pytest.raises(InputError, match=r"GP of person 'a' (has another number|is not between)"):
+            dosages(tmp_path, vcf([row("GP", wrong, "1,0,0", ".", alternative="A,C")]), "GP", multiallelic="split")
+
+
+@pytest.mark.parametrize("field", ["GT", "DS", "GP"])
+def test_split_rows_are_those_of_bcftools(tmp_path, field):
+    """As `bcftools norm -m -any` (pysam brings it along) does for GT and DS; GP where genotypes are certain."""
+    rng = np.random.default_rng(8)
+    copies = rng.integers(0, 3, (20, 3, 2))
+    rows, want = [], []
+    for v, pairs in enumerate(copies):
+        genotypes = [tuple(sorted(pair)) for pair in pairs]
+        places = [k * (k + 1) // 2 + j for j, k in genotypes]
+        cells = {
+            "GT": [f"{j}/{k}" for j, k in genotypes],
+            "DS": [",".join(str(pair.count(a)) for a in (1, 2)) for pair in genotypes],
+            "GP": [",".join(str(int(g == place)) for g in range(6)) for place in places],
+        }[field]
+        rows.append(row(field, *cells, alternative="A,C", position=v + 1))
+        want += [[pair.count(a) for pair in genotypes] for a in (1, 2)]
+    found, variants, _ = dosages(tmp_path, vcf(rows, fields=[field]), field, multiallelic="split")
+    assert found.tolist() == want
+    assert variants["position"].tolist() == np.repeat(np.arange(20) + 1, 2).tolist()
+    if field != "GP":  # of which bcftools drops the genotypes 1/2
+        theirs, also, _ = dosages(tmp_path, pysam.bcftools.norm("-m", "-any", str(tmp_path / "x.vcf")), field)
+        assert np.array_equal(theirs, found)
+        assert also.equals(variants)
 
 
 def test_what_is_left_out_and_stood_in_for_is_said(tmp_path, caplog):
