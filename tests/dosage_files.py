@@ -65,7 +65,13 @@ def write_pgen(prefix: Path, dosages: np.ndarray, variants: pd.DataFrame, people
 
 
 def write_bgen(
-    path: Path, dosages: np.ndarray, variants: pd.DataFrame, people: pd.DataFrame, reference: str, bits: int = 16
+    path: Path,
+    dosages: np.ndarray,
+    variants: pd.DataFrame,
+    people: pd.DataFrame,
+    reference: str,
+    bits: int = 16,
+    named: bool = False,
 ) -> str:
     """Write a BGEN file with its .sample, each genotype as sharp as its dosage allows; returns its path.
 
@@ -79,6 +85,8 @@ def write_bgen(
         ``first`` or ``last``: where the other allele goes.
     bits
         Of each probability.
+    named
+        Whether the .bgen itself lists the people too.
     """
     top = 2**bits - 1
     rows = []
@@ -99,7 +107,7 @@ def write_bgen(
                 alleles=alleles if reference == "last" else alleles[::-1],
             )
         )  # fmt: skip
-    BgenFile(rows).write(path)
+    BgenFile(rows, identifiers=list(people["iid"]) if named else None).write(path)
     lines = [f"{f} {i} 0 {s}" for f, i, s in zip(people["fid"], people["iid"], people["sex"])]
     path.with_suffix(".sample").write_text("\n".join(["ID_1 ID_2 missing sex", "0 0 0 D", *lines]) + "\n")
     return str(path)

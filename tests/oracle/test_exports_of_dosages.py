@@ -87,6 +87,11 @@ def test_engines_are_told_the_order_of_alleles(folder, monkeypatch):
     assert "--bgenFile=first.bgen --bgenFileIndex=first.bgen.bgi --sampleFile=saige.samples" in first
     assert "--AlleleOrder=ref-first" in first and "--AlleleOrder=alt-first" in last
     assert "awk 'NR > 2 {print $2}' first.sample > saige.samples" in first
+    named = script_of(
+        folder, "last.bgen", monkeypatch, bgen_reference="last", bgen_samples={"last.bgen": "of ukb_s80.sample"}
+    )
+    assert named.count("--sample 'of ukb_s80.sample'") == 3 and "last.sample" not in named
+    assert "awk 'NR > 2 {print $2}' 'of ukb_s80.sample' > saige.samples" in named
     pgen = script_of(folder, "p.pgen", monkeypatch)
     assert "regenie --step 2 --pgen p --extract" in pgen
     for text in (first, last, pgen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -83,10 +84,12 @@ class SmallCohort:
         defaults = {"cohort": "c", "genome_build": "GRCh38", "sample_id": "IID", "family_id": None, "sex": None}
         return defaults | {"missing_values": ["", "NA"]} | changes
 
-    def index(self, prefixes: list[str] | None = None, chunks: int = 3, **changes) -> pd.DataFrame:
+    def index(
+        self, prefixes: list[str] | None = None, chunks: int = 3, reference: Sequence[str] = (), **changes
+    ) -> pd.DataFrame:
         """Index the cohort; returns samples.parquet."""
         outputs = [self.out / name for name in ("genotypes.json", "variants.parquet", "samples.parquet")]
-        index_cohort(prefixes or [self.prefix], self.samples, self.settings(**changes), chunks, *outputs)
+        index_cohort(prefixes or [self.prefix], self.samples, self.settings(**changes), chunks, *outputs, reference)
         return pd.read_parquet(self.out / "samples.parquet")
 
     def study(self, **changes) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ def write_data(folder: Path) -> None:
     people = pd.DataFrame({"fid": ids, "iid": ids, "sex": rng.integers(1, 3, PEOPLE)})
     write_pgen(folder / "imputed", dosages, variants, people)
     write_bgen(folder / "imputed.bgen", dosages, variants, people, "first")
+    shutil.copy(folder / "imputed.sample", folder / "ukb_s300.sample")
     calls = np.where(rng.random(copies.shape) < 0.01, -1, copies).astype(np.int8)
     write_pgen(folder / "calls", calls, variants, people)
     bim = variants[["chromosome", "id", "position", "position", "effect_allele", "other_allele"]]
@@ -57,9 +59,9 @@ def write_data(folder: Path) -> None:
 
 GENOTYPES = {
     "pgen": {"genotypes": "imputed.pgen"},
-    "bgen": {"genotypes": "imputed.bgen", "bgen_reference": "first"},
+    "bgen": {"genotypes": "imputed.bgen", "bgen_reference": "first", "bgen_sample": "ukb_s300.sample"},
     "calls_pgen": {"genotypes": "calls.pgen"},
-    "calls_bed": {"genotypes": "calls"},
+    "calls_bed": {"genotypes": "calls", "reference": "imputed.pvar"},
     "array": {"genotypes": "imputed.bgen", "bgen_reference": "first", "structure": {"genotypes": "array"}},
 }
 
@@ -107,6 +109,15 @@ def test_hard_calls_publish_what_a_bed_does(imputed):
     same = [c for c in one.columns if c in other.columns and c not in ("info", "ref_allele")]
     assert {"beta", "standard_error", "neg_log_10_p_value", "effect_allele", "n"} <= set(same)
     pd.testing.assert_frame_equal(one[same], other[same])
+
+
+def test_the_reference_proves_the_alleles_of_a_bed(imputed):
+    index = json.loads((imputed.results / "calls_bed/genotypes.json").read_text())
+    assert index["reference"] | {"files": 0} == {
+        "files": 0, "other": VARIANTS, "effect": 0, "either": 0, "neither": 0, "not_compared": 0
+    }  # fmt: skip
+    for cohort, allele in (("calls_bed", "OA"), ("bgen", "OA")):
+        assert set(published(imputed, cohort, "y")["ref_allele"]) == {allele}
 
 
 def test_what_is_kept_of_the_files(imputed):

@@ -54,7 +54,7 @@ def run(tmp_path_factory) -> Run:
     table.to_csv(folder / "samples.tsv", sep="\t", index=False)
     common = {"samples": "samples.tsv", "genome_build": "GRCh38", "qc": {"preset": "imputed"}}
     cohorts = {
-        "vcf": common | {"genotypes": "g{chromosome}.vcf.gz", "vcf_field": "DS"},
+        "vcf": common | {"genotypes": "g{chromosome}.vcf.gz", "vcf_field": "DS", "vcf_multiallelic": "split"},
         "pgen": common | {"genotypes": "same.pgen"},
     }
     study = {"study": "y", "phenotype": "y", "trait": "quantitative", "covariates": "age", "pcs": 0, "arms": "baseline"}

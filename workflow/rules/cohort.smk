@@ -23,7 +23,7 @@ rule import_vcf:
         runtime=minutes_for("import_vcf"),
         estimated_s=seconds_for("import_vcf"),
     params:
-        field=vcf_settings,
+        settings=vcf_settings,
         code=code_of("import_vcf"),
         given=state_of(vcf_file),
     script:
@@ -35,6 +35,7 @@ rule index_cohort:
     input:
         genotypes=genotype_files,
         table=sample_table,
+        reference=reference_files,
     output:
         genotypes="<results>/{cohort}/genotypes.json",
         variants="<results>/{cohort}/variants.parquet",
@@ -54,7 +55,7 @@ rule index_cohort:
         settings=cohort_settings,
         chunks=number_of_chunks,
         code=code_of("index_cohort"),
-        given=state_of(genotype_files, sample_table),
+        given=state_of(genotype_files, sample_table, reference_files),
         lineage=made_from("import_vcf", "simulate_genotypes", "simulate_phenotypes"),
     script:
         "../scripts/index_cohort.py"

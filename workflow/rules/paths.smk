@@ -30,7 +30,13 @@ def genotype_files(wildcards):
     if cohort.is_imported:
         numbers = range(len(cohort.filesets))
         return local(imported_genotypes(wildcards.cohort, numbers))
-    return local(files_of(cohort.filesets))
+    files = [*files_of(cohort.filesets), *cohort.bgen_samples]
+    return local(list(dict.fromkeys(files)))
+
+
+def reference_files(wildcards):
+    """Return the files that tell the alleles of the reference genome, where the config gives any."""
+    return local(list(PLAN.cohorts[wildcards.cohort].reference))
 
 
 def array_files(wildcards):

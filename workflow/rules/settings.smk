@@ -13,8 +13,9 @@ def cohort_settings(wildcards):
 
 
 def vcf_settings(wildcards):
-    """Return the field that a VCF's dosages are made of."""
-    return PLAN.cohorts[wildcards.cohort].vcf_field
+    """Return the field that a VCF's dosages are made of, and what becomes of rows of several alternative alleles."""
+    cohort = PLAN.cohorts[wildcards.cohort]
+    return [cohort.vcf_field, cohort.vcf_multiallelic]
 
 
 def minimum_overlap(wildcards):

@@ -14,4 +14,5 @@ with log_to(snakemake.log[0], snakemake.resources):
         snakemake.output.genotypes,
         snakemake.output.variants,
         snakemake.output.samples,
+        snakemake.input.reference,
     )

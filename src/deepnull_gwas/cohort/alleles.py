@@ -160,7 +160,8 @@ def _compare(
     ours = _neighbours(variants, index["variants"])
     shared = _shared(ours, theirs)
     form = format_of(names[0])
-    files = form.people_file(names[0]), format_of(index["filesets"][0]).people_file(index["filesets"][0])
+    main = index["filesets"][0]
+    files = form.people_file(names[0]), format_of(main).people_file(main, settings=index)
     rows = match_people(read_parquet(samples, columns=["fid", "iid"]), people[0], files, 0)
     array = MatchedGenotypes(open_filesets(names), rows)
     shared = _common(array, shared, count)

@@ -76,7 +76,7 @@ def index_array(
     cohort = read_json(genotypes)
     ours = read_parquet(samples, columns=[c.name for c in SAMPLES])
     form, main = format_of(names[0]), cohort["filesets"][0]
-    files = form.people_file(names[0]), format_of(main).people_file(main)
+    files = form.people_file(names[0]), format_of(main).people_file(main, settings=cohort)
     rows = match_people(ours, people[0], files, minimum_overlap)
     variants = pd.concat(tables, ignore_index=True)
     sizes = [len(t) for t in tables]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from deepnull_gwas.cohort.reference import check_references
 from deepnull_gwas.cohort.sample_table import LEAST_OVERLAP, join_samples, read_sample_table
 from deepnull_gwas.errors import InputError, InputErrors, some
 from deepnull_gwas.genotypes.chromosomes import in_par
@@ -62,6 +63,7 @@ def index_cohort(
     out_genotypes: str | Path,
     out_variants: str | Path,
     out_samples: str | Path,
+    reference: Sequence[str | Path] = (),
 ) -> None:
     """Check a cohort's filesets and sample table, and write down its variants, people and chunks.
 
@@ -73,11 +75,14 @@ def index_cohort(
         The sample table.
     settings
         ``cohort, genome_build, sample_id, family_id, sex, missing_values``, ``minimum_overlap``, and for a .bgen
-        ``bgen_reference`` and ``hard_call_threshold`` (``Cohort.settings()``).
+        ``bgen_reference``, ``hard_call_threshold`` and, where they have other names, ``bgen_samples``
+        (``Cohort.settings()``).
     chunks
         Number of chunks.
     out_genotypes, out_variants, out_samples
         genotypes.json, variants.parquet and samples.parquet. Nothing is written when anything is wrong.
+    reference
+        Files of the cohort's key ``reference``, which tell the alleles of the reference genome.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def index_cohort(
     known = ("sample_id", "family_id", "sex", "missing_values")
     read = _collect(problems, lambda: read_sample_table(table, **{k: settings[k] for k in known}))
     if read is not None and people:
-        people_file = format_of(filesets[0]).people_file(filesets[0])
+        people_file = format_of(filesets[0]).people_file(filesets[0], settings=of_format)
         samples = _collect(problems, lambda: join_samples(people[0], read, people_file, least))
     if problems or samples is None:
         raise InputErrors(problems)
@@ -121,6 +126,9 @@ def index_cohort(
         **duplicates,
         **by_sex,
     }
+    if reference:
+        known, index["reference"] = check_references(reference, variants, index)
+        index["other_is_reference"] = [known] * len(filesets)
     index |= _single_copies(index, variants, samples)
     write_parquet(variants, out_variants, VARIANTS)
     write_parquet(samples, out_samples, SAMPLES)
@@ -154,7 +162,7 @@ def format_settings(filesets: Sequence[str], settings: Mapping[str, Any], folder
     filesets
         Names of the filesets.
     settings
-        ``bgen_reference`` and ``hard_call_threshold`` of a .bgen.
+        ``bgen_reference``, ``hard_call_threshold`` and ``bgen_samples`` of a .bgen.
     folder
         The cohort's folder of results, in which indexes of .bgen files are kept.
     """
@@ -166,6 +174,7 @@ def format_settings(filesets: Sequence[str], settings: Mapping[str, Any], folder
         "bgen_reference": settings.get("bgen_reference") or "",
         "hard_call_threshold": threshold,
         "bgen_index": str(folder / "genotypes"),
+        **({"bgen_samples": dict(zip(filesets, samples))} if (samples := settings.get("bgen_samples")) else {}),
     }
 
 
@@ -180,14 +189,14 @@ def read_filesets(
     for name in names:
         logger.info("fileset %s", name)
         variants = _collect(problems, lambda n=name: reader.read_variants(n, of_format))
-        people = _collect(problems, lambda n=name: reader.read_people(n))
+        people = _collect(problems, lambda n=name: reader.read_people(n, of_format))
         if variants is not None and people is not None:
             _collect(problems, lambda n=name, v=variants, p=people: reader.check(n, len(v), len(p)))
         if variants is not None:
             all_variants.append(variants)
         if people is not None:
             if all_people:
-                files = form.people_file(names[0]), form.people_file(name)
+                files = tuple(form.people_file(n, settings=of_format) for n in (names[0], name))
                 _collect(problems, lambda p=people, f=files: _same_people(all_people[0], p, *f))
             all_people.append(people)
     return all_variants, all_people

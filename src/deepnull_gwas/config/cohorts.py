@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from deepnull_gwas.config.filesets import check_genotype_keys, check_structure_genotypes, find_filesets
+from deepnull_gwas.config.filesets import (
+    check_genotype_keys,
+    check_structure_genotypes,
+    find_filesets,
+    find_reference,
+    find_samples,
+)
 from deepnull_gwas.config.model import Cohort
 from deepnull_gwas.config.places import is_file, nearest_file
 from deepnull_gwas.config.schema import fill, with_preset
@@ -41,6 +47,8 @@ def build_cohort(
     simulate, genotypes, samples = raw.get("simulate"), raw.get("genotypes"), raw.get("samples")
     filesets: list[str] = []
     structure_filesets: list[str] = []
+    bgen_samples: list[str] = []
+    reference: list[str] = []
     structure = {**as_dict(filled.get("structure")), **as_dict(raw.get("structure"))}
     structure_genotypes = structure.pop("genotypes", None)
     problems: list[str] = list(check_genotype_keys(raw, where))
@@ -76,6 +84,12 @@ def build_cohort(
                 structure_genotypes, base, f"{where}.structure.genotypes"
             )
             problems += found_problems
+        if filesets and isinstance(path := settings["bgen_sample"], str):
+            bgen_samples, found_problems = find_samples(path, genotypes, filesets, base, f"{where}.bgen_sample")
+            problems += found_problems
+        if look and isinstance(path := settings["reference"], str) and path:
+            reference, found_problems = find_reference(path, base, f"{where}.reference")
+            problems += found_problems
     missing_values = settings["missing_values"]
     cohort = Cohort(
         name=name,
@@ -86,8 +100,11 @@ def build_cohort(
         filesets=tuple(filesets),
         structure_filesets=tuple(structure_filesets),
         bgen_reference=settings.get("bgen_reference"),
+        bgen_samples=tuple(bgen_samples),
+        reference=tuple(reference),
         hard_call_threshold=settings["hard_call_threshold"],
         vcf_field=settings.get("vcf_field"),
+        vcf_multiallelic=settings["vcf_multiallelic"],
         imputation_panel=settings["imputation_panel"],
         imputation_software=settings["imputation_software"],
         samples=samples,

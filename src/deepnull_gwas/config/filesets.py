@@ -12,10 +12,13 @@ from deepnull_gwas.config.places import is_file, is_folder, nearest_file
 from deepnull_gwas.config.values import as_dict
 from deepnull_gwas.errors import some
 from deepnull_gwas.genotypes.chromosomes import ORDER, normalise
+from deepnull_gwas.genotypes.files import SEQUENCES, SITES
 from deepnull_gwas.genotypes.formats import FORMATS, format_of
 from deepnull_gwas.text import shorten
 
 _PLACEHOLDER = "{chromosome}"
+#: Extensions of what tells the alleles of a reference genome.
+REFERENCES = (*SEQUENCES, *SITES)
 
 
 def check_genotype_keys(raw: Mapping[str, Any], where: str) -> Iterator[str]:
@@ -39,8 +42,8 @@ def check_genotype_keys(raw: Mapping[str, Any], where: str) -> Iterator[str]:
             "word swaps the two, and with them the sign of every effect. UK Biobank and most imputation servers have "
             "the reference first, plink2 writes it last (unless it was told ref-first). To find out, look at a few "
             "variants (`bgenix -g FILE -list`, columns first_allele and alternative_alleles) and compare with dbSNP "
-            "or the documentation of the data; the preflight then prints alleles and frequencies of some, and checks "
-            "the reference against structure.genotypes where that is a .pgen"
+            "or the documentation of the data; with `reference`, a FASTA of the genome, all variants are checked "
+            "before anything is computed, and the preflight prints alleles and frequencies of some"
         )
     if kind == "vcf" and raw.get("vcf_field") is None:
         yield (
@@ -52,6 +55,12 @@ def check_genotype_keys(raw: Mapping[str, Any], where: str) -> Iterator[str]:
         yield f"{where}.bgen_reference: only a .bgen leaves open which allele is the reference, but {shown}; remove it"
     if kind != "vcf" and raw.get("vcf_field") is not None:
         yield f"{where}.vcf_field: only a VCF or BCF has fields to choose from, but {shown}; remove it"
+    if kind != "bgen" and raw.get("bgen_sample") is not None:
+        yield f"{where}.bgen_sample: only a .bgen has a .sample, but {shown}; remove it"
+    if not path and raw.get("reference") is not None:
+        yield f"{where}.reference: goes with 'genotypes', and {shown}; remove it"
+    if kind != "vcf" and raw.get("vcf_multiallelic") is not None:
+        yield f"{where}.vcf_multiallelic: for a VCF or BCF only, but {shown}; remove it"
     if kind not in ("bgen", "vcf") and raw.get("hard_call_threshold") is not None:
         own = "; a .pgen holds hard calls of its own (made by plink2's --hard-call-threshold)" if kind == "pgen" else ""
         yield f"{where}.hard_call_threshold: for a .bgen, VCF or BCF only, but {shown}{own}; remove it"
@@ -117,10 +126,77 @@ def find_filesets(genotypes: str, base: Path, where: str) -> tuple[list[str], li
     return ordered, problems
 
 
+def find_samples(path: str, genotypes: str, filesets: list[str], base: Path, where: str) -> tuple[list[str], list[str]]:
+    """Return the .sample of each fileset, and what is wrong.
+
+    Parameters
+    ----------
+    path
+        Of one .sample for all, or a pattern with ``{chromosome}``, which stands for what it does in ``genotypes``.
+    genotypes, filesets
+        The key of the cohort, and the filesets that it means.
+    base, where
+        As in :func:`find_filesets`.
+    """
+    if unknown := [p for p in re.findall(r"\{[^{}]*\}", path) if p != _PLACEHOLDER]:
+        return [], [f"{where}: unknown placeholder {unknown[0]} in '{path}', allowed: {_PLACEHOLDER}"]
+    if _PLACEHOLDER not in path:
+        files = [path] * len(filesets)
+    elif _PLACEHOLDER not in genotypes:
+        return [], [f"{where}: '{path}' holds {_PLACEHOLDER}, and 'genotypes' does not: name the one .sample"]
+    else:
+        matcher = _matcher(genotypes)
+        files = [path.replace(_PLACEHOLDER, matcher.fullmatch(name).group(1)) for name in filesets]
+    problems = [
+        f"{where}: no such file: {shorten(file, 300)}{nearest_file(base / file)}"
+        for file in dict.fromkeys(files)
+        if not is_file(base / file)
+    ]
+    return files, problems
+
+
+def find_reference(path: str, base: Path, where: str) -> tuple[list[str], list[str]]:
+    """Return the files of a cohort's ``reference`` in numeric order of the chromosomes, and what is wrong.
+
+    Parameters
+    ----------
+    path
+        Of one file, or a pattern with ``{chromosome}``.
+    base, where
+        As in :func:`find_filesets`.
+    """
+    if unknown := [p for p in re.findall(r"\{[^{}]*\}", path) if p != _PLACEHOLDER]:
+        return [], [f"{where}: unknown placeholder {unknown[0]} in '{path}', allowed: {_PLACEHOLDER}"]
+    if not path.endswith(REFERENCES):
+        return [], [
+            f"{where}: {shorten(path, 300)} is neither a FASTA nor a table of variants; expected one of "
+            f"{', '.join(REFERENCES)}"
+        ]
+    if _PLACEHOLDER not in path:
+        return [path], [] if is_file(base / path) else [
+            f"{where}: no such file: {shorten(path, 300)}{nearest_file(base / path)}"
+        ]
+    matcher = _matcher(path)
+    literal = "*".join(glob.escape(part) for part in path.split(_PLACEHOLDER))
+    found = {
+        code: name
+        for name in sorted(glob.glob(literal, root_dir=None if Path(path).is_absolute() else base))
+        if (match := matcher.fullmatch(name)) and (code := _chromosome(match.group(1)))
+    }
+    if not found:
+        return [], [f"{where}: the pattern '{shorten(path, 300)}' matches no chromosome (1-22, X, Y, XY, MT)"]
+    return [found[code] for code in sorted(found, key=ORDER.__getitem__)], []
+
+
+def _matcher(pattern: str) -> re.Pattern[str]:
+    """Return the expression of a pattern, of which the first group is what stands for the chromosome."""
+    first, *rest = [re.escape(part) for part in pattern.split(_PLACEHOLDER)]
+    return re.compile(first + "([^/]+)" + r"\1".join(rest)) if rest else re.compile(first)
+
+
 def _filesets_of_pattern(pattern: str, base: Path) -> tuple[Mapping[str, list[str]], list[str]]:
     """Return the filesets that match a pattern by chromosome, and those whose placeholder stands for none."""
-    first, *rest = [re.escape(part) for part in pattern.split(_PLACEHOLDER)]
-    matcher = re.compile(first + "([^/]+)" + r"\1".join(rest)) if rest else re.compile(first)
+    matcher = _matcher(pattern)
     # a fileset of which only some files are there is found too, and named as incomplete later
     literal = "*".join(glob.escape(part) for part in pattern.split(_PLACEHOLDER))
     root = None if Path(pattern).is_absolute() else base

@@ -29,10 +29,15 @@ class Cohort:
         Names of the filesets with hard calls of the same people, for structure; empty where ``filesets`` serve.
     bgen_reference
         ``first`` or ``last``: which allele of a .bgen is the reference; None for other formats.
+    bgen_samples
+        Of a .bgen the .sample of each of ``filesets``; empty where it has the name of the .bgen.
+    reference
+        Files that tell the alleles of the reference genome: FASTA, or tables of variants.
     hard_call_threshold
         How far from a whole number a dosage may be to be a hard call (.bgen, VCF).
-    vcf_field
-        The field of a VCF that dosages are made of; None for other formats.
+    vcf_field, vcf_multiallelic
+        The field of a VCF that dosages are made of, None for other formats; what becomes of rows of several
+        alternative alleles.
     imputation_panel, imputation_software
         What the genotypes were imputed from, and by what: for the metadata of the summary statistics.
     samples
@@ -64,8 +69,11 @@ class Cohort:
     simulate: dict[str, Any] | None
     structure_filesets: tuple[str, ...] = ()
     bgen_reference: str | None = None
+    bgen_samples: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
     hard_call_threshold: float = HARD_CALL_THRESHOLD
     vcf_field: str | None = None
+    vcf_multiallelic: str = "refuse"
     imputation_panel: str | None = None
     imputation_software: str | None = None
 
@@ -81,6 +89,7 @@ class Cohort:
             "minimum_overlap": self.minimum_overlap,
             # of no other format does anything depend on them
             **({"bgen_reference": self.bgen_reference} if self.bgen_reference else {}),
+            **({"bgen_samples": list(self.bgen_samples)} if self.bgen_samples else {}),
             **({"hard_call_threshold": self.hard_call_threshold} if self.bgen_reference or self.vcf_field else {}),
         }
 
@@ -249,7 +258,7 @@ def input_files(config: Config) -> list[str]:
     """
     files: list[str] = []
     for cohort in config.cohorts.values():
-        files += files_of([*cohort.filesets, *cohort.structure_filesets])
+        files += [*files_of([*cohort.filesets, *cohort.structure_filesets]), *cohort.bgen_samples, *cohort.reference]
         files += [cohort.samples] if cohort.samples else []
         files += [cohort.table_of_relatives] if cohort.table_of_relatives else []
         files += [cohort.structure["loadings"]] if cohort.structure["loadings"] else []

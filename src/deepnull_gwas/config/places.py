@@ -40,6 +40,8 @@ def paths_from(cohort: Cohort, base: Path) -> Cohort:
         cohort,
         filesets=tuple(str(path_from(name, base)) for name in cohort.filesets),
         structure_filesets=tuple(str(path_from(name, base)) for name in cohort.structure_filesets),
+        bgen_samples=tuple(str(path_from(name, base)) for name in cohort.bgen_samples),
+        reference=tuple(str(path_from(name, base)) for name in cohort.reference),
         samples=path_from(cohort.samples, base),
         structure=cohort.structure
         | {
@@ -91,6 +93,8 @@ def check_paths(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any]) -> Ite
         for key, path in (
             *(("genotypes", name) for name in cohort.filesets),
             *(("structure.genotypes", name) for name in cohort.structure_filesets),
+            *(("bgen_sample", name) for name in cohort.bgen_samples),
+            *(("reference", name) for name in cohort.reference),
             ("samples", cohort.samples),
             ("structure.relatives", cohort.structure.get("relatives")),
             ("structure.loadings", cohort.structure.get("loadings")),

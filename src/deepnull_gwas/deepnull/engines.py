@@ -275,7 +275,8 @@ def _saige(script: Script) -> list[str]:
     ]
     if "saige.samples" in step2[0]:
         # one ID per line, no header; a .sample has two
-        step2 = [f"awk 'NR > 2 {{print $2}}' {script.prefix}.sample > saige.samples", *step2]
+        sample = script.form.sample_in_shell(script.prefix, script.settings)
+        step2 = [f"awk 'NR > 2 {{print $2}}' {sample} > saige.samples", *step2]
     order = (
         "with this --AlleleOrder, the effect allele"
         if script.form.name == "bgen"

@@ -100,8 +100,16 @@ class Genotypes(ABC):
 
     @staticmethod
     @abstractmethod
-    def read_people(name: str) -> pd.DataFrame:
+    def read_people(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read and check the table of people of a fileset.
+
+        Parameters
+        ----------
+        name
+            Name of the fileset.
+        settings
+            What a format has to be told of the files: for BGEN ``bgen_samples``, the .sample of each, where it has
+            another name.
 
         Returns
         -------

@@ -78,7 +78,7 @@ class BedGenotypes(Genotypes):
         return read_bim(f"{name}.bim")
 
     @staticmethod
-    def read_people(name: str) -> pd.DataFrame:
+    def read_people(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read the .fam (see :func:`~deepnull_gwas.genotypes.bed_tables.read_fam`)."""
         return read_fam(f"{name}.fam")
 

@@ -38,7 +38,7 @@ class Bed(Format):
         """Return .bed, .bim and .fam of a prefix."""
         return tuple(f"{name}{extension}" for extension in self.extensions)
 
-    def people_file(self, name: str, base: str = ".") -> str:
+    def people_file(self, name: str, base: str = ".", settings: Mapping[str, Any] | None = None) -> str:
         """Return the .fam."""
         return f"{name}.fam"
 

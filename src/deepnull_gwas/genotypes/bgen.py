@@ -15,7 +15,7 @@ import numpy as np
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes import bgen_kernels as kernels
 from deepnull_gwas.genotypes.base import check_same_people
-from deepnull_gwas.genotypes.bgen_files import Bgen, sample_of
+from deepnull_gwas.genotypes.bgen_files import Bgen, sample_is_named, sample_of
 from deepnull_gwas.genotypes.bgen_header import BgenHeader, read_bgen_header
 from deepnull_gwas.genotypes.bgen_index import BgenIndex, open_index
 from deepnull_gwas.genotypes.dosage import PGEN_DENOMINATOR, Dosages, as_masks, pack_dosages, sum_row
@@ -292,18 +292,18 @@ class BgenGenotypes(JoinedGenotypes):
         return str(reader.header.path), start, int(reader.reference == "first")
 
     @staticmethod
-    def read_people(name: str) -> pd.DataFrame:
+    def read_people(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read the .sample, which has to list the people of the .bgen in its order; without one, the identifiers in the
         .bgen."""
-        header, sample = read_bgen_header(name), sample_of(name)
-        if Path(sample).is_file():
+        header, sample = read_bgen_header(name), sample_of(name, settings)
+        if sample_is_named(name, settings) or Path(sample).is_file():
             people = read_sample(sample)
             check_identifiers(people, header.identifiers, header.n_samples, sample, name)
             return people
         if header.identifiers is None:
             raise InputError(
-                f"{name}: lists no people, and there is no {sample}; put the .sample that was made with it there: "
-                "without it nobody knows whose genotypes they are"
+                f"{name}: lists no people, and there is no {sample}; name the .sample that was made with it as "
+                "`bgen_sample`, or put it there: without it nobody knows whose genotypes they are"
             )
         return people_table(name, None, header.identifiers, None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,15 +37,16 @@ class Bgen(Format):
         beside = (sample_of(name), f"{name}.bgi")
         return name, *(file for file in beside if Path(base, file).is_file())
 
-    def people_file(self, name: str, base: str = ".") -> str:
+    def people_file(self, name: str, base: str = ".", settings: Mapping[str, Any] | None = None) -> str:
         """Return the .sample where there is one, else the .bgen, which then has to list the people."""
-        return sample_of(name) if Path(base, sample_of(name)).is_file() else name
+        sample = sample_of(name, settings)
+        return sample if sample_is_named(name, settings) or Path(base, sample).is_file() else name
 
     def engine_options(self, prefix: str, settings: Mapping[str, Any] | None = None) -> dict[str, str]:
         """Return the options of PLINK 2, and of the second steps of regenie and SAIGE, with the order of alleles."""
         about = settings or {}
-        first, sampled = about.get("bgen_reference") == "first", all(map(self.has_sample, about.get("filesets", [])))
-        sample = f" --sample {prefix}.sample" if sampled else ""
+        first, sampled = about.get("bgen_reference") == "first", self.has_samples(about)
+        sample = f" --sample {self.sample_in_shell(prefix, about)}" if sampled else ""
         saige = f"--bgenFile={prefix}.bgen --bgenFileIndex={prefix}.bgen.bgi"
         saige += " --sampleFile=saige.samples" if sampled else ""
         return {
@@ -54,9 +56,17 @@ class Bgen(Format):
         }
 
     @staticmethod
-    def has_sample(name: str) -> bool:
-        """Return whether a .bgen has a .sample."""
-        return Path(sample_of(name)).is_file()
+    def has_samples(settings: Mapping[str, Any]) -> bool:
+        """Return whether each .bgen of genotypes.json has a .sample."""
+        names = settings.get("filesets", [])
+        return all(sample_is_named(name, settings) or Path(sample_of(name)).is_file() for name in names)
+
+    @staticmethod
+    def sample_in_shell(prefix: str, settings: Mapping[str, Any]) -> str:
+        """Return the .sample of a fileset as a word of a shell, from its prefix as such a word."""
+        named = list(settings.get("bgen_samples", {}).values())
+        # those of one cohort list the same people in the same order
+        return shlex.quote(f"./{named[0]}" if named[0].startswith("-") else named[0]) if named else f"{prefix}.sample"
 
     def extent(self, names: tuple[str, ...], base: str = ".") -> Extent:
         """Read the heads of the files."""
@@ -79,6 +89,13 @@ class Bgen(Format):
         return BgenGenotypes
 
 
-def sample_of(name: str) -> str:
-    """Return the path of the .sample that belongs to a .bgen by its name."""
+def sample_is_named(name: str, settings: Mapping[str, Any] | None = None) -> bool:
+    """Return whether the settings (genotypes.json) say which .sample belongs to a .bgen."""
+    return name in (settings or {}).get("bgen_samples", {})
+
+
+def sample_of(name: str, settings: Mapping[str, Any] | None = None) -> str:
+    """Return the path of the .sample that belongs to a .bgen, by the settings or else by its name."""
+    if sample_is_named(name, settings):
+        return str(settings["bgen_samples"][name])
     return f"{name.removesuffix('.bgen')}.sample"

@@ -41,6 +41,9 @@ HARD_CALL_THRESHOLD = 0.1
 USUAL_LINE = 32
 
 
+#: Extensions of what tells the alleles of the reference genome: sequences, and tables of variants whose REF is one.
+SEQUENCES = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz", ".fa.bgz", ".fasta.bgz", ".fna.bgz")
+SITES = (".pvar", ".pvar.zst", ".vcf", ".vcf.gz", ".vcf.bgz")
 #: Bytes of the dosages of a block: more is slower, as it neither stays in the cache nor is its memory used again
 #: (glibc returns what is longer than 32 MiB to the system each time)
 DOSAGE_BYTES = 24 << 20
@@ -103,8 +106,8 @@ class Format(ABC):
         """
 
     @abstractmethod
-    def people_file(self, name: str, base: str = ".") -> str:
-        """Return the file of a fileset that lists the people."""
+    def people_file(self, name: str, base: str = ".", settings: Mapping[str, Any] | None = None) -> str:
+        """Return the file of a fileset that lists the people; settings as in :meth:`engine_options`."""
 
     def recognises(self, path: str) -> bool:
         """Return whether the extension of a path is one of the format's genotypes."""

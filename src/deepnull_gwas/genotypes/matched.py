@@ -37,9 +37,9 @@ class MatchedGenotypes(Genotypes):
         """Read the variants of a fileset."""
         return self.genotypes.read_variants(name, settings)
 
-    def read_people(self, name: str) -> pd.DataFrame:
+    def read_people(self, name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read the people of a fileset, in its own order."""
-        return self.genotypes.read_people(name)
+        return self.genotypes.read_people(name, settings)
 
     def check(self, name: str, n_variants: int, n_samples: int) -> None:
         """Check a fileset."""

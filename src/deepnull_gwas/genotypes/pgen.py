@@ -199,7 +199,7 @@ class PgenGenotypes(JoinedGenotypes):
         return read_pvar(pvar_of(name.removesuffix(".pgen")), read_pgen_header(name).n_variants).variants
 
     @staticmethod
-    def read_people(name: str) -> pd.DataFrame:
+    def read_people(name: str, settings: Mapping[str, Any] | None = None) -> pd.DataFrame:
         """Read the .psam (see :func:`~deepnull_gwas.genotypes.people_tables.read_psam`)."""
         return read_psam(f"{name.removesuffix('.pgen')}.psam")
 

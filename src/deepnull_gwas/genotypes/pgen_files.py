@@ -33,7 +33,7 @@ class Pgen(Format):
         prefix = name.removesuffix(".pgen")
         return name, pvar_of(prefix, base), f"{prefix}.psam"
 
-    def people_file(self, name: str, base: str = ".") -> str:
+    def people_file(self, name: str, base: str = ".", settings: Mapping[str, Any] | None = None) -> str:
         """Return the .psam."""
         return f"{name.removesuffix('.pgen')}.psam"
 

@@ -1,7 +1,9 @@
-"""Tables of variants of PLINK 2: .pvar and .pvar.zst, piece by piece, with alternative alleles split."""
+"""Tables of variants of PLINK 2: .pvar and .pvar.zst, piece by piece, with alternative alleles split; a VCF's first
+columns are read alike."""
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 from collections.abc import Iterator
@@ -97,6 +99,36 @@ def _parts(path: str, n_rows: int | None) -> tuple[list[pl.DataFrame], int]:
     return parts, head
 
 
+def read_sites(path: str | Path) -> Iterator[pl.DataFrame]:
+    """Go through the variants of a .pvar, .pvar.zst, or a VCF as text or gzip, whose REF is the reference.
+
+    Yields
+    ------
+    CHROM (as written), POS, ID, REF, ALT: a row per alternative allele.
+
+    Raises
+    ------
+    InputErrors
+        As :func:`read_pvar`; where the head says that reference alleles may be guesses.
+    """
+    import polars as pl
+
+    path, count = str(path), 0
+    with open(path, "rb") as raw, _text(path, raw) as stream:
+        names, head, flagged, first = _read_head(path, stream)
+        if flagged or "REF" not in names or names[0] != "CHROM" or not head:
+            raise InputError(
+                f"{path}: its reference alleles may be guesses (by the flag PR in its head, or as it has no head); "
+                "give a table of variants whose REF is known, or a FASTA"
+            )
+        for piece in _pieces(path, stream, first):
+            part = _parse(path, piece, names, head + count + 1, False)
+            count += len(part)
+            yield part.with_columns(pl.col("ALT").str.split(",")).explode("ALT")
+    if not count:
+        raise InputError(f"{path}: lists no variants")
+
+
 def marks_guesses(path: str | Path) -> bool:
     """Return whether the head of a .pvar or .pvar.zst declares the flag of reference alleles that are guesses."""
     with open(path, "rb") as raw, _text(str(path), raw) as stream:
@@ -134,6 +166,8 @@ def _count(part: pl.DataFrame) -> np.ndarray:
 
 def _text(path: str, raw: BinaryIO) -> io.BufferedReader:
     """Return what reads the text of a file, compressed or not."""
+    if path.endswith((".gz", ".bgz")):
+        return io.BufferedReader(gzip.GzipFile(fileobj=raw), 1 << 20)
     if not path.endswith(".zst"):
         return io.BufferedReader(raw, 1 << 20)
     import zstandard
@@ -146,7 +180,7 @@ def _line(path: str, stream: io.BufferedReader, row: int) -> bytes:
     """Read one line; an empty one at the end of the file."""
     try:
         line = stream.readline(LONGEST_LINE)
-    except Exception as error:  # zstandard's own
+    except Exception as error:  # zstandard has its own
         raise InputError(f"{path}: damaged ({plain(error)}); copy it again from its source") from None
     if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
         raise InputError(f"{path}: row {row} is longer than {LONGEST_LINE:,} bytes; is this a .pvar?")
@@ -189,7 +223,7 @@ def _pieces(path: str, stream: io.BufferedReader, first: bytes) -> Iterator[byte
     while True:
         try:
             data = stream.read(PIECE)
-        except Exception as error:  # zstandard's own
+        except Exception as error:  # zstandard has its own
             raise InputError(f"{path}: damaged ({plain(error)}); copy it again from its source") from None
         rest += data
         if not data:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.files import Extent, Format
@@ -42,7 +43,7 @@ class Vcf(Format):
         """Return the file itself."""
         return (name,)
 
-    def people_file(self, name: str, base: str = ".") -> str:
+    def people_file(self, name: str, base: str = ".", settings: Mapping[str, Any] | None = None) -> str:
         """Return the file itself."""
         return name
 

@@ -50,19 +50,28 @@ def open_rows(path: str, stack: contextlib.ExitStack) -> Iterator[Row]:
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file")
     file = stack.enter_context(open(path, "rb"))  # noqa: SIM115
-    magic = file.peek(18)[:18]
-    if magic.startswith(b"BCF"):
-        return _rows_of_bcf(path, stack)
-    if not magic.startswith(b"\x1f\x8b"):
-        return _rows_of_text(path, iter(lambda: file.read(READ_BYTES), b""))
-    if magic[3:4] != b"\x04" or magic[12:14] != b"BC":
-        unpacked = stack.enter_context(gzip.GzipFile(fileobj=file))
-        return _rows_of_text(path, iter(lambda: _of_gzip(path, unpacked), b""))
-    parts = _unpack(path, file)
+    parts = unpacked(path, file, stack)
     first = next(parts, b"")
     if first.startswith(b"BCF"):
         return _rows_of_bcf(path, stack)
     return _rows_of_text(path, itertools.chain([first], parts))
+
+
+def unpacked(path: str, file: BinaryIO, stack: contextlib.ExitStack) -> Iterator[bytes]:
+    """Return what goes through the bytes of an open file, inflated where gzip or bgzip has packed them.
+
+    Raises
+    ------
+    InputError
+        When what is packed is damaged.
+    """
+    magic = file.peek(18)[:18]
+    if not magic.startswith(b"\x1f\x8b"):
+        return iter(lambda: file.read(READ_BYTES), b"")
+    if magic[3:4] != b"\x04" or magic[12:14] != b"BC":
+        inflated = stack.enter_context(gzip.GzipFile(fileobj=file))
+        return iter(lambda: _of_gzip(path, inflated), b"")
+    return _unpack(path, file)
 
 
 def _rows_of_bcf(path: str, stack: contextlib.ExitStack) -> Iterator[Row]:

@@ -59,7 +59,10 @@ def import_vcf(job: Job) -> Estimate:
 def index_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     held = 230 * m + 4 * job.size.text_bytes + 1000 * n + 8 * job.size.table_bytes
-    return Estimate(280 + mega(held), 2 + 4e-6 * m + 1e-5 * n)
+    # the longest chromosome, and alleles as numbers; a pass over the genome's sequence
+    reference = bool(job.cohort.reference)
+    held += reference * (300e6 + 60 * m)
+    return Estimate(280 + mega(held), 2 + 4e-6 * m + 1e-5 * n + reference * (45 + 2e-6 * m))
 
 
 def screen_cohort(job: Job) -> Estimate:

@@ -90,6 +90,29 @@ def test_a_sample_file_in_another_order(imputed):
         imputed.index([name, other])
 
 
+def test_a_sample_of_another_name(imputed):
+    """The named one counts, also where there is one of the .bgen's own name; it has to be this file's."""
+    name = write_bgen(imputed.folder / "x.bgen", imputed.dosages, imputed.rows, imputed.who, "last", named=True)
+    right = imputed.folder / "ukb_s40.sample"
+    (imputed.folder / "x.sample").rename(right)
+    (imputed.folder / "x.sample").write_text("not a .sample\n")
+    lines = right.read_text().splitlines()
+    settings = {"bgen_reference": "last", "bgen_samples": [str(right)]}
+    assert imputed.index([name], **settings)["iid"].tolist() == imputed.iids
+    index = json.loads((imputed.out / "genotypes.json").read_text())
+    assert index["bgen_samples"] == {name: str(right)}
+    for wrong, said in (
+        (lines[:-1], r"ukb_s40\.sample: 39 people, but .*x\.bgen has 40; name the \.sample that was made with this"),
+        ([*lines[:2], *lines[:1:-1]], r"ukb_s40\.sample: row 3 is 'F039 0039', but person 1 of .*x\.bgen"),
+    ):
+        right.write_text("\n".join(wrong) + "\n")
+        with pytest.raises(InputError, match=said):
+            imputed.index([name], **settings)
+    right.unlink()
+    with pytest.raises(InputError, match=r"ukb_s40\.sample: no such file"):
+        imputed.index([name], **settings)
+
+
 PR = "##INFO=<ID=PR,Number=0>\n"
 
 

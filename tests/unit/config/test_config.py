@@ -375,6 +375,29 @@ def test_dosages_per_chromosome(tmp_path, extension):
     assert {f"chr1.{extension}", *others, "array.bim", "s.tsv"} <= set(files_read(loaded, tmp_path))
 
 
+def test_a_sample_of_another_name_and_the_reference(tmp_path):
+    """One .sample for all chromosomes, or one for each; a FASTA for each chromosome, in numeric order."""
+    write_sheet(tmp_path, ROW)
+    touch(tmp_path, "s.tsv", "all.sample", "c2.bgen", "c10.bgen", "c2_s4.sample", "c10_s4.sample")
+    touch(tmp_path, "chr10.fa.gz", "chr2.fa.gz", "chrUn.fa.gz")
+    cohort = {"genotypes": "c{chromosome}.bgen", "samples": "s.tsv", "genome_build": "GRCh38", "bgen_reference": "last"}
+
+    def load(**own):
+        return load_config({"studies": "studies.tsv", "cohorts": {"c": cohort | own}}, tmp_path)
+
+    loaded = load(bgen_sample=str(tmp_path / "c{chromosome}_s4.sample"), reference="chr{chromosome}.fa.gz")
+    assert loaded.cohorts["c"].filesets == ("c2.bgen", "c10.bgen")
+    assert loaded.cohorts["c"].bgen_samples == ("c2_s4.sample", "c10_s4.sample")
+    assert loaded.cohorts["c"].reference == ("chr2.fa.gz", "chr10.fa.gz")
+    assert loaded.cohorts["c"].settings()["bgen_samples"] == ["c2_s4.sample", "c10_s4.sample"]
+    assert {"c10_s4.sample", "chr10.fa.gz"} <= set(files_read(loaded, tmp_path))
+    assert load(bgen_sample="all.sample").cohorts["c"].bgen_samples == ("all.sample", "all.sample")
+    assert "bgen_samples" not in load().cohorts["c"].settings()
+    (tmp_path / "c10_s4.sample").unlink()
+    with pytest.raises(InputErrors, match=r"bgen_sample: no such file: c10_s4\.sample; did you mean 'c2_s4.sample'"):
+        load(bgen_sample="c{chromosome}_s4.sample")
+
+
 def files_read(config, folder) -> list[str]:
     with chdir(folder):
         return input_files(config)

@@ -96,6 +96,28 @@ def test_missing_sections():
         (OWN | {"genotypes": "x", "vcf_field": "DS"}, "vcf_field: only a VCF or BCF has fields to choose from"),
         (OWN | {"genotypes": "x.pgen", "hard_call_threshold": 0.1}, "a .pgen holds hard calls of its own"),
         (OWN | {"genotypes": "x.bgen", "bgen_reference": "last", "hard_call_threshold": 0.5}, "hard_call_threshold"),
+        (
+            OWN | {"genotypes": "x.pgen", "bgen_sample": "x.sample"},
+            "config: cohorts.c.bgen_sample: only a .bgen has a .sample, but the genotypes are x.pgen; remove it",
+        ),
+        (
+            OWN | {"genotypes": "x.bgen", "bgen_reference": "last", "bgen_sample": "y_{chromosome}.sample"},
+            "bgen_sample: 'y_{chromosome}.sample' holds {chromosome}, and 'genotypes' does not: name the one .sample",
+        ),
+        (
+            OWN | {"genotypes": "x.bgen", "bgen_reference": "last", "bgen_sample": "y_{chrom}.sample"},
+            "config: cohorts.c.bgen_sample: unknown placeholder {chrom}",
+        ),
+        (
+            OWN | {"genotypes": "x.bgen", "bgen_reference": "last", "bgen_sample": "y.sample"},
+            "config: cohorts.c.bgen_sample: no such file: y.sample",
+        ),
+        (OWN | {"genotypes": "x", "reference": "no.fa"}, "config: cohorts.c.reference: no such file: no.fa"),
+        (OWN | {"genotypes": "x", "reference": "x.bed"}, "reference: x.bed is neither a FASTA nor a table of variants"),
+        (OWN | {"genotypes": "x", "reference": "{chr}.fa"}, "cohorts.c.reference: unknown placeholder {chr}"),
+        (OWN | {"genotypes": "x", "reference": "g{chromosome}.fa"}, "'g{chromosome}.fa' matches no chromosome"),
+        (SIMULATED | {"reference": "x.fa"}, "reference: goes with 'genotypes', and the cohort has no 'genotypes'"),
+        (OWN | {"genotypes": "x", "vcf_multiallelic": "split"}, "vcf_multiallelic: for a VCF or BCF only"),
         (OWN | {"genotypes": "x.pgen"}, "config: cohorts.c.genotypes: no such file: x.pgen"),
         (OWN | {"genotypes": "x.pgen"}, "config: cohorts.c.genotypes: no such file: x.pvar"),
         (
