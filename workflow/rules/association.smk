@@ -16,6 +16,7 @@ rule associate:
         predictions=predictions_of_batch,
         offsets=files_of_genome("genome/offsets.parquet"),
         genomes=files_of_genome("genome/genome.json"),
+        relatives=relatives_of_batch,
     output:
         "<results>/{cohort}/associations/{batch}/{chunk}.parquet",
     log:

@@ -19,6 +19,7 @@ rule verify_batch:
         predictions=predictions_of_batch,
         offsets=files_of_genome("genome/offsets.parquet"),
         genomes=files_of_genome("genome/genome.json"),
+        relatives=relatives_of_batch,
         published=published_of_batch,
     output:
         "<results>/{cohort}/associations/{batch}/verified.tsv",

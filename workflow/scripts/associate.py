@@ -10,7 +10,7 @@ with log_to(snakemake.log[0], snakemake.resources):
     studies = []
     for study, people, entry in zip(files.studies, files.people, snakemake.params.studies, strict=True):
         prediction = next(predictions) if "deepnull" in entry["arms"] else None
-        genome = (next(offsets),) if entry["model"] == "whole_genome" else ()
+        genome = (next(offsets), files.relatives) if entry["model"] == "whole_genome" else ()
         studies.append((study, people, prediction, entry["arms"], *genome))
     associate_chunk(
         files.genotypes,

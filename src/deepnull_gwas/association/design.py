@@ -122,8 +122,7 @@ class StudyDesign:
         pairs = known.pairs.among(np.isin(self.study.sample_index, self.sample_index))
         made: dict[bytes, Clusters | None] = {}
         for arm in self.arms:
-            # without an offset nothing is left out: the correlations are those of the whole genome
-            rho = known.on(arm, chromosome if arm in self.offsets else "", pairs)
+            rho = known.on(arm, chromosome, pairs)
             key = rho.tobytes()
             if key not in made:
                 made[key] = find_clusters(self.n, pairs.first, pairs.second, rho)

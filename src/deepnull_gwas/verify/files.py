@@ -10,7 +10,7 @@ import numpy as np
 
 from deepnull_gwas.tables import column_names, read_json, read_metadata, read_table, to_numpy
 from deepnull_gwas.traits import trait_of
-from deepnull_gwas.verify.relatives import Relatives
+from deepnull_gwas.verify.relatives import Relatives, read_relatives
 
 
 class Offsets(Mapping[tuple[str, str, str], np.ndarray]):
@@ -144,9 +144,12 @@ def read_study_files(
         same = read_table(offsets, columns=["sample_index"])["sample_index"].equals(table["sample_index"])
         failed |= {arm for arm in left if states[arm]["status"] == "failed" or not same}
         known = Offsets(offsets, [arm for arm in left if arm not in failed and states[arm]["used"]])
+    related = None
+    if offsets is not None and relatives is not None and set(arms) - failed:
+        related = read_relatives(relatives, Path(offsets).with_name("genome.json"), to_numpy(table["sample_index"]))
     covariates = [np.empty((len(table), 0)), *(to_numpy(table[c]) for c in columns)]
     return Study(
         about["study"], about["trait"], tuple(arms), tuple(failed), to_numpy(table["sample_index"]),
         to_numpy(table["phenotype"]).astype(float), np.column_stack(covariates).astype(float), d, Path(study).parent,
-        known,
+        known, related,
     )  # fmt: skip

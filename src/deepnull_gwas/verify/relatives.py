@@ -33,8 +33,8 @@ class Relatives:
     pairs: tuple[tuple[int, int, str], ...]
     rho: Mapping[tuple[str, str], Mapping[str, float]]
 
-    def kin(self, arm: str, chromosome: str | None, inside: np.ndarray) -> Kin | None:
-        """Return the matrix of an arm on a chromosome (None: nothing is left out), of some people (bool[n]).
+    def kin(self, arm: str, chromosome: str, inside: np.ndarray) -> Kin | None:
+        """Return the matrix of an arm on a chromosome, of some people (bool[n]).
 
         None where no two of them are correlated.
         """
@@ -42,7 +42,7 @@ class Relatives:
         edges = []
         for i, j, relation in self.pairs:
             known = self.rho.get((arm, relation), {})
-            value = known.get(chromosome or "all", known.get("all", 0.0))
+            value = known.get(chromosome, known.get("all", 0.0))
             if value and i in row and j in row:
                 edges.append((row[i], row[j], value))
         return Kin(edges, len(row)) if edges else None

@@ -66,7 +66,7 @@ class Second:
         self.deepnull_covariate = None if extra is None else extra[inside]
         self.kin: dict[str, Kin] = {}
         for arm in study.arms if study.relatives is not None else ():
-            found = study.relatives.kin(arm, chromosome if arm in self.offset else None, inside)
+            found = study.relatives.kin(arm, chromosome, inside)
             if found is not None and arm not in study.failed:
                 self.kin[arm] = found
         # the weights of relatives are those of everybody

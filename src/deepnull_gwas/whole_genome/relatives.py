@@ -104,7 +104,7 @@ def family_covariance(
     trait: str,
     y: np.ndarray,
     covariates: np.ndarray,
-    offsets: Mapping[str, np.ndarray],
+    offsets: Mapping[str, np.ndarray | None],
     pairs: RelatedPairs,
 ) -> dict[str, dict[str, Any]] | None:
     """Estimate the correlation of each class of relatives in what the null models of an arm leave of the phenotype.
@@ -119,7 +119,8 @@ def family_covariance(
         float64[n, c], those of the arm, the DeepNull covariate among them; with or without intercept.
     offsets
         Chromosome -> float64[n], the offset of its tests (in the unit of ``y``; binary: on the logit scale), and
-        ``all`` -> that from the whole genome. Empty where the arm has no offsets.
+        ``all`` -> that from the whole genome; None for a chromosome whose tests have none though others' have. Empty
+        where the arm has no offsets.
     pairs
         Pairs of relatives among these people (:func:`read_related_pairs`).
 
