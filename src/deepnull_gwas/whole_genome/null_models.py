@@ -62,25 +62,65 @@ class Covariates:
 
 
 @dataclass(frozen=True)
-class NullModel:
-    """The covariates' model of one training set.
+class LogisticFit:
+    """A penalised logistic regression.
 
     Attributes
     ----------
     coefficients
         float64[c].
-    inverse
-        float64[c, c], inverse of the penalised information at the maximum.
+    converged
+        Whether it reached the maximum.
     """
 
     coefficients: np.ndarray
-    inverse: np.ndarray
+    converged: bool
+
+
+def fit_penalised(
+    x: np.ndarray, penalty: np.ndarray, y: np.ndarray, offset: np.ndarray | None = None, start: np.ndarray | None = None
+) -> LogisticFit:
+    """Maximise a logistic likelihood with ridge penalties, by Newton's method with halved steps.
+
+    Parameters
+    ----------
+    x
+        float64[n, c], the intercept first.
+    penalty
+        float64[c], of half the square of each coefficient; 0 for the intercept.
+    y
+        float64[n], 0 or 1, both among them.
+    offset
+        float64[n], added to the linear predictors; None, nothing.
+    start
+        float64[c], coefficients to start from; None: the intercept alone.
+    """
+    added = np.zeros(len(y)) if offset is None else offset
+    if start is None:
+        start = np.zeros(x.shape[1])
+        start[0] = np.log(y.mean() / (1.0 - y.mean())) - added.mean()
+    b, eta = start, x @ start + added
+    value = float(log_likelihoods(eta, y).sum() - 0.5 * penalty @ b**2)
+    for _ in range(MAX_STEPS):
+        mu = probabilities(eta)
+        score = x.T @ (y - mu) - penalty * b
+        step = np.linalg.solve((x * (mu * (1.0 - mu))[:, None]).T @ x + np.diag(penalty), score)
+        if float(step @ score) < DECREMENT * max(1.0, abs(value)):
+            return LogisticFit(b, True)
+        for _ in range(30):
+            eta = x @ (b + step) + added
+            new = float(log_likelihoods(eta, y).sum() - 0.5 * penalty @ (b + step) ** 2)
+            if new >= value - 1e-12 * abs(value):
+                break
+            step /= 2
+        b, value = b + step, new
+    return LogisticFit(b, False)
 
 
 def fit_null_model(
     covariates: Covariates, y: np.ndarray, rows: np.ndarray, offset: np.ndarray | None = None
-) -> NullModel | None:
-    """Fit the covariates' logistic model to some of the people, by Newton's method with halved steps.
+) -> LogisticFit | None:
+    """Fit the covariates' logistic model to some of the people.
 
     Parameters
     ----------
@@ -97,33 +137,12 @@ def fit_null_model(
     -------
     None where there are only cases or only controls among them.
     """
-    x, y, penalty = covariates.x[rows], y[rows], covariates.penalty
-    mean = float(y.mean()) if len(y) else 0.0
-    if mean in (0.0, 1.0):
+    if len(np.unique(y[rows])) < 2:
         return None
-    added = np.zeros(len(rows)) if offset is None else offset[rows]
-    b = np.zeros(x.shape[1])
-    b[0] = np.log(mean / (1.0 - mean)) - added.mean()
-    eta = x @ b + added
-    value = float(log_likelihoods(eta, y).sum())  # the intercept has no penalty
-    for _ in range(MAX_STEPS):
-        mu = probabilities(eta)
-        score = x.T @ (y - mu) - penalty * b
-        inverse = np.linalg.inv((x * (mu * (1.0 - mu))[:, None]).T @ x + np.diag(penalty))
-        step = inverse @ score
-        if float(step @ score) < DECREMENT * max(1.0, abs(value)):
-            break
-        for _ in range(30):
-            eta = x @ (b + step) + added
-            new = float(log_likelihoods(eta, y).sum() - 0.5 * penalty @ (b + step) ** 2)
-            if new >= value - 1e-12 * abs(value):
-                break
-            step /= 2
-        b, value = b + step, new
-    return NullModel(b, inverse)
+    return fit_penalised(covariates.x[rows], covariates.penalty, y[rows], None if offset is None else offset[rows])
 
 
-def fit_null_models(covariates: Covariates, y: np.ndarray, fold: np.ndarray) -> list[NullModel] | None:
+def fit_null_models(covariates: Covariates, y: np.ndarray, fold: np.ndarray) -> list[LogisticFit] | None:
     """Fit the covariates' model without each fold; None where any training set has only cases or only controls.
 
     Parameters
@@ -137,28 +156,3 @@ def fit_null_models(covariates: Covariates, y: np.ndarray, fold: np.ndarray) -> 
     """
     models = [fit_null_model(covariates, y, np.flatnonzero(fold != f)) for f in range(int(fold.max()) + 1)]
     return None if any(m is None for m in models) else models
-
-
-def level0_target(y: np.ndarray, covariates: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Return what level 0 regresses on genotypes for a binary trait: y - mu, float64[n].
-
-    Parameters
-    ----------
-    y
-        float64[n], 0 or 1.
-    covariates
-        float64[n, c], with or without an intercept.
-    fold
-        int[n], 0 ... k - 1.
-
-    Returns
-    -------
-    The phenotype less its probability by the covariates' logistic model, fitted without the person's fold; where a
-    training set has only cases or only controls, less the mean.
-    """
-    design = Covariates.of(covariates)
-    models = fit_null_models(design, y, fold)
-    if models is None:
-        return y - y.mean()
-    coefficients = np.array([m.coefficients for m in models])
-    return y - probabilities(np.einsum("ij,ij->i", design.x, coefficients[fold]))

@@ -16,6 +16,7 @@ from deepnull_gwas.tables import write_json
 from deepnull_gwas.traits import trait_of
 from deepnull_gwas.whole_genome.array_file import ArrayFile
 from deepnull_gwas.whole_genome.inputs import Study, StudyPaths, read_study
+from deepnull_gwas.whole_genome.logistic import stack_binary
 from deepnull_gwas.whole_genome.offsets import WHOLE, write_offsets
 from deepnull_gwas.whole_genome.relatives import RelatedPairs, family_covariance, read_related_pairs
 from deepnull_gwas.whole_genome.stacking import stack
@@ -64,20 +65,22 @@ class StoredPredictors:
     ----------
     shape
         Numbers of people and of predictors, which come in the order of blocks.
+    kinds
+        Number of predictors of a block.
     """
 
     def __init__(self, places: Sequence[Place], people: int):
         self._places = [place for place in places if place.blocks]
         names = [f"{place.group}.{place.target}.predictors" for place in self._places]
         self._names, self._people = names, people
-        self._width = self._places[0].file.shape(names[0])[1] if names else 0
-        self.shape = people, self._width * sum(place.blocks for place in self._places)
+        self.kinds = self._places[0].file.shape(names[0])[1] if names else 0
+        self.shape = people, self.kinds * sum(place.blocks for place in self._places)
 
     @property
     def chromosome(self) -> np.ndarray:
         """Chromosome of each predictor."""
         names = [c for place in self._places for c in place.file.description["chromosomes"]]
-        return np.repeat(np.array(names, dtype=object), self._width)
+        return np.repeat(np.array(names, dtype=object), self.kinds)
 
     def __len__(self) -> int:
         return self._people
@@ -88,8 +91,8 @@ class StoredPredictors:
         for place, name in zip(self._places, self._names, strict=True):
             for block in range(place.blocks):
                 first = block * self._people
-                out[:, column : column + self._width] = place.file.read(name, first + start, first + max(stop, start))
-                column += self._width
+                out[:, column : column + self.kinds] = place.file.read(name, first + start, first + max(stop, start))
+                column += self.kinds
         return out
 
 
@@ -218,12 +221,11 @@ def _nothing_to_do(entry: Mapping[str, Any]) -> str:
 def _stack(study: Study, arm: str, order: np.ndarray, predictors: StoredPredictors, fold: np.ndarray) -> Any:
     """Stack the predictors of an arm by the model of its trait; people come by fold."""
     y, covariates = study.y[order], study.covariates_of(arm)[order]
-    of_trait = stack
-    if trait_of(study.trait).has_cases:
-        from deepnull_gwas.whole_genome.logistic import stack_binary as of_trait
     # folds without gaps
     number = np.unique(fold, return_inverse=True)[1].astype(np.int32)
-    return of_trait(predictors, predictors.chromosome, y, covariates, number)
+    if trait_of(study.trait).has_cases:
+        return stack_binary(predictors, predictors.chromosome, y, covariates, number, predictors.kinds)
+    return stack(predictors, predictors.chromosome, y, covariates, number)
 
 
 def _reason(stacked: Any, covered: Sequence[str]) -> str:

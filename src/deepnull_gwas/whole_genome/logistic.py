@@ -1,0 +1,271 @@
+"""Level 1 of binary traits: the predictors of the genome weighed on the logit scale, with and without each chromosome.
+
+The model of a training set (everybody but one fold) is
+
+    logit P(y = 1) = X a + Z b,       Z: the predictors, summed over the genome by kind, of variance 1
+
+with a ridge penalty on b, as in regenie (Mbatchou et al. 2021), and a weak one on the covariates' coefficients, so that
+neither separation nor a rare category leaves it without a solution; the fits go from the largest penalty down. regenie
+gives a trait up whose fit does not converge; here every trait gets a result, and a word for how it came about. A
+chromosome is left out by dropping its part of the sums, without a new fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepnull_gwas.whole_genome.null_models import (
+    COVARIATE_PENALTY,
+    MAX_STEPS,
+    Covariates,
+    fit_null_models,
+    fit_penalised,
+    log_likelihoods,
+    probabilities,
+)
+from deepnull_gwas.whole_genome.sums import BlockPredictors, sum_by_kind
+
+#: Shares of the variance on the logit scale that the penalties stand for; the penalty of a share h is
+#: m (1 - h) / h x 3 / pi^2 for m predictors (the logistic distribution has variance pi^2 / 3)
+SHARES = (0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
+#: Fewer cases, or controls, say nothing of a genome
+LEAST_CASES = 20
+#: A kind of predictor is left out when what the covariates leave of it is below this fraction of its sum of squares
+LEAST_LEFT = 1e-6
+
+
+@dataclass(frozen=True)
+class StackedBinary:
+    """Predictions of a binary trait from the genotypes on the logit scale, out of fold, beyond the covariates.
+
+    Attributes
+    ----------
+    whole
+        float64[n], from all chromosomes.
+    loco
+        Chromosome -> float64[n], from all others: the offset of its tests.
+    r2, r2_covariates, r2_both
+        Out of fold, on the observed scale (Brier's score): 1 - sum (y - p)^2 / sum (y - q)^2, of the genome beyond the
+        covariates (q their probabilities), of the covariates beyond the mean of the training set, and of both beyond
+        it. Of the three usual forms this is the one that tells the gain in power: the chi-square of a causal variant
+        grows by 1 / (1 - r2), as in a quantitative trait, because the mean of mu (1 - mu) falls by 1 - r2.
+    log_likelihood, log_likelihood_covariates
+        Out of fold, with and without the genome.
+    calibration
+        Slope of the trait on ``whole`` on the logit scale, beside the covariates, as in the association: 1 where an
+        offset with coefficient 1 is right.
+    penalty
+        The share of variance of the chosen penalty (:data:`SHARES`); NaN where there is none.
+    method
+        ``logistic``, ``logistic_fallback`` (the linear prediction with one slope fitted on the logit scale) or
+        ``none``.
+    reason
+        Why the method is not ``logistic``; else empty.
+    """
+
+    whole: np.ndarray
+    loco: dict[str, np.ndarray]
+    r2: float
+    r2_covariates: float
+    r2_both: float
+    log_likelihood: float
+    log_likelihood_covariates: float
+    calibration: float
+    penalty: float
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Genome:
+    """The predictors of a study's people with the covariates taken out.
+
+    Attributes
+    ----------
+    names
+        The chromosomes.
+    parts
+        float64[n, chromosomes, kinds], each chromosome's sums over its blocks, without covariates, divided by the
+        standard deviation of the kind over the genome.
+    """
+
+    names: list[str]
+    parts: np.ndarray
+
+    @classmethod
+    def of(cls, names: list[str], sums: np.ndarray, x: np.ndarray) -> Genome:
+        """Take the covariates out and scale; kinds that predict nothing beyond the covariates are left out.
+
+        Both are done over everybody: genotypes and covariates know nothing of the phenotype.
+        """
+        n, chromosomes, kinds = sums.shape
+        flat = sums.reshape(n, -1)
+        left = (flat - x @ np.linalg.lstsq(x, flat, rcond=1e-10)[0]).reshape(n, chromosomes, kinds)
+        squares = np.sum(left.sum(axis=1) ** 2, axis=0)
+        used = squares > LEAST_LEFT * np.sum(sums.sum(axis=1) ** 2, axis=0)
+        return cls(names, left[:, :, used] / np.sqrt(squares[used] / n))
+
+    @property
+    def whole(self) -> np.ndarray:
+        """The sums over all chromosomes: float64[n, kinds]."""
+        return self.parts.sum(axis=1)
+
+
+def penalties(predictors: int) -> np.ndarray:
+    """Return the grid of penalties for a number of predictors, largest first."""
+    h = np.array(SHARES)
+    return predictors * (1 - h) / h * 3.0 / np.pi**2
+
+
+def stack_binary(
+    w: BlockPredictors, chromosome: np.ndarray, y: np.ndarray, covariates: np.ndarray, fold: np.ndarray, kinds: int
+) -> StackedBinary:
+    """Regress a binary trait on the predictors of all blocks, and predict each fold with and without each chromosome.
+
+    Parameters
+    ----------
+    w
+        float32[n, blocks x kinds], predictors of blocks, each person's made without this person's fold.
+    chromosome
+        str[blocks x kinds], of each predictor.
+    y
+        float64[n], 0 or 1.
+    covariates
+        float64[n, c], with or without an intercept.
+    fold
+        int[n], 0 ... k - 1; the folds of level 0.
+    kinds
+        Number of predictors of a block.
+
+    Returns
+    -------
+    Always a result; where nothing can be predicted the offsets are 0 and the method is ``none``, with the reason.
+    """
+    names, sums = sum_by_kind(w, chromosome, kinds)
+    cases = int(y.sum())
+    fewer, who = min((cases, "cases"), (len(y) - cases, "controls"))
+    if fewer < LEAST_CASES:
+        return _nothing(names, len(y), f"{fewer} {who} among {len(y)} people; at least {LEAST_CASES} are needed")
+    design = Covariates.of(covariates)
+    nulls = fit_null_models(design, y, fold)
+    if nulls is None:
+        return _nothing(names, len(y), f"all {fewer} {who} are in one fold: nobody is left to train on")
+    genome = Genome.of(names, sums, design.x)
+    if not genome.parts.shape[2]:
+        return _nothing(names, len(y), "no block of variants predicts anything beyond the covariates")
+    start = np.array([null.coefficients for null in nulls])
+    null = np.einsum("ij,ij->i", design.x, start[fold])
+    sets = TrainingSets(design, genome.whole, y, fold, start)
+    fits, method, reason = sets.path(), "logistic", ""
+    if fits is None:
+        method, reason = "logistic_fallback", f"the ridge logistic regression did not converge in {MAX_STEPS} steps"
+        fits = sets.linear_path()
+    values = [float(log_likelihoods(sets.predict(fit), y).sum()) for fit in fits]
+    best = int(np.argmax(values))
+    eta, weights = sets.predict(fits[best]), fits[best][:, design.x.shape[1] :]
+    each = np.einsum("ick,ik->ci", genome.parts, weights[fold])
+    whole = each.sum(axis=0)
+    return StackedBinary(
+        whole,
+        {name: whole - part for name, part in zip(names, each, strict=True)},
+        *_explained(y, eta, null, fold),
+        log_likelihood=values[best],
+        log_likelihood_covariates=float(log_likelihoods(null, y).sum()),
+        calibration=_calibrate(design, whole, y),
+        penalty=SHARES[best],
+        method=method,
+        reason=reason,
+    )
+
+
+class TrainingSets:
+    """The ridge logistic regressions of all training sets; coefficients are float64[folds, covariates + kinds].
+
+    Parameters
+    ----------
+    design
+        The covariates.
+    z
+        float64[n, kinds], predictors of variance 1.
+    y
+        float64[n], 0 or 1.
+    fold
+        int[n], 0 ... k - 1: a training set is everybody outside one fold.
+    nulls
+        float64[folds, covariates], coefficients of the covariates' own models.
+    """
+
+    def __init__(self, design: Covariates, z: np.ndarray, y: np.ndarray, fold: np.ndarray, nulls: np.ndarray):
+        self.x, self.penalty = np.hstack([design.x, z]), design.penalty
+        self.kinds, self.y, self.fold, self.nulls = z.shape[1], y, fold, nulls
+        self.rows = [np.flatnonzero(fold != f) for f in range(len(nulls))]
+
+    def path(self) -> list[np.ndarray] | None:
+        """Return the coefficients at each penalty, from the largest down; None where a fit does not converge."""
+        at, out = np.hstack([self.nulls, np.zeros((len(self.nulls), self.kinds))]), []
+        for tau in penalties(self.kinds):
+            penalty = np.r_[self.penalty, np.full(self.kinds, tau)]
+            fits = [
+                fit_penalised(self.x[rows], penalty, self.y[rows], start=start) for rows, start in zip(self.rows, at)
+            ]
+            if not all(fit.converged for fit in fits):
+                return None
+            at = np.array([fit.coefficients for fit in fits])
+            out.append(at)
+        return out
+
+    def linear_path(self) -> list[np.ndarray]:
+        """Return the same by ridge regression of what the covariates leave of the phenotype, with one slope.
+
+        The slope makes of linear predictions such on the logit scale: that of a logistic regression on the covariates
+        and the prediction, which has a solution nearly always, and is taken wherever Newton's method ends.
+        """
+        out, c = [], self.nulls.shape[1]
+        for tau in penalties(self.kinds):
+            at = np.zeros((len(self.nulls), c + self.kinds))
+            for f, rows in enumerate(self.rows):
+                x, z, y = self.x[rows, :c], self.x[rows, c:], self.y[rows]
+                mu = probabilities(x @ self.nulls[f])
+                information = z.T @ z * np.mean(mu * (1.0 - mu)) + tau * np.eye(self.kinds)
+                weights = np.linalg.solve(information, z.T @ (y - mu))
+                coefficients = self._with_slope(x, z @ weights, y)
+                at[f] = np.r_[coefficients[:c], coefficients[c] * weights]
+            out.append(at)
+        return out
+
+    def _with_slope(self, x: np.ndarray, predicted: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return coefficients of covariates and a prediction in a logistic regression on both."""
+        sd = float(predicted.std()) or 1.0
+        fit = fit_penalised(np.column_stack([x, predicted / sd]), np.r_[self.penalty, COVARIATE_PENALTY], y)
+        return np.r_[fit.coefficients[:-1], fit.coefficients[-1] / sd]
+
+    def predict(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return the linear predictor of each person by the model that was trained without this person."""
+        return np.einsum("ij,ij->i", self.x, coefficients[self.fold])
+
+
+def _nothing(names: list[str], n: int, reason: str) -> StackedBinary:
+    """Return offsets of 0, and why."""
+    nan = float("nan")
+    return StackedBinary(
+        np.zeros(n), {c: np.zeros(n) for c in names}, 0.0, nan, nan, nan, nan, nan, nan, "none", reason
+    )
+
+
+def _calibrate(design: Covariates, whole: np.ndarray, y: np.ndarray) -> float:
+    """Return the slope of the offset beside covariates that are fitted with it, as in the association."""
+    sd = float(whole.std())
+    if sd == 0.0:
+        return float("nan")
+    x = np.column_stack([design.x, whole / sd])
+    return float(fit_penalised(x, np.r_[design.penalty, COVARIATE_PENALTY], y).coefficients[-1] / sd)
+
+
+def _explained(y: np.ndarray, eta: np.ndarray, null: np.ndarray, fold: np.ndarray) -> tuple[float, float, float]:
+    """Return the three R2 of :class:`StackedBinary`: of the genome, of the covariates and of both."""
+    people, cases = np.bincount(fold), np.bincount(fold, weights=y)
+    mean = ((cases.sum() - cases) / (people.sum() - people))[fold]
+    both, covariates, nothing = (float(np.sum((y - p) ** 2)) for p in (probabilities(eta), probabilities(null), mean))
+    return 1.0 - both / covariates, 1.0 - covariates / nothing, 1.0 - both / nothing
