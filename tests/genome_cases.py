@@ -205,12 +205,13 @@ class Reference:
         used = squares > 1e-6 * (columns[training] ** 2).mean(axis=0)
         return np.where(used, left / np.sqrt(np.where(used, squares, 1.0)), 0.0)
 
-    def predictors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return predictors of all blocks, float64[n, columns], and the chromosome of each."""
+    def predictors(self) -> tuple[np.ndarray, list[str]]:
+        """Return predictors, float64[n, chromosomes, kinds], and the chromosomes."""
         total = sum(len(block) for block, _ in self.blocks)
         ridges = (0.25, 0.75) if self.passes == 2 else (0.01, 0.25, 0.5, 0.75, 0.99)
-        width = len(ridges) + 2
-        out = np.zeros((len(self.y), width * len(self.blocks)))
+        names = list(dict.fromkeys(chromosome for _, chromosome in self.blocks))
+        place = [names.index(chromosome) for _, chromosome in self.blocks]
+        out = np.zeros((len(self.y), len(names), len(ridges) + 2))
         for f in np.unique(self.fold):
             training, own = self.fold != f, self.fold == f
             y = self.residuals(training)
@@ -222,7 +223,7 @@ class Reference:
                     penalty = total * (1 - h) / h * np.eye(block.shape[1])
                     inside = block[training]
                     effects = np.linalg.solve(inside.T @ inside + penalty, inside.T @ y)
-                    out[own, b * width + j] = sd * block[own] @ effects
+                    out[own, place[b], j] += sd * block[own] @ effects
             for j, share in enumerate((0.01, 0.1)):
                 effects = [spike_and_slab_by_people(block[training], y, share, total) for block in x]
                 if self.passes == 2:
@@ -233,33 +234,31 @@ class Reference:
                         for block, e in zip(x, effects, strict=True)
                     ]
                 for b, (block, e) in enumerate(zip(x, effects, strict=True)):
-                    out[own, b * width + len(ridges) + j] = sd * block[own] @ e
-        return out, np.repeat([chromosome for _, chromosome in self.blocks], width)
+                    out[own, place[b], len(ridges) + j] += sd * block[own] @ e
+        return out, names
 
     def stacked(self) -> tuple[np.ndarray, dict[str, np.ndarray], float]:
         """Return the prediction from all chromosomes, from all but each, and its out-of-fold R2."""
-        w, chromosome = self.predictors()
-        m, best = w.shape[1], (np.inf, None, 0.0)
+        sums, names = self.predictors()
+        n, m, z = len(self.y), sums.shape[2], self.covariates
+        best = (np.inf, None, 0.0)
         for h in (0.01, 0.25, 0.5, 0.75, 0.99):
-            each = {c: np.zeros(len(self.y)) for c in np.unique(chromosome)}
-            loss = null = 0.0
+            each, loss, null = np.zeros((len(names), n)), 0.0, 0.0
             for f in np.unique(self.fold):
                 training, own = self.fold != f, self.fold == f
-                z = self.covariates
-                on_z = np.linalg.lstsq(z[training], w[training], rcond=None)[0]
-                left = w - z @ on_z
-                scale = np.sqrt((left[training] ** 2).mean(axis=0))
-                used = scale > 0
-                x = np.where(used, left / np.where(used, scale, 1.0), 0.0)
-                coefficients = np.linalg.lstsq(z[training], self.y[training], rcond=None)[0]
-                y = self.y - z @ coefficients
+                flat = sums.reshape(n, -1)
+                parts = flat - z @ np.linalg.lstsq(z[training], flat[training], rcond=None)[0]
+                parts = parts.reshape(sums.shape)
+                scale = np.sqrt((parts.sum(axis=1)[training] ** 2).mean(axis=0))
+                parts = parts / scale
+                x = parts.sum(axis=1)
+                y = self.y - z @ np.linalg.lstsq(z[training], self.y[training], rcond=None)[0]
                 penalty = m * (1 - h) / h * np.eye(m)
                 effects = np.linalg.solve(x[training].T @ x[training] + penalty, x[training].T @ y[training])
-                for c, values in each.items():
-                    values[own] = x[own][:, chromosome == c] @ effects[chromosome == c]
+                each[:, own] = (parts[own] @ effects).T
                 loss += float(((y[own] - x[own] @ effects) ** 2).sum())
                 null += float((y[own] ** 2).sum())
             if loss < best[0]:
                 best = loss, each, 1 - loss / null
-        whole = sum(best[1].values())
-        return whole, {c: whole - values for c, values in best[1].items()}, best[2]
+        whole = best[1].sum(axis=0)
+        return whole, {c: whole - values for c, values in zip(names, best[1], strict=True)}, best[2]

@@ -23,10 +23,10 @@ from deepnull_gwas.whole_genome.regression import (
 )
 from deepnull_gwas.whole_genome.targets import Group, People, on_grid
 
-#: Ridge predictors of a block beside those of the second pass; with one pass all of HERITABILITIES are taken.
-RIDGES = (0.25, 0.75)
-#: Predictors of a block, by the number of passes.
-PREDICTORS = {1: len(HERITABILITIES) + len(CAUSAL_SHARES), 2: len(RIDGES) + len(CAUSAL_SHARES)}
+#: Shares of variance of the ridge regressions, by the number of passes.
+RIDGES = {1: HERITABILITIES, 2: (0.25, 0.75)}
+#: Kinds of predictors of a block, by the number of passes: the ridge regressions, then spike and slab.
+KINDS = {passes: len(ridges) + len(CAUSAL_SHARES) for passes, ridges in RIDGES.items()}
 #: Effects per copy, in standard deviations of the residuals, are rounded to multiples of this: with 2 copies and
 #: effects below 2^7 in all, their products with genotypes are exact in double precision, in whatever order.
 EFFECT_GRID = 2.0**-36
@@ -121,76 +121,6 @@ class BlockSums:
 
 
 @dataclass(frozen=True)
-class FirstPass:
-    """What the spike-and-slab regressions of a block, taken by itself, say.
-
-    Attributes
-    ----------
-    effects
-        float64[b, targets, shares, folds], per standard deviation of a variant.
-    per_copy
-        float64[b, targets, shares, folds], the same per copy, on the grid.
-    on_covariates
-        int64[targets, shares, folds, c], what covariates are multiplied with in addition, in units of EFFECT_GRID.
-    skipped
-        Number of variants that carry nothing beyond the covariates in some training set.
-    """
-
-    effects: np.ndarray
-    per_copy: np.ndarray
-    on_covariates: np.ndarray
-    skipped: int
-
-
-def first_pass(sums: BlockSums, group: Group, total: int) -> FirstPass:
-    """Regress residuals on a block by itself, by spike and slab.
-
-    Parameters
-    ----------
-    sums
-        Of the block, with the group's residuals.
-    group
-        The group.
-    total
-        Number of variants in all blocks.
-    """
-    b, t, s, folds = len(sums.products), len(group.targets), len(CAUSAL_SHARES), group.people.folds
-    effects, per_copy = np.zeros((2, b, t, s, folds))
-    on_covariates = np.zeros((t, s, folds, group.covariates.shape[1]), dtype=np.int64)
-    right, used = sums.products.reshape(b, t, folds), np.ones(b, dtype=bool)
-    for f, regressors in sums.training_sets(group):
-        used &= regressors.used
-        for k in range(t):
-            left = regressors.standardise(right[:, k, f])
-            found = np.column_stack([spike_and_slab(regressors, total, share, left) for share in CAUSAL_SHARES])
-            raw, covariates = regressors.weights(found)
-            effects[:, k, :, f] = found
-            per_copy[:, k, :, f] = _on_grid(raw)
-            on_covariates[k, :, f] = np.rint(covariates.T / EFFECT_GRID)
-    return FirstPass(effects, per_copy, on_covariates, int((~used).sum()))
-
-
-def explain(copies: np.ndarray, group: Group, first: FirstPass) -> Iterator[tuple[slice, np.ndarray]]:
-    """Predict everybody by the regressions of each fold, those included who trained them.
-
-    Parameters
-    ----------
-    copies
-        int8[b, n].
-    group, first
-        The group, and what was found.
-
-    Yields
-    ------
-    Some of the people, and int32[people, targets x shares x folds]: what ``first.per_copy`` predicts, in units of
-    INSIDE_GRID. Without the covariates' part, which is added when all blocks are summed.
-    """
-    weights = first.per_copy.reshape(len(copies), -1) / INSIDE_GRID
-    for _, rows in tiles(group.people):
-        yield rows, np.rint(copies[:, rows].astype(np.float64).T @ weights).astype(np.int32)
-
-
-@dataclass(frozen=True)
 class SecondPass:
     """What a second pass over a block starts from.
 
@@ -206,73 +136,115 @@ class SecondPass:
     noise: np.ndarray
 
 
-def predictors(
-    copies: np.ndarray, sums: BlockSums, group: Group, total: int, second: SecondPass | None
-) -> tuple[np.ndarray, int]:
-    """Predict each fold's people from a block by the regressions of its training set.
+@dataclass(frozen=True)
+class BlockFit:
+    """Regressions of residuals on a block, one for each target, kind and training set.
+
+    Attributes
+    ----------
+    effects
+        float64[b, targets, shares, folds], of spike and slab, per standard deviation of a variant.
+    per_copy
+        float64[b, targets, kinds, folds], effects of all kinds per copy, on the grid.
+    on_covariates
+        int64[targets, kinds, folds, c], what covariates are multiplied with in addition, in units of EFFECT_GRID.
+    skipped
+        Number of variants that carry nothing beyond the covariates in some training set.
+    """
+
+    effects: np.ndarray
+    per_copy: np.ndarray
+    on_covariates: np.ndarray
+    skipped: int
+
+
+def fit_block(
+    sums: BlockSums, group: Group, total: int, ridges: tuple[float, ...] = (), second: SecondPass | None = None
+) -> BlockFit:
+    """Regress residuals on a block: by ridge regression, and by spike and slab.
+
+    Parameters
+    ----------
+    sums
+        Of the block, with the group's residuals (targets x folds); with a second pass in addition with what all blocks
+        leave of them (targets x shares x folds).
+    group
+        The group.
+    total
+        Number of variants in all blocks.
+    ridges
+        Shares of variance of the ridge regressions, which are kinds 0, 1, ...
+    second
+        Of the second pass: spike and slab then sees what other blocks explain. None: each block by itself.
+    """
+    b, t, folds, shares = len(sums.products), len(group.targets), group.people.folds, len(CAUSAL_SHARES)
+    kinds, c = len(ridges) + shares, group.covariates.shape[1]
+    right = sums.products[:, : t * folds].reshape(b, t, folds)
+    rest = sums.products[:, t * folds :].reshape(b, t, -1, folds)
+    effects, per_copy = np.zeros((b, t, shares, folds)), np.zeros((b, t, kinds, folds))
+    on_covariates, used = np.zeros((t, kinds, folds, c), dtype=np.int64), np.ones(b, dtype=bool)
+    for f, regressors in sums.training_sets(group):
+        used &= regressors.used
+        factors = [RidgeFactor(regressors, penalty) for penalty in ridge_penalties(total, ridges)]
+        for k in range(t):
+            if not group.targets[k].sd[f]:
+                continue
+            left = regressors.standardise(right[:, k, f])
+            found = [factor.effects(left) for factor in factors]
+            for s, share in enumerate(CAUSAL_SHARES):
+                if second is None:
+                    effect = spike_and_slab(regressors, total, share, left)
+                else:
+                    start, noise = second.start[:, k, s, f], float(second.noise[k, s, f])
+                    beyond = regressors.standardise(rest[:, k, s, f])
+                    effect = spike_and_slab(regressors, total, share, beyond, start, noise)
+                effects[:, k, s, f] = effect
+                found.append(effect)
+            raw, covariates = regressors.weights(np.column_stack(found))
+            per_copy[:, k, :, f] = np.rint(raw / EFFECT_GRID) * EFFECT_GRID
+            on_covariates[k, :, f] = np.rint(covariates.T / EFFECT_GRID)
+    return BlockFit(effects, per_copy, on_covariates, int((~used).sum()))
+
+
+def explain(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[slice, np.ndarray]]:
+    """Predict everybody by the regressions of each training set, those included who trained them.
 
     Parameters
     ----------
     copies
         int8[b, n].
-    sums
-        Of the block: with the group's residuals, float64[b, targets x folds]; with a second pass in addition with what
-        all blocks leave of them, float64[b, targets x shares x folds].
-    group
-        The group.
-    total
-        Number of variants in all blocks.
-    second
-        Of the second pass; None with one pass.
+    group, fit
+        The group, and what was found.
 
-    Returns
-    -------
-    float32[targets, n, predictors], on the scale of the phenotype: ridge regressions by ascending share of variance,
-    then spike and slab; and the number of variants that carry nothing beyond the covariates in some training set.
+    Yields
+    ------
+    Some of the people, and int32[people, targets x kinds x folds]: what ``fit.per_copy`` predicts, in units of
+    INSIDE_GRID. Without the covariates' part, which is added when all blocks are summed.
     """
-    b, t, folds = len(copies), len(group.targets), group.people.folds
-    right = sums.products[:, : t * folds].reshape(b, t, folds)
-    left_over = sums.products[:, t * folds :].reshape(b, t, -1, folds)
-    penalties = ridge_penalties(total, HERITABILITIES if second is None else RIDGES)
-    out = np.zeros((t, len(group.people), len(penalties) + len(CAUSAL_SHARES)), dtype=np.float32)
-    used = np.ones(b, dtype=bool)
-    for f, regressors in sums.training_sets(group):
-        used &= regressors.used
-        factors = [RidgeFactor(regressors, penalty) for penalty in penalties]
-        per_copy, on_covariates = [], []
-        for k in range(t):
-            correlation = regressors.standardise(right[:, k, f])
-            found = [factor.effects(correlation) for factor in factors]
-            for s, share in enumerate(CAUSAL_SHARES):
-                if second is None:
-                    found.append(spike_and_slab(regressors, total, share, correlation))
-                    continue
-                left = regressors.standardise(left_over[:, k, s, f])
-                start, noise = second.start[:, k, s, f], float(second.noise[k, s, f])
-                found.append(spike_and_slab(regressors, total, share, left, start, noise))
-            raw, covariates = regressors.weights(np.column_stack(found))
-            per_copy.append(_on_grid(raw))
-            on_covariates.append(covariates)
-        _predict_fold(copies, group, f, np.stack(per_copy, axis=1), on_covariates, out)
-    return out, int((~used).sum())
+    weights = fit.per_copy.reshape(len(copies), -1) / INSIDE_GRID
+    for _, rows in tiles(group.people):
+        yield rows, np.rint(copies[:, rows].astype(np.float64).T @ weights).astype(np.int32)
 
 
-def _predict_fold(
-    copies: np.ndarray, group: Group, fold: int, per_copy: np.ndarray, on_covariates: list[np.ndarray], out: np.ndarray
-) -> None:
-    """Write the predictions of a fold's people, given float64[b, targets, predictors] and float64[c, predictors]."""
-    b, t, width = per_copy.shape
-    own = group.people.rows(fold)
-    for start in range(own.start, own.stop, TILE):
-        rows = slice(start, min(start + TILE, own.stop))
-        values = (copies[:, rows].astype(np.float64).T @ per_copy.reshape(b, -1)).reshape(-1, t, width)
-        for k, target in enumerate(group.targets):
-            out[k, rows] = (values[:, k] + group.covariates[rows] @ on_covariates[k]) * target.sd[fold]
+def predict(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[slice, np.ndarray]]:
+    """Predict each fold's people by the regressions of its training set.
 
+    Parameters
+    ----------
+    copies
+        int8[b, n].
+    group, fit
+        The group, and what was found.
 
-def _on_grid(effects: np.ndarray) -> np.ndarray:
-    """Round effects per copy to multiples of EFFECT_GRID."""
-    return np.rint(effects / EFFECT_GRID) * EFFECT_GRID
+    Yields
+    ------
+    Some of the people, and int64[people, targets, kinds]: what ``fit.per_copy`` predicts, in units of EFFECT_GRID; in
+    standard deviations of the residuals, and without the covariates' part.
+    """
+    shape = fit.per_copy.shape[1:3]
+    for f, rows in tiles(group.people):
+        weights = fit.per_copy[..., f].reshape(len(copies), -1) / EFFECT_GRID
+        yield rows, (copies[:, rows].astype(np.float64).T @ weights).astype(np.int64).reshape(-1, *shape)
 
 
 def leftover(group: Group, inside: np.ndarray, on_covariates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -285,7 +257,7 @@ def leftover(group: Group, inside: np.ndarray, on_covariates: np.ndarray) -> tup
     inside
         int[n, targets, shares, folds], the sum over blocks of :func:`explain`.
     on_covariates
-        int64[targets, shares, folds, c], that of ``FirstPass.on_covariates``.
+        int64[targets, shares, folds, c], that of ``BlockFit.on_covariates``.
 
     Returns
     -------

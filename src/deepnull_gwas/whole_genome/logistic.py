@@ -12,6 +12,7 @@ chromosome is left out by dropping its part of the sums, without a new fit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,6 @@ from deepnull_gwas.whole_genome.null_models import (
     log_likelihoods,
     probabilities,
 )
-from deepnull_gwas.whole_genome.sums import BlockPredictors, sum_by_kind
 
 #: Shares of the variance on the logit scale that the penalties stand for; the penalty of a share h is
 #: m (1 - h) / h x 3 / pi^2 for m predictors (the logistic distribution has variance pi^2 / 3)
@@ -120,30 +120,29 @@ def penalties(predictors: int) -> np.ndarray:
 
 
 def stack_binary(
-    w: BlockPredictors, chromosome: np.ndarray, y: np.ndarray, covariates: np.ndarray, fold: np.ndarray, kinds: int
+    sums: np.ndarray, names: Sequence[str], y: np.ndarray, covariates: np.ndarray, fold: np.ndarray
 ) -> StackedBinary:
     """Regress a binary trait on the predictors of all blocks, and predict each fold with and without each chromosome.
 
     Parameters
     ----------
-    w
-        float32[n, blocks x kinds], predictors of blocks, each person's made without this person's fold.
-    chromosome
-        str[blocks x kinds], of each predictor.
+    sums
+        float64[n, chromosomes, kinds], predictors summed over the blocks of each chromosome; each person's were made
+        without this person's fold.
+    names
+        Of the chromosomes.
     y
         float64[n], 0 or 1.
     covariates
         float64[n, c], with or without an intercept.
     fold
         int[n], 0 ... k - 1; the folds of level 0.
-    kinds
-        Number of predictors of a block.
 
     Returns
     -------
     Always a result; where nothing can be predicted the offsets are 0 and the method is ``none``, with the reason.
     """
-    names, sums = sum_by_kind(w, chromosome, kinds)
+    names = list(names)
     cases = int(y.sum())
     fewer, who = min((cases, "cases"), (len(y) - cases, "controls"))
     if fewer < LEAST_CASES:

@@ -1,13 +1,15 @@
 """The jobs of level 0: one part of the blocks, for all studies of a batch and all their arms.
 
-A file of a first pass of two (``.first``) has, for each group of studies with the same people and covariates: the
-effects of its variants, and what its blocks explain, summed over them. One of the last pass has the predictors:
-all that :mod:`deepnull_gwas.whole_genome.study` needs.
+A file of a first pass of two (``.first``) has, for each group of studies with the same people and covariates, the
+effects of its variants and what its blocks explain, summed over them. One of the last pass has the predictors, summed
+over the blocks of each chromosome (:mod:`deepnull_gwas.whole_genome.stacking` says why): all that
+:mod:`deepnull_gwas.whole_genome.study` needs. All sums are of whole numbers, so that they are the same in any order.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,14 +26,16 @@ from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.whole_genome.array_file import ArrayFile, ArrayWriter, write_arrays
 from deepnull_gwas.whole_genome.blocks import (
-    PREDICTORS,
+    KINDS,
+    RIDGES,
+    BlockFit,
     BlockSums,
     SecondPass,
     explain,
-    first_pass,
+    fit_block,
     gram_by_fold,
     leftover,
-    predictors,
+    predict,
 )
 from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.inputs import CohortPaths, StudyPaths, read_study
@@ -87,16 +91,21 @@ class Work:
         """Number of the part's regressors."""
         return self.blocks[-1].stop - self.blocks[0].start if self.blocks else 0
 
-    def description(self, part: int, parts: int, last: bool) -> dict[str, Any]:
+    @property
+    def chromosomes(self) -> list[str]:
+        """The chromosomes of the part."""
+        return list(dict.fromkeys(block.chromosome for block in self.blocks))
+
+    def description(self, part: int, parts: int) -> dict[str, Any]:
         """Return what a file says of itself."""
         return {
             "part": part,
             "parts": parts,
-            "last": last,
             "variants": self.variants,
             "all_variants": len(self.regressors),
             "all_chromosomes": list(self.regressors.chromosomes),
-            "chromosomes": [block.chromosome for block in self.blocks],
+            "blocks": len(self.blocks),
+            "chromosomes": self.chromosomes,
             "groups": [[[target.study, target.arm] for target in group.targets] for group in self.groups],
         }
 
@@ -238,7 +247,7 @@ def fit_part(
     columns = [np.hstack([group.covariates, group.residuals]) for group in work.groups]
     _log_need(work, columns, threads)
     if work.passes == 1:
-        _write_predictors(work, columns, None, work.description(part, parts, True), out, threads)
+        _write_predictors(work, columns, None, work.description(part, parts), out, threads)
         return
     shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
     inside, on_covariates, locks = [], [], []
@@ -250,10 +259,10 @@ def fit_part(
         inside.append(np.zeros((len(group.people), int(np.prod(kinds))), dtype=np.int32))
         on_covariates.append(np.zeros((*kinds, group.covariates.shape[1]), dtype=np.int64))
         locks.append(Lock())
-    with write_arrays(out, work.description(part, parts, False), shapes) as file:
+    with write_arrays(out, work.description(part, parts), shapes) as file:
 
         def use(number: int, g: int, copies: np.ndarray, sums: BlockSums) -> None:
-            found = first_pass(sums, work.groups[g], len(work.regressors))
+            found = fit_block(sums, work.groups[g], len(work.regressors))
             at = work.blocks[number].start - work.first_variant
             file.write(f"{g}.effects", at, found.effects.astype(np.float32))
             for rows, values in explain(copies, work.groups[g], found):
@@ -305,7 +314,73 @@ def refit_part(
         rows = block.start - work.first_variant, block.stop - work.first_variant
         return SecondPass(own.read(f"{g}.effects", *rows), noise[g])
 
-    _write_predictors(work, columns, second, work.description(part, parts, True), out, threads)
+    _write_predictors(work, columns, second, work.description(part, parts), out, threads)
+
+
+class ChromosomeSums:
+    """Sums over the blocks of each chromosome of a part, written when the last block of the chromosome is there.
+
+    Parameters
+    ----------
+    work
+        The part.
+    file
+        Where they go.
+    """
+
+    def __init__(self, work: Work, file: ArrayWriter):
+        self._work, self._file, self._lock = work, file, Lock()
+        self._place = {name: i for i, name in enumerate(work.chromosomes)}
+        self._left = Counter((block.chromosome, g) for block in work.blocks for g in range(len(work.groups)))
+        self._predicted: dict[tuple[str, int], np.ndarray] = {}
+        self._on_covariates: dict[tuple[str, int], np.ndarray] = {}
+        self._skipped = np.zeros(len(work.groups), dtype=np.int64)
+
+    @staticmethod
+    def shapes(work: Work) -> dict[str, tuple[Any, tuple[int, ...]]]:
+        """Return dtypes and shapes of the arrays of the file."""
+        out: dict[str, tuple[Any, tuple[int, ...]]] = {}
+        parts, kinds = len(work.chromosomes), KINDS[work.passes]
+        for g, group in enumerate(work.groups):
+            n, c, t, folds = len(group.people), group.covariates.shape[1], len(group.targets), group.people.folds
+            out[f"{g}.sample_index"] = (np.int64, (n,))
+            out[f"{g}.fold"] = (np.int32, (n,))
+            out[f"{g}.skipped"] = (np.int64, (1,))
+            out[f"{g}.sd"] = (np.float64, (t, folds))
+            for k in range(t):
+                out[f"{g}.{k}.predicted"] = (np.int64, (parts, n, kinds))
+                out[f"{g}.{k}.on_covariates"] = (np.int64, (parts, kinds, folds, c))
+        return out
+
+    def add(self, block: BlockRange, g: int, copies: np.ndarray, fit: BlockFit) -> None:
+        """Add what a block predicts of the people of a group."""
+        group, key = self._work.groups[g], (block.chromosome, g)
+        with self._lock:
+            if key not in self._predicted:
+                shape = len(group.targets), len(group.people), KINDS[self._work.passes]
+                self._predicted[key] = np.zeros(shape, dtype=np.int64)
+                self._on_covariates[key] = np.zeros_like(fit.on_covariates)
+        for rows, values in predict(copies, group, fit):
+            with self._lock:
+                self._predicted[key][:, rows] += values.transpose(1, 0, 2)
+        with self._lock:
+            self._on_covariates[key] += fit.on_covariates
+            self._skipped[g] += fit.skipped
+            self._left[key] -= 1
+            if not self._left[key]:
+                predicted, on_covariates = self._predicted.pop(key), self._on_covariates.pop(key)
+                for k in range(len(group.targets)):
+                    at = self._place[block.chromosome]
+                    self._file.write(f"{g}.{k}.predicted", at, predicted[k][None])
+                    self._file.write(f"{g}.{k}.on_covariates", at, on_covariates[k][None])
+
+    def finish(self) -> None:
+        """Write what is not of a chromosome: people, their folds, how many variants were skipped."""
+        for g, group in enumerate(self._work.groups):
+            self._file.write(f"{g}.sample_index", 0, group.people.sample_index)
+            self._file.write(f"{g}.fold", 0, group.people.fold)
+            self._file.write(f"{g}.skipped", 0, self._skipped[g : g + 1])
+            self._file.write(f"{g}.sd", 0, np.array([target.sd for target in group.targets]))
 
 
 def _write_predictors(
@@ -316,7 +391,7 @@ def _write_predictors(
     out: str | Path,
     threads: int,
 ) -> None:
-    """Write the predictors of a part's blocks, with people and folds of each group.
+    """Write the predictors of a part's blocks, summed by chromosome, with people and folds of each group.
 
     Parameters
     ----------
@@ -327,33 +402,16 @@ def _write_predictors(
     description, out
         Of the file.
     """
-    width, shapes = PREDICTORS[work.passes], {}
-    for g, group in enumerate(work.groups):
-        n = len(group.people)
-        shapes[f"{g}.sample_index"] = (np.int64, (n,))
-        shapes[f"{g}.fold"] = (np.int32, (n,))
-        shapes[f"{g}.skipped"] = (np.int64, (len(work.blocks),))
-        for k in range(len(group.targets)):
-            # people of a fold lie together within a block
-            shapes[f"{g}.{k}.predictors"] = (np.float32, (len(work.blocks) * n, width))
-    with write_arrays(out, description, shapes) as file:
-        _write_people(work, file)
+    with write_arrays(out, description, ChromosomeSums.shapes(work)) as file:
+        all_sums = ChromosomeSums(work, file)
 
         def use(number: int, g: int, copies: np.ndarray, sums: BlockSums) -> None:
-            group = work.groups[g]
             start = None if second is None else second(number, g)
-            values, skipped = predictors(copies, sums, group, len(work.regressors), start)
-            for k, of_target in enumerate(values):
-                file.write(f"{g}.{k}.predictors", number * len(group.people), of_target)
-            file.write(f"{g}.skipped", number, np.array([skipped], dtype=np.int64))
+            found = fit_block(sums, work.groups[g], len(work.regressors), RIDGES[work.passes], start)
+            all_sums.add(work.blocks[number], g, copies, found)
 
         _for_each_block(work, columns, threads, use)
-
-
-def _write_people(work: Work, file: ArrayWriter) -> None:
-    for g, group in enumerate(work.groups):
-        file.write(f"{g}.sample_index", 0, group.people.sample_index)
-        file.write(f"{g}.fold", 0, group.people.fold)
+        all_sums.finish()
 
 
 def _log_need(work: Work, columns: Sequence[np.ndarray], threads: int) -> None:

@@ -15,18 +15,21 @@ from threadpoolctl import threadpool_limits
 from deepnull_gwas.tables import write_json
 from deepnull_gwas.traits import trait_of
 from deepnull_gwas.whole_genome.array_file import ArrayFile
+from deepnull_gwas.whole_genome.blocks import EFFECT_GRID
 from deepnull_gwas.whole_genome.inputs import Study, StudyPaths, read_study
 from deepnull_gwas.whole_genome.logistic import stack_binary
 from deepnull_gwas.whole_genome.offsets import WHOLE, write_offsets
 from deepnull_gwas.whole_genome.relatives import RelatedPairs, family_covariance, read_related_pairs
 from deepnull_gwas.whole_genome.stacking import stack
+from deepnull_gwas.whole_genome.targets import on_grid
 
 logger = logging.getLogger(__name__)
 
 #: Version of genome.json.
 FORMAT = 1
-#: Below this out-of-fold R2 no offset is used, as in LDAK-KVIK: it would only add noise.
-LEAST_R2 = 0.005
+#: Below this out-of-fold R2 no offset is used, as in LDAK-KVIK: it would only add noise. Nor is it below this number
+#: per person: the weights of the kinds of predictors fit noise, which shows in a few hundred people (level 1).
+LEAST_R2, LEAST_R2_PEOPLE = 0.005, 8.0
 
 
 @dataclass(frozen=True)
@@ -45,55 +48,43 @@ class Place:
     group: int
     target: int
 
-    @property
-    def blocks(self) -> int:
-        """Number of blocks in the file."""
-        return len(self.file.description["chromosomes"])
+    def read(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Read rows of an array of the study and arm."""
+        return self.file.read(f"{self.group}.{self.target}.{name}", start, stop)
 
 
-class StoredPredictors:
-    """Predictors of all blocks of a study and arm, read from the files of the parts when they are asked for.
+def read_sums(places: Sequence[Place], covariates: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """Read the predictors of a study and arm, summed over the blocks of each chromosome.
 
     Parameters
     ----------
     places
         Where they are, by part.
-    people
-        Number of people.
+    covariates
+        float64[n, c], those that all arms share, the people as in the files.
 
-    Attributes
-    ----------
-    shape
-        Numbers of people and of predictors, which come in the order of blocks.
-    kinds
-        Number of predictors of a block.
+    Returns
+    -------
+    The chromosomes, and float64[n, chromosomes, kinds], on the scale of the phenotype.
     """
-
-    def __init__(self, places: Sequence[Place], people: int):
-        self._places = [place for place in places if place.blocks]
-        names = [f"{place.group}.{place.target}.predictors" for place in self._places]
-        self._names, self._people = names, people
-        self.kinds = self._places[0].file.shape(names[0])[1] if names else 0
-        self.shape = people, self.kinds * sum(place.blocks for place in self._places)
-
-    @property
-    def chromosome(self) -> np.ndarray:
-        """Chromosome of each predictor."""
-        names = [c for place in self._places for c in place.file.description["chromosomes"]]
-        return np.repeat(np.array(names, dtype=object), self.kinds)
-
-    def __len__(self) -> int:
-        return self._people
-
-    def __getitem__(self, rows: slice) -> np.ndarray:
-        start, stop, _ = rows.indices(self._people)
-        out, column = np.empty((max(stop - start, 0), self.shape[1]), dtype=np.float32), 0
-        for place, name in zip(self._places, self._names, strict=True):
-            for block in range(place.blocks):
-                first = block * self._people
-                out[:, column : column + self.kinds] = place.file.read(name, first + start, first + max(stop, start))
-                column += self.kinds
-        return out
+    names = tuple(places[0].file.description["all_chromosomes"])
+    predicted: dict[str, Any] = dict.fromkeys(names, 0)
+    on_covariates: dict[str, Any] = dict.fromkeys(names, 0)
+    for place in places:
+        for i, name in enumerate(place.file.description["chromosomes"]):
+            # whole numbers: a chromosome may lie in several parts
+            predicted[name] = predicted[name] + place.read("predicted", i, i + 1)[0]
+            on_covariates[name] = on_covariates[name] + place.read("on_covariates", i, i + 1)[0]
+    first = places[0]
+    fold, sd = first.file.read(f"{first.group}.fold"), first.file.read(f"{first.group}.sd")[first.target]
+    out = np.empty((len(fold), len(names), first.file.shape(f"{first.group}.{first.target}.predicted")[2]))
+    rounded = on_grid(covariates)
+    for i, name in enumerate(names):
+        for f in np.unique(fold):
+            own = fold == f
+            of_covariates = rounded[own] @ (on_covariates[name][:, f].T * EFFECT_GRID)
+            out[own, i] = (predicted[name][own] * EFFECT_GRID + of_covariates) * sd[f]
+    return names, out
 
 
 def stack_study(
@@ -177,11 +168,10 @@ def _stack_arm(
     order = np.searchsorted(study.sample_index, sample_index)
     if not np.array_equal(study.sample_index[order], sample_index) or len(order) != len(study.sample_index):
         raise ValueError(f"study {study.name}: the predictors are not of the analysed people")
-    predictors = StoredPredictors(places, len(order))
     covered = tuple(first.description["all_chromosomes"])
     entry: dict[str, Any] = {
         "variants": first.description["all_variants"],
-        "blocks": sum(place.blocks for place in places),
+        "blocks": sum(place.file.description["blocks"] for place in places),
         "skipped_variants": int(sum(place.file.read(f"{place.group}.skipped").sum() for place in places)),
         "folds": len(np.unique(fold)),
     }
@@ -189,13 +179,16 @@ def _stack_arm(
     if reason := _nothing_to_do(entry):
         entry = _entry("none", reason, **entry)
     else:
-        stacked = _stack(study, arm, order, predictors, fold)
+        stacked = _stack(study, arm, order, places, fold)
         entry |= {
             "method": stacked.method, "r2_genome": stacked.r2, "r2_covariates": stacked.r2_covariates,
             "r2_both": stacked.r2_both, "penalty": None if math.isnan(stacked.penalty) else stacked.penalty,
         }  # fmt: skip
-        used = stacked.method != "none" and stacked.r2 >= LEAST_R2
-        entry = _entry("none" if stacked.method == "none" else "ok", _reason(stacked, covered), used=used, **entry)
+        least = max(LEAST_R2, LEAST_R2_PEOPLE / len(order))
+        used = stacked.method != "none" and stacked.r2 >= least
+        entry = _entry(
+            "none" if stacked.method == "none" else "ok", _reason(stacked, covered, least), used=used, **entry
+        )
         if used:
             back = np.argsort(order)
             offsets[WHOLE] = stacked.whole[back]
@@ -203,9 +196,7 @@ def _stack_arm(
                 offsets |= {chromosome: values[back] for chromosome, values in stacked.loco.items()}
     if pairs is not None:
         covariates = study.covariates_of(arm)[:, 1:]
-        # where one chromosome holds all variants, only its own tests have no offset
-        without = dict.fromkeys(covered) if offsets and len(covered) == 1 else {}
-        entry["relatives"] = family_covariance(study.trait, study.y, covariates, offsets | without, pairs)
+        entry["relatives"] = family_covariance(study.trait, study.y, covariates, offsets, pairs)
     return entry, offsets, covered
 
 
@@ -218,23 +209,23 @@ def _nothing_to_do(entry: Mapping[str, Any]) -> str:
     return ""
 
 
-def _stack(study: Study, arm: str, order: np.ndarray, predictors: StoredPredictors, fold: np.ndarray) -> Any:
-    """Stack the predictors of an arm by the model of its trait; people come by fold."""
+def _stack(study: Study, arm: str, order: np.ndarray, places: Sequence[Place], fold: np.ndarray) -> Any:
+    """Stack the predictors of an arm by the model of its trait; ``order`` is that of the people in the files."""
+    names, sums = read_sums(places, study.covariates[order])
     y, covariates = study.y[order], study.covariates_of(arm)[order]
+    of_trait = stack_binary if trait_of(study.trait).has_cases else stack
     # folds without gaps
     number = np.unique(fold, return_inverse=True)[1].astype(np.int32)
-    if trait_of(study.trait).has_cases:
-        return stack_binary(predictors, predictors.chromosome, y, covariates, number, predictors.kinds)
-    return stack(predictors, predictors.chromosome, y, covariates, number)
+    return of_trait(sums, names, y, covariates, number)
 
 
-def _reason(stacked: Any, covered: Sequence[str]) -> str:
+def _reason(stacked: Any, covered: Sequence[str], least: float) -> str:
     """Return what a reader has to know of how an arm's offsets came about; empty where there is nothing special."""
     if stacked.reason and stacked.method == "none":
         return stacked.reason
-    if stacked.r2 < LEAST_R2:
+    if stacked.r2 < least:
         return (
-            f"out of fold the genome explains {stacked.r2:.4f} of the variance, below {LEAST_R2:g}: no offset is used, "
+            f"out of fold the genome explains {stacked.r2:.4f} of the variance, below {least:.3g}: no offset is used, "
             "it would only add noise"
         )
     if len(covered) == 1:

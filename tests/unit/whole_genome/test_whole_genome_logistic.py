@@ -9,7 +9,6 @@ from scipy import optimize
 from deepnull_gwas.whole_genome import logistic
 from deepnull_gwas.whole_genome.logistic import LEAST_CASES, SHARES, penalties, stack_binary
 from deepnull_gwas.whole_genome.null_models import COVARIATE_PENALTY, log_likelihoods, probabilities
-from deepnull_gwas.whole_genome.sums import sum_by_kind
 
 FOLDS, KINDS, BLOCKS = 5, 3, 8
 CHROMOSOME = np.repeat(["1", "1", "2", "3", "3", "3", "10", "X"], KINDS)
@@ -77,8 +76,11 @@ def reference(w, y, covariates, fold):
     return *best[1:], null
 
 
-def stack(w, chromosome, y, covariates, fold):
-    return stack_binary(w, chromosome, y, covariates, fold, KINDS)
+def stack(w, chromosome, y, covariates, fold, kinds=KINDS):
+    """Sum the predictors over the blocks of each chromosome, and stack the sums."""
+    names, wide = list(dict.fromkeys(chromosome.tolist())), w.astype(float).reshape(len(y), -1, kinds)
+    sums = np.stack([wide[:, chromosome[::kinds] == name].sum(axis=1) for name in names], axis=1)
+    return stack_binary(sums, names, y, covariates, fold)
 
 
 @pytest.mark.parametrize("cases", [0.3, 0.06])
@@ -182,7 +184,7 @@ def test_equal_constant_and_collinear_predictors_are_no_obstacle():
     wide[:, :, 2] = (3 * covariates[:, :1] - 1) * np.arange(1, BLOCKS + 1)
     found = stack(wide.reshape(w.shape), chromosome, y, covariates, fold)
     assert found.method == "logistic" and found.r2 > 0.05
-    alone = stack_binary(np.ascontiguousarray(wide[:, :, 0]), chromosome[::KINDS], y, covariates, fold, 1)
+    alone = stack(np.ascontiguousarray(wide[:, :, 0]), chromosome[::KINDS], y, covariates, fold, 1)
     assert np.corrcoef(found.whole, alone.whole)[0, 1] > 0.9999
     nothing = stack(np.full_like(w, 0.25), chromosome, y, covariates, fold)
     assert nothing.method == "none" and nothing.reason == "no block of variants predicts anything beyond the covariates"
@@ -202,13 +204,3 @@ def test_predictors_of_noise_do_not_pretend_to_predict():
     _, chromosome, y, covariates, fold = make()
     noise = np.random.default_rng(8).normal(size=(len(y), BLOCKS * KINDS)).astype(np.float32)
     assert stack(noise, chromosome, y, covariates, fold).r2 < 0.005
-
-
-def test_sums_by_kind_are_those_of_a_chromosomes_blocks(monkeypatch):
-    monkeypatch.setattr("deepnull_gwas.whole_genome.sums.TILE", 64)
-    w, chromosome, *_ = make(n=200)
-    names, sums = sum_by_kind(w, chromosome, KINDS)
-    assert names == ["1", "2", "3", "10", "X"] and sums.shape == (200, 5, KINDS)
-    wide = w.astype(float).reshape(200, BLOCKS, KINDS)
-    np.testing.assert_allclose(sums[:, 2], wide[:, 3] + wide[:, 4] + wide[:, 5], rtol=1e-14)
-    np.testing.assert_array_equal(sums[:, 3], wide[:, 6])
