@@ -33,8 +33,8 @@ def make(n: int = 700, cases: float = 0.3, seed: int = 4, effect: float = 1.0):
 def reference(w, y, covariates, fold):
     """Fit every training set and penalty by a general optimiser.
 
-    Return contributions by chromosome at the penalty with the best likelihood out of fold, that penalty, and the linear
-    predictors with and without the genome.
+    Return the predictions without each chromosome and without any at the penalty with the best likelihood out of fold,
+    that penalty, and the linear predictors with and without the genome.
     """
     n = len(y)
     x = np.column_stack([np.ones(n), (covariates - covariates.mean(0)) / covariates.std(0)])
@@ -59,21 +59,23 @@ def reference(w, y, covariates, fold):
         return optimize.minimize(loss, np.zeros(len(penalty)), jac=slope, method="BFGS", options=options).x
 
     cost = np.r_[0.0, np.full(x.shape[1] - 1, COVARIATE_PENALTY)]
-    best = None
-    for k, tau in enumerate(penalties(KINDS)):
-        eta, parts = np.zeros(n), np.zeros((len(sums), n))
+
+    def out_of_fold(columns, tau):
+        """Return linear predictors, and what the last columns are of them."""
+        eta, part = np.zeros((2, n))
         for f in range(FOLDS):
-            b = maximise(both, np.r_[cost, np.full(KINDS, tau)], fold != f)
-            own = fold == f
-            eta[own] = both[own] @ b
-            parts[:, own] = (beyond[:, own] / scale) @ b[-KINDS:]
-        value = log_likelihoods(eta, y).sum()
-        if best is None or value > best[0]:
-            best = value, parts, SHARES[k], eta
+            b, own = maximise(columns, np.r_[cost, np.full(KINDS, tau)], fold != f), fold == f
+            eta[own], part[own] = columns[own] @ b, columns[own, -KINDS:] @ b[-KINDS:]
+        return eta, part
+
+    found = [out_of_fold(both, tau) for tau in penalties(KINDS)]
+    best = int(np.argmax([log_likelihoods(eta, y).sum() for eta, _ in found]))
+    without = [np.hstack([x, (beyond.sum(0) - part) / scale]) for part in beyond]
+    loco = [out_of_fold(columns, penalties(KINDS)[best])[1] for columns in without]
     null = np.zeros(n)
     for f in range(FOLDS):
         null[fold == f] = x[fold == f] @ maximise(x, cost, fold != f)
-    return *best[1:], null
+    return loco, found[best][1], SHARES[best], found[best][0], null
 
 
 def stack(w, chromosome, y, covariates, fold, kinds=KINDS):
@@ -87,13 +89,12 @@ def stack(w, chromosome, y, covariates, fold, kinds=KINDS):
 def test_offsets_equal_those_of_a_general_optimiser(cases):
     w, chromosome, y, covariates, fold = make(cases=cases)
     found = stack(w, chromosome, y, covariates, fold)
-    parts, penalty, eta, null = reference(w, y, covariates, fold)
-    whole = parts.sum(0)
+    locos, whole, penalty, eta, null = reference(w, y, covariates, fold)
     assert found.method == "logistic" and found.reason == "" and found.penalty == penalty
     assert np.abs(found.whole - whole).max() < 1e-6 * whole.std()
     assert list(found.loco) == ["1", "2", "3", "10", "X"]
-    for loco, part in zip(found.loco.values(), parts, strict=True):
-        assert np.abs(loco - (whole - part)).max() < 1e-6 * whole.std()
+    for loco, expected in zip(found.loco.values(), locos, strict=True):
+        assert np.abs(loco - expected).max() < 1e-6 * whole.std()
     p, q = probabilities(eta), probabilities(null)
     mean = np.array([y[fold != f].mean() for f in fold])
     assert found.r2 == pytest.approx(1 - ((y - p) ** 2).sum() / ((y - q) ** 2).sum(), abs=1e-6)
