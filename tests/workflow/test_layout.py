@@ -170,20 +170,25 @@ def test_every_rule_names_what_it_is_made_from(tmp_path):
     (tmp_path / "samples.tsv").write_text("IID\ty\np1\t1\n")
     (tmp_path / "vcf.tsv").write_text("study\tcohort\tphenotype\ttrait\ny\tc\ty\tquantitative\n")
     (tmp_path / "vcf.yaml").write_text(VCF_CONFIG)
-    # a cohort with hard calls beside its genotypes
+    # a cohort with hard calls beside its genotypes and one without, and the whole-genome regression in both
     (tmp_path / "a").mkdir()
     small_cohort(tmp_path / "a", n=60, m=40)
     for extension in ("bed", "bim", "fam"):
         shutil.copy(tmp_path / f"a/g.{extension}", tmp_path / f"a/array.{extension}")
     cohort = CONFIG["cohorts"]["c"] | {"genotypes": "a/g", "samples": "a/samples.tsv"}
-    cohort["structure"] = {"genotypes": "a/array"}
-    (tmp_path / "array.yaml").write_text(yaml.safe_dump({"studies": "vcf.tsv", "cohorts": {"c": cohort}}))
+    cohorts = {"c": cohort | {"structure": {"genotypes": "a/array"}}, "d": cohort}
+    (tmp_path / "array.tsv").write_text((tmp_path / "vcf.tsv").read_text() + "y\td\ty\tquantitative\n")
+    config = {"studies": "array.tsv", "cohorts": cohorts, "association": {"model": "whole_genome"}}
+    (tmp_path / "array.yaml").write_text(yaml.safe_dump(config))
+    # with one pass over the blocks there are other edges
+    one_pass = {"association": {"model": "whole_genome"}, "whole_genome": {"passes": 1}}
+    (tmp_path / "one_pass.yaml").write_text(yaml.safe_dump(one_pass))
     # the demo has every other kind of step but one
     for arguments in (
         ["--", "all", "exports", "verify"],
-        ["--configfile", "config/validity/config.yaml", "--", "validity"],
+        ["--configfile", "config/validity/config.yaml", "one_pass.yaml", "--", "validity"],
         ["--configfile", "vcf.yaml", "--", "results/c/genotypes.json"],
-        ["--configfile", "array.yaml", "--", "all"],
+        ["--configfile", "array.yaml", "--", "all", "verify"],
     ):
         graph = Run(tmp_path).snakemake("--rulegraph", *arguments).stdout
         names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))

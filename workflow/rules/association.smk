@@ -35,7 +35,12 @@ rule associate:
         settings=association_settings,
         code=code_of("associate"),
         lineage=made_from(
-            "index_cohort", "filter_cohort", "assemble_study", "train_folds"
+            "index_cohort",
+            "filter_cohort",
+            "estimate_kinship",
+            "assemble_study",
+            "train_folds",
+            "stack_blocks",
         ),
     script:
         "../scripts/associate.py"

@@ -13,6 +13,7 @@ rule summarise_run:
     input:
         studies=all_study_files,
         chunks=one_chunk_of_each_batch,
+        genomes=all_genomes,
         tests=all_tests,
         comparisons=all_comparisons,
     output:
@@ -38,7 +39,11 @@ rule summarise_run:
         studies=rows_of_status,
         code=code_of("summarise_run"),
         lineage=made_from(
-            "assemble_study", "merge_sumstats", "associate", "compare_arms"
+            "assemble_study",
+            "stack_blocks",
+            "merge_sumstats",
+            "associate",
+            "compare_arms",
         ),
     script:
         "../scripts/summarise_run.py"

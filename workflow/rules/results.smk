@@ -43,7 +43,7 @@ rule merge_sumstats:
         info=publication_info,
         settings=lead_settings,
         code=code_of("merge_sumstats"),
-        lineage=made_from("assemble_study", "associate"),
+        lineage=made_from("assemble_study", "stack_blocks", "associate"),
     script:
         "../scripts/merge_sumstats.py"
 
@@ -139,7 +139,9 @@ rule compare_arms:
     params:
         settings=PLAN.report,
         code=code_of("compare_arms"),
-        lineage=made_from("assemble_study", "train_folds", "merge_sumstats"),
+        lineage=made_from(
+            "assemble_study", "train_folds", "stack_blocks", "merge_sumstats"
+        ),
     script:
         "../scripts/compare_arms.py"
 

@@ -48,7 +48,7 @@ def damaged_files(wildcards):
         folders += [
             Path(study.name, part)
             for study in PLAN.studies_of(cohort)
-            for part in ("", "deepnull", "baseline")
+            for part in ("", "deepnull", "baseline", "genome")
         ]
         for folder in folders:
             for aside in sorted(Path(RESULTS, cohort, folder).glob("*.damaged")):
@@ -91,6 +91,7 @@ all_predictions = made_by(
     "{cohort}/{study}/deepnull/metrics.json",
 )
 all_predictions += drawn_by("plot_deepnull", "{cohort}/{study}/deepnull/deepnull")
+all_genomes = made_by("stack_blocks", "{cohort}/{study}/genome/genome.json")
 all_scores = drawn_by("plot_scores", "{cohort}/scores")
 all_exports = made_by("export_study", "{cohort}/{study}/exports/commands.sh")
 one_chunk_of_each_batch = made_by(

@@ -44,8 +44,10 @@ rule verify_batch:
         lineage=made_from(
             "index_cohort",
             "filter_cohort",
+            "estimate_kinship",
             "assemble_study",
             "train_folds",
+            "stack_blocks",
             "merge_sumstats",
         ),
     script:

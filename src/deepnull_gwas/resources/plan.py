@@ -8,8 +8,9 @@ from pathlib import Path
 from deepnull_gwas.config import Config
 from deepnull_gwas.logs import SNAKEMAKE_MB, duration
 from deepnull_gwas.resources.jobs import PRUNED_MOST, PRUNED_SHARE, columns_of, mega
+from deepnull_gwas.resources.of_genome import OFFSETS, temporary_bytes
 from deepnull_gwas.resources.size import cohort_size
-from deepnull_gwas.resources.steps import STEPS, estimate, has_structure, jobs_of, memory_mb, threads_of
+from deepnull_gwas.resources.steps import STEPS, estimate, has_structure, job_of, jobs_of, memory_mb, threads_of
 
 #: Bytes of an imported genotype: of two bytes where it is uncertain.
 IMPORTED_BYTES = 1.0
@@ -70,7 +71,7 @@ def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
     config, base
         As :func:`plan_run`.
     """
-    simulated = imported = tables = associations = studies = published = 0.0
+    simulated = imported = tables = associations = studies = published = temporary = 0.0
     for name, cohort in config.cohorts.items():
         size = cohort_size(cohort, base)
         n, m = size.people, size.variants
@@ -85,14 +86,22 @@ def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
         for study in config.studies_of(name):
             binary = study.has_cases
             studies += n * (8 * (columns_of(study) + 3) + (80 if "deepnull" in study.arms else 0)) + 2.5e6
+            studies += n * 8 * OFFSETS * len(study.arms) * study.is_whole_genome
             associations += m * ((40 if binary else 12) + 27 * len(study.arms))
             published += m * len(study.arms) * (46 if binary else 37)
         associations += m * 20 * len(config.batches(name))
+        # those of all batches may be there at a time
+        temporary += sum(
+            temporary_bytes(job_of("fit_blocks", config, wildcards, base))
+            for wildcards, _ in jobs_of("fit_blocks", config)
+            if wildcards["cohort"] == name
+        )
     kinds = {
         "simulated genotypes and tables": simulated,
         "PLINK 2 filesets imported from VCF": imported,
         "tables of the cohort (variants, people, quality control, structure)": tables,
         "people, predictions and figures of the studies": studies,
+        "parts of the whole-genome regression (temporary)": temporary,
         "association tables": associations,
         "summary statistics": published,
     }

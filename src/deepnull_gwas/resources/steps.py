@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deepnull_gwas.config import Cohort, Config, Study
 from deepnull_gwas.logs import SNAKEMAKE_MB
-from deepnull_gwas.resources import of_cohorts, of_studies
+from deepnull_gwas.resources import of_cohorts, of_genome, of_studies
 from deepnull_gwas.resources.jobs import Estimate, Job
 from deepnull_gwas.resources.size import cohort_size
 
@@ -79,6 +79,9 @@ STEPS: dict[str, Step] = {
     "plot_scores": Step("cohort with predicted studies", of_studies.small),
     "list_passed": Step("cohort", of_studies.list_passed, optional=True),
     "export_study": Step("deepnull study", of_studies.export_study, optional=True),
+    "fit_blocks": Step("batch and part", of_genome.fit_blocks, threads="whole_genome", on_calls=True),
+    "refit_blocks": Step("batch and part of a second pass", of_genome.refit_blocks, "whole_genome", on_calls=True),
+    "stack_blocks": Step("whole-genome study", of_genome.stack_blocks, on_calls=True),
     "associate": Step("batch and chunk", of_studies.associate, threads="association"),
     "merge_sumstats": Step("study and arm", of_studies.merge_sumstats),
     "plot_sumstats": Step("study", of_studies.plot_sumstats),
@@ -148,6 +151,11 @@ def has_structure(config: Config, cohort: str) -> bool:
     return bool(config.studies_of(cohort))
 
 
+def _parts(config: Config, cohort: Cohort, studies: list[Study]) -> int:
+    """Return the number of parts of the whole-genome regression of a batch."""
+    return config.parts(cohort.name) * any(s.is_whole_genome for s in studies)
+
+
 def _is_predicted(config: Config, study: Study) -> bool:
     """Return whether a study's phenotype is predicted with scores."""
     return "deepnull" in study.arms and config.scores["method"] != "none"
@@ -167,16 +175,21 @@ PER_COHORT: dict[str, Callable[[Config, Cohort], int]] = {
     ),
 }
 #: The same for a batch, from its studies.
-PER_BATCH: dict[str, Callable[[Cohort, list[Study]], int]] = {
-    "batch": lambda cohort, studies: 1,
-    "batch and chunk": lambda cohort, studies: cohort.chunks,
-    "batch with both arms": lambda cohort, studies: any(s.is_compared for s in studies),
+PER_BATCH: dict[str, Callable[[Config, Cohort, list[Study]], int]] = {
+    "batch": lambda config, cohort, studies: 1,
+    "batch and chunk": lambda config, cohort, studies: cohort.chunks,
+    "batch and part": lambda config, cohort, studies: _parts(config, cohort, studies),
+    "batch and part of a second pass": lambda config, cohort, studies: (
+        _parts(config, cohort, studies) * (config.whole_genome["passes"] == 2)
+    ),
+    "batch with both arms": lambda config, cohort, studies: any(s.is_compared for s in studies),
 }
 #: The same for a study.
 PER_STUDY: dict[str, Callable[[Config, Study], int]] = {
     "study": lambda config, study: 1,
     "study and arm": lambda config, study: len(study.arms),
     "deepnull study": lambda config, study: "deepnull" in study.arms,
+    "whole-genome study": lambda config, study: study.is_whole_genome,
     "study with both arms": lambda config, study: study.is_compared,
     "predicted study": _is_predicted,
 }
@@ -197,7 +210,7 @@ def jobs_of(rule: str, config: Config) -> Iterator[tuple[dict[str, str], int]]:
         if per in PER_COHORT:
             counted = [({}, PER_COHORT[per](config, cohort))]
         elif per in PER_BATCH:
-            counted = [({"batch": b}, PER_BATCH[per](cohort, s)) for b, s in config.batches(name).items()]
+            counted = [({"batch": b}, PER_BATCH[per](config, cohort, s)) for b, s in config.batches(name).items()]
         else:
             counted = [({"study": s.name}, PER_STUDY[per](config, s)) for s in config.studies_of(name)]
         yield from (({"cohort": name, **wildcards}, int(times)) for wildcards, times in counted if times)

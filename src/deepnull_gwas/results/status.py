@@ -84,7 +84,7 @@ def summarise_run(
 
 def _of_genome(model: str, state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns :data:`GENOME_COLUMNS` of a study and arm; ``state``: of its whole-genome regression."""
-    return {"model": model, "genome_method": state.get("method"), **{key: state.get(key) for key in MEASURES}}
+    return {"model": model, "genome_method": state.get("method", ""), **{key: state.get(key) for key in MEASURES}}
 
 
 def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> str:

@@ -1,0 +1,64 @@
+"""Memory and time of the whole-genome regression: one formula per rule (see :mod:`.of_cohorts`)."""
+
+from __future__ import annotations
+
+from deepnull_gwas.resources.jobs import Estimate, Job, columns_of, mega
+from deepnull_gwas.resources.of_cohorts import decoded, mapped
+
+#: Kinds of predictors of a study and arm, by the number of passes (whole_genome.blocks).
+KINDS = {1: 7, 2: 4}
+#: Spike-and-slab regressions in the first of two passes (whole_genome.regression).
+SLABS = 2
+#: Chromosomes that take part, and one more for offsets that leave out none.
+CHROMOSOMES, OFFSETS = 22, 23
+
+
+def _regressed(job: Job) -> int:
+    """Return how many variants enter the regression, at most."""
+    return int(min(job.size.variants, job.config.whole_genome["maximum_variants"]))
+
+
+def _arms(job: Job) -> int:
+    """Return the arms of all studies of the job whose model is the whole-genome regression."""
+    return sum(len(s.arms) for s in job.studies if s.is_whole_genome)
+
+
+def temporary_bytes(job: Job) -> float:
+    """Return the bytes of the temporary files of all parts of a batch: sums by chromosome, and of a first pass."""
+    settings, n, arms, parts = job.config.whole_genome, job.size.people, _arms(job), job.config.parts(job.cohort.name)
+    # a chromosome may be divided between two parts
+    predicted = 8.0 * n * (CHROMOSOMES + parts - 1) * KINDS[settings["passes"]] * arms
+    explained = 4.0 * SLABS * settings["folds"] * arms * (n * parts + _regressed(job))
+    return predicted + (explained if settings["passes"] == 2 else 0.0)
+
+
+def fit_blocks(job: Job) -> Estimate:
+    settings, n, arms = job.config.whole_genome, job.size.people, _arms(job)
+    size, folds = settings["block_size"], settings["folds"]
+    variants = -(-_regressed(job) // job.config.parts(job.cohort.name))
+    p = sum(columns_of(s) + 2 for s in job.studies if s.is_whole_genome)
+    # covariates; residuals of each fold's training set, laid out for the products; what the blocks explain
+    held = 24 * n * p + (40 + 4 * SLABS) * n * folds * arms + 16 * n * arms * KINDS[settings["passes"]]
+    # a block of whole numbers, its products fold by fold, and people in single precision some at a time
+    block = 2 * n * size + size * size * (4 * folds + 40) + 8 * min(n, 4096) * (size + 2 * folds * arms)
+    products = 1.2e-11 * n * size * variants + 2e-10 * n * folds * arms * variants
+    # regressions, fold by fold: they do not depend on the number of people
+    fits = 6e-8 * folds * size * variants * arms
+    seconds = products + fits + decoded(job, variants, calls=True)
+    return Estimate(400 + mapped(job) + mega(held + job.threads * block), 5 + seconds / job.threads)
+
+
+def refit_blocks(job: Job) -> Estimate:
+    n, folds, arms = job.size.people, job.config.whole_genome["folds"], _arms(job)
+    first = fit_blocks(job)
+    # what all blocks explain, summed over the parts, and what they leave
+    return Estimate(first.mb + mega(24 * SLABS * n * folds * arms), 1.5 * first.seconds)
+
+
+def stack_blocks(job: Job) -> Estimate:
+    settings, n = job.config.whole_genome, job.size.people
+    kinds = KINDS[settings["passes"]]
+    # sums of one arm, those of the training set of one fold, and offsets of both arms
+    held = 32.0 * n * CHROMOSOMES * kinds + 8 * n * OFFSETS * _arms(job) + 24 * n * (job.covariates + 3)
+    seconds = _arms(job) * settings["folds"] * n * CHROMOSOMES * kinds * 2e-8
+    return Estimate(300 + mega(held), 5 + seconds)

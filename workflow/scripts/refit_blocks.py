@@ -1,0 +1,18 @@
+"""Fit the blocks of a part of the genome again."""
+
+from deepnull_gwas.logs import log_to
+
+with log_to(snakemake.log[0], snakemake.resources):
+    from deepnull_gwas.whole_genome.part import CohortPaths, StudyPaths, refit_part
+
+    files, params = snakemake.input, snakemake.params
+    predictions = iter(files.predictions)
+    studies = [
+        StudyPaths(study, people, next(predictions) if "deepnull" in arms else None, tuple(arms))
+        for study, people, arms in zip(files.studies, files.people, params.arms, strict=True)
+    ]
+    cohort = CohortPaths(files.genotypes, files.variants, files.qc_variants, files.families, files.relatives)
+    part = int(snakemake.wildcards.part)
+    refit_part(
+        cohort, studies, files.first, part, params.parts, params.settings, snakemake.output[0], snakemake.threads
+    )
