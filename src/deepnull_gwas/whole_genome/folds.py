@@ -6,6 +6,8 @@ model trained on a person's siblings would predict what they share with that per
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import logging
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from deepnull_gwas.cohort.families import family_clusters
-from deepnull_gwas.deepnull.folds import assign_folds, derive_seed
+from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.tables import read_parquet
 
 logger = logging.getLogger(__name__)
@@ -54,14 +56,27 @@ def genome_folds(
     out = np.full(int(index.max(initial=-1)) + 1, -1, dtype=np.int32)
     if not len(index):
         return out
-    names = np.array([f"{fid} {iid}" for fid, iid in zip(people["fid"], people["iid"])], dtype=object)
+    names = [f"{fid} {iid}" for fid, iid in zip(people["fid"], people["iid"])]
     count = max(1, min(folds, len(index)))
     group = _cut(people["family"].to_numpy(np.int64), index, relatives, -(-len(index) // count))
     # named by their first member in the order of names, whatever the order of rows
     first: dict[int, str] = {}
-    for g, name in zip(group.tolist(), names.tolist()):
+    for g, name in zip(group.tolist(), names):
         first[g] = min(first.get(g, name), name)
-    out[index] = assign_folds(names.tolist(), count, derive_seed(seed, "genome", "folds"), [first[g] for g in group])
+    out[index] = _deal(group, first, count, derive_seed(seed, "genome", "folds"))[group]
+    return out
+
+
+def _deal(group: np.ndarray, names: dict[int, str], count: int, seed: int) -> np.ndarray:
+    """Deal groups into folds, the largest first, each to the fold that has fewest people: int32, one per group."""
+    sizes = np.bincount(group)
+    keys = {g: hashlib.sha256(f"{seed}\x1f{name}".encode()).digest() for g, name in names.items()}
+    load = [(0, fold) for fold in range(count)]
+    out = np.full(len(sizes), -1, dtype=np.int32)
+    for g in sorted(keys, key=lambda g: (-sizes[g], keys[g])):
+        people, fold = load[0]
+        heapq.heapreplace(load, (people + int(sizes[g]), fold))
+        out[g] = fold
     return out
 
 
