@@ -60,7 +60,14 @@ class Job:
         for study in self.studies:
             p = columns_of(study) + 1
             total += p + len(study.arms) * (p + 3) if study.has_cases else p + 2
+            if self.has_correlated(study):
+                # each arm has its own correlations, and so its own basis
+                total += len(study.arms) * (p + 2)
         return total
+
+    def has_correlated(self, study: Study) -> bool:
+        """Return whether the tests of a study take relatives into account."""
+        return study.is_whole_genome and self.cohort.keeps_relatives(study)
 
     @property
     def arms(self) -> int:

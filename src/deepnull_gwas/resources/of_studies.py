@@ -89,6 +89,7 @@ def associate(job: Job) -> Estimate:
     # of their size
     check = 8 * n * (5 * max((columns_of(s) for s in job.studies), default=0) + 10)
     rate = 2.5e-11 * n * job.width + 2e-9 * n * arms + 1e-6 * job.arms
+    rate += 2e-9 * n * sum(len(s.arms) for s in job.studies if job.has_correlated(s))
     rate += sum(k * _refined(job, p) for p, k in binary) + decoded(job, 1)
     # penalised null models and expansions
     setup = sum(k * n * p * p * (1e-9 + 3e-10 * p) for p, k in binary)
