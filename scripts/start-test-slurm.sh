@@ -143,10 +143,10 @@ for node in 1 2; do
   slurmd -b -N "node$node"
 done
 
-tries=100
+tries=600
 until [ "$(sinfo --noheader --states=idle --partition main --format %D 2>/dev/null)" = 2 ]; do
   tries=$((tries - 1))
-  [ $tries -gt 0 ] || fail "the nodes did not come up within 20 s; the logs above say why"
+  [ $tries -gt 0 ] || fail "the nodes did not come up within two minutes; the logs above say why"
   sleep 0.2
 done
 echo "start-test-slurm: two nodes of $cpus cores and $memory MB are up; stop them with: $0 stop"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pandas as pd
 import yaml
 
 from deepnull_gwas.genotypes.bed import write_bed
+from warm import python
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Results that are about one run, not about its analysis: times, host, folder.
@@ -29,6 +32,9 @@ class Run:
 
     folder: Path
     checkout: Path = ROOT
+    #: Whether its processes are forks of one that has imported everything, see :mod:`warm`; not where a test is about
+    #: processes.
+    warm: bool = True
 
     @property
     def results(self) -> Path:
@@ -46,10 +52,12 @@ class Run:
         (self.folder / "studies.tsv").write_text("\n".join(lines) + "\n")
         (self.folder / "config.yaml").write_text(yaml.safe_dump({"studies": "studies.tsv"} | config, sort_keys=False))
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start snakemake and do not wait for it."""
+    @contextlib.contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """Start snakemake, and do not wait for it; when the block ends, neither it nor a job of it is left over."""
+        warm = self.warm and self.checkout == ROOT and not os.environ.get("DEEPNULL_GWAS_COLD")
         command = [
-            sys.executable,
+            python() if warm else sys.executable,
             "-m",
             "snakemake",
             "-s",
@@ -59,19 +67,27 @@ class Run:
         ]
         if (self.folder / "config.yaml").exists():
             command += ["--configfile", str(self.folder / "config.yaml")]
-        return subprocess.Popen(
+        # a process group of its own, with its jobs
+        with subprocess.Popen(
             [*command, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=self.environment,
             cwd=self.folder,
-        )
+            process_group=0,
+        ) as main:
+            try:
+                yield main
+            finally:
+                # nobody may be left in it
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(main.pid, signal.SIGKILL)
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run snakemake; returns its exit code and what it printed."""
-        main = self.start(*arguments)
-        out, err = main.communicate()
+        with self.started(*arguments) as main:
+            out, err = main.communicate()
         if check and main.returncode:
             raise AssertionError(f"snakemake failed ({main.returncode}):\n{out[-3000:]}\n{err[-6000:]}")
         return subprocess.CompletedProcess(main.args, main.returncode, out, err)
@@ -86,10 +102,10 @@ def digests(results: Path) -> dict[str, str]:
     }
 
 
-def copy_of(run: Run, folder: Path) -> Run:
+def copy_of(run: Run, folder: Path, warm: bool = True) -> Run:
     """Copy a run to a folder; nothing is computed again there."""
     shutil.copytree(run.folder, folder, symlinks=True)
-    return Run(folder, run.checkout)
+    return Run(folder, run.checkout, warm)
 
 
 def once(folder: Path, make: Callable[[Path], None]) -> Path:

@@ -20,7 +20,8 @@ def demo(tmp_path_factory) -> Run:
     """Run the demo once for all tests that look at its results."""
     folder = tmp_path_factory.mktemp("demo")
     (folder / "config").symlink_to(ROOT / "config")
-    done = Run(folder)
+    # as a new user runs it
+    done = Run(folder, warm=False)
     done.snakemake("--cores", "2")
     return done
 

@@ -30,14 +30,14 @@ PUBLISH = ("--", "associations")
 def prepare(folder: Path) -> Run:
     """Write cohort, sheet and config of the shared runs."""
     small_cohort(folder)
-    run = Run(folder)
+    run = Run(folder, warm=False)
     run.configure(CHUNKS, SHEET)
     return run
 
 
 def without_last(published: Run, folder: Path) -> Run:
     """Copy a run as it was before its associations."""
-    run = copy_of(published, folder)
+    run = copy_of(published, folder, warm=False)
     shutil.rmtree(run.results / "c/associations")
     for file in run.results.glob("c/*/*/sumstats.tsv.gz*"):
         file.unlink()
@@ -60,11 +60,14 @@ def jobs_of(run: Run, rule: str = "") -> list[int]:
 
 
 def wait_for_job(run: Run, main: subprocess.Popen) -> int | None:
-    """Wait until a job runs; None if the run ends before."""
+    """Wait until a job runs; None if the run ends before.
+
+    A job lasts as long as its imports at least: many looks, on any machine.
+    """
     while main.poll() is None:
         if jobs := jobs_of(run):
             return jobs[0]
-        time.sleep(0.02)
+        time.sleep(0.05)
     return None
 
 
@@ -74,28 +77,26 @@ def disturb(run: Run, times: int, seed: int) -> dict[str, int]:
     killed = {"main process": 0, "job": 0}
     # from the first job on: before it there is nothing to lose
     while sum(killed.values()) < times:
-        main = run.start("--cores", "2", "--rerun-incomplete", *PUBLISH)
-        wait_for_job(run, main)
-        time.sleep(chance.uniform(0.0, 3.0))
-        which = chance.choice(sorted(killed))
-        if which == "job":
-            job = wait_for_job(run, main)
-            if job is not None:
-                # it may just have ended by itself
-                try:
-                    os.kill(job, signal.SIGKILL)
-                    killed["job"] += 1
-                except ProcessLookupError:
-                    pass
-            main.communicate()
-        elif main.poll() is None:
-            # its jobs live on without it, and may end while the next run is at work
-            main.kill()
-            killed["main process"] += 1
-            main.communicate()
-            run.snakemake("--unlock")
-        else:
-            main.communicate()
+        with run.started("--cores", "2", "--rerun-incomplete", *PUBLISH) as main:
+            wait_for_job(run, main)
+            time.sleep(chance.uniform(0.0, 3.0))
+            which = chance.choice(sorted(killed))
+            if which == "job":
+                job = wait_for_job(run, main)
+                if job is not None:
+                    # it may just have ended by itself
+                    with suppress(ProcessLookupError):
+                        os.kill(job, signal.SIGKILL)
+                        killed["job"] += 1
+                main.communicate()
+            elif main.poll() is None:
+                main.kill()
+                killed["main process"] += 1
+                # its jobs live on without it, to their end
+                main.communicate()
+                run.snakemake("--unlock")
+            else:
+                main.communicate()
         if main.returncode == 0:
             # done before all kills: begin again
             shutil.rmtree(run.results)
@@ -117,11 +118,12 @@ def test_killed_at_random_moments(published, tmp_path, times):
 
 def test_a_job_out_of_memory_is_tried_again_with_more(published, tmp_path):
     run = prepare(tmp_path)
-    main = run.start("--cores", "1", "--retries", "1", "--until", "index_cohort")
-    job = wait_for_job(run, main)
-    # as the kernel does it
-    os.kill(job, signal.SIGKILL)
-    out, err = main.communicate()
+    with run.started("--cores", "1", "--retries", "1", "--until", "index_cohort") as main:
+        job = wait_for_job(run, main)
+        assert job is not None
+        # as the kernel does it
+        os.kill(job, signal.SIGKILL)
+        out, err = main.communicate()
     assert main.returncode == 0, err
     granted = [int(m.split("mem_mb=")[1].split(",")[0]) for m in (out + err).splitlines() if "mem_mb=" in m]
     assert len(granted) == 2 and granted[1] > 1.8 * granted[0]
@@ -213,7 +215,7 @@ def test_something_changed_and_the_job_killed(published, tmp_path, changed, rule
     """Snakemake takes a killed job for done with the new settings and inputs: the next run must not take the former
     results for up to date.
     """
-    run = copy_of(published, tmp_path / "run")
+    run = copy_of(published, tmp_path / "run", warm=False)
     if changed == "settings":
         # what the changed settings do not concern is as it was
         fresh = without_last(published, tmp_path / "fresh")
@@ -229,14 +231,14 @@ def test_something_changed_and_the_job_killed(published, tmp_path, changed, rule
             table.to_csv(one.folder / "samples.tsv", sep="\t", index=False)
     # all jobs of the rule, so that none of them tells what is behind it
     killed = 0
-    main = run.start("--cores", "3", *PUBLISH)
-    while main.poll() is None:
-        for job in jobs_of(run, rule):
-            with suppress(ProcessLookupError):
-                os.kill(job, signal.SIGKILL)
-                killed += 1
-        time.sleep(0.02)
-    main.communicate()
+    with run.started("--cores", "3", *PUBLISH) as main:
+        while main.poll() is None:
+            for job in jobs_of(run, rule):
+                with suppress(ProcessLookupError):
+                    os.kill(job, signal.SIGKILL)
+                    killed += 1
+            time.sleep(0.02)
+        main.communicate()
     assert killed
     run.snakemake("--cores", "2", *PUBLISH)
     fresh.snakemake("--cores", "2", *PUBLISH)
@@ -271,12 +273,15 @@ def test_a_damaged_file_is_named_and_made_again(published, finished, tmp_path, n
 
 def test_two_runs_in_one_folder(published, tmp_path):
     run = without_last(published, tmp_path / "run")
-    first = run.start("--cores", "1", *PUBLISH)
-    wait_for_job(run, first)
-    second = run.snakemake("--cores", "1", check=False)
+    with run.started("--cores", "1", *PUBLISH) as first:
+        assert wait_for_job(run, first) is not None
+        # held where it is until the second has had its say, however fast the one and slow the other
+        first.send_signal(signal.SIGSTOP)
+        second = run.snakemake("--cores", "1", check=False)
+        first.send_signal(signal.SIGCONT)
+        out, err = first.communicate()
     assert second.returncode != 0
     assert "cannot be locked" in second.stdout + second.stderr
-    out, err = first.communicate()
     assert first.returncode == 0, out + err
     assert digests(run.results) == digests(published.results)
 

@@ -58,7 +58,7 @@ def test_jobs_go_through_qsub_and_come_again_with_twice_the_memory(queue, tmp_pa
     for folder in folders:
         folder.mkdir()
         small_cohort(folder)
-        run = Run(folder)
+        run = Run(folder, warm=False)
         run.configure(CONFIG, SHEET[:1])
         if folder.name == "cluster":
             monkeypatch.setenv("MINIMUM", "1200")

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.workflow
 
 
 def test_a_run_is_recorded_and_repeated_byte_by_byte(run: Run, tmp_path_factory, capsys):
+    run = Run(run.folder, warm=False)
     small_cohort(run.folder)
     # results elsewhere: the repeated run must not write there
     run.configure(CONFIG | {"seed": 5, "pathvars": {"results": str(run.folder / "results")}}, SHEET[:1])
@@ -107,6 +108,7 @@ def test_a_module_records_itself_and_not_the_workflow_that_uses_it(run: Run):
     """Version, times and memory are found where the module has them; the user's own repository is not taken for this
     one.
     """
+    run = Run(run.folder, warm=False)
     small_cohort(run.folder)
     run.configure({}, SHEET[:1])
     (run.folder / "config.yaml").unlink()

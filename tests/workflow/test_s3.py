@@ -33,17 +33,20 @@ def store(tmp_path_factory) -> str:
         open(tmp_path_factory.mktemp("moto") / "log", "w") as log,
         subprocess.Popen([SERVER, "-H", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log) as server,
     ):
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/moto-api/data.json", timeout=10).close()
-                break
-            except OSError:
+        try:
+            # two minutes: a busy machine takes its time
+            for _ in range(600):
                 assert server.poll() is None, Path(log.name).read_text()
-                time.sleep(0.2)
-        make = urllib.request.Request(f"{address}/results", method="PUT")
-        urllib.request.urlopen(make, timeout=10).close()
-        yield address
-        server.terminate()
+                try:
+                    urllib.request.urlopen(f"{address}/moto-api/data.json", timeout=10).close()
+                    break
+                except OSError:
+                    time.sleep(0.2)
+            make = urllib.request.Request(f"{address}/results", method="PUT")
+            urllib.request.urlopen(make, timeout=60).close()
+            yield address
+        finally:
+            server.terminate()
 
 
 # run with the plugin's own boto3, which these tests do not import
@@ -79,7 +82,7 @@ def compare(
         folder = tmp_path / name
         folder.mkdir()
         small_cohort(folder)
-        runs.append(Run(folder))
+        runs.append(Run(folder, warm=False))
         runs[-1].configure(config, sheet)
     where = [
         *("--cores", "2", "--default-storage-provider", "s3", "--default-storage-prefix", "s3://results/gwas"),

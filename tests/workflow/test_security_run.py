@@ -37,7 +37,7 @@ def run(tmp_path_factory):
     table = table.rename(columns={"y": PHENOTYPE, "age": COVARIATE}).drop(columns=["case"])
     table[GROUP] = np.random.default_rng(3).choice(LEVELS, len(table))
     table.to_csv(folder / TABLE, sep="\t", index=False)
-    run = Run(folder)
+    run = Run(folder, warm=False)
     config = CONFIG | {"cohorts": {"c": {"genotypes": PREFIX, "samples": TABLE, "genome_build": "GRCh38"}}}
     row = {
         "study": "y",

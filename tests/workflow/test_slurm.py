@@ -48,7 +48,7 @@ def cluster(tmp_path_factory) -> None:
 def run(tmp_path) -> Run:
     """Return a folder with a cohort of two chunks and one study."""
     small_cohort(tmp_path)
-    run = Run(tmp_path)
+    run = Run(tmp_path, warm=False)
     run.configure(CHUNKS, SHEET[:1])
     return run
 
@@ -78,7 +78,7 @@ def jobs_of(said: str) -> list[dict[str, str]]:
 
 def test_a_job_killed_for_memory_is_submitted_again_with_more(cluster, published, tmp_path):
     """The training job gets too little at first; it asks for a GPU, which only the second node has (in name)."""
-    run = copy_of(published, tmp_path / "run")
+    run = copy_of(published, tmp_path / "run", warm=False)
     made_here = digests(run.results / "c/y/deepnull")
     prediction = "results/c/y/deepnull/prediction.parquet"
     # the job makes its other files again with it
