@@ -27,17 +27,17 @@ pytestmark = pytest.mark.workflow
 PUBLISH = ("--", "associations")
 
 
-def prepare(folder: Path) -> Run:
+def prepare(folder: Path, warm: bool = True) -> Run:
     """Write cohort, sheet and config of the shared runs."""
     small_cohort(folder)
-    run = Run(folder, warm=False)
+    run = Run(folder, warm=warm)
     run.configure(CHUNKS, SHEET)
     return run
 
 
-def without_last(published: Run, folder: Path) -> Run:
+def without_last(published: Run, folder: Path, warm: bool = True) -> Run:
     """Copy a run as it was before its associations."""
-    run = copy_of(published, folder, warm=False)
+    run = copy_of(published, folder, warm)
     shutil.rmtree(run.results / "c/associations")
     for file in run.results.glob("c/*/*/sumstats.tsv.gz*"):
         file.unlink()
@@ -105,7 +105,7 @@ def disturb(run: Run, times: int, seed: int) -> dict[str, int]:
 
 @pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(published, tmp_path, times):
-    run = prepare(tmp_path)
+    run = prepare(tmp_path, warm=False)
     killed = disturb(run, times, seed=times)
     print(killed)
     while jobs_of(run):
@@ -117,7 +117,7 @@ def test_killed_at_random_moments(published, tmp_path, times):
 
 
 def test_a_job_out_of_memory_is_tried_again_with_more(published, tmp_path):
-    run = prepare(tmp_path)
+    run = prepare(tmp_path, warm=False)
     with run.started("--cores", "1", "--retries", "1", "--until", "index_cohort") as main:
         job = wait_for_job(run, main)
         assert job is not None
@@ -272,7 +272,7 @@ def test_a_damaged_file_is_named_and_made_again(published, finished, tmp_path, n
 
 
 def test_two_runs_in_one_folder(published, tmp_path):
-    run = without_last(published, tmp_path / "run")
+    run = without_last(published, tmp_path / "run", warm=False)
     with run.started("--cores", "1", *PUBLISH) as first:
         assert wait_for_job(run, first) is not None
         # held where it is until the second has had its say, however fast the one and slow the other
