@@ -70,11 +70,16 @@ def test_pgen(folder, data, planted):
     planted=dosages(8),
     where=st.sampled_from([None, "text", "text", "row", "row", "file"]),
     packed=st.booleans(),
+    several=st.booleans(),
 )
-def test_vcf(folder, data, planted, where, packed):
+def test_vcf(folder, data, planted, where, packed, several):
     n = planted.shape[1]
-    cells = [["./.:." if np.isnan(x) else f"{['0/0', '0/1', '1/1'][round(x)]}:{x:.6f}" for x in row] for row in planted]
-    rows = [f"1\t{i + 1}\trs{i}\tG\tA\t.\t.\t.\tGT:DS\t" + "\t".join(c) for i, c in enumerate(cells)]
+    second, alleles = (",0.5", "A,C") if several else ("", "A")
+    cells = [
+        ["./.:." if np.isnan(x) else f"{['0/0', '0/1', '1/1'][round(x)]}:{x:.6f}{second}" for x in row]
+        for row in planted
+    ]
+    rows = [f"1\t{i + 1}\trs{i}\tG\t{alleles}\t.\t.\t.\tGT:DS\t" + "\t".join(c) for i, c in enumerate(cells)]
     head = (
         '##fileformat=VCFv4.2\n##contig=<ID=1>\n##FORMAT=<ID=GT,Number=1,Type=String,Description="">\n'
         '##FORMAT=<ID=DS,Number=A,Type=Float,Description="">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t'
@@ -98,7 +103,7 @@ def test_vcf(folder, data, planted, where, packed):
     for extension in (".pgen", ".pvar", ".psam"):
         (folder / f"y{extension}").unlink(missing_ok=True)
     with memory_below(MOST_MEMORY):
-        done = attempt("vcf", lambda: import_vcf(path, folder / "y", "DS"), str(path))
+        done = attempt("vcf", lambda: import_vcf(path, folder / "y", "DS", "split"), str(path))
     if done is None:
         assert where is not None
         assert not list(folder.glob("y.*")) and not list(folder.glob(".y.*")), "nothing is left"
@@ -106,4 +111,4 @@ def test_vcf(folder, data, planted, where, packed):
     # a position or an allele may be another one, and read_pvar has its own say on those
     found = attempt("vcf, read", lambda: read(folder / "y"))
     if where is None:
-        np.testing.assert_allclose(found[0], planted, atol=1e-6)
+        np.testing.assert_allclose(found[0][:: 1 + several], planted, atol=1e-6)
