@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from deepnull_gwas.cohort.counts import count_chunk
-from deepnull_gwas.cohort.index import SAMPLES, VARIANTS, read_filesets
+from deepnull_gwas.cohort.index import SAMPLES, VARIANTS, read_filesets, single_copies
 from deepnull_gwas.errors import InputError, InputErrors, some
 from deepnull_gwas.genotypes.formats import format_of
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_parquet
@@ -66,7 +66,7 @@ def index_array(
     Raises
     ------
     InputErrors
-        With all that is wrong with the files; when too few people are in both.
+        With all that is wrong with the files; when too few people are in both; when males are on both scales on X.
     """
     names = [str(name) for name in filesets]
     problems: list[str] = []
@@ -87,19 +87,26 @@ def index_array(
     write_parquet(variants, out.variants, VARIANTS)
     ours["in_sample_table"] &= rows >= 0
     write_parquet(ours, out.samples, SAMPLES)
-    write_json(
-        {
-            "format": form.name,
-            "filesets": names,
-            "other_is_reference": [form.reader().other_is_reference(name) for name in names],
-            "people": rows,
-            "samples": len(rows),
-            "variants": len(variants),
-            "genome_build": cohort["genome_build"],
-        },
-        out.genotypes,
-    )
+    index = {
+        "format": form.name,
+        "filesets": names,
+        "other_is_reference": [form.reader().other_is_reference(name) for name in names],
+        "samples": len(rows),
+        "variants": len(variants),
+        "genome_build": cohort["genome_build"],
+    }
+    index |= single_copies(index, variants, _sex_there(people[0], ours, rows), people[0]["iid"].to_numpy(dtype=object))
+    write_json(index | {"people": rows}, out.genotypes)
     count_chunk(out.genotypes, out.variants, out.samples, 0, out.variant_counts, out.sample_counts)
+
+
+def _sex_there(theirs: pd.DataFrame, ours: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+    """Return the sex of the people of the hard calls: that of the cohort where it is known, else their own."""
+    sex = theirs["sex"].to_numpy(dtype=np.int8).copy()
+    recorded = ours["recorded_sex"].to_numpy()
+    both = (rows >= 0) & (recorded != 0)
+    sex[rows[both]] = recorded[both]
+    return sex
 
 
 def match_people(

@@ -129,27 +129,40 @@ def index_cohort(
     if reference:
         known, index["reference"] = check_references(reference, variants, index)
         index["other_is_reference"] = [known] * len(filesets)
-    index |= _single_copies(index, variants, samples)
+    index |= single_copies(index, variants, samples["recorded_sex"].to_numpy(), samples["iid"].to_numpy(dtype=object))
     write_parquet(variants, out_variants, VARIANTS)
     write_parquet(samples, out_samples, SAMPLES)
     write_json(index, out_genotypes)
 
 
-def _single_copies(index: Mapping[str, Any], variants: pd.DataFrame, samples: pd.DataFrame) -> dict[str, Any]:
-    """Return whose dosages on X are those of one copy, as it goes to genotypes.json; nothing where nobody's are."""
-    genotypes = open_index(index)
-    if not index["variants_on_x"] or not isinstance(genotypes, JoinedGenotypes):
-        return {}
+def single_copies(
+    index: Mapping[str, Any], variants: pd.DataFrame, sex: np.ndarray, names: np.ndarray
+) -> dict[str, Any]:
+    """Return whose calls and dosages on X are those of one copy, as it goes to genotypes.json; nothing where nobody's.
+
+    Parameters
+    ----------
+    index
+        What is known of the filesets so far.
+    variants
+        chromosome, position.
+    sex, names
+        1 for a male, and the ID, of each person in the order of the filesets.
+    """
     chromosome = variants["chromosome"].to_numpy(dtype=object)
     on_x = (chromosome == "X") & ~in_par(chromosome, variants["position"].to_numpy(), index["genome_build"])
-    sex = samples["recorded_sex"].to_numpy()
-    found = find_single_copies(genotypes, on_x, sex, samples["iid"].to_numpy(dtype=object))
+    genotypes = open_index(index) if on_x.any() else None
+    # of a .bed heterozygous calls of males count as missing
+    if not isinstance(genotypes, JoinedGenotypes):
+        return {}
+    found = find_single_copies(genotypes, on_x, sex, names)
     if found is None:
         return {}
     logger.warning(
-        "on X the dosages of males are those of one copy, 0 to 1 (%s of %s males, over %d variants); they are doubled, "
-        "so that males count 0 or 2 as everywhere in this workflow",
-        f"{int(found.people.sum()):,}", f"{int((sex == 1).sum()):,}", min(int(on_x.sum()), LOOKED_AT),
+        "%s: on X the dosages of males are those of one copy, 0 to 1 (%s of %s males, over %d variants); they are "
+        "doubled, so that males count 0 or 2 as everywhere in this workflow",
+        index["filesets"][0], f"{int(found.people.sum()):,}", f"{int((sex == 1).sum()):,}",
+        min(int(on_x.sum()), LOOKED_AT),
     )  # fmt: skip
     return {"single_copies": found.to_json()}
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepnull_gwas.cohort.array import ArrayOutputs, index_array
 from deepnull_gwas.cohort.index import index_cohort
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.dosage import pack_dosages
@@ -109,6 +110,39 @@ def test_both_scales_are_read_alike(tmp_path, kind, caplog):
         assert np.array_equal(found["one"][0].sums[:, :, part], found["two"][0].sums[:, :, part])
     assert np.array_equal(found["one"][0].values, found["two"][0].values)
     assert np.array_equal(found["one"][1], found["two"][1])
+
+
+def array_of(folder, dosages, people):
+    """Index a cohort with dosages, and hard calls of some of its people in another order, whose .psam knows no sex."""
+    write(folder, "pgen", copies_of())
+    indexed(folder, "g.pgen")
+    table = pd.DataFrame({"fid": "0", "iid": np.array(IDS)[people], "sex": 0})
+    calls = np.where(np.isnan(dosages), -1, dosages).astype(np.int8)[:, people]
+    name = write_pgen(folder / "array", calls, rows_of(), table)
+    names = ("genotypes.json", "variants.parquet", "samples.parquet", "counts.parquet", "counts.samples.parquet")
+    out = ArrayOutputs(*(folder / f"array_{n}" for n in names))
+    index_array([name], folder / "out/genotypes.json", folder / "out/samples.parquet", 0.5, out)
+    return open_genotypes(out.genotypes), read_json(out.genotypes), pd.read_parquet(out.variant_counts)
+
+
+def test_hard_calls_for_structure_are_doubled_too(tmp_path, caplog):
+    """By the cohort's sex, whatever the order of their people; counts are those of calls of two copies."""
+    people, truth = np.random.default_rng(3).permutation(PEOPLE)[:70], copies_of(hard=True)
+    found = {}
+    for scale, change in (("two", lambda d: d), ("one", single)):
+        folder = tmp_path / scale
+        folder.mkdir()
+        caplog.clear()
+        genotypes, index, counts = array_of(folder, change(truth), people)
+        assert ("single_copies" in index) == (scale == "one")
+        assert ("array.pgen: on X the dosages of males are those of one copy" in caplog.text) == (scale == "one")
+        found[scale] = genotypes.calls(np.arange(len(truth))), counts
+    assert np.array_equal(found["one"][0], found["two"][0])
+    assert found["one"][1].equals(found["two"][1])
+    (tmp_path / "mixed").mkdir()
+    half = MALES & (np.arange(PEOPLE) < PEOPLE / 2)
+    with pytest.raises(InputError, match=r"array\.pgen: on X \d+ males have dosages of 0 to 1"):
+        array_of(tmp_path / "mixed", single(truth, half), people)
 
 
 def test_two_scales_in_one_file_are_refused(tmp_path):
