@@ -33,6 +33,7 @@ def read_block(genotypes: Genotypes, index: np.ndarray, masks: Sequence[Mask] = 
     """
     if not genotypes.has_dosages:
         return PackedBlock(genotypes.calls(index), genotypes.n_samples)
-    chosen = np.array([unpack_mask(mask.packed, genotypes.n_samples) for mask in masks]).reshape(len(masks), -1)
+    chosen = np.array([unpack_mask(mask.packed, genotypes.n_samples) for mask in masks], dtype=bool)
+    chosen = chosen.reshape(len(masks), genotypes.n_samples)
     dosages = genotypes.dosages(index, chosen if len(masks) else None)
     return DosageBlock(dosages, masks, genotypes.hard_call_threshold)

@@ -336,7 +336,9 @@ def _in_double(batch: Batch, chosen: Chosen, files: Files) -> Iterator[Findings]
     for start in chosen.blocks:
         rows = batch.variants.iloc[start : start + size]
         for (kind, chromosome), part in rows.groupby(["class", "chromosome"], sort=False):
-            result = scan.block(read_block(batch.genotypes, part["index"].to_numpy()), kind, chromosome)
+            # with the masks of the study, as in the association: INFO, by which variants are left out, is IMPUTE's then
+            block = read_block(batch.genotypes, part["index"].to_numpy(), scan.on(kind, chromosome).masks)
+            result = scan.block(block, kind, chromosome)
             for (study, arm), published in files.items():
                 own = {c: result[f"{study}.{arm}.{c}"] for c in ("reason", "method", *PUBLISHED)}
                 yield from _compare_block(part.drop(columns="class").itertuples(), own, (study, arm), published)

@@ -160,6 +160,7 @@ def test_blocks_of_probabilities_have_the_information_of_impute(tmp_path, bits):
     one = np.random.default_rng(1).random(PEOPLE) < 0.5
     mask, haploid = Mask.of(chosen), Mask.of(one)
     block = read_block(genotypes, np.arange(4), [mask, mask & haploid])
+    assert np.array_equal(read_block(genotypes, np.arange(4)).calls(mask), block.calls(mask))
     for by_sex, found in ((False, block.information(mask)), (True, block.inherited(haploid, True).information(mask))):
         for v, variant in enumerate(planted):
             e, spread = variant.first_allele_dosages(), variant.variances()
