@@ -14,6 +14,8 @@ _COMPRESSIONS = {0: "none", 1: "zlib", 2: "zstd"}
 #: Fewest bytes that a variant can take: three texts, position, number of alleles, two alleles, length of the block, and
 #: of it inflated.
 _LEAST_VARIANT = {"none": 24, "zlib": 28, "zstd": 28}
+#: How many times as long an inflated block may be.
+_MOST = {"none": 1, "zlib": 1100, "zstd": 33_000}
 #: Bytes at the head of a file by which it is recognised.
 SIGNATURE_BYTES = 1000
 #: Longest head that is read at once, but for the identifiers.
@@ -95,7 +97,15 @@ def read_bgen_header(path: str | Path) -> BgenHeader:
             file.seek(4 + length)
             identifiers = _parse_identifiers(path, file.read(offset - length), 4 + length, n_samples)
     signature = hashlib.sha256(head[:SIGNATURE_BYTES]).hexdigest()
-    return BgenHeader(path, size, n_variants, n_samples, compression, offset + 4, identifiers, signature)
+    header = BgenHeader(path, size, n_variants, n_samples, compression, offset + 4, identifiers, signature)
+    # whoever believes a number of people makes room for them
+    if (length := _first_block(header)) is not None and min(length, size * _MOST[compression]) < n_samples + 10:
+        raise InputError(
+            f"{path}: the head says {n_samples:,} people (bytes 12 to 15), but the block of the first variant has "
+            f"{length:,} bytes, in a file of {size:,}, expected {n_samples + 10:,} or more: it is damaged; copy it "
+            "again from its source"
+        )
+    return header
 
 
 def _check_flags(path: str, flags: int, at: int) -> str:
@@ -159,7 +169,13 @@ def bits_of_first(header: BgenHeader) -> int:
     -------
     8 where the file does not tell.
     """
-    n = header.n_samples
+    n, length = header.n_samples, _first_block(header)
+    # everybody has two numbers, but for haploid people
+    return 8 if length is None else max(round(8 * (length - 10 - n) / (2 * n)), 1)
+
+
+def _first_block(header: BgenHeader) -> int | None:
+    """Return the bytes of the first variant's block when it is inflated, as it says itself; None where it is cut."""
     try:
         with open(header.path, "rb") as file:
             file.seek(header.first_variant)
@@ -172,6 +188,5 @@ def bits_of_first(header: BgenHeader) -> int:
             if header.compression != "none":
                 length = struct.unpack("<I", file.read(4))[0]
     except struct.error:
-        return 8
-    # everybody has two numbers, but for haploid people
-    return max(round(8 * (length - 10 - n) / (2 * n)), 1)
+        return None
+    return length

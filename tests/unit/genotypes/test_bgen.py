@@ -269,3 +269,15 @@ def test_wrong_variants_are_all_named_at_once(tmp_path):
         InputError, match=r"(?s)3 problems.*'GL1' \(variants 1\).*variants 2: 2147483648.*variants 3: a A"
     ):
         opened(path).variants()
+
+
+@pytest.mark.parametrize("compression", ["none", "zlib", "zstd"])
+def test_more_people_than_a_file_can_hold(tmp_path, compression):
+    """Whoever believed the head would make room for them: four thousand million people in a file of a few bytes."""
+    path = tmp_path / "x.bgen"
+    file = BgenFile([Variant([(255, 0), (0, 255)], alleles=("A", "G"))], compression)
+    for people in (7, 5_000, 0xFFFFFFF0):
+        file.counts = 1, people
+        path.write_bytes(file.data())
+        with pytest.raises(InputError, match=rf"x\.bgen: the head says {people:,} people \(bytes 12 to 15\), but"):
+            read_bgen_header(path)
