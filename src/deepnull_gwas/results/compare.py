@@ -14,7 +14,7 @@ import polars as pl
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.genome import MODEL, expected_ratio, read_states
 from deepnull_gwas.results.loci import lead_variants, read_leads
-from deepnull_gwas.results.ssf import TABLES_VERSION, significant
+from deepnull_gwas.results.ssf import INFORMATION, TABLES_VERSION, significant
 from deepnull_gwas.results.sumstats import OTHER_ALLELES, POINTS, in_order_of_genome, read_blocks
 from deepnull_gwas.tables import atomic_path, read_json, write_json, write_tsv
 from deepnull_gwas.traits import trait_of
@@ -143,7 +143,7 @@ def loci_of_both(baseline: pl.DataFrame, deepnull: pl.DataFrame, window: int) ->
     Returns
     -------
     One row per locus: the stronger lead variant, whether each arm found the locus, and ``verdict``: ``shared``,
-    ``gained`` (deepnull only) or ``lost``.
+    ``gained`` (deepnull only) or ``lost``; of imputed genotypes also its ``info``, which both arms share.
     """
     both = pl.concat(
         [t.with_columns(pl.lit(arm).alias("arm")) for arm, t in (("baseline", baseline), ("deepnull", deepnull))]
@@ -157,7 +157,8 @@ def loci_of_both(baseline: pl.DataFrame, deepnull: pl.DataFrame, window: int) ->
         )
         arms = set(near["arm"])
         verdicts.append("shared" if len(arms) == 2 else "gained" if arms == {"deepnull"} else "lost")
-    return united.select(*KEY).with_columns(pl.Series("verdict", verdicts, dtype=pl.String))
+    information = [c for c in united.columns if c == INFORMATION]
+    return united.select(*KEY, pl.Series("verdict", verdicts, dtype=pl.String), *information)
 
 
 def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:

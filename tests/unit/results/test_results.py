@@ -308,6 +308,16 @@ def test_comparison_says_what_its_columns_are(tmp_path):
     assert not [c for c in table.columns if c.startswith(("p_", "se_"))]
 
 
+def test_comparison_has_the_information_of_imputed_genotypes(tmp_path):
+    _, folder, _ = prepare(tmp_path, imputed=True)
+    compare(folder, {"study": "s", "trait": "quantitative", "status": "failed"})
+    table = pl.read_csv(folder / "comparison.tsv", separator="\t", infer_schema_length=None)
+    own = read_sumstats(folder / "deepnull" / "sumstats.tsv.gz").filter(pl.col("original_id") == "v100")
+    assert table["original_id"].to_list() == ["v100"]
+    assert table["info"][0] == pytest.approx(own["info"][0], rel=1e-6)
+    assert own["info"][0] > 0
+
+
 def test_small_effects_are_not_printed_as_nothing(tmp_path):
     # a phenotype of small numbers: five decimals of its effects are zeros
     tiny = {"beta": 1.234567e-9, "standard_error": 2.5e-10}
