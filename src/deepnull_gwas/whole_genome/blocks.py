@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepnull_gwas.whole_genome.grams import tiles
 from deepnull_gwas.whole_genome.regression import (
     CAUSAL_SHARES,
     HERITABILITIES,
@@ -21,7 +22,7 @@ from deepnull_gwas.whole_genome.regression import (
     ridge_penalties,
     spike_and_slab,
 )
-from deepnull_gwas.whole_genome.targets import Group, People, on_grid
+from deepnull_gwas.whole_genome.targets import Group, on_grid
 
 #: Shares of variance of the ridge regressions, by the number of passes.
 RIDGES = {1: HERITABILITIES, 2: (0.25, 0.75)}
@@ -34,37 +35,6 @@ EFFECT_GRID = 2.0**-36
 INSIDE_GRID = 2.0**-24
 #: Least share of a residual's variance that the second pass takes for noise.
 LEAST_NOISE = 0.3
-#: People whose genotypes are held as floating-point numbers at a time.
-TILE = 4096
-
-
-def tiles(people: People) -> Iterator[tuple[int, slice]]:
-    """Go through people in tiles of at most :data:`TILE` that never cross folds: (fold, rows)."""
-    for f in range(people.folds):
-        rows = people.rows(f)
-        for start in range(rows.start, rows.stop, TILE):
-            yield f, slice(start, min(start + TILE, rows.stop))
-
-
-def gram_by_fold(copies: np.ndarray, people: People) -> np.ndarray:
-    """Sum products of variants with each other within folds.
-
-    Parameters
-    ----------
-    copies
-        int8[b, n], the people as in ``people``.
-    people
-        The people.
-
-    Returns
-    -------
-    float32[folds, b, b]; whole numbers, exact up to 2^22 people.
-    """
-    out = np.zeros((people.folds, len(copies), len(copies)), dtype=np.float32)
-    for f, rows in tiles(people):
-        part = copies[:, rows].astype(np.float32)
-        out[f] += part @ part.T
-    return out
 
 
 @dataclass(frozen=True)

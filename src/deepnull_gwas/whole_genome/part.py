@@ -9,8 +9,7 @@ over the blocks of each chromosome (:mod:`deepnull_gwas.whole_genome.stacking` s
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,20 +23,19 @@ from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.copies import read_copies
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
-from deepnull_gwas.whole_genome.array_file import ArrayFile, ArrayWriter, write_arrays
+from deepnull_gwas.whole_genome.array_file import ArrayFile, write_arrays
 from deepnull_gwas.whole_genome.blocks import (
     KINDS,
     RIDGES,
-    BlockFit,
     BlockSums,
     SecondPass,
     explain,
     fit_block,
-    gram_by_fold,
     leftover,
-    predict,
 )
+from deepnull_gwas.whole_genome.chromosome_sums import ChromosomeSums
 from deepnull_gwas.whole_genome.folds import genome_folds
+from deepnull_gwas.whole_genome.grams import SharedGrams
 from deepnull_gwas.whole_genome.inputs import CohortPaths, StudyPaths, read_study
 from deepnull_gwas.whole_genome.regression import CAUSAL_SHARES
 from deepnull_gwas.whole_genome.targets import Group, People, make_groups
@@ -133,55 +131,6 @@ def _prepare(
         f"{len(union):,}", count, targets, len(groups),
     )  # fmt: skip
     return work
-
-
-class SharedGrams:
-    """Sums of products of a block's variants with each other, for each group of people.
-
-    Groups of nearly all people take the sums of everybody less those of the few who are missing: whole numbers, so that
-    these are the same bytes as the sums of their own people.
-
-    Parameters
-    ----------
-    everybody
-        The people of all groups.
-    groups
-        The groups; those of the same people follow each other.
-    """
-
-    def __init__(self, everybody: People, groups: Sequence[Group]):
-        self.everybody, self.groups = everybody, groups
-        known = [np.isin(everybody.sample_index, group.people.sample_index) for group in groups]
-        self._own = [np.flatnonzero(inside) for inside in known]
-        self._gone = [np.flatnonzero(~inside) for inside in known]
-        sizes = list({rows.tobytes(): len(rows) for rows in self._own}.values())
-        n = len(everybody)
-        self._shared = n + sum(min(size, n - size) for size in sizes if size < n) <= sum(sizes)
-
-    def of_block(self, copies: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through the groups: copies of its people (int8), and their sums (:func:`gram_by_fold`).
-
-        Parameters
-        ----------
-        copies
-            int8[b, n] of everybody.
-        """
-        total = gram_by_fold(copies, self.everybody) if self._shared else None
-        own, gram, last = copies, total, np.arange(len(self.everybody))
-        for group, rows, gone in zip(self.groups, self._own, self._gone, strict=True):
-            if gram is None or not np.array_equal(rows, last):
-                own = copies if not len(gone) else np.take(copies, rows, axis=1)
-                last, gram = rows, self._gram(copies, own, total, group, gone)
-            yield own, gram
-
-    def _gram(
-        self, copies: np.ndarray, own: np.ndarray, total: np.ndarray | None, group: Group, gone: np.ndarray
-    ) -> np.ndarray:
-        if total is None or len(gone) >= len(group.people):
-            return gram_by_fold(own, group.people)
-        if not len(gone):
-            return total
-        return total - gram_by_fold(np.take(copies, gone, axis=1), People.of_rows(self.everybody, gone))
 
 
 def _for_each_block(
@@ -317,72 +266,6 @@ def refit_part(
     _write_predictors(work, columns, second, work.description(part, parts), out, threads)
 
 
-class ChromosomeSums:
-    """Sums over the blocks of each chromosome of a part, written when the last block of the chromosome is there.
-
-    Parameters
-    ----------
-    work
-        The part.
-    file
-        Where they go.
-    """
-
-    def __init__(self, work: Work, file: ArrayWriter):
-        self._work, self._file, self._lock = work, file, Lock()
-        self._place = {name: i for i, name in enumerate(work.chromosomes)}
-        self._left = Counter((block.chromosome, g) for block in work.blocks for g in range(len(work.groups)))
-        self._predicted: dict[tuple[str, int], np.ndarray] = {}
-        self._on_covariates: dict[tuple[str, int], np.ndarray] = {}
-        self._skipped = np.zeros(len(work.groups), dtype=np.int64)
-
-    @staticmethod
-    def shapes(work: Work) -> dict[str, tuple[Any, tuple[int, ...]]]:
-        """Return dtypes and shapes of the arrays of the file."""
-        out: dict[str, tuple[Any, tuple[int, ...]]] = {}
-        parts, kinds = len(work.chromosomes), KINDS[work.passes]
-        for g, group in enumerate(work.groups):
-            n, c, t, folds = len(group.people), group.covariates.shape[1], len(group.targets), group.people.folds
-            out[f"{g}.sample_index"] = (np.int64, (n,))
-            out[f"{g}.fold"] = (np.int32, (n,))
-            out[f"{g}.skipped"] = (np.int64, (1,))
-            out[f"{g}.sd"] = (np.float64, (t, folds))
-            for k in range(t):
-                out[f"{g}.{k}.predicted"] = (np.int64, (parts, n, kinds))
-                out[f"{g}.{k}.on_covariates"] = (np.int64, (parts, kinds, folds, c))
-        return out
-
-    def add(self, block: BlockRange, g: int, copies: np.ndarray, fit: BlockFit) -> None:
-        """Add what a block predicts of the people of a group."""
-        group, key = self._work.groups[g], (block.chromosome, g)
-        with self._lock:
-            if key not in self._predicted:
-                shape = len(group.targets), len(group.people), KINDS[self._work.passes]
-                self._predicted[key] = np.zeros(shape, dtype=np.int64)
-                self._on_covariates[key] = np.zeros_like(fit.on_covariates)
-        for rows, values in predict(copies, group, fit):
-            with self._lock:
-                self._predicted[key][:, rows] += values.transpose(1, 0, 2)
-        with self._lock:
-            self._on_covariates[key] += fit.on_covariates
-            self._skipped[g] += fit.skipped
-            self._left[key] -= 1
-            if not self._left[key]:
-                predicted, on_covariates = self._predicted.pop(key), self._on_covariates.pop(key)
-                for k in range(len(group.targets)):
-                    at = self._place[block.chromosome]
-                    self._file.write(f"{g}.{k}.predicted", at, predicted[k][None])
-                    self._file.write(f"{g}.{k}.on_covariates", at, on_covariates[k][None])
-
-    def finish(self) -> None:
-        """Write what is not of a chromosome: people, their folds, how many variants were skipped."""
-        for g, group in enumerate(self._work.groups):
-            self._file.write(f"{g}.sample_index", 0, group.people.sample_index)
-            self._file.write(f"{g}.fold", 0, group.people.fold)
-            self._file.write(f"{g}.skipped", 0, self._skipped[g : g + 1])
-            self._file.write(f"{g}.sd", 0, np.array([target.sd for target in group.targets]))
-
-
 def _write_predictors(
     work: Work,
     columns: Sequence[np.ndarray],
@@ -402,16 +285,16 @@ def _write_predictors(
     description, out
         Of the file.
     """
-    with write_arrays(out, description, ChromosomeSums.shapes(work)) as file:
-        all_sums = ChromosomeSums(work, file)
+    all_sums = ChromosomeSums(work.groups, work.blocks, KINDS[work.passes])
+    with write_arrays(out, description, all_sums.shapes) as file:
 
         def use(number: int, g: int, copies: np.ndarray, sums: BlockSums) -> None:
             start = None if second is None else second(number, g)
             found = fit_block(sums, work.groups[g], len(work.regressors), RIDGES[work.passes], start)
-            all_sums.add(work.blocks[number], g, copies, found)
+            all_sums.add(file, work.blocks[number], g, copies, found)
 
         _for_each_block(work, columns, threads, use)
-        all_sums.finish()
+        all_sums.finish(file)
 
 
 def _log_need(work: Work, columns: Sequence[np.ndarray], threads: int) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from deepnull_gwas.tables import read_parquet
 from deepnull_gwas.whole_genome.array_file import ArrayFile
-from deepnull_gwas.whole_genome.blocks import gram_by_fold
 from deepnull_gwas.whole_genome.folds import genome_folds
+from deepnull_gwas.whole_genome.grams import SharedGrams, gram_by_fold
 from deepnull_gwas.whole_genome.inputs import read_study
-from deepnull_gwas.whole_genome.part import SharedGrams, fit_part, refit_part
+from deepnull_gwas.whole_genome.part import fit_part, refit_part
 from deepnull_gwas.whole_genome.study import _places, read_sums
 from deepnull_gwas.whole_genome.targets import Group, People
 from genome_cases import SETTINGS, Cohort, Reference, genotypes
