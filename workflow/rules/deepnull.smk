@@ -93,6 +93,7 @@ rule export_study:
         runtime=minutes_for("export_study"),
         estimated_s=seconds_for("export_study"),
     params:
+        structure=structure_filesets,
         code=code_of("export_study"),
         lineage=made_from(
             "index_cohort", "assemble_study", "train_folds", "list_passed"

@@ -39,6 +39,11 @@ def structure_settings(wildcards):
     return cohort.structure | {"genome_build": cohort.genome_build}
 
 
+def structure_filesets(wildcards):
+    """Return the names of the filesets with hard calls for structure, where a cohort has any."""
+    return list(PLAN.cohorts[wildcards.cohort].structure_filesets)
+
+
 def sex_settings(wildcards):
     """Return the column with a cohort's recorded sex, and whether X tells the sex of people without a recorded one."""
     cohort = PLAN.cohorts[wildcards.cohort]

@@ -15,4 +15,5 @@ with log_to(snakemake.log[0], snakemake.resources):
         read_json(snakemake.input.genotypes),
         snakemake.input.variants,
         Path(snakemake.output.commands).parent,
+        snakemake.params.structure,
     )

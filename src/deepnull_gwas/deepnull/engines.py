@@ -16,6 +16,8 @@ from deepnull_gwas.traits import trait_of
 COLUMN = "deepnull_covariate"
 #: Prefix of the PLINK 1 fileset that is made, in the folder of the commands, for engines that want hard calls.
 CALLS = "hard_calls"
+#: Prefix of the one that is made of ``structure.genotypes`` for the first steps.
+STRUCTURE = "structure_calls"
 #: Name of a fileset within a loop.
 _BASENAME = '"$(basename -- "$prefix")"'
 
@@ -38,6 +40,8 @@ class Script:
         genotypes.json, of which the formats take what they need.
     variants
         Path of the list of variants, quoted.
+    structure
+        Names of the filesets with hard calls for structure, where the cohort has any.
     """
 
     info: Mapping[str, Any]
@@ -46,6 +50,7 @@ class Script:
     prefixes: Sequence[str]
     settings: Mapping[str, Any]
     variants: str
+    structure: Sequence[str] = ()
 
     @property
     def binary(self) -> bool:
@@ -81,16 +86,34 @@ class Script:
             return format_of(CALLS).engine_options(CALLS)[engine]
         return format_of("merged").engine_options("merged" if self.many else shlex.quote(self.prefixes[0]))[engine]
 
+    def of_first(self, engine: str) -> str:
+        """Return the options by which the first step of an engine takes hard calls of the whole genome."""
+        return format_of(STRUCTURE).engine_options(STRUCTURE)[engine] if self.structure else self.of_calls(engine)
+
+    @property
+    def extract(self) -> str:
+        """The option by which a first step takes the variants that passed; those for structure were chosen before."""
+        return "" if self.structure else f"--extract {self.variants} "
+
     def looped(self, *lines: str) -> list[str]:
         """Return lines in a loop over the filesets, where there are several."""
-        if not self.many:
-            return list(lines)
-        each = " ".join(shlex.quote(f) for f in self.prefixes)
-        return [f"for prefix in {each}; do\n  {lines[0]}", *lines[1:], "done"]
+        return _looped(self.prefixes, *lines)
 
     def out(self) -> str:
         """Return the prefix of the files of one fileset's results."""
         return f"deepnull_{_BASENAME}" if self.many else "deepnull"
+
+
+def _looped(prefixes: Sequence[str], *lines: str) -> list[str]:
+    if len(prefixes) == 1:
+        return list(lines)
+    each = " ".join(shlex.quote(f) for f in prefixes)
+    return [f"for prefix in {each}; do\n  {lines[0]}", *lines[1:], "done"]
+
+
+def _prefixes(form: Format, names: Sequence[str]) -> list[str]:
+    """Return the prefixes of filesets, none of which an engine takes for an option."""
+    return [f"./{f}" if f.startswith("-") else f for f in map(form.prefix, names)]
 
 
 def commands(
@@ -100,6 +123,7 @@ def commands(
     variants: str | Path,
     folder: str | Path,
     failed: bool = False,
+    structure: Sequence[str] = (),
 ) -> str:
     """Return the command lines of the engines as a shell script to copy from.
 
@@ -117,6 +141,8 @@ def commands(
         Of the exported tables.
     failed
         Whether there is nothing to export.
+    structure
+        Names of the filesets of ``structure.genotypes``.
     """
     # whatever a phenotype is called, it stays within its comment
     phenotype = " ".join(str(info["phenotype"]).split())
@@ -127,8 +153,8 @@ def commands(
     if failed:
         return title + f"# Failed at {info['stage'] or 'train_folds'}; there is nothing to export.\n"
     form = format_of(genotypes["filesets"][0])
-    prefixes = [f"./{f}" if f.startswith("-") else f for f in map(form.prefix, genotypes["filesets"])]
-    script = Script(info, covariates, form, prefixes, genotypes, shlex.quote(str(variants)))
+    prefixes = _prefixes(form, genotypes["filesets"])
+    script = Script(info, covariates, form, prefixes, genotypes, shlex.quote(str(variants)), structure)
     lines = [
         *_head(script, title, folder),
         *_plink2(script),
@@ -187,6 +213,8 @@ def _plink2(script: Script) -> list[str]:
 
 def _one_fileset(script: Script) -> list[str]:
     """Return how the one PLINK 1 fileset is made that first steps want."""
+    if script.structure:
+        return [*_make_structure(script), *([] if script.hard_called else _make_calls(script))]
     if not script.hard_called:
         return _make_calls(script)
     if not script.many:
@@ -200,33 +228,63 @@ def _one_fileset(script: Script) -> list[str]:
     ]
 
 
+def _make_structure(script: Script) -> list[str]:
+    """Return how the hard calls for structure become the one fileset of common variants that first steps want."""
+    form = format_of(script.structure[0])
+    prefixes = _prefixes(form, script.structure)
+    many = len(prefixes) > 1
+    prefix = '"$prefix"' if many else shlex.quote(prefixes[0])
+    lines = [
+        "## The first steps of regenie, BOLT-LMM, SAIGE and GCTA take the hard calls that the cohort has for structure "
+        "(structure.genotypes):",
+        "# common autosomal variants of the people analysed (FID and IID have to be those of the exported tables).",
+        *_looped(
+            prefixes,
+            f'plink2 {form.engine_options(prefix)["plink2"]} --autosome --keep "$EXPORTS"/people.txt --maf 0.01 '
+            f"--geno 0.02 --make-bed --out {f'{STRUCTURE}_{_BASENAME}' if many else STRUCTURE}",
+        ),
+    ]
+    return [*lines, *(_merge(prefixes, STRUCTURE) if many else []), ""]
+
+
+def _merge(prefixes: Sequence[str], out: str) -> list[str]:
+    """Return how the filesets that a loop made become one."""
+    names = " ".join(shlex.quote(f"{out}_{Path(p).name}") for p in prefixes)
+    return [
+        f"printf '%s\\n' {names} > filesets.txt",
+        f"plink2 --pmerge-list filesets.txt bfile --make-bed --out {out}",
+    ]
+
+
 def _make_calls(script: Script) -> list[str]:
     """Return how hard calls are made of dosages: A1 of the .bim is then the effect allele, as in this workflow."""
-    lines = [
+    about = [
         "## The first steps of regenie, BOLT-LMM and SAIGE, and all of GCTA, take hard calls of common variants of the "
         "whole genome,",
         f"# up to about a million: best the genotyping array's fileset, in the place of {CALLS}; else hard calls of "
         "these genotypes:",
+    ]
+    if script.structure:
+        about = [
+            "## fastGWA tests hard calls (SAIGE too, where it does not read the format): those of the genotypes tested:"
+        ]
+    lines = [
+        *about,
         *script.looped(
             f"plink2 {script.options('plink2')} --extract {script.variants} --maf 0.01 --max-alleles 2 --make-bed "
             f"--out {f'{CALLS}_{_BASENAME}' if script.many else CALLS}"
         ),
     ]
-    if script.many:
-        names = " ".join(shlex.quote(f"{CALLS}_{Path(p).name}") for p in script.prefixes)
-        lines += [
-            f"printf '%s\\n' {names} > filesets.txt",
-            f"plink2 --pmerge-list filesets.txt bfile --make-bed --out {CALLS}",
-        ]
-    return [*lines, ""]
+    return [*lines, *(_merge(script.prefixes, CALLS) if script.many else []), ""]
 
 
 def _regenie(script: Script) -> list[str]:
     tables = '--phenoFile "$EXPORTS"/phenotype.txt --covarFile "$EXPORTS"/covariates.txt'
     listed = ",".join(script.covariates)
     trait = " --bt --firth --approx --pThresh 0.01 --firth-se" if script.binary else ""
-    keep = f'--extract {script.variants} --keep "$EXPORTS"/people.txt \\'
-    first = f"regenie --step 1 {script.of_calls('regenie')} {keep}"
+    people = '--keep "$EXPORTS"/people.txt \\'
+    keep = f"--extract {script.variants} {people}"
+    first = f"regenie --step 1 {script.of_first('regenie')} {script.extract}{people}"
     calls = script.of_calls("regenie") if script.hard_called else script.options("regenie")
     second = [
         f"regenie --step 2 {calls} {keep}",
@@ -255,11 +313,15 @@ def _bolt(script: Script) -> list[str]:
     ]
     if not script.binary:
         quantitative = " ".join(f"--qCovarCol={c}" for c in script.covariates)
-        lines += (
-            [] if script.hard_called else ["# It reads the hard calls; dosages only of VCF, BGEN and its own files."]
-        )
+        if script.structure:
+            lines += [
+                "# It tests the variants that its model is made of, and in addition those of a .bgen: --bgenFile, "
+                "--sampleFile and --statsFileBgenSnps (check ALLELE1 there)."
+            ]
+        elif not script.hard_called:
+            lines += ["# It reads the hard calls; dosages only of VCF, BGEN and its own files."]
         lines += [
-            f'bolt {script.of_calls("bolt")} --phenoFile="$EXPORTS"/phenotype.txt --phenoCol=PHENOTYPE '
+            f'bolt {script.of_first("bolt")} --phenoFile="$EXPORTS"/phenotype.txt --phenoCol=PHENOTYPE '
             f'--covarFile="$EXPORTS"/covariates.txt {quantitative} \\',
             "  --lmm --LDscoresUseChip --maxModelSnps=2000000 --statsFile=deepnull.bolt.txt",
         ]
@@ -284,7 +346,7 @@ def _saige(script: Script) -> list[str]:
     )
     return [
         f"## SAIGE: BETA counts Allele2 ({order}).",
-        f'step1_fitNULLGLMM.R {script.of_calls("saige_null")} --phenoFile="$EXPORTS"/saige.txt --phenoCol=PHENOTYPE '
+        f'step1_fitNULLGLMM.R {script.of_first("saige_null")} --phenoFile="$EXPORTS"/saige.txt --phenoCol=PHENOTYPE '
         f"--sampleIDColinphenoFile=IID \\",
         f"  --covarColList={','.join(script.covariates)} --traitType={trait} --LOCO=TRUE --outputPrefix=step1",
         *(script.looped(*step2) if reads else step2),
@@ -296,8 +358,8 @@ def _gcta(script: Script) -> list[str]:
     calls = script.of_calls("gcta")
     return [
         "## fastGWA (GCTA): BETA counts A1 of the .bim. First a sparse relationship matrix, once a cohort.",
-        f"gcta64 {calls} --extract {script.variants} --make-grm --out grm && gcta64 --grm grm --make-bK-sparse 0.05 "
-        f"--out sparse",
+        f"gcta64 {script.of_first('gcta')} {script.extract}--make-grm --out grm && "
+        "gcta64 --grm grm --make-bK-sparse 0.05 --out sparse",
         f"gcta64 {calls} --extract {script.variants} --grm-sparse sparse "
         f"--fastGWA-mlm{'-binary' if script.binary else ''} \\",
         '  --pheno "$EXPORTS"/gcta.phen --qcovar "$EXPORTS"/gcta.qcovar --out deepnull',

@@ -45,6 +45,7 @@ def export_study(
     genotypes: Mapping[str, Any],
     passed_variants: str | Path,
     out: str | Path,
+    structure: Sequence[str] = (),
 ) -> None:
     """Write the files of a study, and ``commands.sh``.
 
@@ -60,6 +61,8 @@ def export_study(
         Folder: ``phenotype.txt`` and ``covariates.txt`` (FID, IID, header; phenotype 0/1 for binary traits; what enters
         the association is the covariate ``deepnull_covariate``), ``saige.txt`` (both in one table), ``gcta.phen`` and
         ``gcta.qcovar`` (no header), ``people.txt`` (FID IID).
+    structure
+        Names of the filesets of ``structure.genotypes``, from which first steps are then told to take hard calls.
     """
     info, people = read_json(study), read_parquet(samples)
     values = read_parquet(prediction)
@@ -97,7 +100,7 @@ def export_study(
     exported = [*names.values(), *([COLUMN] if useful else [])]
     with atomic_path(out / "commands.sh") as temporary:
         temporary.write_text(
-            commands(info, exported, genotypes, passed_variants, out, failed),
+            commands(info, exported, genotypes, passed_variants, out, failed, structure),
             encoding="utf-8",
         )
 
