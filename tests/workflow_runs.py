@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pysam
 import yaml
 
 from deepnull_gwas.genotypes.bed import write_bed
@@ -106,6 +108,19 @@ def copy_of(run: Run, folder: Path, warm: bool = True) -> Run:
     """Copy a run to a folder; nothing is computed again there."""
     shutil.copytree(run.folder, folder, symlinks=True)
     return Run(folder, run.checkout, warm)
+
+
+def publish(path: Path, text: str, tell: bool) -> None:
+    """Write summary statistics as the workflow does; ``tell``: with a checksum that fits, as somebody would who means
+    to deceive.
+    """
+    with pysam.BGZFile(str(path), "wb") as file:
+        file.write(text.encode())
+    pysam.tabix_index(str(path), seq_col=0, start_col=1, end_col=1, line_skip=1, force=True, keep_original=True)
+    if tell:
+        meta = path.with_name("sumstats.tsv.gz-meta.yaml")
+        digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        meta.write_text(re.sub(r"data_file_md5sum: \w+", f"data_file_md5sum: {digest}", meta.read_text()))
 
 
 def once(folder: Path, make: Callable[[Path], None]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -10,10 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepnull_gwas.config import read_config
+from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.results.sumstats import read_sumstats
+from deepnull_gwas.results.verify_batch import verify_batch
 from dosage_files import UNIT, variant_rows, write_bgen, write_pgen
-from workflow_runs import CONFIG, Run, once
+from workflow_runs import CONFIG, Run, copy_of, once, publish
 
 pytestmark = pytest.mark.workflow
 pytest.importorskip("pgenlib", reason="the package Pgenlib is not installed")
@@ -83,7 +87,8 @@ def imputed(shared_folder) -> Run:
         run = Run(folder)
         cohorts = {name: own | {"samples": "samples.tsv", "genome_build": "GRCh38"} for name, own in GENOTYPES.items()}
         run.configure(CONFIG | {"cohorts": cohorts}, [row for name in cohorts for row in studies_of(name)])
-        run.snakemake("--cores", "2", "associations")
+        verified = [f"results/{cohort}/associations/main/verified.tsv" for cohort in ("pgen", "bgen")]
+        run.snakemake("--cores", "2", "associations", *verified)
 
     return Run(once(shared_folder / "imputed", make))
 
@@ -102,6 +107,30 @@ def test_bgen_and_pgen_publish_the_same(imputed, study):
     )
     assert (one["effect_allele"] == variant_rows(VARIANTS)["effect_allele"].to_numpy()).all()
     assert one["beta"][7] > (4 if study == "y" else 2.5) * one["standard_error"][7]
+
+
+@pytest.mark.parametrize("cohort", ["pgen", "bgen"])
+def test_published_results_are_those_of_a_second_implementation(imputed, tmp_path, monkeypatch, cohort):
+    """Beta, se, p, frequencies and INFO, by its own decoder of the files; one INFO that was changed is found."""
+    table = pd.read_csv(imputed.results / cohort / "associations/main/verified.tsv", sep="\t")
+    assert table[["study", "arm", "state"]].values.tolist() == [["y", "baseline", "ok"], ["case", "baseline", "ok"]]
+    assert (table[["variants, second implementation", "variants, double precision"]] > 50).all().all()
+    run = copy_of(imputed, tmp_path / "copy")
+    monkeypatch.chdir(run.folder)
+    path = run.results / cohort / "y/baseline/sumstats.tsv.gz"
+    lines = [line.split("\t") for line in gzip.decompress(path.read_bytes()).decode().splitlines()]
+    at, row = lines[0].index("info"), lines[20]
+    right = row[at]
+    row[at] = f"{float(right) - 0.01:.6g}"
+    publish(path, "\n".join("\t".join(fields) for fields in lines) + "\n", tell=True)
+    config = read_config("config.yaml", run.folder)
+    studies = [{"study": s.name, "arms": list(s.arms), "model": s.association_model} for s in config.studies_of(cohort)]
+    settings = config.association | {"genome_build": "GRCh38"}
+    with pytest.raises(InputError, match=rf"sumstats\.tsv\.gz: variant .*: info: found {row[at]}, expected") as error:
+        verify_batch(
+            run.results / cohort, "main", studies, settings, {"variants": VARIANTS, "blocks": 0}, 1, tmp_path / "v.tsv"
+        )
+    assert len(error.value.problems) == 1
 
 
 def test_hard_calls_publish_what_a_bed_does(imputed):
