@@ -62,7 +62,7 @@ rule predictions:
 
 
 rule exports:
-    """Files and commands for other engines (regenie, BOLT-LMM, SAIGE, PLINK 2, fastGWA), for the arm deepnull."""
+    """Files and commands for other engines (regenie, BOLT-LMM, SAIGE, PLINK 2, fastGWA): the arm deepnull, offsets."""
     input:
         all_exports,
 

@@ -12,7 +12,6 @@ import pytest
 
 from association_cases import impute, least_squares, make_cohort, make_genotypes
 from deepnull_gwas.association import chunk as module
-from deepnull_gwas.deepnull.exports import export_study
 from deepnull_gwas.tables import read_json, write_json, write_parquet
 from deepnull_gwas.whole_genome import exports
 from deepnull_gwas.whole_genome.offsets import WHOLE, read_offsets, write_offsets
@@ -60,7 +59,6 @@ def export(folder, name: str, files: tuple, monkeypatch) -> str:
     out = folder / name / "exports"
     genotypes = read_json(folder / "genotypes.json")
     (folder / "passed.txt").write_text("".join(f"v{i}\n" for i in range(len(CHROMOSOME))))
-    export_study(folder / name / "named.parquet", folder / name / "said.json", prediction, genotypes, "passed.txt", out)
     exports.export_offsets(
         folder / name / "named.parquet", folder / name / "said.json", prediction,
         folder / name / "genome/offsets.parquet", genotypes, folder / "variants.parquet", "passed.txt", out / "loco",

@@ -188,7 +188,7 @@ def test_every_rule_names_what_it_is_made_from(tmp_path):
         ["--", "all", "exports", "verify"],
         ["--configfile", "config/validity/config.yaml", "one_pass.yaml", "--", "validity"],
         ["--configfile", "vcf.yaml", "--", "results/c/genotypes.json"],
-        ["--configfile", "array.yaml", "--", "all", "verify"],
+        ["--configfile", "array.yaml", "--", "all", "exports", "verify"],
     ):
         graph = Run(tmp_path).snakemake("--rulegraph", *arguments).stdout
         names = dict(re.findall(r'(\d+)\[label = "(\w+)"', graph))

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from deepnull_gwas.genotypes.bed import write_bed
+from deepnull_gwas.whole_genome import exports
 from workflow_runs import CONFIG, Run, copy_of, digests, once
 
 pytestmark = pytest.mark.workflow
@@ -118,3 +119,19 @@ def test_a_linear_study_knows_nothing_of_the_others(family_run, tmp_path):
     assert "Rule: associate" in done.stderr and "blocks" not in done.stderr
     before, after = (digests(run.results / "c/linear") for run in (family_run, alone))
     assert after and {name: before[name] for name in after} == after
+
+
+def test_offsets_are_exported(family_run, tmp_path):
+    """regenie takes them by people and chromosomes; a study without offsets exports none."""
+    run = copy_of(family_run, tmp_path / "exported")
+    folder = run.results / "c/y/exports/loco"
+    run.snakemake("--cores", "1", "--", str(folder.relative_to(run.folder)))
+    listed = exports.read_list(folder / "deepnull_pred.list")
+    people, offsets = exports.read_loco(run.folder / listed["PHENOTYPE"])
+    samples = pd.read_parquet(run.results / "c/y/samples.parquet")
+    assert people == [f"{f}_{i}" for f, i in zip(samples["fid"], samples["iid"], strict=True)]
+    stored = pd.read_parquet(run.results / "c/y/genome/offsets.parquet")
+    for chromosome, column in (("1", "1"), ("9", "all"), ("X", "all")):
+        assert np.corrcoef(offsets[chromosome], stored[f"deepnull.{column}"])[0, 1] > 0.95
+    text = (folder / "commands.sh").read_text()
+    assert "regenie --step 2" in text and "glm_deepnull g 2 2" in text

@@ -2,7 +2,7 @@
 # Needs: the genotypes that stand for structure, families, the studies of a batch and their predictions.
 # Makes: <results>/{cohort}/associations/{batch}/genome/{part}.{first,second} (temporary) and
 # <results>/{cohort}/{study}/genome/: what the rest of the genome predicts of each person, chromosome by chromosome, and
-# how well.
+# how well; <results>/{cohort}/{study}/exports/loco: the same as other engines take it.
 
 
 rule fit_blocks:
@@ -127,3 +127,39 @@ rule stack_blocks:
         ),
     script:
         "../scripts/stack_blocks.py"
+
+
+rule export_offsets:
+    """Write what the whole-genome regression predicts as regenie and PLINK 2 take it, with commands."""
+    input:
+        samples="<results>/{cohort}/{study}/samples.parquet",
+        study="<results>/{cohort}/{study}/study.json",
+        prediction=prediction_of_study,
+        offsets="<results>/{cohort}/{study}/genome/offsets.parquet",
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/variants.parquet",
+        passed="<results>/{cohort}/qc/passed.txt",
+    output:
+        folder=directory("<results>/{cohort}/{study}/exports/loco"),
+    log:
+        "<logs>/export_offsets/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/export_offsets/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_for("export_offsets"),
+        runtime=minutes_for("export_offsets"),
+        estimated_s=seconds_for("export_offsets"),
+    params:
+        code=code_of("export_offsets"),
+        lineage=made_from(
+            "index_cohort",
+            "assemble_study",
+            "train_folds",
+            "stack_blocks",
+            "list_passed",
+        ),
+    script:
+        "../scripts/export_offsets.py"

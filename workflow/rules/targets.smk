@@ -94,6 +94,7 @@ all_predictions += drawn_by("plot_deepnull", "{cohort}/{study}/deepnull/deepnull
 all_genomes = made_by("stack_blocks", "{cohort}/{study}/genome/genome.json")
 all_scores = drawn_by("plot_scores", "{cohort}/scores")
 all_exports = made_by("export_study", "{cohort}/{study}/exports/commands.sh")
+all_exports += made_by("export_offsets", "{cohort}/{study}/exports/loco")
 one_chunk_of_each_batch = made_by(
     "associate", "{cohort}/associations/{batch}/0.parquet"
 )

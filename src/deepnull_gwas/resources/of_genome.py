@@ -62,3 +62,9 @@ def stack_blocks(job: Job) -> Estimate:
     held = 32.0 * n * CHROMOSOMES * kinds + 8 * n * OFFSETS * _arms(job) + 24 * n * (job.covariates + 3)
     seconds = _arms(job) * settings["folds"] * n * CHROMOSOMES * kinds * 2e-8
     return Estimate(300 + mega(held), 5 + seconds)
+
+
+def export_offsets(job: Job) -> Estimate:
+    n, m = job.size.people, job.size.variants
+    # tables of text with a column per chromosome, and what they are made of
+    return Estimate(300 + mega((1500 + 60 * job.covariates) * n + 60 * m), 2 + 1e-4 * n * _arms(job) + 1e-6 * m)

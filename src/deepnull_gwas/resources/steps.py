@@ -82,6 +82,7 @@ STEPS: dict[str, Step] = {
     "fit_blocks": Step("batch and part", of_genome.fit_blocks, threads="whole_genome", on_calls=True),
     "refit_blocks": Step("batch and part of a second pass", of_genome.refit_blocks, "whole_genome", on_calls=True),
     "stack_blocks": Step("whole-genome study", of_genome.stack_blocks, on_calls=True),
+    "export_offsets": Step("whole-genome study", of_genome.export_offsets, optional=True),
     "associate": Step("batch and chunk", of_studies.associate, threads="association"),
     "merge_sumstats": Step("study and arm", of_studies.merge_sumstats),
     "plot_sumstats": Step("study", of_studies.plot_sumstats),

@@ -177,21 +177,18 @@ def read_list(path: str | Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ArmExport:
-    """One arm of a study, ready to be written.
+    """One arm of a study whose offsets are exported.
 
     Attributes
     ----------
     arm
         ``baseline`` or ``deepnull``.
     covariates
-        Names of the exported covariates.
-    offsets
-        Chromosome -> float64[n], in the unit of the phenotype or on the logit scale.
+        Names of its exported covariates.
     """
 
     arm: str
     covariates: tuple[str, ...]
-    offsets: Mapping[str, np.ndarray]
 
 
 def export_offsets(
@@ -215,7 +212,8 @@ def export_offsets(
     genotypes, variants, passed_variants
         genotypes.json (read), variants.parquet and the list of passed variants of the cohort, for the commands.
     out
-        Folder, within that of the other exports: for each arm ``{arm}.loco`` and ``{arm}_pred.list`` (regenie), and
+        Folder: ``phenotype.txt`` and ``covariates.txt`` (FID, IID, header; phenotype 0/1 for binary traits),
+        ``people.txt`` (FID IID), and for each arm ``{arm}.loco`` and ``{arm}_pred.list`` (regenie), and
         ``{arm}_phenotypes.txt`` (quantitative: FID, IID, phenotype less the offset in CHR1 ... CHR22, CHRX) or
         ``{arm}_covariates.txt`` (binary: the covariates, then the offset in LOCO1 ... LOCO22, LOCOX).
     """
@@ -223,43 +221,55 @@ def export_offsets(
     out.mkdir(parents=True, exist_ok=True)
     ids = pd.DataFrame({"FID": people["fid"], "IID": people["iid"]})
     names = column_names([c for c in people.columns if c.startswith("cov_")])
-    covariates = people[list(names)].rename(columns=names)
+    covariates = {arm: people[list(names)].rename(columns=names) for arm in ARMS}
     d = None if prediction is None else read_parquet(prediction)[COLUMN].to_numpy(dtype=np.float64)
-    stored = read_offsets(offsets)
     y, binary = people["phenotype"].to_numpy(dtype=np.float64), trait_of(info["trait"]).has_cases
-    exports = []
+    # a constant would be refused by the engines
+    if d is not None and len(d) == len(y) and np.ptp(d) > 0:
+        covariates["deepnull"] = covariates["deepnull"].assign(**{COLUMN: d})
+    _write_table(out / "people.txt", ids, header=False)
+    _write_table(out / "covariates.txt", pd.concat([ids, covariates["deepnull"]], axis=1))
+    _write_table(out / "phenotype.txt", ids.assign(PHENOTYPE=people["phenotype"].astype(int) if binary else y))
+    stored, exports = read_offsets(offsets), []
     for arm in ARMS:
         found = chromosome_offsets(stored, arm, len(people))
-        if found is None:
-            continue
-        table = covariates
-        if arm == "deepnull" and d is not None and len(d) == len(y) and np.ptp(d) > 0:
-            table = covariates.assign(**{COLUMN: d})
-        exports.append(ArmExport(arm, tuple(table.columns), found))
-        matrix = table.to_numpy(dtype=np.float64)
-        regenie = found if binary else {c: regenie_scale(y, values, matrix) for c, values in found.items()}
-        write_loco(out / f"{arm}.loco", [f"{f}_{i}" for f, i in zip(ids["FID"], ids["IID"], strict=True)], regenie)
-        with atomic_path(out / f"{arm}_pred.list") as temporary:
-            temporary.write_text(f"PHENOTYPE {out / f'{arm}.loco'}\n", encoding="utf-8")
-        if binary:
-            columns = pd.DataFrame({f"LOCO{c}": values for c, values in found.items()})
-            _write_table(out / f"{arm}_covariates.txt", pd.concat([ids, table, columns], axis=1))
-        else:
-            columns = pd.DataFrame({f"CHR{c}": y - values for c, values in found.items()})
-            _write_table(out / f"{arm}_phenotypes.txt", pd.concat([ids, columns], axis=1))
+        if found is not None:
+            _write_arm(out, arm, ids, y, covariates[arm], found, binary)
+            exports.append(ArmExport(arm, tuple(covariates[arm].columns)))
     places = read_parquet(variants, columns=["chromosome", "file"]).drop_duplicates()
-    text = commands(
-        info, exports, genotypes, list(zip(places["file"], places["chromosome"], strict=True)), passed_variants, out
-    )
+    where = list(zip(places["file"], places["chromosome"], strict=True))
     with atomic_path(out / "commands.sh") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(commands(info, exports, genotypes, where, passed_variants, out), encoding="utf-8")
 
 
-def _write_table(path: Path, table: pd.DataFrame) -> None:
+def _write_arm(
+    out: Path,
+    arm: str,
+    ids: pd.DataFrame,
+    y: np.ndarray,
+    covariates: pd.DataFrame,
+    offsets: Mapping[str, np.ndarray],
+    binary: bool,
+) -> None:
+    """Write the files of an arm."""
+    matrix = covariates.to_numpy(dtype=np.float64)
+    regenie = offsets if binary else {c: regenie_scale(y, values, matrix) for c, values in offsets.items()}
+    write_loco(out / f"{arm}.loco", [f"{f}_{i}" for f, i in zip(ids["FID"], ids["IID"], strict=True)], regenie)
+    with atomic_path(out / f"{arm}_pred.list") as temporary:
+        temporary.write_text(f"PHENOTYPE {out / f'{arm}.loco'}\n", encoding="utf-8")
+    if binary:
+        columns = pd.DataFrame({f"LOCO{c}": values for c, values in offsets.items()})
+        _write_table(out / f"{arm}_covariates.txt", pd.concat([ids, covariates, columns], axis=1))
+    else:
+        columns = pd.DataFrame({f"CHR{c}": y - values for c, values in offsets.items()})
+        _write_table(out / f"{arm}_phenotypes.txt", pd.concat([ids, columns], axis=1))
+
+
+def _write_table(path: Path, table: pd.DataFrame, header: bool = True) -> None:
     # no engine knows quotes: an ID with one in it stands as it is
     with atomic_path(path) as temporary:
         table.to_csv(
-            temporary, sep="\t", index=False, na_rep="NA", float_format=FLOAT, lineterminator="\n",
+            temporary, sep="\t", index=False, header=header, na_rep="NA", float_format=FLOAT, lineterminator="\n",
             quoting=csv.QUOTE_NONE, quotechar=None,
         )  # fmt: skip
 
@@ -287,7 +297,7 @@ def commands(
     passed_variants
         List of the variants that pass quality control.
     folder
-        Of the exported offsets; the other exports of the study are in the folder above it.
+        Of the exported tables and offsets.
     """
     phenotype = " ".join(str(info["phenotype"]).split())
     title = (
@@ -295,7 +305,7 @@ def commands(
         f"{info['trait']}.\n"
     )
     if not arms:
-        return title + "# No arm has offsets (genome.json says why): test by the commands in the folder above.\n"
+        return title + "# No arm has offsets (genome.json says why): test by linear or logistic regression.\n"
     form = format_of(genotypes["filesets"][0])
     prefixes = [f"./{f}" if f.startswith("-") else f for f in map(form.prefix, genotypes["filesets"])]
     script = Script(info, (), form, prefixes, genotypes, shlex.quote(str(passed_variants)))
@@ -309,7 +319,6 @@ def commands(
         "# BOLT-LMM, SAIGE and GCTA fit predictions of their own and cannot be given any.",
         "set -eu",
         f"LOCO={shlex.quote(str(folder))}",
-        f"EXPORTS={shlex.quote(str(Path(folder).parent))}",
         "",
     ]
     for export in arms:
@@ -322,12 +331,12 @@ def _regenie(script: Script, export: ArmExport, folder: str) -> list[str]:
     calls = script.options("regenie") if script.reads("regenie") else script.of_calls("regenie")
     out = f"loco_{export.arm}_{script.out()}"
     listed = ",".join(export.covariates)
-    tables = f' --covarFile "$EXPORTS"/covariates.txt --covarColList {listed}' if listed else ""
+    tables = f' --covarFile "$LOCO"/covariates.txt --covarColList {listed}' if listed else ""
     lines = [
         f"## regenie, arm {export.arm}; check that ALLELE1 is {script.form.effect_allele}",
         *script.looped(
-            f'regenie --step 2 {calls} --extract {script.variants} --keep "$EXPORTS"/people.txt \\',
-            f'  --phenoFile "$EXPORTS"/phenotype.txt{tables}{trait} \\',
+            f'regenie --step 2 {calls} --extract {script.variants} --keep "$LOCO"/people.txt \\',
+            f'  --phenoFile "$LOCO"/phenotype.txt{tables}{trait} \\',
             f'  --pred "$LOCO"/{export.arm}_pred.list --bsize 400 --out {out}',
         ),
         "",
@@ -340,7 +349,7 @@ def _regenie(script: Script, export: ArmExport, folder: str) -> list[str]:
 def _plink2(script: Script, export: ArmExport, places: Sequence[tuple[int, str]]) -> list[str]:
     if script.binary:
         tables = [
-            '  --pheno "$EXPORTS"/phenotype.txt --pheno-name PHENOTYPE --1 \\',
+            '  --pheno "$LOCO"/phenotype.txt --pheno-name PHENOTYPE --1 \\',
             f'  --covar "$LOCO"/{export.arm}_covariates.txt '
             f'--covar-name {",".join([*export.covariates, ""])}"LOCO$3" --covar-variance-standardize \\',
         ]
@@ -349,7 +358,7 @@ def _plink2(script: Script, export: ArmExport, places: Sequence[tuple[int, str]]
         listed = ",".join(export.covariates)
         tables = [f'  --pheno "$LOCO"/{export.arm}_phenotypes.txt --pheno-name "CHR$3" \\']
         if listed:
-            tables.append(f'  --covar "$EXPORTS"/covariates.txt --covar-name {listed} --covar-variance-standardize \\')
+            tables.append(f'  --covar "$LOCO"/covariates.txt --covar-name {listed} --covar-variance-standardize \\')
         why = "the phenotype is what the offset of the chromosome leaves of it"
     intercept = "" if script.binary or export.covariates else " allow-no-covars"
     firth = " no-firth" if script.binary else ""
@@ -358,7 +367,7 @@ def _plink2(script: Script, export: ArmExport, places: Sequence[tuple[int, str]]
         f"## PLINK 2, arm {export.arm}: {why}",
         f"{name}() {{  # fileset, chromosomes, column",
         f'  prefix=$1; plink2 {script.options("plink2")} --chr "$2" --extract {script.variants} \\',
-        '  --keep "$EXPORTS"/people.txt --no-psam-pheno \\',
+        '  --keep "$LOCO"/people.txt --no-psam-pheno \\',
         *tables,
         f"  --vif 1000000 --max-corr 1 --nonfounders --glm omit-ref hide-covar{firth}{intercept} \\",
         f'  --out "loco_{export.arm}_$(basename -- "$prefix")_$3"',

@@ -96,7 +96,7 @@ def test_commands_without_offsets_and_with_a_blank_in_the_path():
     info = {"study": "s", "cohort": "c", "phenotype": "y", "n": 3, "trait": "quantitative", "stage": ""}
     text = exports.commands(info, [], {"filesets": ["g"]}, [(0, "1")], "passed.txt", "out/loco")
     assert "No arm has offsets" in text and "regenie" not in text
-    arm = exports.ArmExport("baseline", ("age",), {})
+    arm = exports.ArmExport("baseline", ("age",))
     for folder, warned in (("out/loco", False), ("my out/loco", True)):
         text = exports.commands(info, [arm], {"filesets": ["g"]}, [(0, "1"), (0, "X")], "passed.txt", folder)
         assert ("It reads no path with a blank" in text) is warned
