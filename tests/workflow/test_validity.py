@@ -27,7 +27,7 @@ from deepnull_gwas.results.validity import (
     wilson,
 )
 from deepnull_gwas.results.validity_page import write_validity
-from deepnull_gwas.tables import read_json
+from deepnull_gwas.tables import read_json, write_json
 from workflow_runs import CONFIG, SHEET, Run, small_cohort
 
 pytestmark = pytest.mark.workflow
@@ -190,9 +190,15 @@ def test_what_an_arm_lacks_is_left_out_of_all_arms(finished, tmp_path):
         for row in sheet_of(PHENOTYPES)
     ]
     phenotypes = simulated_phenotypes("sim", SIMULATE, studies)
+    # as if the model of one were the whole-genome regression
+    genome = results / "curved_power/genome/genome.json"
+    arms = {arm: {"used": True, "r2_both": r2} for arm, r2 in (("baseline", 0.4), ("deepnull", 0.5))}
+    write_json({"arms": arms}, genome)
     with chdir(finished.folder):
-        measure_validity(results, phenotypes, tmp_path / "v.json", tmp_path / "v.npz", 5e-8)
+        measure_validity(results, phenotypes, tmp_path / "v.json", tmp_path / "v.npz", 5e-8, [genome])
     after = read_json(tmp_path / "v.json")
+    expected = {r["arm"]: r["expected_ratio"] for r in after["power"]}
+    assert expected == {"baseline": None, "deepnull": pytest.approx(0.6 / 0.5), "oracle": None}
     assert after["left_out"] == ["curved_null", "ill_power"]
     assert {r["kind"] for r in after["null"]} == {"binary, nonlinear"}
     assert len(after["power"]) == 3

@@ -30,7 +30,7 @@ SHEET = [
 SETTINGS = CONFIG | {
     "structure": {},
     "association": {"chunks": 2},
-    "whole_genome": {"block_size": 80, "folds": 5, "parts": 3},
+    "whole_genome": {"block_size": 80, "folds": 5, "parts": 2},
 }
 
 
@@ -105,7 +105,8 @@ def test_relatives_stay_where_the_model_knows_them(family_run):
     assert [people[s]["n"] for s in people] == [UNRELATED + 2 * PAIRS] * 2 + [UNRELATED + PAIRS]
     assert [people[s].get("model") for s in people] == ["whole_genome", "whole_genome", None]
     for study in ("y", "case"):
-        assert not any("relatives" in note for note in people[study]["notes"])
+        assert f"{PAIRS} pairs of relatives" in people[study]["notes"][0]
+        assert "takes their likeness into account" in people[study]["notes"][0]
         relatives = state(family_run, study)["arms"]["baseline"]["relatives"]
         assert relatives["sibling"]["pairs"] == PAIRS
 

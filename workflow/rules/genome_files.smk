@@ -62,6 +62,15 @@ def parts_of_study(wildcards):
     return parts_of_genome(last)(SimpleNamespace(cohort=wildcards.cohort, batch=batch))
 
 
+def genomes_of_cohort(wildcards):
+    """Return how well the whole-genome regression predicts, of each of a cohort's studies whose model it is."""
+    return [
+        f"<results>/{wildcards.cohort}/{study.name}/genome/genome.json"
+        for study in PLAN.studies_of(wildcards.cohort)
+        if study.is_whole_genome
+    ]
+
+
 def genome_of_study(wildcards):
     """Return how well the whole-genome regression of a study predicts, where that is its model."""
     if PLAN.study(wildcards.cohort, wildcards.study).is_whole_genome:

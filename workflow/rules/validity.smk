@@ -14,6 +14,7 @@ rule measure_validity:
         shares="<results>/{cohort}/simulated/truth.json",
         sumstats=sumstats_of_cohort,
         metrics=metrics_of_cohort,
+        genomes=genomes_of_cohort,
     output:
         measured="<results>/{cohort}/validity.json",
         points="<results>/{cohort}/validity.npz",
@@ -51,7 +52,11 @@ rule measure_validity:
         settings=lead_settings,
         code=code_of("measure_validity"),
         lineage=made_from(
-            "simulate_phenotypes", "index_cohort", "train_folds", "merge_sumstats"
+            "simulate_phenotypes",
+            "index_cohort",
+            "train_folds",
+            "stack_blocks",
+            "merge_sumstats",
         ),
     script:
         "../scripts/measure_validity.py"

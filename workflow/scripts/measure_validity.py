@@ -12,7 +12,12 @@ with log_to(snakemake.log[0], snakemake.resources):
     out, params = snakemake.output, snakemake.params
     phenotypes = simulated_phenotypes(snakemake.wildcards.cohort, params.simulate, params.studies)
     measure_validity(
-        Path(snakemake.input.genotypes).parent, phenotypes, out.measured, out.points, params.settings["genome_wide"]
+        Path(snakemake.input.genotypes).parent,
+        phenotypes,
+        out.measured,
+        out.points,
+        params.settings["genome_wide"],
+        snakemake.input.genomes,
     )
     plot_validity(out.points, out.figure)
     write_validity(out.measured, Path(out.figure).name, out.page)

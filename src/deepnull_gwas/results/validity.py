@@ -21,6 +21,7 @@ from deepnull_gwas.genotypes.base import Genotypes
 from deepnull_gwas.genotypes.formats import open_genotypes
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
+from deepnull_gwas.results.genome import expected_ratio, read_states
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json, read_parquet, write_json, write_npz
 from deepnull_gwas.traits import trait_of
@@ -155,6 +156,7 @@ def measure_validity(
     out: str | Path,
     out_points: str | Path,
     genome_wide: float,
+    genomes: Sequence[str | Path] = (),
 ) -> None:
     """Measure type I error and lambda on phenotypes without causal variants, and power on those that have some.
 
@@ -174,9 +176,13 @@ def measure_validity(
         .npz with what the figure draws.
     genome_wide
         The p-value below which a variant counts as found.
+    genomes
+        genome.json of the studies whose model is the whole-genome regression: what theory expects then counts what the
+        genome explains, too.
     """
     results = Path(results)
     collected = _collect(results, phenotypes)
+    known = {Path(path).parts[-3]: {"expected_ratio": expected_ratio(read_states(path))} for path in genomes}
     measured: dict[str, Any] = {
         "phenotypes": [asdict(p) for p in phenotypes],
         "left_out": collected.left_out,
@@ -200,7 +206,7 @@ def measure_validity(
             arm: [chi2_of_neg_log10_p(collected.tables[p.name, arm]["neg_log_10_p_value"].to_numpy()) for p in own]
             for arm in ARMS
         }
-        metrics = [read_json(results / p.study / "deepnull" / "metrics.json") for p in own]
+        metrics = [read_json(results / p.study / "deepnull" / "metrics.json") | known.get(p.study, {}) for p in own]
         measured["power"] += _power_rows(kind, own, chi2, metrics, shares, genome_wide)
         points |= {f"power/{kind}/{arm}": np.concatenate(chi2[arm]) for arm in ARMS}
     write_npz(out_points, **points)
@@ -286,12 +292,18 @@ def _power_rows(
     }
     expected = None
     if key == "r2":
-        expected = np.mean([(1 - m["linear"]["r2"]) / (1 - m["deepnull"]["r2"]) for m in metrics])
+        expected = np.mean([_expected_ratio(m) for m in metrics])
     cut = chi2_of_neg_log10_p(-np.log10([genome_wide]))[0]
     for arm in ARMS:
         row = {"kind": kind, "arm": arm} | _power(chi2[arm], chi2["baseline"], cut)
         row |= {"measure": key, "explained": explained[arm]}
         yield row | {"expected_ratio": expected if arm == "deepnull" else None}
+
+
+def _expected_ratio(metrics: Mapping[str, Any]) -> float:
+    """Return the ratio of chi-squares that the accuracies of a study lead one to expect."""
+    ratio = metrics.get("expected_ratio")
+    return (1 - metrics["linear"]["r2"]) / (1 - metrics["deepnull"]["r2"]) if ratio is None else ratio
 
 
 def _type_one_error(parts: Sequence[pd.DataFrame], tests: float) -> dict[str, Any]:
