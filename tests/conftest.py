@@ -11,6 +11,10 @@ import pytest
 
 from deepnull_gwas.garbage import collect_seldom
 
+# one thread in each of several workers: more threads than cores wait for each other at full speed, and training takes
+# twice the processor time (jobs of the workflow have the threads of their rule)
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parent.parent
 # as in the jobs and the command line
 collect_seldom()
