@@ -55,7 +55,8 @@ def measure(given: argparse.Namespace, figures) -> None:
     from whole_genome_data import polygenic, relatives
     from whole_genome_model import Cohort
 
-    for name, (kind, share, c2, cases, shuffled) in CASES.items():
+    for name in given.cases:
+        kind, share, c2, cases, shuffled = CASES[name]
         methods = METHODS if share == 1.0 and not shuffled and kind == "sibling" else {"likelihood": {}}
         for method, settings in methods.items():
             null_plain, null_ours, causal_plain, causal_ours, rho = [], [], [], [], []
@@ -95,6 +96,7 @@ def main() -> int:
     from whole_genome import Figures
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", nargs="*", choices=[*CASES], default=[*CASES], help="which of them")
     parser.add_argument("--pairs", type=int, default=1500)
     parser.add_argument("--variants", type=int, default=6000)
     parser.add_argument("--seeds", type=int, default=4)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepnull_gwas.genotypes.tiles import load_person
+from deepnull_gwas.genotypes.tiles import LANES, load_person, load_person_of_dosages, load_table
 from deepnull_gwas.jit import FAST, numba
 
 
@@ -30,21 +30,46 @@ class QuadraticForm:
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def _quadratic(stored, centre, people, start, weights, buffer, out):
-    for v in range(len(centre)):
-        total = 0.0
+def _quadratic(stored, centre, form, buffer, table, out):
+    # what is stored is taken apart once, not for every person
+    packed, values, units, halved = stored
+    people, start, weights = form
+    n, hard = len(centre), packed.shape[0] > 0
+    for first in range(0, n, LANES):
+        load_table(centre, first, table)
+        # numbers of their own, not an array: they then stay in registers
+        t0 = t1 = t2 = t3 = t4 = t5 = t6 = t7 = 0.0
         at = 0
         for c in range(len(start) - 1):
-            first, size = start[c], start[c + 1] - start[c]
+            begin, size = start[c], start[c + 1] - start[c]
             for i in range(size):
-                buffer[i] = load_person(stored, v, people[first + i], centre[v])
-            for i in range(size):
-                row = 0.0
+                if hard:
+                    load_person(packed, first, n - 1, people[begin + i], table, buffer, i)
+                else:
+                    load_person_of_dosages(values, units, halved, first, n - 1, people[begin + i], table, buffer, i)
+                s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
                 for j in range(i + 1):
-                    row += weights[at + j] * buffer[j]
-                total += row * buffer[i]
+                    w = weights[at + j]
+                    s0 += w * buffer[j, 0]
+                    s1 += w * buffer[j, 1]
+                    s2 += w * buffer[j, 2]
+                    s3 += w * buffer[j, 3]
+                    s4 += w * buffer[j, 4]
+                    s5 += w * buffer[j, 5]
+                    s6 += w * buffer[j, 6]
+                    s7 += w * buffer[j, 7]
+                t0 += s0 * buffer[i, 0]
+                t1 += s1 * buffer[i, 1]
+                t2 += s2 * buffer[i, 2]
+                t3 += s3 * buffer[i, 3]
+                t4 += s4 * buffer[i, 4]
+                t5 += s5 * buffer[i, 5]
+                t6 += s6 * buffer[i, 6]
+                t7 += s7 * buffer[i, 7]
                 at += i + 1
-        out[v] = total
+        totals = (t0, t1, t2, t3, t4, t5, t6, t7)
+        for k in range(min(LANES, n - first)):
+            out[first + k] = totals[k]
 
 
 def quadratic(stored: tuple[np.ndarray, ...], centre: np.ndarray, form: QuadraticForm) -> np.ndarray:
@@ -60,8 +85,8 @@ def quadratic(stored: tuple[np.ndarray, ...], centre: np.ndarray, form: Quadrati
         The matrix. All sums are in float64, and a variant's does not depend on its neighbours.
     """
     out = np.zeros(len(centre))
-    largest = int(np.diff(form.start).max(initial=0))
-    _quadratic(
-        stored, np.ascontiguousarray(centre), form.people, form.start, form.weights, np.zeros(max(largest, 1)), out
-    )
+    largest = max(int(np.diff(form.start).max(initial=0)), 1)
+    given = form.people, form.start, form.weights
+    buffer, table = np.zeros((largest, LANES)), np.zeros((LANES, 4))
+    _quadratic(stored, np.ascontiguousarray(centre), given, buffer, table, out)
     return out

@@ -15,6 +15,8 @@ TILE = 1024
 TILE_BYTES = TILE // 4
 #: Rows of tiles and buffers lie a little apart, so that they do not fall on the same sets of the cache
 STRIDE = TILE + 32
+#: Variants whose genotypes of one person are loaded at a time, where only some people are asked for
+LANES = 8
 #: What stands in the place of packed calls where there are dosages, and of dosages, their units and haploid people
 #: where there are calls
 NO_CALLS, NO_DOSAGES = np.empty((0, 0), dtype=np.uint8), np.empty((0, 0), dtype=np.uint16)
@@ -150,19 +152,42 @@ def load_presence(stored, v, tile, out):
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
-def load_person(stored, v, person, centre):
-    """Return one person's centred dosage of one variant as :func:`load_tile` does, in float64; a missing call is 0."""
-    packed, values, units, halved = stored
-    if packed.shape[0]:
-        code = (packed[v, person // 4] >> np.uint8(2 * (person % 4))) & np.uint8(3)
-        if code == 1:
-            return 0.0
-        copies = 2.0 if code == 0 else (1.0 if code == 2 else 0.0)
-        return copies - centre
-    value = values[v, person]
-    if value == _MISSING:
-        return 0.0
-    dosage = value * units[v]
-    if len(halved) and halved[person]:
-        dosage *= 0.5
-    return dosage - centre
+def load_table(centre, first, table):
+    """Fill in what the codes of hard calls stand for, centred, for the variants of :func:`load_person`."""
+    for k in range(LANES):
+        middle = centre[min(first + k, len(centre) - 1)]
+        table[k, 0] = 2.0 - middle
+        table[k, 1] = 0.0
+        table[k, 2] = 1.0 - middle
+        table[k, 3] = -middle
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def load_person(packed, first, last, person, table, out, i):
+    """Load one person's centred hard calls of :data:`LANES` variants, in float64; a missing call is 0.
+
+    Parameters
+    ----------
+    packed, person
+        The genotypes, and who.
+    first, last
+        The first of the variants, and the last one there is: past it follow copies of it.
+    table
+        float64[LANES, 4], from :func:`load_table`.
+    out, i
+        float64[:, LANES], and which of its rows is filled in.
+    """
+    byte, shift = person >> 2, np.uint8(2 * (person & 3))
+    for k in range(LANES):
+        out[i, k] = table[k, (packed[min(first + k, last), byte] >> shift) & np.uint8(3)]
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def load_person_of_dosages(values, units, halved, first, last, person, table, out, i):
+    """Load one person's centred dosages, as :func:`load_person`."""
+    half = 0.5 if len(halved) and halved[person] else 1.0
+    for k in range(LANES):
+        v = min(first + k, last)
+        value = values[v, person]
+        # what the code of no copies stands for is minus the mean
+        out[i, k] = 0.0 if value == _MISSING else value * units[v] * half + table[k, 3]

@@ -9,6 +9,7 @@ from deepnull_gwas.genotypes.block import Mask, PackedBlock
 from deepnull_gwas.genotypes.dosage import MISSING, Dosages, pack_counts
 from deepnull_gwas.genotypes.dosage_block import DosageBlock
 from deepnull_gwas.genotypes.products import Columns
+from deepnull_gwas.genotypes.quadratic import QuadraticForm
 
 PEOPLE, VARIANTS = 2311, 37
 
@@ -27,6 +28,22 @@ def hard_calls(rng: np.random.Generator, denominator: int) -> tuple[PackedBlock,
     values = np.where(copies < 0, MISSING, copies.astype(np.int64) * denominator).astype(np.uint16)
     dosages = Dosages(values, np.full(VARIANTS, denominator, dtype=np.int32))
     return PackedBlock(pack_counts(copies), PEOPLE), DosageBlock(dosages)
+
+
+def clusters_of(rng: np.random.Generator, people: np.ndarray) -> tuple[QuadraticForm, np.ndarray]:
+    """Return clusters of one to nine of some people, and their matrix over all of these people."""
+    matrix, start, order, weights = np.zeros((len(people), len(people))), [0], [], []
+    free = rng.permutation(len(people))
+    for size in rng.integers(1, 10, 60):
+        members, free = np.sort(free[:size]), free[size:]
+        own = rng.normal(size=(size, size))
+        own += own.T
+        matrix[np.ix_(members, members)] = own
+        i, j = np.tril_indices(size)
+        weights.append(own[i, j] * np.where(i == j, 1, 2))
+        order.append(people[members])
+        start.append(start[-1] + size)
+    return QuadraticForm(np.concatenate(order), np.array(start), np.concatenate(weights)), matrix
 
 
 @pytest.mark.parametrize("denominator", [1, 255, 16_384])
@@ -56,6 +73,8 @@ def test_hard_calls_as_dosages_are_what_packed_calls_are(rng, denominator, inher
         np.testing.assert_allclose(
             packed.multiply(columns, mask, squared), dosage.multiply(columns, mask, squared), rtol=1e-10, atol=1e-9
         )
+    form, _ = clusters_of(rng, np.flatnonzero(chosen))
+    np.testing.assert_allclose(packed.quadratic(form, mask), dosage.quadratic(form, mask), rtol=1e-10, atol=1e-9)
 
 
 @pytest.mark.parametrize("drop", [False, True])
@@ -99,6 +118,10 @@ def test_uncertain_dosages_against_numpy(rng, dtype, tolerance):
         found = block.multiply(Columns(PEOPLE, index, columns, dtype), mask, squared)[:, :3]
         # single precision keeps about 7 digits of sums of some hundred terms of about 1
         np.testing.assert_allclose(found, expected, atol=tolerance * np.sqrt(len(index)) * 10)
+    form, matrix = clusters_of(rng, index)
+    np.testing.assert_allclose(
+        block.quadratic(form, mask), np.einsum("vi,ij,vj->v", centred, matrix, centred), rtol=1e-10, atol=1e-9
+    )
 
 
 def test_moments_of_a_nearly_constant_variant_keep_their_digits():
