@@ -12,8 +12,10 @@ even ones are null. Each figure is printed with the bound that it is held to, ``
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -192,13 +194,15 @@ def common(given: argparse.Namespace, figures: Figures) -> None:
                 row |= {"gain": (mean[True] - 1) / (mean[False] - 1)}
                 if shutil.which("bolt") and not given.no_bolt:
                     write_phenotype(cohort.bed.prefix, left_of(case.y, case.covariates))
-                    bolt = run_bolt(cohort.bed.prefix, given.variants)
-                    row |= {"bolt": bolt.r2, "inf": (bolt.chi2_inf[causal].mean() - 1) / (mean[False] - 1)}
+                    row |= {"bolt": np.nan, "inf": np.nan}
+                    with contextlib.suppress(subprocess.CalledProcessError):  # it dies of some data
+                        bolt = run_bolt(cohort.bed.prefix, given.variants)
+                        row |= {"bolt": bolt.r2, "inf": (bolt.chi2_inf[causal].mean() - 1) / (mean[False] - 1)}
                 shutil.rmtree(cohort.folder)
                 rows.append(row)
                 said = {k: round(float(v), 4) for k, v in row.items()}
                 print("  ", f"{prevalence:.0%} cases, causal {share}, seed {seed}", said, flush=True)
-            figures_of = {k: float(np.mean([row[k] for row in rows])) for k in rows[0]}
+            figures_of = {k: float(np.nanmean([row[k] for row in rows])) for k in rows[0]}
             at = f"{prevalence:.0%} cases, {share:.0%} causal"
             figures.note(f"{at}: R2 on the observed scale", figures_of["r2"])
             figures.note(f"{at}: gain in chi2 - 1 at causal variants over logistic", figures_of["gain"], 1.0)

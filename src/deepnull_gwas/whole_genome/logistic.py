@@ -54,11 +54,6 @@ class StackedBinary:
         covariates (q their probabilities), of the covariates beyond the mean of the training set, and of both beyond
         it. Of the three usual forms this is the one that tells the gain in power: the chi-square of a causal variant
         grows by 1 / (1 - r2), as in a quantitative trait, because the mean of mu (1 - mu) falls by 1 - r2.
-    log_likelihood, log_likelihood_covariates
-        Out of fold, with and without the genome.
-    calibration
-        Slope of the trait on ``whole`` on the logit scale, beside the covariates, as in the association: 1 where an
-        offset with coefficient 1 is right.
     penalty
         The share of variance of the chosen penalty (:data:`SHARES`); NaN where there is none.
     method
@@ -73,9 +68,6 @@ class StackedBinary:
     r2: float
     r2_covariates: float
     r2_both: float
-    log_likelihood: float
-    log_likelihood_covariates: float
-    calibration: float
     penalty: float
     method: str
     reason: str
@@ -161,20 +153,17 @@ def stack_binary(
     null = np.einsum("ij,ij->i", design.x, start[fold])
     sets = TrainingSets(design, genome.whole, y, fold, start)
     fits, method, reason = sets.path(), "logistic", ""
-    if fits is None:
+    if not fits:
         method, reason = "logistic_fallback", f"the ridge logistic regression did not converge in {MAX_STEPS} steps"
         fits = sets.linear_path()
     values = [float(log_likelihoods(sets.predict(fit), y).sum()) for fit in fits]
     best = int(np.argmax(values))
     eta, weights = sets.predict(fits[best]), fits[best][:, design.x.shape[1] :]
-    whole = np.einsum("ij,ij->i", genome.whole, weights[fold])
+    penalty = best if method == "logistic" else None
     return StackedBinary(
-        whole,
-        {name: sets.leave_out(genome.parts[:, c], best, fits[best]) for c, name in enumerate(names)},
+        np.einsum("ij,ij->i", genome.whole, weights[fold]),
+        {name: sets.leave_out(genome.parts[:, c], fits[best], penalty) for c, name in enumerate(names)},
         *_explained(y, eta, null, fold),
-        log_likelihood=values[best],
-        log_likelihood_covariates=float(log_likelihoods(null, y).sum()),
-        calibration=_calibrate(design, whole, y),
         penalty=SHARES[best],
         method=method,
         reason=reason,
@@ -210,23 +199,32 @@ class TrainingSets:
         fits = [fit_penalised(x[rows], every, self.y[rows], start=at) for rows, at in zip(self.rows, start)]
         return np.array([fit.coefficients for fit in fits]) if all(fit.converged for fit in fits) else None
 
-    def path(self) -> list[np.ndarray] | None:
-        """Return the coefficients at each penalty, from the largest down; None where a fit does not converge."""
+    def path(self) -> list[np.ndarray]:
+        """Return the coefficients at each penalty, from the largest down to the last at which all fits converge."""
         at, out = np.hstack([self.nulls, np.zeros((len(self.nulls), self.kinds))]), []
         for penalty in range(len(SHARES)):
             at = self.fit(self.x, penalty, at)
             if at is None:
-                return None
+                break
             out.append(at)
         return out
 
-    def leave_out(self, part: np.ndarray, penalty: int, start: np.ndarray) -> np.ndarray:
-        """Return the predictions without a chromosome, its part of the predictors given; out of fold."""
+    def leave_out(self, part: np.ndarray, coefficients: np.ndarray, penalty: int | None) -> np.ndarray:
+        """Return the predictions out of fold without a chromosome.
+
+        Parameters
+        ----------
+        part
+            float64[n, kinds], what it adds to the predictors.
+        coefficients
+            Those of the whole genome.
+        penalty
+            That they are fitted again with; None, they stay.
+        """
         c = self.nulls.shape[1]
         x = np.hstack([self.x[:, :c], self.x[:, c:] - part])
-        coefficients = self.fit(x, penalty, start)
-        if coefficients is None:
-            coefficients = start
+        if penalty is not None and (again := self.fit(x, penalty, coefficients)) is not None:
+            coefficients = again
         return np.einsum("ij,ij->i", x[:, c:], coefficients[self.fold, c:])
 
     def linear_path(self) -> list[np.ndarray]:
@@ -262,18 +260,7 @@ class TrainingSets:
 def _nothing(names: list[str], n: int, reason: str) -> StackedBinary:
     """Return offsets of 0, and why."""
     nan = float("nan")
-    return StackedBinary(
-        np.zeros(n), {c: np.zeros(n) for c in names}, 0.0, nan, nan, nan, nan, nan, nan, "none", reason
-    )
-
-
-def _calibrate(design: Covariates, whole: np.ndarray, y: np.ndarray) -> float:
-    """Return the slope of the offset beside covariates that are fitted with it, as in the association."""
-    sd = float(whole.std())
-    if sd == 0.0:
-        return float("nan")
-    x = np.column_stack([design.x, whole / sd])
-    return float(fit_penalised(x, np.r_[design.penalty, COVARIATE_PENALTY], y).coefficients[-1] / sd)
+    return StackedBinary(np.zeros(n), {c: np.zeros(n) for c in names}, 0.0, nan, nan, nan, "none", reason)
 
 
 def _explained(y: np.ndarray, eta: np.ndarray, null: np.ndarray, fold: np.ndarray) -> tuple[float, float, float]:

@@ -180,10 +180,11 @@ def _stack_arm(
         entry = _entry("none", reason, **entry)
     else:
         stacked = _stack(study, arm, order, places, fold)
-        entry |= {
-            "method": stacked.method, "r2_genome": stacked.r2, "r2_covariates": stacked.r2_covariates,
-            "r2_both": stacked.r2_both, "penalty": None if math.isnan(stacked.penalty) else stacked.penalty,
+        values = {
+            "r2_genome": stacked.r2, "r2_covariates": stacked.r2_covariates, "r2_both": stacked.r2_both,
+            "penalty": stacked.penalty,
         }  # fmt: skip
+        entry |= {"method": stacked.method} | {k: None if math.isnan(v) else v for k, v in values.items()}
         least = max(LEAST_R2, LEAST_R2_PEOPLE / len(order))
         used = stacked.method != "none" and stacked.r2 >= least
         entry = _entry(
