@@ -22,7 +22,7 @@ from deepnull_gwas.whole_genome.regression import (
     ridge_penalties,
     spike_and_slab,
 )
-from deepnull_gwas.whole_genome.targets import Group, on_grid
+from deepnull_gwas.whole_genome.targets import Group, Target, on_grid
 
 #: Shares of variance of the ridge regressions, by the number of passes.
 RIDGES = {1: HERITABILITIES, 2: (0.25, 0.75)}
@@ -96,12 +96,15 @@ class SecondPass:
 
     Attributes
     ----------
+    products
+        float64[b, targets, folds], the block's products with the residuals (of the first pass).
     start
         float32[b, targets, shares, folds], the effects of the first pass.
     noise
         float64[targets, shares, folds], variance that all blocks leave of the residuals.
     """
 
+    products: np.ndarray
     start: np.ndarray
     noise: np.ndarray
 
@@ -136,8 +139,8 @@ def fit_block(
     Parameters
     ----------
     sums
-        Of the block, with the group's residuals (targets x folds); with a second pass in addition with what all blocks
-        leave of them (targets x shares x folds).
+        Of the block, with the group's residuals (targets x folds); in a second pass with what all blocks leave of them
+        (targets x shares x folds).
     group
         The group.
     total
@@ -149,8 +152,8 @@ def fit_block(
     """
     b, t, folds, shares = len(sums.products), len(group.targets), group.people.folds, len(CAUSAL_SHARES)
     kinds, c = len(ridges) + shares, group.covariates.shape[1]
-    right = sums.products[:, : t * folds].reshape(b, t, folds)
-    rest = sums.products[:, t * folds :].reshape(b, t, -1, folds)
+    right = sums.products.reshape(b, t, folds) if second is None else second.products
+    rest = sums.products.reshape(b, t, -1, folds)
     effects, per_copy = np.zeros((b, t, shares, folds)), np.zeros((b, t, kinds, folds))
     on_covariates, used = np.zeros((t, kinds, folds, c), dtype=np.int64), np.ones(b, dtype=bool)
     for f, regressors in sums.training_sets(group):
@@ -217,29 +220,29 @@ def predict(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[s
         yield rows, (copies[:, rows].astype(np.float64).T @ weights).astype(np.int64).reshape(-1, *shape)
 
 
-def leftover(group: Group, inside: np.ndarray, on_covariates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what all blocks of the first pass leave of the residuals.
+def leftover(
+    group: Group, target: Target, inside: np.ndarray, on_covariates: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what all blocks of the first pass leave of a study and arm's residuals.
 
     Parameters
     ----------
-    group
-        The group.
+    group, target
+        The group, and the study and arm.
     inside
-        int[n, targets, shares, folds], the sum over blocks of :func:`explain`.
+        int[n, shares, folds], the sum over blocks of :func:`explain`.
     on_covariates
-        int64[targets, shares, folds, c], that of ``BlockFit.on_covariates``.
+        int64[shares, folds, c], that of ``BlockFit.on_covariates``.
 
     Returns
     -------
-    float64[n, targets x shares x folds], on the grid, 0 for a fold's own people; and its variance in the training sets,
-    float64[targets, shares, folds], within bounds.
+    float64[n, shares, folds], on the grid, 0 for a fold's own people; and its variance in the training sets,
+    float64[shares, folds], within bounds.
     """
-    n, t, s, folds = inside.shape
-    out, noise = np.empty((n, t, s, folds)), np.empty((t, s, folds))
-    for k, target in enumerate(group.targets):
-        for j in range(s):
-            explained = inside[:, k, j] * INSIDE_GRID + group.covariates @ (on_covariates[k, j].T * EFFECT_GRID)
-            left = group.without_covariates(target.residuals - explained)
-            noise[k, j] = np.sum(left**2, axis=0) / np.maximum(group.training, 1)
-            out[:, k, j] = on_grid(left)
-    return out.reshape(n, -1), np.clip(noise, LEAST_NOISE, 1.0)
+    out, noise = np.empty(inside.shape), np.empty(inside.shape[1:])
+    for j in range(inside.shape[1]):
+        explained = inside[:, j] * INSIDE_GRID + group.covariates @ (on_covariates[j].T * EFFECT_GRID)
+        left = group.without_covariates(target.residuals - explained)
+        noise[j] = np.sum(left**2, axis=0) / np.maximum(group.training, 1)
+        out[:, j] = on_grid(left)
+    return out, np.clip(noise, LEAST_NOISE, 1.0)

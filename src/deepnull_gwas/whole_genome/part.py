@@ -193,7 +193,7 @@ def fit_part(
         Blocks at a time; the result does not depend on it.
     """
     work = _prepare(cohort, studies, part, parts, settings)
-    columns = [np.hstack([group.covariates, group.residuals]) for group in work.groups]
+    columns = [group.columns(lambda k, group=group: group.targets[k].residuals) for group in work.groups]
     _log_need(work, columns, threads)
     if work.passes == 1:
         _write_predictors(work, columns, None, work.description(part, parts), out, threads)
@@ -202,9 +202,11 @@ def fit_part(
     inside, on_covariates, locks = [], [], []
     for g, group in enumerate(work.groups):
         kinds = (len(group.targets), len(CAUSAL_SHARES), group.people.folds)
+        shapes[f"{g}.products"] = (np.float64, (work.variants, kinds[0] * kinds[2]))
         shapes[f"{g}.effects"] = (np.float32, (work.variants, *kinds))
-        shapes[f"{g}.inside"] = (np.int32, (len(group.people), *kinds))
         shapes[f"{g}.on_covariates"] = (np.int64, (*kinds, group.covariates.shape[1]))
+        for k in range(len(group.targets)):
+            shapes[f"{g}.{k}.inside"] = (np.int32, (len(group.people), *kinds[1:]))
         inside.append(np.zeros((len(group.people), int(np.prod(kinds))), dtype=np.int32))
         on_covariates.append(np.zeros((*kinds, group.covariates.shape[1]), dtype=np.int64))
         locks.append(Lock())
@@ -213,6 +215,7 @@ def fit_part(
         def use(number: int, g: int, copies: np.ndarray, sums: BlockSums) -> None:
             found = fit_block(sums, work.groups[g], len(work.regressors))
             at = work.blocks[number].start - work.first_variant
+            file.write(f"{g}.products", at, sums.products)
             file.write(f"{g}.effects", at, found.effects.astype(np.float32))
             for rows, values in explain(copies, work.groups[g], found):
                 with locks[g]:
@@ -221,9 +224,11 @@ def fit_part(
                 on_covariates[g] += found.on_covariates
 
         _for_each_block(work, columns, threads, use)
-        for g, values in enumerate(inside):
-            file.write(f"{g}.inside", 0, values.reshape(shapes[f"{g}.inside"][1]))
+        for g, group in enumerate(work.groups):
             file.write(f"{g}.on_covariates", 0, on_covariates[g])
+            by_target = inside[g].reshape(len(group.people), *on_covariates[g].shape[:3])
+            for k in range(len(group.targets)):
+                file.write(f"{g}.{k}.inside", 0, by_target[:, k])
 
 
 def refit_part(
@@ -251,17 +256,23 @@ def refit_part(
     firsts = [ArrayFile(path) for path in first_parts]
     columns, noise = [], []
     for g, group in enumerate(work.groups):
-        inside = sum(first.read(f"{g}.inside").astype(np.int64) for first in firsts)
-        left, variance = leftover(group, inside, sum(first.read(f"{g}.on_covariates") for first in firsts))
-        columns.append(np.hstack([group.covariates, group.residuals, left]))
-        noise.append(variance)
+        on_covariates = sum(first.read(f"{g}.on_covariates") for first in firsts)
+        noise.append(np.empty(on_covariates.shape[:3]))
+
+        def left(k: int, g: int = g, group: Group = group, on_covariates: np.ndarray = on_covariates) -> np.ndarray:
+            inside = sum(first.read(f"{g}.{k}.inside").astype(np.int64) for first in firsts)
+            values, noise[g][k] = leftover(group, group.targets[k], inside, on_covariates[k])
+            return values
+
+        columns.append(group.columns(left))
     _log_need(work, columns, threads)
     own = next(first for first in firsts if first.description["part"] == part)
 
     def second(number: int, g: int) -> SecondPass:
         block = work.blocks[number]
         rows = block.start - work.first_variant, block.stop - work.first_variant
-        return SecondPass(own.read(f"{g}.effects", *rows), noise[g])
+        products, folds = own.read(f"{g}.products", *rows), work.everybody.folds
+        return SecondPass(products.reshape(len(products), -1, folds), own.read(f"{g}.effects", *rows), noise[g])
 
     _write_predictors(work, columns, second, work.description(part, parts), out, threads)
 
@@ -305,4 +316,4 @@ def _log_need(work: Work, columns: Sequence[np.ndarray], threads: int) -> None:
     block = size * people * (1 if len(work.groups) < 2 else 2) + size**2 * (4 * work.everybody.folds + 32)
     wide = max((c.shape[1] for c in columns), default=0)
     tile = min(people, 4096) * 8 * (size + 2 * wide)
-    logger.info("needs about %.0f MB in addition to the libraries", (2 * residuals + threads * (block + tile)) / 1e6)
+    logger.info("needs about %.0f MB in addition to the libraries", (residuals + threads * (block + tile)) / 1e6)

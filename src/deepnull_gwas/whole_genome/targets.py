@@ -13,7 +13,7 @@ out of the predictors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,10 +142,24 @@ class Group:
         """Number of people who train each fold's models: int64[folds]."""
         return len(self.people) - self.people.sizes
 
-    @property
-    def residuals(self) -> np.ndarray:
-        """Residuals of all targets, side by side: float64[n, targets x folds]."""
-        return np.hstack([t.residuals for t in self.targets])
+    def columns(self, of_target: Callable[[int], np.ndarray]) -> np.ndarray:
+        """Return what genotypes are multiplied with: float64[n, c + targets x j], covariates and columns of targets.
+
+        Parameters
+        ----------
+        of_target
+            Gives float64[n, ...] by the number of a target, j columns when flattened.
+        """
+        n, c = self.covariates.shape
+        out = self.covariates.copy()
+        for k in range(len(self.targets)):
+            values = of_target(k).reshape(n, -1)
+            if not k:
+                out = np.empty((n, c + len(self.targets) * values.shape[1]))
+                out[:, :c] = self.covariates
+            start = c + k * values.shape[1]
+            out[:, start : start + values.shape[1]] = values
+        return out
 
     def without_covariates(self, values: np.ndarray) -> np.ndarray:
         """Take the covariates out of columns, one per fold, by coefficients of its training set.
