@@ -99,7 +99,9 @@ def test_bombs_are_not_inflated(folder, compression, said):
     path.write_bytes(data[:end] + bomb)
     tracemalloc.start()
     try:
-        assert attempt("bgen bombs", lambda: read(path), str(path), "rs1", f"byte {file_start(data):,}") is None
+        # a block that is too short is found with the head
+        named = "the first variant" if said == 1 else "rs1"
+        assert attempt("bgen bombs", lambda: read(path), str(path), named, f"byte {file_start(data):,}") is None
         assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
     finally:
         tracemalloc.stop()

@@ -101,9 +101,9 @@ def read_bgen_header(path: str | Path) -> BgenHeader:
     # whoever believes a number of people makes room for them
     if (length := _first_block(header)) is not None and min(length, size * _MOST[compression]) < n_samples + 10:
         raise InputError(
-            f"{path}: the head says {n_samples:,} people (bytes 12 to 15), but the block of the first variant has "
-            f"{length:,} bytes, in a file of {size:,}, expected {n_samples + 10:,} or more: it is damaged; copy it "
-            "again from its source"
+            f"{path}: the head says {n_samples:,} people (bytes 12 to 15), but the block of the first variant (byte "
+            f"{offset + 4:,}) has {length:,} bytes, in a file of {size:,}, expected {n_samples + 10:,} or more: it is "
+            "damaged; copy it again from its source"
         )
     return header
 
