@@ -33,7 +33,10 @@ CASES = {
     "many_studies": (10_000, 20_000, 20, 2),
     "50k": (50_000, 50_000, 2, 10),
     "200k": (200_000, 10_000, 6, 10),
+    "whole_genome": (10_000, 22_000, 4, 22),
 }
+#: Those whose studies have the model of this name.
+OF_MODEL = ("whole_genome",)
 TOOK = re.compile(r"INFO took (.+?)(?: \((.+?) of processor time\))?, ([\d,]+) MB of memory at most")
 FILES = {"config": "config.yaml", "studies": "studies.tsv"}
 UNITS = {"s": 1, "min": 60, "h": 3600}
@@ -45,7 +48,7 @@ def seconds(text: str) -> float:
     return float(value) * UNITS[unit]
 
 
-def prepare(folder: Path, people: int, variants: int, studies: int, chromosomes: int) -> None:
+def prepare(folder: Path, people: int, variants: int, studies: int, chromosomes: int, model: str = "linear") -> None:
     """Write config and studies of a case."""
     folder.mkdir(parents=True, exist_ok=True)
     phenotypes: dict[str, Any] = {
@@ -64,7 +67,9 @@ def prepare(folder: Path, people: int, variants: int, studies: int, chromosomes:
         "qc": {"preset": "array", "heterozygosity_f": 0.3, "heterozygosity_sd": 0},
         "association": {"chunks": 2},
     }
-    if studies > 5:
+    if model != "linear":
+        config["association"] |= {"model": model}
+    if studies > 5 or model != "linear":
         config["deepnull"] = {"model": "linear", "compare": False}
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     rows = [
@@ -129,7 +134,7 @@ def main() -> None:
     for case in given.cases.split(","):
         folder = (given.folder / case).absolute()
         if not given.read:
-            prepare(folder, *CASES[case])
+            prepare(folder, *CASES[case], model=case if case in OF_MODEL else "linear")
             command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder)]
             command += ["--configfile", str(folder / "config.yaml"), "--cores", str(given.cores), "--quiet", "all"]
             subprocess.run(command, check=True, env=environment, cwd=folder)

@@ -34,34 +34,37 @@ def temporary_bytes(job: Job) -> float:
 
 def fit_blocks(job: Job) -> Estimate:
     settings, n, arms = job.config.whole_genome, job.size.people, _arms(job)
-    size, folds = settings["block_size"], settings["folds"]
+    size, folds, kinds = settings["block_size"], settings["folds"], KINDS[settings["passes"]]
     variants = -(-_regressed(job) // job.config.parts(job.cohort.name))
-    p = sum(columns_of(s) + 2 for s in job.studies if s.is_whole_genome)
+    studies = [s for s in job.studies if s.is_whole_genome]
     # covariates; residuals of each fold's training set, laid out for the products; what the blocks explain
-    held = 24 * n * p + (40 + 4 * SLABS) * n * folds * arms + 16 * n * arms * KINDS[settings["passes"]]
+    held = (
+        24 * n * sum(columns_of(s) + 2 for s in studies) + (40 + 4 * SLABS) * n * folds * arms + 16 * n * arms * kinds
+    )
     # a block of whole numbers, its products fold by fold, and people in single precision some at a time
     block = 2 * n * size + size * size * (4 * folds + 40) + 8 * min(n, 4096) * (size + 2 * folds * arms)
-    products = 1.2e-11 * n * size * variants + 2e-10 * n * folds * arms * variants
-    # regressions, fold by fold: they do not depend on the number of people
-    fits = 6e-8 * folds * size * variants * arms
-    seconds = products + fits + decoded(job, variants, calls=True)
-    return Estimate(400 + mapped(job) + mega(held + job.threads * block), 5 + seconds / job.threads)
+    # products of the block with itself are made once, and for people of other studies from those who differ; then
+    # regressions in each fold, which do not depend on the number of people, and what they predict
+    products = (6.8e-9 + 1.7e-11 * size) * n * (1 + 0.1 * (len(studies) - 1))
+    fits = 3.5e-6 * folds + folds / 10 * arms * (1.2e-9 * n + 6e-6)
+    seconds = variants * (products + fits) * kinds / KINDS[2] + decoded(job, variants, calls=True)
+    return Estimate(275 + mapped(job) + mega(held + job.threads * block), 3 + seconds / job.threads)
 
 
 def refit_blocks(job: Job) -> Estimate:
     n, folds, arms = job.size.people, job.config.whole_genome["folds"], _arms(job)
     first = fit_blocks(job)
     # what all blocks explain, summed over the parts, and what they leave
-    return Estimate(first.mb + mega(24 * SLABS * n * folds * arms), 1.5 * first.seconds)
+    return Estimate(first.mb + mega(24 * SLABS * n * folds * arms), 1.4 * first.seconds)
 
 
 def stack_blocks(job: Job) -> Estimate:
     settings, n = job.config.whole_genome, job.size.people
-    kinds = KINDS[settings["passes"]]
+    kinds, binary = KINDS[settings["passes"]], any(s.has_cases for s in job.studies)
     # sums of one arm, those of the training set of one fold, and offsets of both arms
     held = 32.0 * n * CHROMOSOMES * kinds + 8 * n * OFFSETS * _arms(job) + 24 * n * (job.covariates + 3)
-    seconds = _arms(job) * settings["folds"] * n * CHROMOSOMES * kinds * 2e-8
-    return Estimate(300 + mega(held), 5 + seconds)
+    seconds = _arms(job) * settings["folds"] * n * CHROMOSOMES * kinds * (1e-7 if binary else 2e-8)
+    return Estimate(210 + mega(held), 3 + seconds)
 
 
 def export_offsets(job: Job) -> Estimate:
