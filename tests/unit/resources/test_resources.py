@@ -292,3 +292,39 @@ def test_a_file_that_is_no_vcf_is_named(tmp_path):
     config = load_config({"studies": "studies.tsv", "cohorts": {"ukb": cohort}}, tmp_path)
     with pytest.raises(InputError, match=r"g\.vcf\.gz: no line #CHROM .* begins with 'hello'"):
         resources.cohort_size(config.cohorts["ukb"], tmp_path)
+
+
+def jobs_of_genome(folder: Path, config: dict) -> tuple[dict[str, int], dict[str, float]]:
+    """Return the number of jobs of the rules of the whole-genome regression, and the disk space by kind."""
+    config = load_config(config, folder)
+    rules = {r.rule: r.jobs for r in resources.plan_run(config, folder) if r.rule.endswith("_blocks")}
+    return rules, resources.disk_mb(config, folder)
+
+
+def test_the_whole_genome_regression_is_planned_for_the_studies_whose_model_it_is(tmp_path):
+    config = headers(tmp_path, 20_000, 100_000)
+    none, linear = jobs_of_genome(tmp_path, config)
+    assert not none and not any("whole-genome" in kind for kind in linear)
+    lines = SHEET.replace("covariates\n", "covariates\tassociation_model\n").splitlines()
+    sheet = [lines[0], f"{lines[1]}\twhole_genome", f"{lines[2]}\tlinear"]
+    (tmp_path / "studies.tsv").write_text("\n".join(sheet) + "\n")
+    assert jobs_of_genome(tmp_path, config)[0] == {"fit_blocks": 20, "refit_blocks": 20, "stack_blocks": 1}
+    one_pass = config | {"whole_genome": {"passes": 1, "parts": 3}}
+    assert jobs_of_genome(tmp_path, one_pass)[0] == {"fit_blocks": 3, "stack_blocks": 1}
+    both = config | {"association": config["association"] | {"model": "whole_genome"}}
+    (tmp_path / "studies.tsv").write_text(SHEET)
+    found, disk = jobs_of_genome(tmp_path, both)
+    assert found == {"fit_blocks": 20, "refit_blocks": 20, "stack_blocks": 2}
+    # what two arms of two studies predict of everybody, by chromosome and kind
+    assert 4 * 20_000 * 22 * 4 * 8 / 1e6 < disk["parts of the whole-genome regression (temporary)"] < 2_000
+    # a part of few variants needs no less memory for people, and less time
+    needs = [
+        resources.estimate(
+            "refit_blocks",
+            load_config(both | {"whole_genome": {"parts": p}}, tmp_path),
+            {"cohort": "ukb", "batch": "main"},
+            tmp_path,
+        )
+        for p in (1, 20)
+    ]
+    assert needs[0].mb == needs[1].mb and needs[0].seconds > 5 * needs[1].seconds
