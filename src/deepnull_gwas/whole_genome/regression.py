@@ -138,13 +138,16 @@ class RidgeFactor:
         # imported here: scipy.linalg costs jobs that read offsets half a second
         from scipy.linalg import lapack
 
-        # symmetric, so that its rows are columns for LAPACK
-        matrix = regressors.matrix.copy().T
-        np.fill_diagonal(matrix, 1.0 + penalty / max(regressors.people, 1))
-        self._factor, info = lapack.dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
-        if info:
-            raise np.linalg.LinAlgError(f"dpotrf: {info}")
-        self._solve = lapack.dpotrs
+        self._solve, added = lapack.dpotrs, penalty / max(regressors.people, 1)
+        while True:
+            # symmetric, so that its rows are columns for LAPACK
+            matrix = regressors.matrix.copy().T
+            np.fill_diagonal(matrix, 1.0 + added)
+            self._factor, info = lapack.dpotrf(matrix, lower=1, clean=0, overwrite_a=1)
+            if not info:
+                break
+            # singular to rounding, which a penalty may be too small for
+            added = max(10 * added, 1e-10)
 
     def effects(self, right: np.ndarray) -> np.ndarray:
         """Return the effects (float64[k]) on one phenotype, given the regressors' correlations with it.

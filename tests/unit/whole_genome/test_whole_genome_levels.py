@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from deepnull_gwas.tables import read_parquet
 from deepnull_gwas.whole_genome.array_file import ArrayFile
@@ -89,6 +90,37 @@ def test_levels_agree_with_a_dense_reference(cohort, covariates, arm, passes):
     entry = json.loads((folder / "genome.json").read_text())["arms"][arm]
     assert entry["r2_genome"] == pytest.approx(r2, abs=1e-6)
     assert r2 > 0.1
+
+
+def test_predictors_of_a_binary_trait_agree_with_a_dense_reference(cohort, covariates):
+    """What is regressed is y - mu by the logistic model of the covariates in the training set, here by a general
+    optimiser; the covariates' weak penalty is that of null_models.
+    """
+    rng = np.random.default_rng(2)
+    y = phenotype(cohort.copies, 4) + 0.5 * covariates[:, 0]
+    case = (y > np.quantile(y, 0.75)).astype(float)
+    index = np.sort(rng.choice(PEOPLE, PEOPLE - 9, replace=False))
+    paths = cohort.study("b", case, covariates, index, trait="binary")
+    fit(cohort, [paths], "out")
+    dense = reference(cohort, paths, "baseline")
+    x = dense.covariates
+
+    def residuals(training: np.ndarray) -> np.ndarray:
+        z, own = x[training], dense.y[training]
+
+        def loss(b: np.ndarray) -> float:
+            return float(np.logaddexp(0.0, z @ b).sum() - own @ (z @ b) + 0.5 * (b[1:] ** 2).sum())
+
+        def slope(b: np.ndarray) -> np.ndarray:
+            return z.T @ (1 / (1 + np.exp(-z @ b)) - own) + np.r_[0.0, b[1:]]
+
+        found = optimize.minimize(loss, np.zeros(z.shape[1]), jac=slope, method="BFGS", options={"gtol": 1e-9})
+        left = own - 1 / (1 + np.exp(-z @ found.x))
+        return left - z @ np.linalg.lstsq(z, left, rcond=None)[0]
+
+    dense.residuals = residuals
+    expected, _ = dense.predictors()
+    assert np.abs(stored(cohort, "out", paths, "baseline") - expected).max() < 1e-6 * case.std()
 
 
 def test_own_phenotype_leaves_own_predictors_bitwise_the_same(cohort, covariates):

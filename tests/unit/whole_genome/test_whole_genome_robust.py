@@ -11,6 +11,7 @@ from deepnull_gwas.errors import InputError
 from deepnull_gwas.tables import read_parquet
 from deepnull_gwas.whole_genome.array_file import ArrayFile, write_arrays
 from deepnull_gwas.whole_genome.offsets import read_offsets
+from deepnull_gwas.whole_genome.regression import Correlations, RidgeFactor
 from deepnull_gwas.whole_genome.variants import choose_regressors, cut_into_blocks
 from genome_cases import SETTINGS, Cohort, genotypes
 
@@ -101,6 +102,29 @@ def test_nothing_to_find_means_no_offset(tmp_path):
     assert "no offset is used" in arms["baseline"]["reason"]
     assert not len(offsets)
     assert len(read_parquet(folder / "offsets.parquet")) == PEOPLE
+
+
+def test_noise_is_not_predicted(tmp_path):
+    """Twenty phenotypes of no effect at all; with a weight per block they would seem to be."""
+    people = 1000
+    cohort = Cohort(tmp_path, genotypes(people, 400, 3), np.repeat([str(c) for c in range(1, 11)], 40))
+    rng = np.random.default_rng(1)
+    folders = cohort.run([cohort.study(f"s{i}", rng.normal(size=people)) for i in range(20)], "out", folds=10)
+    entries = [outcome(folder)[0]["baseline"] for folder in folders]
+    assert np.mean([entry["r2_genome"] for entry in entries]) < 0.005
+    assert sum(entry["used"] for entry in entries) <= 4
+
+
+def test_a_matrix_that_is_singular_to_rounding_is_no_obstacle():
+    rng = np.random.default_rng(1)
+    x = np.repeat(rng.normal(size=(50, 4)), 3, axis=1)
+    x = x / np.sqrt((x**2).mean(axis=0))
+    matrix = x.T @ x / 50 - 1e-9 * np.eye(12)
+    np.fill_diagonal(matrix, 1.0)
+    regressors = Correlations(matrix - 1e-9, np.ones(12, bool), np.ones(12), np.zeros((12, 1)), 50)
+    right = x.T @ (x @ np.ones(12)) / 50
+    effects = RidgeFactor(regressors, 0.0).effects(right)
+    assert np.abs(x @ effects - x @ np.ones(12)).max() < 1e-3
 
 
 def test_a_study_that_failed_stays_failed_and_costs_the_batch_nothing(tmp_path):
