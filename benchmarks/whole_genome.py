@@ -209,7 +209,9 @@ def populations(given: argparse.Namespace, figures: Figures) -> None:
         tested = (rarer >= 20) & (chromosome % 2 == 0)
         within = (chromosome % 2 == 1) & (rarer >= 0.02 * n)
         traits = {f"y{i}": polygenic(people, 0.6, 0.05, 900 + i, within=within) for i in range(given.traits)}
-        cohort = fitted_cohort(given, people, {key: (trait.y, pcs) for key, trait in traits.items()})
+        cohort = fitted_cohort(
+            given, people, {key: (trait.y, pcs, None, "quantitative", True) for key, trait in traits.items()}
+        )
         figures.note(f"{name}: people", n)
         figures.note(f"{name}: pairs of relatives", len(people.pairs))
         figures.note(f"{name}: variants tested", tested.sum())

@@ -129,7 +129,7 @@ class Cohort:
 
     def add(
         self, name: str, y: np.ndarray, covariates: np.ndarray | None = None, d: np.ndarray | None = None,
-        trait: str = "quantitative",
+        trait: str = "quantitative", components: bool = False,
     ) -> None:  # fmt: skip
         """Add a study of everybody.
 
@@ -145,11 +145,13 @@ class Cohort:
             float64[n], DeepNull's covariate; with it the study has both arms.
         trait
             ``quantitative`` or ``binary``.
+        components
+            Whether the covariates are principal components of ancestry.
         """
         n, folder = len(y), self.folder / name
         frame = pd.DataFrame({"sample_index": np.arange(n), "phenotype": np.asarray(y, dtype=np.float64)})
         for j in range(0 if covariates is None else covariates.shape[1]):
-            frame[f"cov_c{j}"] = covariates[:, j]
+            frame[f"cov_{'PC' if components else 'c'}{j + 1}"] = covariates[:, j]
         write_parquet(frame, folder / "samples.parquet")
         state = {"study": name, "cohort": "c", "trait": trait, "phenotype": name, "n": n}
         write_json(state | {"status": "ok", "stage": "", "reason": ""}, folder / "study.json")

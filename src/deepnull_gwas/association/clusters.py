@@ -36,7 +36,7 @@ class SizeGroup:
     members
         int64[c, size], rows among the people, ascending within a cluster.
     matrix
-        float64[c, size, size], their correlations; positive definite.
+        float64[c, size, size], their correlations (or covariances, :meth:`Clusters.scaled`); positive definite.
     """
 
     members: np.ndarray
@@ -70,6 +70,21 @@ class Clusters:
     groups: tuple[SizeGroup, ...]
     n: int
     cut: int = 0
+
+    def scaled(self, deviations: np.ndarray) -> Clusters:
+        """Return the covariances of people of other standard deviations than 1: float64[n].
+
+        Everybody is then in a cluster; people without relatives in one of their own.
+        """
+        alone = np.ones(self.n, dtype=bool)
+        for group in self.groups:
+            alone[group.members] = False
+        rows = np.flatnonzero(alone)[:, None]
+        groups = [SizeGroup(rows, deviations[rows][:, :, None] ** 2)] if len(rows) else []
+        for group in self.groups:
+            sd = deviations[group.members]
+            groups.append(SizeGroup(group.members, group.matrix * sd[:, :, None] * sd[:, None, :]))
+        return Clusters(tuple(groups), self.n, self.cut)
 
     def whiten(self, x: np.ndarray) -> np.ndarray:
         """Return L^-1 x, of x float64[n] or float64[n, k]."""

@@ -107,7 +107,7 @@ class StudyDesign:
         )
 
     def add_relatives(self, chromosome: str, drop: bool) -> None:
-        """Find the clusters of correlated relatives of each arm for the tests of a chromosome.
+        """Find the clusters of correlated relatives, and weights of people, of each arm for the tests of a chromosome.
 
         Parameters
         ----------
@@ -116,20 +116,23 @@ class StudyDesign:
         drop
             Whether people without a genotype are left out elsewhere: here they are not, which is noted.
         """
-        known = self.study.relatives
-        if known is None:
-            return
-        pairs = known.pairs.among(np.isin(self.study.sample_index, self.sample_index))
-        made: dict[bytes, Clusters | None] = {}
+        known, inside = self.study.relatives, np.isin(self.study.sample_index, self.sample_index)
+        pairs = None if known is None else known.pairs.among(inside)
+        made: dict[tuple[bytes, bytes], Clusters | None] = {}
         for arm in self.arms:
-            rho = known.on(arm, chromosome, pairs)
-            key = rho.tobytes()
+            rho = np.empty(0) if known is None else known.on(arm, chromosome, pairs)
+            spread = self.study.spread.get(arm)
+            key = rho.tobytes(), b"" if spread is None else spread.tobytes()
             if key not in made:
-                made[key] = find_clusters(self.n, pairs.first, pairs.second, rho)
+                found = None if pairs is None else find_clusters(self.n, pairs.first, pairs.second, rho)
+                if spread is not None:
+                    found = (found or Clusters((), self.n)).scaled(spread[inside])
+                made[key] = found
             if (clusters := made[key]) is not None:
                 self.relatives[arm] = clusters
         if self.relatives and drop:
-            self.notes.append("relatives are kept: missing genotypes are put at the mean, not dropped")
+            why = "relatives are kept" if known is not None else "people are weighed"
+            self.notes.append(f"{why}: missing genotypes are put at the mean, not dropped")
 
 
 def design_study(study: StudyInput, extra: Mapping[str, np.ndarray], keep: np.ndarray | None) -> StudyDesign:

@@ -45,6 +45,9 @@ class StudyInput:
     relatives
         Pairs of relatives among the analysed people, and how correlated their phenotypes are beyond the null models;
         None where all are taken for unrelated.
+    spread
+        Arm -> float64[n], standard deviation of each person beyond the null model, of quantitative traits; arms in
+        which it is the same for all are absent.
     """
 
     name: str
@@ -58,6 +61,7 @@ class StudyInput:
     failures: dict[str, StudyFailure] = field(default_factory=dict)
     offsets: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
     relatives: RelativeCorrelations | None = None
+    spread: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def offsets_on(self, name: str, chromosome: str) -> dict[str, np.ndarray]:
         """Return the offsets of a class of chromosomes and a chromosome, by arm; arms without one are absent."""
@@ -122,11 +126,12 @@ def read_study(
             d = to_numpy(table["deepnull_covariate"]).astype(np.float64)
     sample_index = to_numpy(people["sample_index"]).astype(np.int64)
     known: Mapping[tuple[str, str, str], np.ndarray] = {}
-    related = None
+    related, spread = None, {}
     if offsets is not None and (left := [arm for arm in arms if arm not in failures]):
         failures |= _whole_genome_failures(offsets, sample_index, left)
         if any(arm not in failures for arm in left):
             known = read_offsets(offsets)
+            spread = {arm: values for arm in left if (values := known.spread(arm)) is not None}
             if relatives is not None:
                 related = read_correlations(relatives, Path(offsets).with_name("genome.json"), sample_index)
     return StudyInput(
@@ -141,4 +146,5 @@ def read_study(
         failures=failures,
         offsets=known,
         relatives=related,
+        spread=spread,
     )

@@ -77,6 +77,8 @@ class Study:
         tested: in its unit (quantitative), on the logit scale (binary). A key that is absent stands for no offset.
     relatives
         Pairs of relatives and their correlations; None where all are taken for unrelated.
+    spread
+        Arm -> float64[n], standard deviation of each person beyond the null model, where it differs.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Study:
     folder: Path
     offsets: Mapping[tuple[str, str, str], np.ndarray] = field(default_factory=dict)
     relatives: Relatives | None = None
+    spread: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def place(self, kind: str, chromosome: str) -> tuple[str, str]:
         """Return where the same null models hold: a class of chromosomes; where there are offsets, one chromosome."""
@@ -147,9 +150,15 @@ def read_study_files(
     related = None
     if offsets is not None and relatives is not None and set(arms) - failed:
         related = read_relatives(relatives, Path(offsets).with_name("genome.json"), to_numpy(table["sample_index"]))
+    spread: dict[str, np.ndarray] = {}
+    if offsets is not None:
+        there = frozenset(column_names(offsets))
+        for arm, column in ((arm, f"{arm}.spread") for arm in arms if arm not in failed):
+            if column in there:
+                spread[arm] = to_numpy(read_table(offsets, columns=[column])[column]).astype(float)
     covariates = [np.empty((len(table), 0)), *(to_numpy(table[c]) for c in columns)]
     return Study(
         about["study"], about["trait"], tuple(arms), tuple(failed), to_numpy(table["sample_index"]),
         to_numpy(table["phenotype"]).astype(float), np.column_stack(covariates).astype(float), d, Path(study).parent,
-        known, related,
+        known, related, spread,
     )  # fmt: skip

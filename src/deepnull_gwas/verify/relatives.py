@@ -33,11 +33,8 @@ class Relatives:
     pairs: tuple[tuple[int, int, str], ...]
     rho: Mapping[tuple[str, str], Mapping[str, float]]
 
-    def kin(self, arm: str, chromosome: str, inside: np.ndarray) -> Kin | None:
-        """Return the matrix of an arm on a chromosome, of some people (bool[n]).
-
-        None where no two of them are correlated.
-        """
+    def edges(self, arm: str, chromosome: str, inside: np.ndarray) -> list[tuple[int, int, float]]:
+        """Return the correlations of an arm on a chromosome, of some people (bool[n]): rows among them, correlation."""
         row = {int(person): k for k, person in enumerate(np.flatnonzero(inside))}
         edges = []
         for i, j, relation in self.pairs:
@@ -45,7 +42,7 @@ class Relatives:
             value = known.get(chromosome, known.get("all", 0.0))
             if value and i in row and j in row:
                 edges.append((row[i], row[j], value))
-        return Kin(edges, len(row)) if edges else None
+        return edges
 
 
 def read_relatives(relatives: str | Path, genome: str | Path, people: np.ndarray) -> Relatives | None:
@@ -87,9 +84,11 @@ class Kin:
         (row, row, correlation) of pairs.
     n
         Number of people.
+    spread
+        float64[n], standard deviations of people, whose covariances are those times R; None, 1.
     """
 
-    def __init__(self, edges: list[tuple[int, int, float]], n: int):
+    def __init__(self, edges: list[tuple[int, int, float]], n: int, spread: np.ndarray | None = None):
         clusters = sorted(_clusters(edges), key=lambda members: (len(members), members))
         place = {person: (k, at) for k, members in enumerate(clusters) for at, person in enumerate(members)}
         matrices = [np.eye(len(members)) for members in clusters]
@@ -97,7 +96,7 @@ class Kin:
             (k, a), (other, b) = place.get(i, (-1, 0)), place.get(j, (-2, 0))
             if k == other:
                 matrices[k][a, b] = matrices[k][b, a] = value
-        self.n = n
+        self.n, self.spread = n, np.ones(n) if spread is None else spread
         self.blocks: list[tuple[np.ndarray, np.ndarray]] = []
         for size in sorted({len(members) for members in clusters}):
             chosen = [k for k, members in enumerate(clusters) if len(members) == size]
@@ -111,8 +110,8 @@ class Kin:
         self.factors = [np.linalg.cholesky(r) for _, r in self.blocks]
 
     def whiten(self, x: np.ndarray) -> np.ndarray:
-        """Solve L z = x, with L L' = R."""
-        z = np.array(x, dtype=float)
+        """Solve S L z = x, with L L' = R and S the standard deviations."""
+        z = (np.array(x, dtype=float).T / self.spread).T
         for (members, _), lower in zip(self.blocks, self.factors, strict=True):
             right = z[members] if z.ndim > 1 else z[members][..., None]
             z[members] = np.linalg.solve(lower, right).reshape(z[members].shape)

@@ -65,10 +65,11 @@ class Second:
         extra = study.deepnull_covariate
         self.deepnull_covariate = None if extra is None else extra[inside]
         self.kin: dict[str, Kin] = {}
-        for arm in study.arms if study.relatives is not None else ():
-            found = study.relatives.kin(arm, chromosome, inside)
-            if found is not None and arm not in study.failed:
-                self.kin[arm] = found
+        for arm in set(study.arms) - set(study.failed):
+            edges = [] if study.relatives is None else study.relatives.edges(arm, chromosome, inside)
+            spread = study.spread.get(arm)
+            if edges or spread is not None:
+                self.kin[arm] = Kin(edges, len(self.people), None if spread is None else spread[inside])
         # the weights of relatives are those of everybody
         self.drop = settings.get("missing_genotypes", "impute_mean") == "drop" and not self.kin
         self.by_score = settings.get("refine_by", "likelihood") == "spa"

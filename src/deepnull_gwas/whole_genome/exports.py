@@ -314,8 +314,8 @@ def commands(
         title.rstrip(),
         "# Step 1 (whole-genome regression that leaves a chromosome out) was done by this workflow; these are step 2.",
         f"# Run where the workflow was run. The effect allele of this workflow is {form.effect_allele}.",
-        "# Neither engine models relatives beyond the offset: with relatives among the people, prefer the workflow's "
-        "own test.",
+        "# Neither engine models relatives, or a variance that differs by ancestry, beyond the offset: with either,",
+        "# prefer the workflow's own test.",
         "# BOLT-LMM, SAIGE and GCTA fit predictions of their own and cannot be given any.",
         "set -eu",
         f"LOCO={shlex.quote(str(folder))}",

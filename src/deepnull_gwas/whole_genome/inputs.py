@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,6 +71,8 @@ class Study:
         float64[n], of mean 0 and variance 1; None where the deepnull arm is not done.
     failures
         Arms that failed in a step before, and why.
+    is_component
+        bool[c], which of the covariates are principal components of ancestry.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Study:
     covariates: np.ndarray
     deepnull_covariate: np.ndarray | None
     failures: dict[str, StudyFailure]
+    is_component: np.ndarray
 
     def covariates_of(self, arm: str) -> np.ndarray:
         """Return the covariates of an arm: float64[n, c] or, with DeepNull's, float64[n, c + 1]."""
@@ -102,7 +106,8 @@ def read_study(paths: StudyPaths) -> Study:
             d = standardised(_deepnull_covariate(paths.prediction, to_numpy(people["sample_index"])))
         except StudyFailure as failure:
             failures["deepnull"] = failure
-    columns = [to_numpy(people[c]) for c in people.column_names if c.startswith("cov_")]
+    names = [c for c in people.column_names if c.startswith("cov_")]
+    columns = [to_numpy(people[c]) for c in names]
     return Study(
         name=study["study"],
         trait=study["trait"],
@@ -112,6 +117,7 @@ def read_study(paths: StudyPaths) -> Study:
         covariates=np.column_stack([np.ones(people.num_rows), *(standardised(c) for c in columns)]),
         deepnull_covariate=d,
         failures=failures,
+        is_component=np.array([False, *(re.fullmatch(r"cov_PC\d+", c) is not None for c in names)]),
     )
 
 

@@ -3,6 +3,8 @@
 Columns: ``sample_index``, and one per arm and chromosome, ``{arm}.{chromosome}``: the prediction from all autosomes but
 that one, beyond the covariates, out of fold. ``{arm}.all`` leaves nothing out: it is the offset on X, XY, Y, MT and on
 autosomes of which no variant took part. In the unit of the analysed phenotype; on the logit scale of a binary trait.
+``{arm}.spread``, where it is there: each person's standard deviation beyond the null model, as a multiple of the
+study's (:mod:`deepnull_gwas.whole_genome.spread`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from deepnull_gwas.tables import (
 
 #: Name of the offset that leaves no chromosome out.
 WHOLE = "all"
+#: Name of the column of standard deviations.
+SPREAD = "spread"
 OFFSETS = [Column("sample_index", "int64", "number of the person in the genotype files, from 0; ascending")]
 #: Where genotypes are not of an autosome, or only in part: class of chromosomes, chromosome.
 _OTHERS = (*(("autosome", c) for c in ("X", "XY", "Y")), *((c, c) for c in ("X", "Y", "MT")))
@@ -58,6 +62,12 @@ class Offsets(Mapping[tuple[str, str, str], np.ndarray]):
         if column is None:
             raise KeyError(key)
         return to_numpy(read_table(self.path, columns=[column])[column])
+
+    def spread(self, arm: str) -> np.ndarray | None:
+        """Return each person's standard deviation as a multiple of the study's; None where all are the same."""
+        if (arm, SPREAD) not in self._stored:
+            return None
+        return to_numpy(read_table(self.path, columns=[f"{arm}.{SPREAD}"])[f"{arm}.{SPREAD}"])
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, tuple) and len(key) == 3 and self._column(*key) is not None
@@ -96,7 +106,7 @@ def write_offsets(
     sample_index
         int64[n], the analysed people, ascending.
     offsets
-        arm -> chromosome that is left out (or :data:`WHOLE`) -> float64[n].
+        arm -> chromosome that is left out (or :data:`WHOLE`) -> float64[n]; :data:`SPREAD` -> standard deviations.
     chromosomes
         Those of which variants took part: without an offset of its own, such a chromosome has none.
     """

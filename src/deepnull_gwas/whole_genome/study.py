@@ -18,8 +18,9 @@ from deepnull_gwas.whole_genome.array_file import ArrayFile
 from deepnull_gwas.whole_genome.blocks import EFFECT_GRID
 from deepnull_gwas.whole_genome.inputs import Study, StudyPaths, read_study
 from deepnull_gwas.whole_genome.logistic import stack_binary
-from deepnull_gwas.whole_genome.offsets import WHOLE, write_offsets
+from deepnull_gwas.whole_genome.offsets import SPREAD, WHOLE, write_offsets
 from deepnull_gwas.whole_genome.relatives import RelatedPairs, family_covariance, read_related_pairs
+from deepnull_gwas.whole_genome.spread import spread_by_ancestry
 from deepnull_gwas.whole_genome.stacking import stack
 from deepnull_gwas.whole_genome.targets import on_grid
 
@@ -115,7 +116,8 @@ def stack_study(
         in a step before), ``reason``, ``method``, out-of-fold ``r2_genome`` (of the variance beyond the covariates),
         ``r2_covariates`` and ``r2_both``, ``used`` (whether there are offsets), ``penalty`` (share of variance),
         ``variants``, ``blocks``, ``skipped_variants`` (which carry nothing beyond the covariates), ``folds``, and
-        ``relatives`` (:mod:`deepnull_gwas.whole_genome.relatives`).
+        ``relatives`` (:mod:`deepnull_gwas.whole_genome.relatives`), and ``spread``: the least and the largest standard
+        deviation of a person, of the study's, where it goes with ancestry (:mod:`deepnull_gwas.whole_genome.spread`).
     """
     inputs = read_study(study)
     files = sorted((ArrayFile(path) for path in parts), key=lambda file: file.description["part"])
@@ -154,7 +156,7 @@ def _entry(status: str, reason: str = "", **values: Any) -> dict[str, Any]:
     empty = {
         "status": status, "reason": reason, "method": "none", "r2_genome": None, "r2_covariates": None,
         "r2_both": None, "used": False, "penalty": None, "variants": 0, "blocks": 0, "skipped_variants": 0,
-        "folds": 0, "relatives": None,
+        "folds": 0, "relatives": None, "spread": None,
     }  # fmt: skip
     return empty | values
 
@@ -198,7 +200,19 @@ def _stack_arm(
     if pairs is not None:
         covariates = study.covariates_of(arm)[:, 1:]
         entry["relatives"] = family_covariance(study.trait, study.y, covariates, offsets, pairs)
+    if (spread := _spread(study, arm, offsets.get(WHOLE))) is not None:
+        entry["spread"] = [float(spread.min()), float(spread.max())]
+        offsets[SPREAD] = spread
     return entry, offsets, covered
+
+
+def _spread(study: Study, arm: str, offset: np.ndarray | None) -> np.ndarray | None:
+    """Return each person's standard deviation beyond the null model where it goes with ancestry, else None."""
+    if trait_of(study.trait).has_cases:
+        return None
+    x, y = study.covariates_of(arm), study.y if offset is None else study.y - offset
+    residuals = y - x @ np.linalg.lstsq(x, y, rcond=1e-10)[0]
+    return spread_by_ancestry(residuals, study.covariates[:, study.is_component])
 
 
 def _nothing_to_do(entry: Mapping[str, Any]) -> str:

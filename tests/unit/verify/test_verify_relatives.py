@@ -109,9 +109,8 @@ def test_a_cluster_that_is_too_large_is_cut_in_the_same_places(case):
     from deepnull_gwas.association.clusters import find_clusters
 
     clusters = find_clusters(N, known.pairs.first, known.pairs.second, known.on("baseline", "1"))
-    kin = read_relatives(folder / "relatives.tsv", folder / "genome.json", people).kin(
-        "baseline", "1", np.ones(N, dtype=bool)
-    )
+    related = read_relatives(folder / "relatives.tsv", folder / "genome.json", people)
+    kin = verify_relatives.Kin(related.edges("baseline", "1", np.ones(N, dtype=bool)), N)
     assert clusters.cut > 0
     assert len(clusters.groups) == len(kin.blocks) > 1
     for group, (members, matrix) in zip(clusters.groups, kin.blocks, strict=True):
