@@ -20,6 +20,7 @@ import marshal
 import os
 import runpy
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def python() -> str:
     stand_in.write_text(STAND_IN.format(python=sys.executable, address=str(address)))
     stand_in.chmod(0o755)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
-    # it ends when this end of its input is closed
+    # it ends when this end of its input is closed, however this process ends
     server = subprocess.Popen(
         [sys.executable, __file__, str(address), str(stand_in)],
         stdin=subprocess.PIPE,
@@ -76,9 +77,6 @@ def python() -> str:
         server.stdin.close()
         server.stdout.close()
         server.wait()
-        for path in (address, stand_in):
-            path.unlink(missing_ok=True)
-        folder.rmdir()
 
     # everything is imported
     if server.stdout.readline() != b"ready\n":
@@ -113,6 +111,7 @@ def serve(address: str, stand_in: str) -> NoReturn:
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
+    shutil.rmtree(os.path.dirname(address))
     os._exit(0)
 
 
