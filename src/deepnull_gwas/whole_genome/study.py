@@ -199,7 +199,9 @@ def _stack_arm(
                 offsets |= {chromosome: values[back] for chromosome, values in stacked.loco.items()}
     if pairs is not None:
         covariates = study.covariates_of(arm)[:, 1:]
-        entry["relatives"] = family_covariance(study.trait, study.y, covariates, offsets, pairs)
+        # where one chromosome holds all variants, only its own tests have no offset
+        without = dict.fromkeys(covered) if offsets and len(covered) == 1 else {}
+        entry["relatives"] = family_covariance(study.trait, study.y, covariates, offsets | without, pairs)
     if (spread := _spread(study, arm, offsets.get(WHOLE))) is not None:
         entry["spread"] = [float(spread.min()), float(spread.max())]
         offsets[SPREAD] = spread

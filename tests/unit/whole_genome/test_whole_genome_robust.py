@@ -12,6 +12,7 @@ from deepnull_gwas.tables import read_parquet
 from deepnull_gwas.whole_genome.array_file import ArrayFile, write_arrays
 from deepnull_gwas.whole_genome.offsets import read_offsets
 from deepnull_gwas.whole_genome.regression import Correlations, RidgeFactor
+from deepnull_gwas.whole_genome.relatives import family_covariance, read_related_pairs
 from deepnull_gwas.whole_genome.variants import choose_regressors, cut_into_blocks
 from genome_cases import SETTINGS, Cohort, genotypes
 
@@ -49,13 +50,20 @@ def test_variants_without_variance_or_collinear_with_covariates_are_skipped_and_
 
 
 def test_one_chromosome_only(tmp_path):
-    cohort = make(tmp_path, np.repeat(["4"], 60))
-    (folder,) = cohort.run([cohort.study("s", phenotype(cohort.copies))], "out")
+    cohort = make(tmp_path, np.repeat(["4"], 60), pairs=[(2 * i, 2 * i + 1, 0.25) for i in range(100)])
+    y = phenotype(cohort.copies)
+    (folder,) = cohort.run([cohort.study("s", y)], "out")
     arms, offsets = outcome(folder)
     assert arms["baseline"]["status"] == "ok"
     assert "only chromosome 4" in arms["baseline"]["reason"]
     assert ("baseline", "autosome", "4") not in offsets
     assert offsets["baseline", "X", "X"].std() > 0.1
+    # its tests have no offset: relatives there are correlated as without one
+    pairs = read_related_pairs(cohort.paths.relatives, np.arange(PEOPLE))
+    without = family_covariance("quantitative", y, np.empty((PEOPLE, 0)), {}, pairs)["sibling"]["rho"]
+    found = arms["baseline"]["relatives"]["sibling"]
+    assert found["rho_by_chromosome"] == {"4": pytest.approx(without, abs=1e-3)}
+    assert found["rho"] != pytest.approx(without, abs=1e-3)
 
 
 @pytest.mark.parametrize("passes", [1, 2])
