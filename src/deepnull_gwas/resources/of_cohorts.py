@@ -103,8 +103,8 @@ def index_array(job: Job) -> Estimate:
 
 def filter_cohort(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
-    # blocks of genotypes that are counted again, in addition to those that are mapped
-    blocks = 2 * mapped(job)
+    # blocks of genotypes that are counted again, in addition to those that are mapped; decoded ones are counted at once
+    blocks = mapped(job) * (1 if job.size.is_decoded else 2)
     held = 850 * m + 2 * job.size.text_bytes + 1200 * n
     # dosages are decoded once more for people's heterozygosity, and once where people are left out
     counted = COUNTED_DOSAGE if job.size.is_decoded else 1e-9

@@ -84,7 +84,9 @@ def associate(job: Job) -> Estimate:
     of_genotypes = 4.5 * n if job.size.is_decoded else n / 2
     waiting = 2 * 16 * block * 60 * job.arms + job.threads * block * (of_genotypes + 8 * job.width)
     if job.size.is_decoded:
-        held += job.threads * (2e7 + 10 * n) + 120 * job.size.variants
+        # buffers of each thread, what readers know of variants, and what is left behind where blocks are decoded
+        # (measured at 20,000 and 200,000 people)
+        held += job.threads * (2e7 + 10 * n) + 120 * job.size.variants + 450 * n
     # once all blocks are written, the check by the second implementation: the covariates of one study and a few arrays
     # of their size
     check = 8 * n * (5 * max((columns_of(s) for s in job.studies), default=0) + 10)
