@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup plan demo test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress validity lint format validator readers s3 tools lock clean help
+.PHONY: setup plan demo test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress bench-whole-genome validity lint format validator readers s3 tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -40,6 +40,10 @@ bench: $(READY) ## time the association scan against PLINK 2, hard calls and dos
 	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json
 	$(BIN)/python benchmarks/dosages.py --json benchmarks/output/dosages.json
 	$(BIN)/python benchmarks/scaling.py --json benchmarks/output/scaling.json --figure benchmarks/output/scaling.svg
+
+bench-whole-genome: $(READY) ## power, calibration and cost of the whole-genome regression, beside BOLT-LMM and GEMMA; writes docs/whole_genome.md (hours)
+	$(BIN)/python benchmarks/whole_genome.py all --json benchmarks/output/whole_genome
+	$(BIN)/python benchmarks/whole_genome.py tables --json benchmarks/output/whole_genome
 
 bench-cohort: $(READY) ## time counts, pruning, kinship and principal components against PLINK 2 (ten minutes)
 	$(BIN)/python benchmarks/cohort.py

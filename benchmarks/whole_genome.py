@@ -9,6 +9,7 @@
     python benchmarks/whole_genome.py deepnull      # what the arm deepnull adds to it
     python benchmarks/whole_genome.py cost          # time and memory beside BOLT-LMM, and the plan for 500,000 people
     python benchmarks/whole_genome.py all --json FOLDER
+    python benchmarks/whole_genome.py tables --json FOLDER    # put what is there into docs/whole_genome.md
 
 Each prints its figures with the bound that they are held to, ``ok`` or ``MISSED``, and writes them to FOLDER. Sizes are
 options; the defaults are those of docs/whole_genome.md. One core is used.
@@ -387,6 +388,34 @@ def fit_and_measure(folder: Path, bed: Bed, ys: list[np.ndarray], block_size: in
     return time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
+
+
+def write_tables(folder: Path) -> None:
+    """Put the figures of a folder, those of benchmarks/whole_genome_binary.py too, into docs/whole_genome.md."""
+    page = ROOT / "docs/whole_genome.md"
+    head, rest = page.read_text().split(BEGIN)
+    found = {path.stem.removeprefix("whole_genome_"): json.loads(path.read_text()) for path in folder.glob("*.json")}
+    lines = []
+    for name in [*(n for n in BENCHMARKS if n in found), *sorted(n for n in found if n not in BENCHMARKS)]:
+        about = BENCHMARKS[name].__doc__.splitlines()[0] if name in BENCHMARKS else ""
+        lines += [
+            f"### {name}",
+            "",
+            *([about, ""] if about else []),
+            "| figure | found | bounds |",
+            "| --- | --- | --- |",
+        ]
+        for row in found[name]["figures"]:
+            value = f"{row['value']:,.0f}" if abs(row["value"]) >= 100 else f"{row['value']:.4g}"
+            low, high = row.get("low"), row.get("high")
+            sides = [f"at least {low:.4g}"] * (low is not None) + [f"at most {high:.4g}"] * (high is not None)
+            missed = "" if row.get("ok", True) else " (**missed**)"
+            lines.append(f"| {row['what']} | {value} | {', '.join(sides)}{missed} |")
+        lines.append("")
+    page.write_text(f"{head}{BEGIN}\n\n" + "\n".join(lines) + END + rest.split(END)[1])
+
+
 BENCHMARKS: dict[str, Callable[[argparse.Namespace, Figures], None]] = {
     "power": power,
     "nothing": nothing,
@@ -407,7 +436,7 @@ def shape(text: str) -> tuple[int, int, int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=[*BENCHMARKS, "all"])
+    parser.add_argument("what", choices=[*BENCHMARKS, "all", "tables"])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--people", type=int, default=5000)
     parser.add_argument("--variants", type=int, default=6000)
@@ -426,6 +455,9 @@ def main() -> int:
         metavar="PEOPLExVARIANTSxTRAITS", help="sizes of the benchmark cost",
     )  # fmt: skip
     given = parser.parse_args()
+    if given.what == "tables":
+        write_tables(given.json)
+        return 0
     good = True
     for name in BENCHMARKS if given.what == "all" else [given.what]:
         figures = Figures(name)
