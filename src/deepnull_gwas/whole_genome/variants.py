@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from deepnull_gwas.cohort.pruning import LEAST_INFO
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
@@ -81,8 +83,9 @@ def choose_regressors(variants: str | Path, qc_variants: str | Path, settings: M
     hard = measures["hom_effect"] + measures["het"] + measures["hom_other"]
     people = hard + measures["missing"] + measures.get("uncertain", 0)
     frequency = (2 * measures["hom_effect"] + measures["het"]) / np.maximum(2 * hard, 1)
-    number = {name: i for i, name in enumerate(AUTOSOMES, 1)}
-    chromosome = np.array([number.get(c, 0) for c in table["chromosome"].to_pylist()], dtype=np.int8)
+    # 0 where not autosomal
+    place = pc.index_in(table["chromosome"].cast(pa.string()), value_set=pa.array(AUTOSOMES))
+    chromosome = (to_numpy(pc.fill_null(place, -1)) + 1).astype(np.int8)
     good = measures["passed"].astype(bool) & (chromosome > 0) & (hard >= settings["call_rate"] * people) & (hard > 0)
     good &= np.minimum(frequency, 1 - frequency) >= max(settings["maf"], np.finfo(float).tiny)
     if "info" in measures:
