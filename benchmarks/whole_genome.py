@@ -141,7 +141,8 @@ def nothing(given: argparse.Namespace, figures: Figures) -> None:
         cohort = fitted_cohort(given, people, {f"y{i}": (rng.normal(size=n),) for i in range(given.traits)})
         found = [cohort.fitted(name) for name in cohort.studies]
         at = f"{n:,} x {m:,}"
-        figures.note(f"{at}: mean R2", np.mean([f.r2 for f in found]), -0.01, 0.005)
+        # four weights are fitted to noise, too
+        figures.note(f"{at}: mean R2", np.mean([f.r2 for f in found]), -0.01, 0.002 + 8 / n)
         figures.note(f"{at}: share of traits with an offset", np.mean([f.about["used"] for f in found]))
         chi2 = np.array([[cohort.test(name, w)["baseline"].mean() for w in (False, True)] for name in cohort.studies])
         spread = 4 * np.std(chi2[:, 1] - chi2[:, 0]) / np.sqrt(len(chi2)) + 1e-6
@@ -388,6 +389,7 @@ def fit_and_measure(folder: Path, bed: Bed, ys: list[np.ndarray], block_size: in
     return time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+SIDES = {"low": "at least", "high": "at most"}
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 
 
@@ -408,8 +410,7 @@ def write_tables(folder: Path) -> None:
         ]
         for row in found[name]["figures"]:
             value = f"{row['value']:,.0f}" if abs(row["value"]) >= 100 else f"{row['value']:.4g}"
-            low, high = row.get("low"), row.get("high")
-            sides = [f"at least {low:.4g}"] * (low is not None) + [f"at most {high:.4g}"] * (high is not None)
+            sides = [f"{word} {row[key]:.4g}" for key, word in SIDES.items() if row.get(key) is not None]
             missed = "" if row.get("ok", True) else " (**missed**)"
             lines.append(f"| {row['what']} | {value} | {', '.join(sides)}{missed} |")
         lines.append("")

@@ -222,10 +222,9 @@ def export_offsets(
     ids = pd.DataFrame({"FID": people["fid"], "IID": people["iid"]})
     names = column_names([c for c in people.columns if c.startswith("cov_")])
     covariates = {arm: people[list(names)].rename(columns=names) for arm in ARMS}
-    d = None if prediction is None else read_parquet(prediction)[COLUMN].to_numpy(dtype=np.float64)
+    d = _deepnull_covariate(prediction, people)
     y, binary = people["phenotype"].to_numpy(dtype=np.float64), trait_of(info["trait"]).has_cases
-    # a constant would be refused by the engines
-    if d is not None and len(d) == len(y) and np.ptp(d) > 0:
+    if d is not None:
         covariates["deepnull"] = covariates["deepnull"].assign(**{COLUMN: d})
     _write_table(out / "people.txt", ids, header=False)
     _write_table(out / "covariates.txt", pd.concat([ids, covariates["deepnull"]], axis=1))
@@ -240,6 +239,19 @@ def export_offsets(
     where = list(zip(places["file"], places["chromosome"], strict=True))
     with atomic_path(out / "commands.sh") as temporary:
         temporary.write_text(commands(info, exports, genotypes, where, passed_variants, out), encoding="utf-8")
+
+
+def _deepnull_covariate(prediction: str | Path | None, people: pd.DataFrame) -> np.ndarray | None:
+    """Return the DeepNull covariate of a study's people; None without one, or a constant, which engines refuse."""
+    if prediction is None:
+        return None
+    values = read_parquet(prediction)
+    if not len(values):  # the arm has failed
+        return None
+    if list(values["sample_index"]) != list(people["sample_index"]):
+        raise ValueError(f"{prediction}: other people than the study's")
+    d = values[COLUMN].to_numpy(dtype=np.float64)
+    return d if np.ptp(d) > 0 else None
 
 
 def _write_arm(

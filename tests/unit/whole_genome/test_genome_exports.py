@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.tables import write_json, write_parquet
 from deepnull_gwas.whole_genome import exports
+from deepnull_gwas.whole_genome.offsets import write_offsets
 
 CHROMOSOMES = [*(str(i) for i in range(1, 23)), "X"]
 
@@ -114,3 +117,22 @@ def test_no_offset_of_a_chromosome_is_zero():
     np.testing.assert_array_equal(found["2"], 2 * whole)
     np.testing.assert_array_equal(found["1"], 0)
     assert exports.chromosome_offsets({("baseline", "X", "X"): whole}, "deepnull", 3) is None
+
+
+def test_a_failed_study_exports_no_offsets(tmp_path):
+    """Its tables are empty, and its commands say so."""
+    empty = pd.DataFrame({"sample_index": np.empty(0, np.int64), "fid": [], "iid": [], "phenotype": np.empty(0)})
+    write_parquet(empty, tmp_path / "samples.parquet")
+    write_parquet(empty[["sample_index"]].assign(deepnull_covariate=np.empty(0)), tmp_path / "prediction.parquet")
+    info = {"study": "s", "cohort": "c", "phenotype": "y", "n": 0, "trait": "quantitative", "status": "failed"}
+    write_json(info, tmp_path / "study.json")
+    write_offsets(tmp_path / "offsets.parquet", np.empty(0, np.int64), {}, ())
+    write_parquet(pd.DataFrame({"chromosome": ["1"], "file": [0]}), tmp_path / "variants.parquet")
+    exports.export_offsets(
+        tmp_path / "samples.parquet", tmp_path / "study.json", tmp_path / "prediction.parquet",
+        tmp_path / "offsets.parquet", {"filesets": ["g"]}, tmp_path / "variants.parquet", "passed.txt",
+        tmp_path / "out",
+    )  # fmt: skip
+    assert "No arm has offsets" in (tmp_path / "out/commands.sh").read_text()
+    assert (tmp_path / "out/people.txt").read_text() == ""
+    assert not list((tmp_path / "out").glob("*.loco"))
