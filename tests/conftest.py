@@ -47,10 +47,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 missing(f"oracle tool '{tool}' is not installed (scripts/install-test-tools.sh installs it)")
 
 
+#: Files of tests that take longest, in this order.
+LONGEST = ("test_demo.py", "test_faults.py", "test_provenance_run.py", "test_batches.py", "test_real_cohort.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that run the workflow first, the demo's before all: with several workers (each takes whole files)
-    the longest start first.
+    """Put the files that run the workflow first, the longest before all: with several workers (each takes whole files)
+    none is left with a long one at the end.
     """
-    items.sort(key=lambda item: ("/test_demo.py" not in item.nodeid, "/workflow/" not in item.nodeid))
+
+    def place(item: pytest.Item) -> tuple[int, bool]:
+        name = item.path.name
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST), "workflow" not in item.path.parts
+
+    items.sort(key=place)
     # what was collected stays to the end: no search for cycles looks at it again
     gc.freeze()
