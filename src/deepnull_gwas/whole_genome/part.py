@@ -162,12 +162,13 @@ def _for_each_block(
             use(number, g, own, BlockSums.of(own, gram, work.groups[g], columns[g]))
         progress.add(block.stop - block.start)
 
-    # one BLAS thread each: what is computed then does not depend on the number of threads
-    with threadpool_limits(limits=1), ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
+    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
         for _ in pool.map(one, range(len(work.blocks)) if work.groups else ()):
             pass
 
 
+# one BLAS thread each: what is computed then does not depend on the number of threads
+@threadpool_limits.wrap(limits=1)
 def fit_part(
     cohort: CohortPaths,
     studies: Sequence[StudyPaths],
@@ -231,6 +232,7 @@ def fit_part(
                 file.write(f"{g}.{k}.inside", 0, by_target[:, k])
 
 
+@threadpool_limits.wrap(limits=1)
 def refit_part(
     cohort: CohortPaths,
     studies: Sequence[StudyPaths],

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+# not where it is used: its BLAS has to be there when the number of threads is set
+from scipy.linalg import lapack
+
 from deepnull_gwas.jit import numba
 
 #: Shares of variance that the ridge penalties stand for: penalty = number of regressors x (1 - h) / h.
@@ -135,9 +138,6 @@ class RidgeFactor:
     """
 
     def __init__(self, regressors: Correlations, penalty: float):
-        # imported here: scipy.linalg costs jobs that read offsets half a second
-        from scipy.linalg import lapack
-
         self._solve, added = lapack.dpotrs, penalty / max(regressors.people, 1)
         while True:
             # symmetric, so that its rows are columns for LAPACK
