@@ -45,10 +45,7 @@ def build_cohort(
     settings = {k: v for k, v in raw.items() if k not in ("qc", "structure")}
     settings = fill(settings, schema["$defs"]["cohort"], schema)
     simulate, genotypes, samples = raw.get("simulate"), raw.get("genotypes"), raw.get("samples")
-    filesets: list[str] = []
-    structure_filesets: list[str] = []
-    bgen_samples: list[str] = []
-    reference: list[str] = []
+    files: dict[str, tuple[str, ...]] = {}
     structure = {**as_dict(filled.get("structure")), **as_dict(raw.get("structure"))}
     structure_genotypes = structure.pop("genotypes", None)
     problems: list[str] = list(check_genotype_keys(raw, where))
@@ -76,20 +73,9 @@ def build_cohort(
             problems.append(f"{where}.samples: missing, and it is needed (the path of the sample table)")
         elif look and isinstance(samples, str) and not is_file(base / samples):
             problems.append(f"{where}.samples: no such file: {shorten(samples, 300)}{nearest_file(base / samples)}")
-        if look and isinstance(genotypes, str) and genotypes:
-            filesets, found_problems = find_filesets(genotypes, base, f"{where}.genotypes")
-            problems += found_problems
-        if look and isinstance(structure_genotypes, str) and structure_genotypes:
-            structure_filesets, found_problems = find_filesets(
-                structure_genotypes, base, f"{where}.structure.genotypes"
-            )
-            problems += found_problems
-        if filesets and isinstance(path := settings["bgen_sample"], str):
-            bgen_samples, found_problems = find_samples(path, genotypes, filesets, base, f"{where}.bgen_sample")
-            problems += found_problems
-        if look and isinstance(path := settings["reference"], str) and path:
-            reference, found_problems = find_reference(path, base, f"{where}.reference")
-            problems += found_problems
+        if look:
+            files, missing = _find_files(genotypes, structure_genotypes, settings, base, where)
+            problems += missing
     missing_values = settings["missing_values"]
     cohort = Cohort(
         name=name,
@@ -97,11 +83,11 @@ def build_cohort(
         chunks=settings.get("chunks", as_dict(filled.get("association")).get("chunks")),
         qc=with_preset(as_dict(filled.get("qc")), schema, as_dict(raw.get("qc"))),
         structure=structure,
-        filesets=tuple(filesets),
-        structure_filesets=tuple(structure_filesets),
+        filesets=files.get("filesets", ()),
+        structure_filesets=files.get("structure_filesets", ()),
         bgen_reference=settings.get("bgen_reference"),
-        bgen_samples=tuple(bgen_samples),
-        reference=tuple(reference),
+        bgen_samples=files.get("bgen_samples", ()),
+        reference=files.get("reference", ()),
         hard_call_threshold=settings["hard_call_threshold"],
         vcf_field=settings.get("vcf_field"),
         vcf_multiallelic=settings["vcf_multiallelic"],
@@ -116,6 +102,30 @@ def build_cohort(
         simulate=settings.get("simulate"),
     )
     return cohort, problems
+
+
+def _find_files(
+    genotypes: Any, structure_genotypes: Any, settings: dict[str, Any], base: Path, where: str
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Return the genotype files of a cohort and what goes with them, by the names in :class:`Cohort`, and what is
+    wrong; keys that are no text are left to the schema."""
+    found: dict[str, tuple[str, ...]] = {}
+    problems: list[str] = []
+
+    def keep(name: str, files: tuple[list[str], list[str]]) -> None:
+        found[name] = tuple(files[0])
+        problems.extend(files[1])
+
+    if isinstance(genotypes, str) and genotypes:
+        keep("filesets", find_filesets(genotypes, base, f"{where}.genotypes"))
+    if isinstance(structure_genotypes, str) and structure_genotypes:
+        keep("structure_filesets", find_filesets(structure_genotypes, base, f"{where}.structure.genotypes"))
+    if found.get("filesets") and isinstance(path := settings["bgen_sample"], str) and path:
+        samples = find_samples(path, genotypes, list(found["filesets"]), base, f"{where}.bgen_sample")
+        keep("bgen_samples", samples)
+    if isinstance(path := settings["reference"], str) and path:
+        keep("reference", find_reference(path, base, f"{where}.reference"))
+    return found, problems
 
 
 def _check_simulation(simulate: dict[str, Any], where: str) -> Iterator[str]:
