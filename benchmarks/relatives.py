@@ -60,7 +60,7 @@ def measure(given: argparse.Namespace, figures) -> None:
         methods = METHODS if share == 1.0 and not shuffled and kind == "sibling" else {"likelihood": {}}
         for method, settings in methods.items():
             null_plain, null_ours, causal_plain, causal_ours, rho = [], [], [], [], []
-            for seed in range(1, given.seeds + 1):
+            for seed in range(given.first_seed, given.first_seed + given.seeds):
                 people = relatives(2 * given.pairs, given.variants, seed, kind, share)
                 if shuffled:
                     people = people.shuffled(np.random.default_rng(seed))
@@ -100,6 +100,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=1500)
     parser.add_argument("--variants", type=int, default=6000)
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--scratch", help="folder for temporary files")
     parser.add_argument("--json", type=Path, help="folder for the figures")
     given = parser.parse_args()
