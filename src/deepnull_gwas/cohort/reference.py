@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 ENOUGH = 20
 #: Share of variants with neither allele in the reference from which it is another genome's.
 _ANOTHER_GENOME = 0.1
+#: Share of the variants of each chromosome that have to tell, where they are to stand for the others.
+_LEAST_SHARE = 0.5
 
 
 def check_references(
@@ -40,10 +42,10 @@ def check_references(
 
     Returns
     -------
-    Whether the other allele of all variants is that of the reference genome, as far as alleles tell: it is wherever
-    exactly one of the two fits, nowhere is it neither, and the files say nothing else. And the counts, for
-    genotypes.json: ``files``, ``other``, ``effect``, ``either`` (an indel that fits either way), ``neither``,
-    ``not_compared``.
+    Whether the other allele of all variants is that of the reference genome: it is wherever exactly one of the two
+    fits, and nowhere is it neither; where the filesets do not say so themselves, enough variants tell, and half of
+    those of each chromosome. And the counts, for genotypes.json: ``files``, ``other``, ``effect``, ``either`` (an indel
+    that fits either way), ``neither``, ``not_compared``.
 
     Raises
     ------
@@ -75,14 +77,28 @@ def check_references(
         )
     _check_genome(name, variants, seen & (found == NONE), decided, index)
     _check_word(name, variants, found == EFFECT, decided, index)
-    enough = decided >= min(ENOUGH, len(found))
-    if not enough:
-        logger.warning("%s: %d variants are too few to tell which allele is the reference", name, decided)
     said = all(index["other_is_reference"])
-    known = not count["effect"] and not count["neither"] and (said or enough)
+    known = not count["effect"] and not count["neither"]
+    if known and not said:
+        known = _is_proved(name, variants["chromosome"].to_numpy(dtype=object), found == OTHER)
     if known and not said:
         logger.info("the other allele is taken for the reference's throughout: ref_allele is filled in the results")
     return known, {"files": [str(f) for f in files], **count}
+
+
+def _is_proved(name: str, chromosome: np.ndarray, told: np.ndarray) -> bool:
+    """Return whether variants that tell stand for all others: enough of them, and half of those of each chromosome."""
+    if told.sum() < min(ENOUGH, len(told)):
+        logger.warning("%s: %d variants are too few to tell which allele is the reference", name, int(told.sum()))
+        return False
+    share = pd.Series(told).groupby(chromosome, sort=False).mean()
+    if (few := share[share < _LEAST_SHARE]).empty:
+        return True
+    logger.warning(
+        "%s: less than half of the variants on %s could be compared with it: ref_allele stays empty in the results",
+        name, some([f"chromosome {c}" for c in few.index], 6),
+    )  # fmt: skip
+    return False
 
 
 def _shown(variants: pd.DataFrame, rows: np.ndarray) -> str:

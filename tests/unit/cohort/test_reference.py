@@ -169,6 +169,14 @@ def test_without_it_nothing_is_known_of_a_bed(small, rows):
     assert indexed(small, rows, "bed", [])["other_is_reference"] == [False]
 
 
+def test_a_part_of_the_genome_proves_nothing_of_the_rest_of_a_bed(small, genome, rows, caplog):
+    file = write(small.folder, "fa", {"chr1": genome["chr1"]}, rows)
+    assert indexed(small, rows, "bed", [file])["other_is_reference"] == [False]
+    assert "less than half of the variants on chromosome X could be compared" in caplog.text
+    # a .pgen says so itself
+    assert indexed(small, rows, "pgen", [file])["other_is_reference"] == [True]
+
+
 def test_few_variants_prove_nothing_of_a_bed(small, genome, rows, caplog):
     file = write(small.folder, "pvar", genome, rows[:10])
     assert indexed(small, rows, "bed", [file])["other_is_reference"] == [False]
