@@ -30,8 +30,9 @@ from deepnull_gwas.verify.files import read_study_files
 
 logger = logging.getLogger(__name__)
 
-#: Blocks whose results are held before they are written
-BLOCKS_HELD = 16
+#: Blocks whose results are held before they are written, and the places with null models of their own that these may
+#: be on where each chromosome is one: as many again are tested meanwhile.
+BLOCKS_HELD, PLACES_HELD = 16, 2
 VARIANT_COLUMNS = ("index", "chromosome", "position", "id", "effect_allele", "other_allele")
 #: Files of a study: study.json, samples.parquet, prediction.parquet or None; its arms; where its model is the
 #: whole-genome regression also offsets.parquet and the cohort's relatives.tsv.
@@ -204,6 +205,18 @@ def _log_need(scan: Scan, files: Genotypes, chunk: int, n_variants: int, threads
     )  # fmt: skip
 
 
+def segments(jobs: Sequence[Job], places: int) -> Iterator[tuple[int, int]]:
+    """Yield first and last (exclusive) of blocks whose results are written together, on at most this many places."""
+    first, held = 0, set()
+    for k, job in enumerate(jobs):
+        if k - first == BLOCKS_HELD or (job.place not in held and len(held) == places):
+            yield first, k
+            first, held = k, set()
+        held.add(job.place)
+    if jobs:
+        yield first, len(jobs)
+
+
 def compute(
     scan: Scan, files: Genotypes, jobs: Sequence[Job], index: np.ndarray, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[list[dict[str, np.ndarray]], np.ndarray]]:
@@ -238,8 +251,8 @@ def compute(
         return [future.result() for future in held[0]], held[1]
 
     waiting: list[tuple[list[Future], np.ndarray]] = []
-    for first in range(0, len(jobs), BLOCKS_HELD):
-        segment = jobs[first : first + BLOCKS_HELD]
+    for first, last in segments(jobs, PLACES_HELD if scan.by_chromosome else len(jobs)):
+        segment = jobs[first:last]
         for job in segment:
             scan.on(*job.place)
             files.read_ahead(index[job.rows])

@@ -28,8 +28,9 @@ def temporary_bytes(job: Job) -> float:
     settings, n, arms, parts = job.config.whole_genome, job.size.people, _arms(job), job.config.parts(job.cohort.name)
     # a chromosome may be divided between two parts
     predicted = 8.0 * n * (CHROMOSOMES + parts - 1) * KINDS[settings["passes"]] * arms
-    explained = 4.0 * SLABS * settings["folds"] * arms * (n * parts + _regressed(job))
-    return predicted + (explained if settings["passes"] == 2 else 0.0)
+    # what a first pass explains, its effects and its products
+    first = 4.0 * settings["folds"] * arms * (SLABS * n * parts + (SLABS + 2) * _regressed(job))
+    return predicted + (first if settings["passes"] == 2 else 0.0)
 
 
 def fit_blocks(job: Job) -> Estimate:
@@ -39,7 +40,7 @@ def fit_blocks(job: Job) -> Estimate:
     studies = [s for s in job.studies if s.is_whole_genome]
     # covariates; residuals of each fold's training set, laid out for the products; what the blocks explain
     held = (
-        24 * n * sum(columns_of(s) + 2 for s in studies) + (40 + 4 * SLABS) * n * folds * arms + 16 * n * arms * kinds
+        24 * n * sum(columns_of(s) + 2 for s in studies) + (28 + 4 * SLABS) * n * folds * arms + 16 * n * arms * kinds
     )
     # a block of whole numbers, its products fold by fold, and people in single precision some at a time
     block = 2 * n * size + size * size * (4 * folds + 40) + 8 * min(n, 4096) * (size + 2 * folds * arms)
@@ -52,10 +53,11 @@ def fit_blocks(job: Job) -> Estimate:
 
 
 def refit_blocks(job: Job) -> Estimate:
-    n, folds, arms = job.size.people, job.config.whole_genome["folds"], _arms(job)
     first = fit_blocks(job)
-    # what all blocks explain, summed over the parts, and what they leave
-    return Estimate(first.mb + mega(24 * SLABS * n * folds * arms), 1.4 * first.seconds)
+    # what all blocks explain of one arm, summed over the parts, and what they leave
+    return Estimate(
+        first.mb + mega(24 * SLABS * job.size.people * job.config.whole_genome["folds"]), 1.3 * first.seconds
+    )
 
 
 def stack_blocks(job: Job) -> Estimate:

@@ -8,6 +8,9 @@ from deepnull_gwas.resources.jobs import Estimate, Job, columns_of, mega
 from deepnull_gwas.resources.of_cohorts import decoded, mapped
 from deepnull_gwas.resources.size import rare_share
 
+#: Chromosomes on which a scan is at a time where each has null models of its own (association.chunk.PLACES_HELD).
+PLACES_AT_A_TIME = 4
+
 
 def _is_light(job: Job) -> bool:
     """Return whether only linear models are fitted: no torch, no trees."""
@@ -78,7 +81,10 @@ def associate(job: Job) -> Estimate:
     arms = sum(k for _, k in binary)
     # inputs and null models in double precision, the columns of the design laid out for the kernels, results that wait
     # to be written; of binary studies the expansion around the null model, and what is computed for one variant
-    held = 24 * n * job.covariates + (5 + 4 * double * drop) * n * job.width + (300 + 40 * arms + 60 * bool(arms)) * n
+    held = (5 + 4 * double * drop) * n * job.width + (300 + 40 * arms + 60 * bool(arms)) * n
+    # what the genome predicts is another on each chromosome: so are the null models, of which some are held at a time
+    by_chromosome = any(s.is_whole_genome for s in job.studies)
+    held = 24 * n * job.covariates + held * (PLACES_AT_A_TIME if by_chromosome else 1)
     # packed calls and a copy; dosages of two bytes, and a copy where haploid people have odd ones
     block = dosages_at_once(n, block) if job.size.is_decoded else block
     of_genotypes = 4.5 * n if job.size.is_decoded else n / 2
@@ -95,6 +101,9 @@ def associate(job: Job) -> Estimate:
     rate += sum(k * _refined(job, p) for p, k in binary) + decoded(job, 1)
     # penalised null models and expansions
     setup = sum(k * n * p * p * (1e-9 + 3e-10 * p) for p, k in binary)
+    if by_chromosome:
+        setup += sum(len(s.arms) * n * (columns_of(s) + 1) ** 2 * 1e-9 for s in job.studies)
+        setup *= 1 + 22 / job.cohort.chunks
     text = 150 * job.size.variants + 2 * job.size.text_bytes
     return Estimate(400 + mega(held + max(waiting, check) + text), 6 + setup + m * rate / job.threads)
 

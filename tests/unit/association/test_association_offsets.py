@@ -232,6 +232,15 @@ def test_an_offset_of_zeros_is_no_offset(case, trait, missing, settings):
         np.testing.assert_array_equal(values, other[key], err_msg=key)
 
 
+def test_few_chromosomes_are_held_at_a_time(monkeypatch):
+    """Where each has null models of its own; other scans hold as many blocks as ever."""
+    jobs = [module.Job(("autosome", where), np.arange(2)) for where in "111112233455555"]
+    monkeypatch.setattr(module, "BLOCKS_HELD", 4)
+    assert list(module.segments(jobs, 2)) == [(0, 4), (4, 7), (7, 10), (10, 14), (14, 15)]
+    assert list(module.segments(jobs, len(jobs))) == [(0, 4), (4, 8), (8, 12), (12, 15)]
+    assert list(module.segments([], 2)) == []
+
+
 def write_genome(
     study: tuple, offsets: dict[tuple[str, str, str], np.ndarray], people: slice = slice(None), **states: dict
 ) -> tuple:
