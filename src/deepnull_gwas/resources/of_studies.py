@@ -122,7 +122,7 @@ def plot_sumstats(job: Job) -> Estimate:
 
 
 def compare_arms(job: Job) -> Estimate:
-    return Estimate(280 + mega(100 * job.size.variants), 3 + 3e-6 * job.size.variants)
+    return Estimate(310 + mega(100 * job.size.variants), 3 + 3e-6 * job.size.variants)
 
 
 def small(job: Job) -> Estimate:
