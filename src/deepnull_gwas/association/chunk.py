@@ -158,7 +158,9 @@ def associate_chunk(
     chromosome = to_numpy(table["chromosome"])
     classes = chromosome_classes(chromosome, to_numpy(table["position"]), settings["genome_build"])
     jobs = cut_into_jobs(scan, classes, chromosome, variants_at_once(files, scan.settings.variants_per_block))
-    _prepare_first(scan, jobs)
+    # one BLAS thread: null models, too, are then the same bytes whatever the number of threads
+    with threadpool_limits(limits=1):
+        _prepare_first(scan, jobs)
     _log_need(scan, files, chunk, len(table), threads)
     sample = Sample([(s.name, s.trait, arm) for s in inputs for arm in s.arms], classes, chunk)
     head = table.replace_schema_metadata(None)

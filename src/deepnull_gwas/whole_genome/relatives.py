@@ -16,7 +16,7 @@ association builds the correlation matrix of a study's people from these numbers
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,7 +139,8 @@ def family_covariance(
     """
     if not len(pairs):
         return None
-    whole = _residuals(trait, y, covariates, offsets.get(WHOLE))
+    residuals_given = _null_models(trait, y, covariates)
+    whole = residuals_given(offsets.get(WHOLE))
     classes = [r for r in RELATIONS if (pairs.relation == r).any()]
     classes += sorted(set(pairs.relation.tolist()) - set(classes))
     family = family_clusters(len(y), pairs.first, pairs.second)
@@ -151,7 +152,7 @@ def family_covariance(
     by_chromosome: dict[str, np.ndarray] = {}
     for chromosome, offset in offsets.items():
         if chromosome != WHOLE:
-            residuals = _residuals(trait, y, covariates, offset)
+            residuals = residuals_given(offset)
             by_chromosome[chromosome] = _draw_to_kinship(
                 np.array([_ratio(residuals, pairs, r) for r in rows]), se, kinship
             )
@@ -164,24 +165,32 @@ def family_covariance(
     }  # fmt: skip
 
 
-def _residuals(
-    trait: str, y: np.ndarray, covariates: np.ndarray, offset: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return residuals of the null model and their standard deviations under it: float64[n] each."""
-    design = Covariates.of(covariates)
-    if not trait_of(trait).has_cases:
-        basis = _orthonormal(design.x)
+def _null_models(
+    trait: str, y: np.ndarray, covariates: np.ndarray
+) -> Callable[[np.ndarray | None], tuple[np.ndarray, np.ndarray]]:
+    """Return what gives, for an offset, residuals and their standard deviations under the model: float64[n] each."""
+    n, design = len(y), Covariates.of(covariates)
+
+    def logistic(offset: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        null = fit_null_model(design, y, np.arange(n), offset)
+        if null is None:
+            # only cases, or only controls: such a study is not tested
+            return np.zeros(n), np.zeros(n)
+        eta = design.x @ null.coefficients
+        mu = probabilities(eta if offset is None else eta + offset)
+        return y - mu, np.sqrt(mu * (1 - mu))
+
+    if trait_of(trait).has_cases:
+        return logistic
+    basis = _orthonormal(design.x)
+
+    def linear(offset: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         left = y if offset is None else y - offset
         left = left - basis @ (basis.T @ left)
         left -= basis @ (basis.T @ left)
-        return left, np.full(len(y), np.sqrt(left @ left / len(y)))
-    null = fit_null_model(design, y, np.arange(len(y)), offset)
-    if null is None:
-        # only cases, or only controls: such a study is not tested
-        return np.zeros(len(y)), np.zeros(len(y))
-    eta = design.x @ null.coefficients
-    mu = probabilities(eta if offset is None else eta + offset)
-    return y - mu, np.sqrt(mu * (1 - mu))
+        return left, np.full(n, np.sqrt(left @ left / n))
+
+    return linear
 
 
 def _orthonormal(x: np.ndarray) -> np.ndarray:
