@@ -291,14 +291,17 @@ def intercept(given: argparse.Namespace, figures: Figures) -> None:
     ld = np.repeat(rng.uniform(0.2, 0.99, -(-given.variants // 150)), 150)[: given.variants]
     people = unrelated(given.people, given.variants, 77, ld)
     scores = ld_scores(people)
-    traits = {f"y{i}": polygenic(people, 0.4, 1.0, 500 + i) for i in range(given.intercept_traits)}
+    traits = {f"y{i}": polygenic(people, 0.2, 1.0, 500 + i) for i in range(given.intercept_traits)}
     cohort = fitted_cohort(given, people, {name: (trait.y,) for name, trait in traits.items()})
     figures.note("R2", np.mean([cohort.fitted(name).r2 for name in traits]))
+    found = []
     for whole, kind in ((False, "linear regression"), (True, "whole genome")):
         each = [ld_score_intercept(cohort.test(name, whole)["baseline"], scores) for name in traits]
+        found.append(np.array(each))
         bounds = (0.98, 1.02) if whole else (-np.inf, np.inf)
         figures.note(f"LD score intercept, {kind}, {len(traits)} traits", np.mean(each), *bounds)
         figures.note(f"its standard error, {kind}", np.std(each) / np.sqrt(len(each)))
+    figures.note("LD score intercept, whole genome less linear regression", np.mean(found[1] - found[0]), -0.02, 0.02)
     shutil.rmtree(cohort.folder)
 
 
@@ -443,7 +446,7 @@ def main() -> int:
     parser.add_argument("--variants", type=int, default=6000)
     parser.add_argument("--pairs", type=int, default=1500, help="pairs of relatives (families)")
     parser.add_argument("--traits", type=int, default=10)
-    parser.add_argument("--intercept-traits", type=int, default=40)
+    parser.add_argument("--intercept-traits", type=int, default=60)
     parser.add_argument("--gemma-chromosomes", type=int, default=3)
     parser.add_argument("--mosaics", type=int, default=2000, help="people who are mosaics of two real ones")
     parser.add_argument("--block-size", type=int, default=500)

@@ -263,7 +263,7 @@ def _count(genotypes: np.ndarray) -> np.ndarray:
 def _write_tables(prefix: Path, chromosome: np.ndarray, position: np.ndarray, n: int) -> None:
     rows = enumerate(zip(chromosome, position, strict=True))
     with open(f"{prefix}.bim", "w") as file:
-        file.writelines(f"{c}\trs{j}\t{j * 0.01:.3f}\t{p}\tA\tC\n" for j, (c, p) in rows)
+        file.writelines(f"{c}\trs{j}\t{p * 1e-6:.6f}\t{p}\tA\tC\n" for j, (c, p) in rows)
     with open(f"{prefix}.fam", "w") as file:
         file.writelines(f"f{i} f{i} 0 0 1 -9\n" for i in range(n))
 
