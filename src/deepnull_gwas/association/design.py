@@ -130,6 +130,8 @@ class StudyDesign:
                 made[key] = found
             if (clusters := made[key]) is not None:
                 self.relatives[arm] = clusters
+        if self.study.spread:
+            self.notes.append("people are weighed, since the phenotype's spread goes with ancestry")
         if self.relatives and drop:
             why = "relatives are kept" if known is not None else "people are weighed"
             self.notes.append(f"{why}: missing genotypes are put at the mean, not dropped")
