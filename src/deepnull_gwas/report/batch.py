@@ -91,8 +91,9 @@ def plot_batch(table: str | Path, studies: Sequence[str | Path], out: str | Path
 def _draw_genome(ax, rows: pd.DataFrame, at: np.ndarray) -> None:
     """Draw what the rest of the genome explains in addition to the covariates, in either arm, as outlines."""
     for place, arm, covariates in ((at + 0.18, "baseline", "linear"), (at - 0.18, "deepnull", "deepnull")):
-        start = rows[f"explained_{covariates}"].clip(lower=0)
-        width = (rows[f"explained_both_{arm}"] - start).clip(lower=0).fillna(0)
+        start = rows[f"explained_{covariates}"].clip(lower=0).fillna(0)
+        # the share that both explain less that of the covariates alone, by the same measure
+        width = (rows[f"explained_both_{arm}"] - rows[f"explained_covariates_{arm}"]).clip(lower=0).fillna(0)
         # one entry of the legend for both arms
         label = "with the genome" if arm == "baseline" else None
         ax.barh(

@@ -44,7 +44,7 @@ BATCH_COLUMNS = (
     "loci_lost",
 )
 #: Further columns of a batch with a study whose model is the whole-genome regression.
-GENOME_COLUMNS = tuple(f"explained_{what}_{arm}" for what in ("genome", "both") for arm in ARMS)
+GENOME_COLUMNS = tuple(f"explained_{what}_{arm}" for what in ("genome", "covariates", "both") for arm in ARMS)
 P = "neg_log_10_p_value"
 
 
@@ -173,7 +173,8 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
         ``explained_measure``: ``r2``; binary: ``r2_mcfadden``), AUCs of binary traits, mean chi-squares at the loci,
         their ratio and what the accuracy leads one to expect, effective sample size gained, lambdas, and loci shared,
         gained and lost. Where the model of any study is the whole-genome regression, also ``model``, and for each arm
-        what the genome (``explained_genome_...``) and genome and covariates together (``explained_both_...``) explain.
+        what the genome beyond the covariates (``explained_genome_...``), the covariates (``explained_covariates_...``)
+        and both (``explained_both_...``) explain in its folds (binary: R2 of Brier's score).
     """
     rows = []
     has_genome = False
@@ -198,7 +199,10 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
         )
         if genome := one.get("genome"):
             has_genome = True
-            rows[-1] |= {f"explained_{what}_{a}": genome[a][f"r2_{what}"] for what in ("genome", "both") for a in ARMS}
+            explained = {
+                f"explained_{w}_{a}": genome[a][f"r2_{w}"] for w in ("genome", "covariates", "both") for a in ARMS
+            }
+            rows[-1] |= explained
     columns = [*BATCH_COLUMNS, "model", *GENOME_COLUMNS] if has_genome else [*BATCH_COLUMNS]
     write_tsv(pd.DataFrame(rows, columns=columns), out)
 

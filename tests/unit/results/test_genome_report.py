@@ -93,7 +93,9 @@ def test_the_figure_of_a_batch_shows_what_the_genome_explains(tmp_path, monkeypa
     rows = pd.DataFrame({"study": names, "explained_linear": 0.1, "explained_deepnull": 0.2})
     rows["effective_sample_size_gained_fraction"] = 0.1
     rows = rows.assign(chi2_ratio_expected=1.1, loci_shared=3, loci_gained=1, loci_lost=0)
+    # of a binary trait the covariates explain another share by this measure
     both = {"explained_both_baseline": [0.4, np.nan, 0.05], "explained_both_deepnull": [0.5, np.nan, 0.2]}
+    both |= {"explained_covariates_baseline": [0.15, np.nan, 0.1], "explained_covariates_deepnull": [0.2, np.nan, 0.2]}
     write_tsv(rows.assign(**both), tmp_path / "both.tsv")
     write_tsv(rows, tmp_path / "linear.tsv")
     bars: list[tuple] = []
@@ -107,6 +109,6 @@ def test_the_figure_of_a_batch_shows_what_the_genome_explains(tmp_path, monkeypa
         outlines = [(width, k) for width, k in bars if k.get("facecolor") == "none"]
         assert len(outlines) == expected
     # from what the covariates explain to what both do; nothing where they explain no more, or it is not known
-    np.testing.assert_allclose(outlines[0][0], [0.3, 0, 0])
+    np.testing.assert_allclose(outlines[0][0], [0.25, 0, 0])
     np.testing.assert_allclose(outlines[1][0], [0.3, 0, 0])
     assert [k["label"] for _, k in outlines] == ["with the genome", None]
