@@ -158,18 +158,18 @@ class RidgeFactor:
 
 
 @numba.njit(nogil=True, cache=True)
-def _coordinate_ascent(matrix, left, beta, n, slab, share, noise, sweeps, least):
+def _coordinate_ascent(matrix, left, beta, n, slab, share, noise):
     k = len(left)
     variance = noise * slab / (n * slab + noise)
     bias = np.log(share / (1 - share)) + 0.5 * np.log(variance / slab)
-    for _ in range(sweeps):
+    for _ in range(SWEEPS):
         moved = False
         for j in range(k):
             mean = variance * n * (left[j] + beta[j]) / noise
             x = bias + 0.5 * mean * mean / variance
             new = mean / (1.0 + np.exp(-x)) if x > -700.0 else 0.0
             move = new - beta[j]
-            if abs(move) > least:
+            if abs(move) > LEAST_MOVE:
                 moved = True
                 beta[j] = new
                 row = matrix[j]
@@ -208,5 +208,5 @@ def spike_and_slab(
     beta = np.zeros(len(left)) if start is None else start.astype(np.float64)
     slab = SLAB_VARIANCE / (max(total, 1) * share)
     people = float(max(regressors.people, 1))
-    _coordinate_ascent(regressors.matrix, left.copy(), beta, people, slab, share, noise, SWEEPS, LEAST_MOVE)
+    _coordinate_ascent(regressors.matrix, left.copy(), beta, people, slab, share, noise)
     return beta

@@ -43,7 +43,7 @@ def covariates():
 
 
 def reference(cohort: Cohort, paths, arm: str, **settings) -> Reference:
-    """Return the reference of a study: cuts, fills and folds made anew from their description."""
+    """Return the reference of a study: cuts, fills and folds as they are described."""
     study, settings = read_study(paths), SETTINGS | settings
     counts = np.array([(cohort.copies == c).sum(axis=1) for c in (0, 1, 2)]).T
     filled = np.rint((counts[:, 1] + 2 * counts[:, 2]) / counts.sum(axis=1))
@@ -200,7 +200,7 @@ def test_a_permuted_file_of_people_gives_the_same(cohort, covariates, tmp_path):
 
 
 def test_sums_of_nearly_everybody_are_those_of_their_own(cohort):
-    """Whole numbers: less those who are missing, or summed anew."""
+    """Whole numbers: less those who are missing, or summed over their own people."""
     rng = np.random.default_rng(1)
     folds = rng.integers(0, 5, PEOPLE).astype(np.int32)
     everybody = People.of(np.arange(PEOPLE), folds, 5)
