@@ -14,7 +14,12 @@ from workflow_runs import CHUNKS, ROOT, SHEET, copy_of
 
 pytestmark = pytest.mark.workflow
 
-RIGHT = "linear_imputed(products, dens[columns], gg, "
+RIGHT = "linear_imputed(products, *dens[columns], "
+#: A twentieth off, in the study without covariates.
+WRONG = (
+    'linear_imputed(products, dens[columns][0] * (1.05 if self.designs[e.study].study.name == "years" else 1), '
+    "dens[columns][1], "
+)
 
 
 def test_a_wrong_denominator_of_one_study_stops_the_run(published, tmp_path, tmp_path_factory):
@@ -37,15 +42,7 @@ def test_a_wrong_denominator_of_one_study_stops_the_run(published, tmp_path, tmp
         environment = run.environment | {"PYTHONPATH": str(home / "src")}
         return subprocess.run(command, capture_output=True, text=True, cwd=run.folder, env=environment)
 
-    # a twentieth off, in the study without covariates
-    scan.write_text(
-        text.replace(
-            RIGHT,
-            RIGHT.replace(
-                "dens[columns]", 'dens[columns] * (1.05 if self.designs[e.study].study.name == "years" else 1)'
-            ),
-        )
-    )
+    scan.write_text(text.replace(RIGHT, WRONG))
     failed = start()
     said = failed.stdout + failed.stderr
     assert failed.returncode, said[-3000:]
