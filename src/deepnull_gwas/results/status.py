@@ -114,6 +114,12 @@ def _text(frame: pd.DataFrame, results: Path, examples: Sequence[str] = ()) -> s
                 f"{arm}: {len(part)} studies, {int((part['loci'] > 0).sum())} with hits, "
                 f"{int(part['loci'].sum())} loci in all; lambda {middle:.3f} ({low:.3f} to {high:.3f})"
             )
+        if "r2_genome" in done and len(known := done["r2_genome"].dropna()):
+            low, middle, high = known.quantile([0.0, 0.5, 1.0])
+            lines.append(
+                f"whole-genome regression of {len(known)} analyses: R2 of the genome, out of fold, {middle:.3f} "
+                f"({low:.3f} to {high:.3f})"
+            )
         most = done.sort_values(["loci", "cohort", "study", "arm"], ascending=[False, True, True, True]).head(
             MOST_SHOWN
         )

@@ -52,6 +52,15 @@ def test_many_studies_are_counted_by_arm():
     assert "deepnull: 90 studies, 60 with hits, 90 loci in all" in text
 
 
+def test_of_many_studies_the_genome_is_summed_up():
+    many = frame(100, 10)
+    many["r2_genome"] = [i / 1000 if i % 4 else None for i in range(len(many))]
+    # studies 10 to 99 are done: rows 20 to 199, of which one in four has no such model
+    expected = "whole-genome regression of 135 analyses: R2 of the genome, out of fold, 0.110 (0.021 to 0.199)"
+    assert expected in _text(many, Path("results")).splitlines()
+    assert "whole-genome" not in _text(many.assign(r2_genome=None), Path("results"))
+
+
 def test_notes_are_told_once_with_their_studies():
     noted = frame(10, 0)
     noted["notes"] = ["X not tested" if row.study != "s9" else "" for row in noted.itertuples()]
