@@ -232,15 +232,15 @@ class QuantitativeTests:
 
     def _estimate(self, block: Block, products: np.ndarray, reason: np.ndarray) -> dict[tuple[int, str], Estimates]:
         _, gg = block.moments(self.mask)
-        # by both ends, as above
-        dens: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        # by all that they depend on: both ends, as above, and the relatives
+        dens: dict[tuple[int, int, int], tuple[np.ndarray, np.ndarray]] = {}
         found: list[dict[str, Estimates]] = []
         for e in self.entries:
-            columns = (e.basis.start, e.basis.stop)
-            if columns not in dens:
+            key = (e.basis.start, e.basis.stop, id(e.relatives))
+            if key not in dens:
                 length = gg if e.relatives is None else gg + block.quadratic(e.relatives, self.mask)
-                dens[columns] = left_over(products, *columns, length), length
-            found.append(linear_imputed(products, *dens[columns], e.at, reason))
+                dens[key] = left_over(products, e.basis.start, e.basis.stop, length), length
+            found.append(linear_imputed(products, *dens[key], e.at, reason))
         self._drop_missing(block, products, reason, found)
         return {
             (e.study, arm): _in_unit(estimates[arm], e.null.unit)
