@@ -224,14 +224,16 @@ class Reference:
                     inside = block[training]
                     effects = np.linalg.solve(inside.T @ inside + penalty, inside.T @ y)
                     out[own, place[b], j] += sd * block[own] @ effects
+            first = [[spike_and_slab_by_people(block[training], y, share, total) for block in x] for share in (0.01, 0.1)]
+            mean = [(e + other) / 2 for e, other in zip(*first, strict=True)]
+            left = y - sum(block[training] @ e for block, e in zip(x, mean, strict=True))
+            noise = np.clip((left**2).mean(), 0.3, 1.0)
             for j, share in enumerate((0.01, 0.1)):
-                effects = [spike_and_slab_by_people(block[training], y, share, total) for block in x]
+                effects = first[j]
                 if self.passes == 2:
-                    left = y - sum(block[training] @ e for block, e in zip(x, effects, strict=True))
-                    noise = np.clip((left**2).mean(), 0.3, 1.0)
                     effects = [
                         spike_and_slab_by_people(block[training], left, share, total, noise, e)
-                        for block, e in zip(x, effects, strict=True)
+                        for block, e in zip(x, mean, strict=True)
                     ]
                 for b, (block, e) in enumerate(zip(x, effects, strict=True)):
                     out[own, place[b], len(ridges) + j] += sd * block[own] @ e

@@ -7,7 +7,7 @@ share the work. What is no such sum is computed for one study and arm at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,9 +99,9 @@ class SecondPass:
     products
         float64[b, targets, folds], the block's products with the residuals (of the first pass).
     start
-        float32[b, targets, shares, folds], the effects of the first pass.
+        float32[b, targets, folds], the effects of the first pass.
     noise
-        float64[targets, shares, folds], variance that all blocks leave of the residuals.
+        float64[targets, folds], variance that all blocks leave of the residuals.
     """
 
     products: np.ndarray
@@ -116,9 +116,9 @@ class BlockFit:
     Attributes
     ----------
     effects
-        float64[b, targets, shares, folds], of spike and slab, per standard deviation of a variant.
+        float64[folds, targets, kinds, b], per standard deviation of a variant.
     per_copy
-        float64[b, targets, kinds, folds], effects of all kinds per copy, on the grid.
+        float64[folds, targets, kinds, b], per copy.
     on_covariates
         int64[targets, kinds, folds, c], what covariates are multiplied with in addition, in units of EFFECT_GRID.
     skipped
@@ -131,16 +131,34 @@ class BlockFit:
     skipped: int
 
 
+def begin_block(sums: BlockSums, group: Group, total: int) -> BlockFit:
+    """Regress residuals on a block in the first pass of two: one kind, the mean of the spike-and-slab regressions.
+
+    Parameters
+    ----------
+    sums
+        Of the block, with the group's residuals (targets x folds).
+    group, total
+        As in :func:`fit_block`.
+    """
+    products = _by_fold(sums.products, group)
+
+    def fit(f: int, regressors: Correlations) -> np.ndarray:
+        of_shares = spike_and_slab(regressors, total, regressors.standardise(products[f]))
+        return (sum(of_shares) / len(of_shares))[:, None]
+
+    return _fit(sums, group, 1, fit)
+
+
 def fit_block(
-    sums: BlockSums, group: Group, total: int, ridges: tuple[float, ...] = (), second: SecondPass | None = None
+    sums: BlockSums, group: Group, total: int, ridges: tuple[float, ...], second: SecondPass | None = None
 ) -> BlockFit:
     """Regress residuals on a block: by ridge regression, and by spike and slab.
 
     Parameters
     ----------
     sums
-        Of the block, with the group's residuals (targets x folds); in a second pass with what all blocks leave of them
-        (targets x shares x folds).
+        Of the block, with the group's residuals (targets x folds); in a second pass with what all blocks leave of them.
     group
         The group.
     total
@@ -150,37 +168,47 @@ def fit_block(
     second
         Of the second pass: spike and slab then sees what other blocks explain. None: each block by itself.
     """
-    b, t, folds, shares = len(sums.products), len(group.targets), group.people.folds, len(CAUSAL_SHARES)
-    kinds, c = len(ridges) + shares, group.covariates.shape[1]
-    right = sums.products.reshape(b, t, folds) if second is None else second.products
-    rest = sums.products.reshape(b, t, -1, folds)
-    effects, per_copy = np.zeros((b, t, shares, folds)), np.zeros((b, t, kinds, folds))
-    on_covariates, used = np.zeros((t, kinds, folds, c), dtype=np.int64), np.ones(b, dtype=bool)
+    rest = _by_fold(sums.products, group)
+    products = rest if second is None else _by_fold(second.products, group)
+    start = None if second is None else _by_fold(second.start.astype(np.float64), group)
+
+    def fit(f: int, regressors: Correlations) -> np.ndarray:
+        left = regressors.standardise(products[f])
+        found = [RidgeFactor(regressors, penalty).effects(left) for penalty in ridge_penalties(total, ridges)]
+        if second is None:
+            found += spike_and_slab(regressors, total, left)
+        else:
+            found += spike_and_slab(regressors, total, regressors.standardise(rest[f]), start[f], second.noise[:, f])
+        return np.stack(found, axis=1)
+
+    return _fit(sums, group, len(ridges) + len(CAUSAL_SHARES), fit)
+
+
+def _by_fold(values: np.ndarray, group: Group) -> np.ndarray:
+    """Return float64[b, targets x folds] as float64[folds, targets, b]."""
+    shaped = values.reshape(len(values), len(group.targets), group.people.folds)
+    return np.ascontiguousarray(shaped.transpose(2, 1, 0))
+
+
+def _fit(sums: BlockSums, group: Group, kinds: int, fit: Callable[[int, Correlations], np.ndarray]) -> BlockFit:
+    """Fit a block's models in each training set: ``fit`` returns their effects, float64[targets, kinds, b]."""
+    b, t, folds = len(sums.products), len(group.targets), group.people.folds
+    effects, per_copy = np.zeros((2, folds, t, kinds, b))
+    on_covariates = np.zeros((t, kinds, folds, group.covariates.shape[1]), dtype=np.int64)
+    used, something = np.ones(b, dtype=bool), np.array([target.sd > 0 for target in group.targets])
     for f, regressors in sums.training_sets(group):
         used &= regressors.used
-        factors = [RidgeFactor(regressors, penalty) for penalty in ridge_penalties(total, ridges)]
-        for k in range(t):
-            if not group.targets[k].sd[f]:
-                continue
-            left = regressors.standardise(right[:, k, f])
-            found = [factor.effects(left) for factor in factors]
-            for s, share in enumerate(CAUSAL_SHARES):
-                if second is None:
-                    effect = spike_and_slab(regressors, total, share, left)
-                else:
-                    start, noise = second.start[:, k, s, f], float(second.noise[k, s, f])
-                    beyond = regressors.standardise(rest[:, k, s, f])
-                    effect = spike_and_slab(regressors, total, share, beyond, start, noise)
-                effects[:, k, s, f] = effect
-                found.append(effect)
-            raw, covariates = regressors.weights(np.column_stack(found))
-            per_copy[:, k, :, f] = np.rint(raw / EFFECT_GRID) * EFFECT_GRID
-            on_covariates[k, :, f] = np.rint(covariates.T / EFFECT_GRID)
+        effects[f] = np.where(something[:, f, None, None], fit(f, regressors), 0.0)
+        per_copy[f], covariates = regressors.weights(effects[f])
+        on_covariates[:, :, f] = np.rint(covariates / EFFECT_GRID)
     return BlockFit(effects, per_copy, on_covariates, int((~used).sum()))
 
 
 def explain(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[slice, np.ndarray]]:
     """Predict everybody by the regressions of each training set, those included who trained them.
+
+    Effects are rounded to multiples of a power of two of which anybody has less than 2^24 in all: sums in single
+    precision are then exact, in whatever order, and the rounding is far below what the effects are known to.
 
     Parameters
     ----------
@@ -191,12 +219,19 @@ def explain(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[s
 
     Yields
     ------
-    Some of the people, and int32[people, targets x kinds x folds]: what ``fit.per_copy`` predicts, in units of
-    INSIDE_GRID. Without the covariates' part, which is added when all blocks are summed.
+    Some of the people, and int32[people, folds x targets x kinds]: what ``fit.per_copy`` predicts beyond one copy of
+    every variant, in units of INSIDE_GRID. Without the covariates' part, which is added when all blocks are summed; the
+    intercept among them takes out the constant.
     """
-    weights = fit.per_copy.reshape(len(copies), -1) / INSIDE_GRID
+    b = len(copies)
+    weights = fit.per_copy.reshape(-1, b) / INSIDE_GRID
+    # rounding adds half a unit for each variant at most
+    most = np.abs(weights).sum(axis=1, keepdims=True) * (1 + b * 2.0**-23)
+    unit = np.exp2(np.frexp(most)[1] - 24)
+    weights = (np.rint(weights / unit) * unit).astype(np.float32)
     for _, rows in tiles(group.people):
-        yield rows, np.rint(copies[:, rows].astype(np.float64).T @ weights).astype(np.int32)
+        beyond_one = (copies[:, rows] - np.int8(1)).astype(np.float32)
+        yield rows, np.rint(beyond_one.T @ weights.T).astype(np.int32)
 
 
 def predict(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[slice, np.ndarray]]:
@@ -214,10 +249,11 @@ def predict(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[s
     Some of the people, and int64[people, targets, kinds]: what ``fit.per_copy`` predicts, in units of EFFECT_GRID; in
     standard deviations of the residuals, and without the covariates' part.
     """
-    shape = fit.per_copy.shape[1:3]
+    folds, *shape, b = fit.per_copy.shape
+    weights = np.rint(fit.per_copy / EFFECT_GRID).reshape(folds, -1, b)
     for f, rows in tiles(group.people):
-        weights = fit.per_copy[..., f].reshape(len(copies), -1) / EFFECT_GRID
-        yield rows, (copies[:, rows].astype(np.float64).T @ weights).astype(np.int64).reshape(-1, *shape)
+        predicted = copies[:, rows].astype(np.float64).T @ weights[f].T
+        yield rows, predicted.astype(np.int64).reshape(-1, *shape)
 
 
 def leftover(
@@ -230,19 +266,16 @@ def leftover(
     group, target
         The group, and the study and arm.
     inside
-        int[n, shares, folds], the sum over blocks of :func:`explain`.
+        int[n, folds], the sum over blocks of :func:`explain`.
     on_covariates
-        int64[shares, folds, c], that of ``BlockFit.on_covariates``.
+        int64[folds, c], that of ``BlockFit.on_covariates``.
 
     Returns
     -------
-    float64[n, shares, folds], on the grid, 0 for a fold's own people; and its variance in the training sets,
-    float64[shares, folds], within bounds.
+    float64[n, folds], on the grid, 0 for a fold's own people; and its variance in the training sets, float64[folds],
+    within bounds.
     """
-    out, noise = np.empty(inside.shape), np.empty(inside.shape[1:])
-    for j in range(inside.shape[1]):
-        explained = inside[:, j] * INSIDE_GRID + group.covariates @ (on_covariates[j].T * EFFECT_GRID)
-        left = group.without_covariates(target.residuals - explained)
-        noise[j] = np.sum(left**2, axis=0) / np.maximum(group.training, 1)
-        out[:, j] = on_grid(left)
-    return out, np.clip(noise, LEAST_NOISE, 1.0)
+    explained = inside * INSIDE_GRID + group.covariates @ (on_covariates.T * EFFECT_GRID)
+    left = group.without_covariates(target.residuals - explained)
+    noise = np.sum(left**2, axis=0) / np.maximum(group.training, 1)
+    return on_grid(left), np.clip(noise, LEAST_NOISE, 1.0)

@@ -29,6 +29,7 @@ from deepnull_gwas.whole_genome.blocks import (
     RIDGES,
     BlockSums,
     SecondPass,
+    begin_block,
     explain,
     fit_block,
     leftover,
@@ -37,7 +38,6 @@ from deepnull_gwas.whole_genome.chromosome_sums import ChromosomeSums
 from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.grams import SharedGrams
 from deepnull_gwas.whole_genome.inputs import CohortPaths, StudyPaths, read_study
-from deepnull_gwas.whole_genome.regression import CAUSAL_SHARES
 from deepnull_gwas.whole_genome.targets import Group, People, make_groups
 from deepnull_gwas.whole_genome.variants import (
     BlockRange,
@@ -202,34 +202,34 @@ def fit_part(
     shapes: dict[str, tuple[Any, tuple[int, ...]]] = {}
     inside, on_covariates, locks = [], [], []
     for g, group in enumerate(work.groups):
-        kinds = (len(group.targets), len(CAUSAL_SHARES), group.people.folds)
-        shapes[f"{g}.products"] = (np.float64, (work.variants, kinds[0] * kinds[2]))
-        shapes[f"{g}.effects"] = (np.float32, (work.variants, *kinds))
-        shapes[f"{g}.on_covariates"] = (np.int64, (*kinds, group.covariates.shape[1]))
-        for k in range(len(group.targets)):
-            shapes[f"{g}.{k}.inside"] = (np.int32, (len(group.people), *kinds[1:]))
-        inside.append(np.zeros((len(group.people), int(np.prod(kinds))), dtype=np.int32))
-        on_covariates.append(np.zeros((*kinds, group.covariates.shape[1]), dtype=np.int64))
+        n, t, folds, c = len(group.people), len(group.targets), group.people.folds, group.covariates.shape[1]
+        shapes[f"{g}.products"] = (np.float64, (work.variants, t * folds))
+        shapes[f"{g}.effects"] = (np.float32, (work.variants, t, folds))
+        shapes[f"{g}.on_covariates"] = (np.int64, (t, folds, c))
+        for k in range(t):
+            shapes[f"{g}.{k}.inside"] = (np.int32, (n, folds))
+        inside.append(np.zeros((n, folds * t), dtype=np.int32))
+        on_covariates.append(np.zeros((t, folds, c), dtype=np.int64))
         locks.append(Lock())
     with write_arrays(out, work.description(part, parts), shapes) as file:
 
         def use(number: int, g: int, copies: np.ndarray, sums: BlockSums) -> None:
-            found = fit_block(sums, work.groups[g], len(work.regressors))
+            found = begin_block(sums, work.groups[g], len(work.regressors))
             at = work.blocks[number].start - work.first_variant
             file.write(f"{g}.products", at, sums.products)
-            file.write(f"{g}.effects", at, found.effects.astype(np.float32))
+            file.write(f"{g}.effects", at, found.effects[:, :, 0].transpose(2, 1, 0).astype(np.float32))
             for rows, values in explain(copies, work.groups[g], found):
                 with locks[g]:
                     inside[g][rows] += values
             with locks[g]:
-                on_covariates[g] += found.on_covariates
+                on_covariates[g] += found.on_covariates[:, 0]
 
         _for_each_block(work, columns, threads, use)
         for g, group in enumerate(work.groups):
             file.write(f"{g}.on_covariates", 0, on_covariates[g])
-            by_target = inside[g].reshape(len(group.people), *on_covariates[g].shape[:3])
+            by_target = inside[g].reshape(len(group.people), group.people.folds, len(group.targets))
             for k in range(len(group.targets)):
-                file.write(f"{g}.{k}.inside", 0, by_target[:, k])
+                file.write(f"{g}.{k}.inside", 0, by_target[:, :, k])
 
 
 @threadpool_limits.wrap(limits=1)
@@ -259,7 +259,7 @@ def refit_part(
     columns, noise = [], []
     for g, group in enumerate(work.groups):
         on_covariates = sum(first.read(f"{g}.on_covariates") for first in firsts)
-        noise.append(np.empty(on_covariates.shape[:3]))
+        noise.append(np.empty(on_covariates.shape[:2]))
 
         def left(k: int, g: int = g, group: Group = group, on_covariates: np.ndarray = on_covariates) -> np.ndarray:
             inside = sum(first.read(f"{g}.{k}.inside").astype(np.int64) for first in firsts)

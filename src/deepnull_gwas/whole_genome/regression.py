@@ -17,7 +17,7 @@ import numpy as np
 # not where it is used: its BLAS has to be there when the number of threads is set
 from scipy.linalg import lapack
 
-from deepnull_gwas.jit import numba
+from deepnull_gwas.jit import FAST, numba
 
 #: Shares of variance that the ridge penalties stand for: penalty = number of regressors x (1 - h) / h.
 HERITABILITIES = (0.01, 0.25, 0.5, 0.75, 0.99)
@@ -31,6 +31,8 @@ SWEEPS = 15
 LEAST_MOVE = 1e-6
 #: A regressor is left out when what the covariates leave of it is below this fraction of its sum of squares.
 LEAST_LEFT = 1e-6
+#: Phenotypes that a matrix is gone through for at a time: what is theirs stays in the first cache.
+TOGETHER = 4
 #: Directions of the covariates whose sum of squares is below this fraction of the largest are not used.
 RANK_TOLERANCE = 1e-10
 
@@ -72,10 +74,9 @@ class Correlations:
         Parameters
         ----------
         products
-            float64[k] or float64[k, j], of regressors with phenotypes without covariates; on their scale.
+            float64[..., k], of regressors with phenotypes without covariates; on their scale.
         """
-        factor = np.where(self.used, 1.0 / (self.scale * self.people), 0.0)
-        return products * (factor if products.ndim == 1 else factor[:, None])
+        return products * np.where(self.used, 1.0 / (self.scale * self.people), 0.0)
 
     def weights(self, effects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return what raw regressors, and covariates, are multiplied with to predict the phenotype.
@@ -83,14 +84,14 @@ class Correlations:
         Parameters
         ----------
         effects
-            float64[k, j], per standard deviation of the regressors.
+            float64[..., j, k], per standard deviation of the regressors.
 
         Returns
         -------
-        float64[k, j] and float64[c, j].
+        float64[..., j, k] and float64[..., j, c]; the latter by one product of matrices for each leading index.
         """
-        raw = effects / self.scale[:, None]
-        return raw, -(self.on_covariates.T @ raw)
+        raw = effects / self.scale
+        return raw, -(raw @ self.on_covariates)
 
 
 def correlations(gram: np.ndarray, cross: np.ndarray, inverse: np.ndarray, people: int) -> Correlations:
@@ -138,7 +139,7 @@ class RidgeFactor:
     """
 
     def __init__(self, regressors: Correlations, penalty: float):
-        self._solve, added = lapack.dpotrs, penalty / max(regressors.people, 1)
+        added = penalty / max(regressors.people, 1)
         while True:
             # symmetric, so that its rows are columns for LAPACK
             matrix = regressors.matrix.copy().T
@@ -150,44 +151,69 @@ class RidgeFactor:
             added = max(10 * added, 1e-10)
 
     def effects(self, right: np.ndarray) -> np.ndarray:
-        """Return the effects (float64[k]) on one phenotype, given the regressors' correlations with it.
+        """Return the effects on phenotypes, given the regressors' correlations with them: float64[j, k] of both.
 
-        One phenotype at a time: nothing then depends on how many there are.
+        One phenotype at a time, so that nothing depends on how many there are.
         """
-        return self._solve(self._factor, right, lower=1)[0]
+        out = np.array(right, dtype=np.float64, order="C")
+        _solve(self._factor.T, out)
+        return out
 
 
-@numba.njit(nogil=True, cache=True)
-def _coordinate_ascent(matrix, left, beta, n, slab, share, noise):
-    k = len(left)
-    variance = noise * slab / (n * slab + noise)
-    bias = np.log(share / (1 - share)) + 0.5 * np.log(variance / slab)
-    for _ in range(SWEEPS):
-        moved = False
-        for j in range(k):
-            mean = variance * n * (left[j] + beta[j]) / noise
-            x = bias + 0.5 * mean * mean / variance
-            new = mean / (1.0 + np.exp(-x)) if x > -700.0 else 0.0
-            move = new - beta[j]
-            if abs(move) > LEAST_MOVE:
-                moved = True
-                beta[j] = new
-                row = matrix[j]
-                for i in range(k):
-                    left[i] -= row[i] * move
-        if not moved:
-            break
+@numba.njit(nogil=True, cache=True, fastmath=FAST)
+def _solve(upper, rights):
+    """Solve U'U x = b in place for each row of ``rights``; U float64[k, k], of which only the upper half is read."""
+    # unsigned, so that no index can count from the end: the loops then fill vector registers
+    k, all_rights, one = np.uint64(len(upper)), np.uint64(len(rights)), np.uint64(1)
+    for first in range(np.uint64(0), all_rights, np.uint64(TOGETHER)):
+        last = min(first + np.uint64(TOGETHER), all_rights)
+        for i in range(k):
+            for m in range(first, last):
+                rights[m, i] /= upper[i, i]
+                value = rights[m, i]
+                for r in range(i + one, k):
+                    rights[m, r] -= upper[i, r] * value
+        for done in range(k):
+            i = k - one - done
+            for m in range(first, last):
+                value = 0.0
+                for r in range(i + one, k):
+                    value += upper[i, r] * rights[m, r]
+                rights[m, i] = (rights[m, i] - value) / upper[i, i]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST)
+def _coordinate_ascent(matrix, lefts, betas, n, slab, share, noises):
+    k = len(matrix)
+    for m in range(len(lefts)):
+        left, beta, noise = lefts[m], betas[m], noises[m]
+        variance = noise * slab / (n * slab + noise)
+        bias = np.log(share / (1 - share)) + 0.5 * np.log(variance / slab)
+        shrink, certainty = variance * n / noise, 0.5 / variance
+        for _ in range(SWEEPS):
+            moved = False
+            for j in range(k):
+                mean = shrink * (left[j] + beta[j])
+                x = bias + certainty * mean * mean
+                new = mean / (1.0 + np.exp(-x)) if x > -700.0 else 0.0
+                move = new - beta[j]
+                if abs(move) > LEAST_MOVE:
+                    moved = True
+                    beta[j] = new
+                    for i in range(k):
+                        left[i] -= matrix[j, i] * move
+            if not moved:
+                break
 
 
 def spike_and_slab(
     regressors: Correlations,
     total: int,
-    share: float,
     left: np.ndarray,
     start: np.ndarray | None = None,
-    noise: float = RESIDUAL_VARIANCE,
-) -> np.ndarray:
-    """Return posterior mean effects under a spike-and-slab prior, by coordinate ascent: float64[k].
+    noise: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Return posterior mean effects on phenotypes under spike-and-slab priors, by coordinate ascent.
 
     Parameters
     ----------
@@ -195,18 +221,23 @@ def spike_and_slab(
         Of a block.
     total
         How many regressors there are in all blocks; the slab's variance of each is ``SLAB_VARIANCE / (total x share)``.
-    share
-        Of the regressors that have an effect.
     left
-        float64[k], correlations of the regressors with what the effects in ``start``, and those of other blocks, leave
-        of a phenotype of variance 1.
+        float64[j, k], correlations of the regressors with what the effects in ``start``, and those of other blocks,
+        leave of phenotypes of variance 1.
     start
-        float64[k], effects to begin with; None: 0.
+        float64[j, k], effects to begin with; None: 0.
     noise
-        Variance of what is not explained.
+        float64[j], variance of what is not explained; None: ``RESIDUAL_VARIANCE``.
+
+    Returns
+    -------
+    For each of :data:`CAUSAL_SHARES`, float64[j, k]. One phenotype at a time, so that nothing depends on how many.
     """
-    beta = np.zeros(len(left)) if start is None else start.astype(np.float64)
-    slab = SLAB_VARIANCE / (max(total, 1) * share)
+    noise = np.full(len(left), RESIDUAL_VARIANCE) if noise is None else np.ascontiguousarray(noise)
     people = float(max(regressors.people, 1))
-    _coordinate_ascent(regressors.matrix, left.copy(), beta, people, slab, share, noise)
-    return beta
+    out = []
+    for share in CAUSAL_SHARES:
+        beta = np.zeros(left.shape) if start is None else start.copy()
+        _coordinate_ascent(regressors.matrix, left.copy(), beta, people, SLAB_VARIANCE / (max(total, 1) * share), share, noise)
+        out.append(beta)
+    return out

@@ -97,12 +97,12 @@ def _train(sums: np.ndarray, y: np.ndarray, covariates: np.ndarray, own: np.ndar
     penalties = ridge_penalties(w.shape[1])
     effects = np.zeros((w.shape[1], len(penalties)))
     if float(left @ left) > 1e-18 * float(values @ values):
-        right = regressors.standardise(w.T @ left)
+        right = regressors.standardise(w.T @ left)[None]
         for j, penalty in enumerate(penalties):
-            effects[:, j] = RidgeFactor(regressors, penalty).effects(right)
+            effects[:, j] = RidgeFactor(regressors, penalty).effects(right)[0]
     on_covariates = (inverse @ (z.T @ parts.reshape(people, -1))).reshape(z.shape[1], *parts.shape[1:])
     mean = float(values.mean()) if people else 0.0
-    return TrainingSet(own, mean, coefficients, on_covariates, regressors.weights(effects)[0])
+    return TrainingSet(own, mean, coefficients, on_covariates, regressors.weights(effects.T)[0].T)
 
 
 def stack(sums: np.ndarray, names: Sequence[str], y: np.ndarray, covariates: np.ndarray, fold: np.ndarray) -> Stacked:

@@ -131,7 +131,7 @@ def test_a_matrix_that_is_singular_to_rounding_is_no_obstacle():
     np.fill_diagonal(matrix, 1.0)
     regressors = Correlations(matrix - 1e-9, np.ones(12, bool), np.ones(12), np.zeros((12, 1)), 50)
     right = x.T @ (x @ np.ones(12)) / 50
-    effects = RidgeFactor(regressors, 0.0).effects(right)
+    effects = RidgeFactor(regressors, 0.0).effects(right[None])[0]
     assert np.abs(x @ effects - x @ np.ones(12)).max() < 1e-3
 
 
