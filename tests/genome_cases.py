@@ -224,11 +224,12 @@ class Reference:
                     inside = block[training]
                     effects = np.linalg.solve(inside.T @ inside + penalty, inside.T @ y)
                     out[own, place[b], j] += sd * block[own] @ effects
-            first = [[spike_and_slab_by_people(block[training], y, share, total) for block in x] for share in (0.01, 0.1)]
+            shares = (0.01, 0.1)
+            first = [[spike_and_slab_by_people(block[training], y, share, total) for block in x] for share in shares]
             mean = [(e + other) / 2 for e, other in zip(*first, strict=True)]
             left = y - sum(block[training] @ e for block, e in zip(x, mean, strict=True))
             noise = np.clip((left**2).mean(), 0.3, 1.0)
-            for j, share in enumerate((0.01, 0.1)):
+            for j, share in enumerate(shares):
                 effects = first[j]
                 if self.passes == 2:
                     effects = [

@@ -7,8 +7,6 @@ from deepnull_gwas.resources.of_cohorts import decoded, mapped
 
 #: Kinds of predictors of a study and arm, by the number of passes (whole_genome.blocks).
 KINDS = {1: 7, 2: 4}
-#: Spike-and-slab regressions in the first of two passes (whole_genome.regression).
-SLABS = 2
 #: Chromosomes that take part, and one more for offsets that leave out none.
 CHROMOSOMES, OFFSETS = 22, 23
 
@@ -29,7 +27,7 @@ def temporary_bytes(job: Job) -> float:
     # a chromosome may be divided between two parts
     predicted = 8.0 * n * (CHROMOSOMES + parts - 1) * KINDS[settings["passes"]] * arms
     # what a first pass explains, its effects and its products
-    first = 4.0 * settings["folds"] * arms * (SLABS * n * parts + (SLABS + 2) * _regressed(job))
+    first = 4.0 * settings["folds"] * arms * (n * parts + 3 * _regressed(job))
     return predicted + (first if settings["passes"] == 2 else 0.0)
 
 
@@ -39,15 +37,13 @@ def fit_blocks(job: Job) -> Estimate:
     variants = -(-_regressed(job) // job.config.parts(job.cohort.name))
     studies = [s for s in job.studies if s.is_whole_genome]
     # covariates; residuals of each fold's training set, laid out for the products; what the blocks explain
-    held = (
-        24 * n * sum(columns_of(s) + 2 for s in studies) + (28 + 4 * SLABS) * n * folds * arms + 16 * n * arms * kinds
-    )
+    held = 24 * n * sum(columns_of(s) + 2 for s in studies) + 32 * n * folds * arms + 16 * n * arms * kinds
     # a block of whole numbers, its products fold by fold, and people in single precision some at a time
     block = 2 * n * size + size * size * (4 * folds + 40) + 8 * min(n, 4096) * (size + 2 * folds * arms)
     # products of the block with itself are made once, and for people of other studies from those who differ; then
     # regressions in each fold, which do not depend on the number of people, and what they predict
     products = (6.8e-9 + 1.7e-11 * size) * n * (1 + 0.1 * (len(studies) - 1))
-    fits = 3.5e-6 * folds + folds / 10 * arms * (1.2e-9 * n + 6e-6)
+    fits = 3.5e-6 * folds + folds / 10 * arms * (8e-10 * n + 4e-6)
     seconds = variants * (products + fits) * kinds / KINDS[2] + decoded(job, variants, calls=True)
     return Estimate(275 + mapped(job) + mega(held + job.threads * block), 3 + seconds / job.threads)
 
@@ -55,9 +51,7 @@ def fit_blocks(job: Job) -> Estimate:
 def refit_blocks(job: Job) -> Estimate:
     first = fit_blocks(job)
     # what all blocks explain of one arm, summed over the parts, and what they leave
-    return Estimate(
-        first.mb + mega(24 * SLABS * job.size.people * job.config.whole_genome["folds"]), 1.3 * first.seconds
-    )
+    return Estimate(first.mb + mega(24 * job.size.people * job.config.whole_genome["folds"]), 1.3 * first.seconds)
 
 
 def stack_blocks(job: Job) -> Estimate:

@@ -238,6 +238,7 @@ def spike_and_slab(
     out = []
     for share in CAUSAL_SHARES:
         beta = np.zeros(left.shape) if start is None else start.copy()
-        _coordinate_ascent(regressors.matrix, left.copy(), beta, people, SLAB_VARIANCE / (max(total, 1) * share), share, noise)
+        slab = SLAB_VARIANCE / (max(total, 1) * share)
+        _coordinate_ascent(regressors.matrix, left.copy(), beta, people, slab, share, noise)
         out.append(beta)
     return out
