@@ -10,6 +10,7 @@ from scipy import optimize
 
 from deepnull_gwas.tables import read_parquet
 from deepnull_gwas.whole_genome.array_file import ArrayFile
+from deepnull_gwas.whole_genome.blocks import INSIDE_GRID, BlockFit, explain
 from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.grams import SharedGrams, gram_by_fold
 from deepnull_gwas.whole_genome.inputs import read_study
@@ -214,3 +215,25 @@ def test_sums_of_nearly_everybody_are_those_of_their_own(cohort):
             assert (gram == gram_by_fold(own, group.people)).all()
     direct = [copies[:, folds == f].astype(int) @ copies[:, folds == f].astype(int).T for f in range(5)]
     assert (gram_by_fold(by_fold, everybody) == np.array(direct)).all()
+
+
+@pytest.mark.parametrize("size", [3, 500])
+def test_what_a_block_explains_is_exact_in_single_precision(size):
+    rng = np.random.default_rng(4)
+    people = People(np.arange(300), np.array([0, 100, 220, 300]))
+    group = Group(people, np.ones((300, 1)), np.ones((3, 1, 1)), ())
+    copies = rng.integers(0, 3, (size, 300), dtype=np.int8)
+    # of all sizes, and a model without effects
+    per_copy = rng.normal(size=(3, 2, 1, size)) * 10.0 ** rng.uniform(-4, -1, (3, 2, 1, 1))
+    per_copy[1, 1] = 0.0
+
+    def explained(order):
+        fit = BlockFit(per_copy[..., order], per_copy[..., order], np.zeros((2, 1, 3, 1), dtype=np.int64), 0)
+        return np.concatenate([values for _, values in explain(copies[order], group, fit)])
+
+    found = explained(np.arange(size))
+    for seed in range(3):
+        assert (explained(np.random.default_rng(seed).permutation(size)) == found).all()
+    expected = (copies.T.astype(float) - 1) @ per_copy.reshape(-1, size).T
+    range_of = np.abs(per_copy).sum(axis=-1).ravel()
+    assert (np.abs(found * INSIDE_GRID - expected) <= INSIDE_GRID + 1e-6 * range_of).all()
