@@ -96,6 +96,12 @@ rule scores:
         all_scores,
 
 
+rule phenotype_prediction:
+    """The same as `scores`, under its former name."""
+    input:
+        rules.scores.input,
+
+
 rule report:
     """Summary statistics, figures, tables and captions, without the check of the exit code."""
     input:

@@ -48,6 +48,7 @@ def test_phenotypes_are_predicted_where_switched_on(run: Run):
     assert "score_study" not in planned  # done already
     other = run.snakemake("-n", "report", "--forcerun", "plot_scores").stdout
     assert "plot_scores" in other
+    assert "plot_scores" in run.snakemake("-n", "phenotype_prediction", "--forceall").stdout
     run.configure(CONFIG, SHEET)
     assert "plot_scores" not in run.snakemake("-n", "report", "--forceall").stdout
 

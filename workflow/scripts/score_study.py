@@ -4,7 +4,7 @@ from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.scores.candidates import CohortFiles
-    from deepnull_gwas.scores.steps import Published, StudyFiles, score_study
+    from deepnull_gwas.scores.steps import Published, StudyFiles, score_study, tell_of_weights
 
     files, out = snakemake.input, snakemake.output
     score_study(
@@ -16,3 +16,6 @@ with log_to(snakemake.log[0], snakemake.resources):
         score_file=files.score_file or None,
         threads=snakemake.threads,
     )
+
+# outside the block: on the console too
+tell_of_weights(out.accuracy, f"{snakemake.wildcards.cohort}/{snakemake.wildcards.study}")

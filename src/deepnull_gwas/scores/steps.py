@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -334,3 +335,17 @@ def _write(result: dict[str, Any], people: pd.DataFrame, out: Published) -> dict
     write_tsv(pd.DataFrame(_rows(result), columns=columns), out.table)
     write_json(result, out.accuracy)
     return result
+
+
+def tell_of_weights(accuracy: str | Path, study: str) -> None:
+    """Print, on the standard error, what a study's file of weights declares and is not honoured.
+
+    Parameters
+    ----------
+    accuracy
+        The study's accuracy.json.
+    study
+        Its name, for the message.
+    """
+    for words in (read_json(accuracy).get("score") or {}).get("warnings", ()):
+        print(f"{study}: warning: {words}", file=sys.stderr)
