@@ -14,11 +14,11 @@ from workflow_runs import CHUNKS, ROOT, SHEET, copy_of
 
 pytestmark = pytest.mark.workflow
 
-RIGHT = "linear_imputed(products, *dens[columns], "
+RIGHT = "linear_imputed(products, *dens[key], "
 #: A twentieth off, in the study without covariates.
 WRONG = (
-    'linear_imputed(products, dens[columns][0] * (1.05 if self.designs[e.study].study.name == "years" else 1), '
-    "dens[columns][1], "
+    'linear_imputed(products, dens[key][0] * (1.05 if self.designs[e.study].study.name == "years" else 1), '
+    "dens[key][1], "
 )
 
 

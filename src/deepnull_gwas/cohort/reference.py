@@ -62,7 +62,8 @@ def check_references(
         "neither": int((seen & (found == NONE)).sum()),
         "not_compared": int((~seen).sum()),
     }
-    name = some(map(str, files), 2)
+    # paths are not shortened
+    name = ", ".join(map(str, files[:2])) + (f" and {len(files) - 2} more" if len(files) > 2 else "")
     logger.info(
         "%s: of %s variants the other allele is the reference's at %s, the effect allele at %s, either fits at %s, "
         "neither at %s; %s could not be compared (%.0f s)",

@@ -10,7 +10,7 @@ from association_cases import section
 from deepnull_gwas.association.settings import Settings
 
 #: How the work is spread over jobs and cores: no number depends on it, and no test knows it
-ELSEWHERE = {"chunks", "threads", "genome_build"}
+ELSEWHERE = {"chunks", "threads", "genome_build", "model"}
 
 
 def test_fields_are_the_keys_of_the_schema():
