@@ -6,11 +6,7 @@ with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.whole_genome.part import CohortPaths, StudyPaths, refit_part
 
     files, params = snakemake.input, snakemake.params
-    predictions = iter(files.predictions)
-    studies = [
-        StudyPaths(study, people, next(predictions) if "deepnull" in arms else None, tuple(arms))
-        for study, people, arms in zip(files.studies, files.people, params.arms, strict=True)
-    ]
+    studies = StudyPaths.of_batch(files.studies, files.people, files.predictions, params.arms)
     cohort = CohortPaths(files.genotypes, files.variants, files.qc_variants, files.families, files.relatives)
     part = int(snakemake.wildcards.part)
     refit_part(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from deepnull_gwas.deepnull.covariate import read_deepnull_covariate
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.tables import read_json, read_table, to_numpy
 from deepnull_gwas.whole_genome.offsets import read_offsets
@@ -109,22 +110,17 @@ def read_study(
     """
     study = read_json(study_json)
     people = read_table(samples)
+    sample_index = to_numpy(people["sample_index"]).astype(np.int64)
     failures: dict[str, StudyFailure] = {}
     if study["status"] != "ok":
         failures = dict.fromkeys(arms, StudyFailure(study["stage"], study["reason"]))
     columns = [c for c in people.column_names if c.startswith("cov_")]
     d = None
     if "deepnull" in arms and prediction is not None and "deepnull" not in failures:
-        table = read_table(prediction)
-        metrics = Path(prediction).with_name("metrics.json")
-        state = read_json(metrics) if metrics.exists() else {"status": "ok"}
-        if state.get("status", "ok") != "ok":
-            failures["deepnull"] = StudyFailure(state["stage"], state["reason"])
-        elif not table["sample_index"].equals(people["sample_index"]):
-            failures["deepnull"] = StudyFailure("train_folds", "the prediction is not of the analysed people")
-        else:
-            d = to_numpy(table["deepnull_covariate"]).astype(np.float64)
-    sample_index = to_numpy(people["sample_index"]).astype(np.int64)
+        try:
+            d = read_deepnull_covariate(prediction, sample_index)
+        except StudyFailure as failure:
+            failures["deepnull"] = failure
     known: Mapping[tuple[str, str, str], np.ndarray] = {}
     related, spread = None, {}
     if offsets is not None and (left := [arm for arm in arms if arm not in failures]):

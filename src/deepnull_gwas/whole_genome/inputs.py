@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from deepnull_gwas.deepnull.covariate import read_deepnull_covariate
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.tables import read_json, read_table, to_numpy
 
@@ -49,6 +51,21 @@ class StudyPaths:
     samples: str | Path
     prediction: str | Path | None
     arms: tuple[str, ...]
+
+    @classmethod
+    def of_batch(
+        cls,
+        studies: Sequence[str | Path],
+        samples: Sequence[str | Path],
+        predictions: Iterable[str | Path],
+        arms: Sequence[Sequence[str]],
+    ) -> list[StudyPaths]:
+        """Return the files of each study of a batch; ``predictions`` are of those with the deepnull arm alone."""
+        known = iter(predictions)
+        return [
+            cls(study, people, next(known) if "deepnull" in of_study else None, tuple(of_study))
+            for study, people, of_study in zip(studies, samples, arms, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -103,7 +120,9 @@ def read_study(paths: StudyPaths) -> Study:
     d = None
     if "deepnull" in paths.arms and "deepnull" not in failures:
         try:
-            d = standardised(_deepnull_covariate(paths.prediction, to_numpy(people["sample_index"])))
+            if paths.prediction is None:
+                raise StudyFailure("fit_blocks", "the deepnull arm has no prediction")
+            d = standardised(read_deepnull_covariate(paths.prediction, to_numpy(people["sample_index"])))
         except StudyFailure as failure:
             failures["deepnull"] = failure
     names = [c for c in people.column_names if c.startswith("cov_")]
@@ -119,26 +138,6 @@ def read_study(paths: StudyPaths) -> Study:
         failures=failures,
         is_component=np.array([False, *(re.fullmatch(r"cov_PC\d+", c) is not None for c in names)]),
     )
-
-
-def _deepnull_covariate(prediction: str | Path | None, sample_index: np.ndarray) -> np.ndarray:
-    """Read what DeepNull's prediction has beyond its linear part: float64, one per person.
-
-    Raises
-    ------
-    StudyFailure
-        When the training failed, or is of other people.
-    """
-    if prediction is None:
-        raise StudyFailure("fit_blocks", "the deepnull arm has no prediction")
-    metrics = Path(prediction).with_name("metrics.json")
-    state = read_json(metrics) if metrics.exists() else {"status": "ok"}
-    if state.get("status", "ok") != "ok":
-        raise StudyFailure(state["stage"], state["reason"])
-    table = read_table(prediction)
-    if not np.array_equal(to_numpy(table["sample_index"]), sample_index):
-        raise StudyFailure("train_folds", "the prediction is not of the analysed people")
-    return to_numpy(table["deepnull_covariate"]).astype(np.float64)
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
