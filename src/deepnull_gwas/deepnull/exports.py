@@ -38,6 +38,26 @@ def column_names(covariates: Sequence[str]) -> dict[str, str]:
     return names
 
 
+def write_for_engines(path: Path, table: pd.DataFrame, header: bool = True) -> None:
+    """Write a table as other engines read it: tabs, NA, and no quotes.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    table
+        FID and IID first.
+    header
+        Whether the first line has the columns' names.
+    """
+    with atomic_path(path) as temporary:
+        # no engine knows quotes: an ID with one in it stands as it is
+        table.to_csv(
+            temporary, sep="\t", index=False, header=header, na_rep="NA", float_format=FLOAT, lineterminator="\n",
+            quoting=csv.QUOTE_NONE, quotechar=None,
+        )  # fmt: skip
+
+
 def export_study(
     samples: str | Path,
     study: str | Path,
@@ -91,12 +111,7 @@ def export_study(
         "people.txt": (ids, False),
     }
     for name, (table, header) in tables.items():
-        with atomic_path(out / name) as temporary:
-            # no engine knows quotes: an ID with one in it stands as it is
-            table.to_csv(
-                temporary, sep="\t", index=False, header=header, na_rep="NA", float_format=FLOAT, lineterminator="\n",
-                quoting=csv.QUOTE_NONE, quotechar=None,
-            )  # fmt: skip
+        write_for_engines(out / name, table, header)
     exported = [*names.values(), *([COLUMN] if useful else [])]
     with atomic_path(out / "commands.sh") as temporary:
         temporary.write_text(

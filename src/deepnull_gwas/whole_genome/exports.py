@@ -11,7 +11,6 @@ Source: regenie 4, ``Data::write_predictions``, ``blup_read_chr`` and ``residual
 
 from __future__ import annotations
 
-import csv
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from deepnull_gwas.deepnull.engines import COLUMN, Script
-from deepnull_gwas.deepnull.exports import FLOAT, column_names
+from deepnull_gwas.deepnull.exports import FLOAT, column_names, write_for_engines
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.chromosomes import AUTOSOMES
 from deepnull_gwas.genotypes.formats import format_of
@@ -226,9 +225,9 @@ def export_offsets(
     y, binary = people["phenotype"].to_numpy(dtype=np.float64), trait_of(info["trait"]).has_cases
     if d is not None:
         covariates["deepnull"] = covariates["deepnull"].assign(**{COLUMN: d})
-    _write_table(out / "people.txt", ids, header=False)
-    _write_table(out / "covariates.txt", pd.concat([ids, covariates["deepnull"]], axis=1))
-    _write_table(out / "phenotype.txt", ids.assign(PHENOTYPE=people["phenotype"].astype(int) if binary else y))
+    write_for_engines(out / "people.txt", ids, header=False)
+    write_for_engines(out / "covariates.txt", pd.concat([ids, covariates["deepnull"]], axis=1))
+    write_for_engines(out / "phenotype.txt", ids.assign(PHENOTYPE=people["phenotype"].astype(int) if binary else y))
     stored, exports = read_offsets(offsets), []
     for arm in ARMS:
         found = chromosome_offsets(stored, arm, len(people))
@@ -271,19 +270,10 @@ def _write_arm(
         temporary.write_text(f"PHENOTYPE {out / f'{arm}.loco'}\n", encoding="utf-8")
     if binary:
         columns = pd.DataFrame({f"LOCO{c}": values for c, values in offsets.items()})
-        _write_table(out / f"{arm}_covariates.txt", pd.concat([ids, covariates, columns], axis=1))
+        write_for_engines(out / f"{arm}_covariates.txt", pd.concat([ids, covariates, columns], axis=1))
     else:
         columns = pd.DataFrame({f"CHR{c}": y - values for c, values in offsets.items()})
-        _write_table(out / f"{arm}_phenotypes.txt", pd.concat([ids, columns], axis=1))
-
-
-def _write_table(path: Path, table: pd.DataFrame, header: bool = True) -> None:
-    # no engine knows quotes: an ID with one in it stands as it is
-    with atomic_path(path) as temporary:
-        table.to_csv(
-            temporary, sep="\t", index=False, header=header, na_rep="NA", float_format=FLOAT, lineterminator="\n",
-            quoting=csv.QUOTE_NONE, quotechar=None,
-        )  # fmt: skip
+        write_for_engines(out / f"{arm}_phenotypes.txt", pd.concat([ids, columns], axis=1))
 
 
 def commands(
