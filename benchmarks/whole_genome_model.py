@@ -179,7 +179,7 @@ class Cohort:
         for name, (files, _) in self.studies.items():
             genome = self.folder / name / "genome"
             stack_study(
-                files, made, self.folder / "families.parquet", self.folder / "relatives.tsv", settings,
+                files, made, self.folder / "relatives.tsv",
                 genome / "offsets.parquet", genome / "genome.json",
             )  # fmt: skip
         for path in {*first, *made}:

@@ -137,7 +137,7 @@ class Cohort:
         for study in studies:
             folders.append(self.folder / out / Path(study.study).parent.name)
             outputs = (folders[-1] / name for name in ("offsets.parquet", "genome.json"))
-            stack_study(study, last, self.paths.families, self.paths.relatives, chosen, *outputs)
+            stack_study(study, last, self.paths.relatives, *outputs)
         return folders
 
 

@@ -98,7 +98,6 @@ rule stack_blocks:
         study="<results>/{cohort}/{study}/study.json",
         samples="<results>/{cohort}/{study}/samples.parquet",
         prediction=prediction_of_study,
-        families="<results>/{cohort}/structure/families.parquet",
         relatives="<results>/{cohort}/structure/relatives.tsv",
     output:
         offsets="<results>/{cohort}/{study}/genome/offsets.parquet",
@@ -116,7 +115,6 @@ rule stack_blocks:
         estimated_s=seconds_for("stack_blocks"),
     params:
         arms=arms_of_study,
-        settings=genome_settings,
         code=code_of("stack_blocks"),
         lineage=made_from(
             "estimate_kinship",

@@ -10,9 +10,7 @@ with log_to(snakemake.log[0], snakemake.resources):
     stack_study(
         StudyPaths(files.study, files.samples, files.prediction or None, tuple(snakemake.params.arms)),
         files.parts,
-        files.families,
         files.relatives,
-        snakemake.params.settings,
         out.offsets,
         out.genome,
     )

@@ -29,6 +29,7 @@ from deepnull_gwas.whole_genome.null_models import (
     log_likelihoods,
     probabilities,
 )
+from deepnull_gwas.whole_genome.stacking import Stacked
 
 #: Shares of the variance on the logit scale that the penalties stand for; the penalty of a share h is
 #: m (1 - h) / h x 3 / pi^2 for m predictors (the logistic distribution has variance pi^2 / 3)
@@ -37,40 +38,6 @@ SHARES = (0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)
 LEAST_CASES = 20
 #: A kind of predictor is left out when what the covariates leave of it is below this fraction of its sum of squares
 LEAST_LEFT = 1e-6
-
-
-@dataclass(frozen=True)
-class StackedBinary:
-    """Predictions of a binary trait from the genotypes on the logit scale, out of fold, beyond the covariates.
-
-    Attributes
-    ----------
-    whole
-        float64[n], from all chromosomes.
-    loco
-        Chromosome -> float64[n], from all others: the offset of its tests.
-    r2, r2_covariates, r2_both
-        Out of fold, on the observed scale (Brier's score): 1 - sum (y - p)^2 / sum (y - q)^2, of the genome beyond the
-        covariates (q their probabilities), of the covariates beyond the mean of the training set, and of both beyond
-        it. Of the three usual forms this is the one that tells the gain in power: the chi-square of a causal variant
-        grows by 1 / (1 - r2), as in a quantitative trait, because the mean of mu (1 - mu) falls by 1 - r2.
-    penalty
-        The share of variance of the chosen penalty (:data:`SHARES`); NaN where there is none.
-    method
-        ``logistic``, ``logistic_fallback`` (the linear prediction with one slope fitted on the logit scale) or
-        ``none``.
-    reason
-        Why the method is not ``logistic``; else empty.
-    """
-
-    whole: np.ndarray
-    loco: dict[str, np.ndarray]
-    r2: float
-    r2_covariates: float
-    r2_both: float
-    penalty: float
-    method: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -116,7 +83,7 @@ def penalties(predictors: int) -> np.ndarray:
 
 def stack_binary(
     sums: np.ndarray, names: Sequence[str], y: np.ndarray, covariates: np.ndarray, fold: np.ndarray
-) -> StackedBinary:
+) -> Stacked:
     """Regress a binary trait on the predictors of all blocks, and predict each fold with and without each chromosome.
 
     Parameters
@@ -160,7 +127,7 @@ def stack_binary(
     best = int(np.argmax(values))
     eta, weights = sets.predict(fits[best]), fits[best][:, design.x.shape[1] :]
     penalty = best if method == "logistic" else None
-    return StackedBinary(
+    return Stacked(
         np.einsum("ij,ij->i", genome.whole, weights[fold]),
         {name: sets.leave_out(genome.parts[:, c], fits[best], penalty) for c, name in enumerate(names)},
         *_explained(y, eta, null, fold),
@@ -257,14 +224,14 @@ class TrainingSets:
         return np.einsum("ij,ij->i", self.x, coefficients[self.fold])
 
 
-def _nothing(names: list[str], n: int, reason: str) -> StackedBinary:
+def _nothing(names: list[str], n: int, reason: str) -> Stacked:
     """Return offsets of 0, and why."""
     nan = float("nan")
-    return StackedBinary(np.zeros(n), {c: np.zeros(n) for c in names}, 0.0, nan, nan, nan, "none", reason)
+    return Stacked(np.zeros(n), {c: np.zeros(n) for c in names}, 0.0, nan, nan, nan, "none", reason)
 
 
 def _explained(y: np.ndarray, eta: np.ndarray, null: np.ndarray, fold: np.ndarray) -> tuple[float, float, float]:
-    """Return the three R2 of :class:`StackedBinary`: of the genome, of the covariates and of both."""
+    """Return the three R2 of :func:`stack_binary`: of the genome, of the covariates and of both."""
     people, cases = np.bincount(fold), np.bincount(fold, weights=y)
     mean = ((cases.sum() - cases) / (people.sum() - people))[fold]
     both, covariates, nothing = (float(np.sum((y - p) ** 2)) for p in (probabilities(eta), probabilities(null), mean))

@@ -29,6 +29,8 @@ from deepnull_gwas.whole_genome.regression import (
 class Stacked:
     """Predictions of a phenotype from the genotypes, out of fold, beyond what the covariates predict.
 
+    In the phenotype's unit; of a binary trait on the logit scale.
+
     Attributes
     ----------
     whole
@@ -39,13 +41,18 @@ class Stacked:
         Share of the variance beyond the covariates that ``whole`` explains, out of fold; 0 where there is none.
     r2_covariates, r2_both
         Shares of the phenotype's variance about the mean of the training sets that the covariates explain, and that
-        they and ``whole`` explain.
+        they and ``whole`` explain. Those of a binary trait are on the observed scale (Brier's score):
+        1 - sum (y - p)^2 / sum (y - q)^2. Of the three usual forms this is the one that tells the gain in power: the
+        chi-square of a causal variant grows by 1 / (1 - r2), as in a quantitative trait, because the mean of
+        mu (1 - mu) falls by 1 - r2.
     penalty
-        The share of variance of the chosen penalty (:data:`HERITABILITIES`); NaN where nothing is predicted.
+        The share of variance of the chosen penalty (:data:`HERITABILITIES`; of binary traits
+        :data:`deepnull_gwas.whole_genome.logistic.SHARES`); NaN where nothing is predicted.
     method
-        How the prediction came about: ``linear``, or ``none``.
+        How the prediction came about: ``linear``, ``logistic``, ``logistic_fallback`` (the linear prediction with one
+        slope fitted on the logit scale), or ``none``.
     reason
-        Why there is none; else empty.
+        Why it is neither ``linear`` nor ``logistic``; else empty.
     """
 
     whole: np.ndarray

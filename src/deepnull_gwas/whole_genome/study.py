@@ -21,7 +21,7 @@ from deepnull_gwas.whole_genome.logistic import stack_binary
 from deepnull_gwas.whole_genome.offsets import SPREAD, WHOLE, write_offsets
 from deepnull_gwas.whole_genome.relatives import RelatedPairs, family_covariance, read_related_pairs
 from deepnull_gwas.whole_genome.spread import spread_by_ancestry
-from deepnull_gwas.whole_genome.stacking import stack
+from deepnull_gwas.whole_genome.stacking import Stacked, stack
 from deepnull_gwas.whole_genome.targets import on_grid
 
 logger = logging.getLogger(__name__)
@@ -91,9 +91,7 @@ def read_sums(places: Sequence[Place], covariates: np.ndarray) -> tuple[tuple[st
 def stack_study(
     study: StudyPaths,
     parts: Sequence[str | Path],
-    families: str | Path,
     relatives: str | Path | None,
-    settings: Mapping[str, Any],
     offsets_out: str | Path,
     genome_out: str | Path,
 ) -> None:
@@ -105,10 +103,8 @@ def stack_study(
         The study.
     parts
         What the last pass wrote of all parts (:mod:`deepnull_gwas.whole_genome.part`), in any order.
-    families, relatives
-        structure/families.parquet and relatives.tsv of the cohort.
-    settings
-        The section ``whole_genome`` and ``seed``.
+    relatives
+        structure/relatives.tsv of the cohort.
     offsets_out
         See :mod:`deepnull_gwas.whole_genome.offsets`.
     genome_out
@@ -226,7 +222,7 @@ def _nothing_to_do(entry: Mapping[str, Any]) -> str:
     return ""
 
 
-def _stack(study: Study, arm: str, order: np.ndarray, places: Sequence[Place], fold: np.ndarray) -> Any:
+def _stack(study: Study, arm: str, order: np.ndarray, places: Sequence[Place], fold: np.ndarray) -> Stacked:
     """Stack the predictors of an arm by the model of its trait; ``order`` is that of the people in the files."""
     names, sums = read_sums(places, study.covariates[order])
     y, covariates = study.y[order], study.covariates_of(arm)[order]
@@ -236,7 +232,7 @@ def _stack(study: Study, arm: str, order: np.ndarray, places: Sequence[Place], f
     return of_trait(sums, names, y, covariates, number)
 
 
-def _reason(stacked: Any, covered: Sequence[str], least: float) -> str:
+def _reason(stacked: Stacked, covered: Sequence[str], least: float) -> str:
     """Return what a reader has to know of how an arm's offsets came about; empty where there is nothing special."""
     if stacked.reason and stacked.method == "none":
         return stacked.reason
