@@ -23,7 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -438,6 +438,17 @@ def shape(text: str) -> tuple[int, int, int]:
     return n, m, traits
 
 
+def run(benchmarks: Mapping[str, Callable], given: argparse.Namespace, prefix: str = "") -> int:
+    """Run the benchmark ``given.what``, or all, write their figures, and return the exit code."""
+    good = True
+    for name in benchmarks if given.what == "all" else [given.what]:
+        figures = Figures(f"{prefix}{name}")
+        with threadpool_limits(1, user_api="blas"):
+            benchmarks[name](given, figures)
+        good &= figures.write(given.json)
+    return 0 if good else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=[*BENCHMARKS, "all", "tables"])
@@ -462,13 +473,7 @@ def main() -> int:
     if given.what == "tables":
         write_tables(given.json)
         return 0
-    good = True
-    for name in BENCHMARKS if given.what == "all" else [given.what]:
-        figures = Figures(name)
-        with threadpool_limits(1, user_api="blas"):
-            BENCHMARKS[name](given, figures)
-        good &= figures.write(given.json)
-    return 0 if good else 1
+    return run(BENCHMARKS, given)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
-from whole_genome import Figures  # noqa: E402
+from whole_genome import Figures, run  # noqa: E402
 
 if TYPE_CHECKING:
     from whole_genome_data import People
@@ -257,13 +256,7 @@ def main() -> int:
     parser.add_argument("--scratch", default=None, help="folder for temporary files")
     parser.add_argument("--json", type=Path, default=None, help="folder for the figures")
     given = parser.parse_args()
-    good = True
-    for name in BENCHMARKS if given.what == "all" else [given.what]:
-        figures = Figures(f"binary_{name}")
-        with threadpool_limits(1, user_api="blas"):
-            BENCHMARKS[name](given, figures)
-        good &= figures.write(given.json)
-    return 0 if good else 1
+    return run(BENCHMARKS, given, "binary_")
 
 
 if __name__ == "__main__":
