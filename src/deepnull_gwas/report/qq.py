@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from scipy import special
 
 from deepnull_gwas.report.style import (
     COLOURS,
@@ -19,53 +18,9 @@ from deepnull_gwas.report.style import (
     say_instead,
     study_title,
 )
-from deepnull_gwas.results.calibration import lambda_gc
+from deepnull_gwas.results.calibration import confidence_band, lambda_gc, ranks_shown
 from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
-
-#: Points drawn below this rank; above it every one is.
-THINNED = 2000
-
-
-def ranks_shown(n: int) -> np.ndarray:
-    """Return the ranks (1 = strongest) that are drawn: all of the strongest, the others evenly on the log scale.
-
-    Examples
-    --------
-    >>> len(ranks_shown(3000)), len(ranks_shown(10_000_000))
-    (3000, 3999)
-    """
-    if n <= 2 * THINNED:
-        return np.arange(1, n + 1)
-    rest = np.unique(np.geomspace(THINNED, n, THINNED).round().astype(np.int64))
-    return np.unique(np.concatenate([np.arange(1, THINNED + 1), rest]))
-
-
-def confidence_band(n: int, ranks: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Return the band in which the k-th strongest of ``n`` independent null p-values lies, point by point.
-
-    Parameters
-    ----------
-    n
-        Number of p-values.
-    ranks
-        int64, k; 1 is the strongest.
-    level
-        Probability of each point to lie in the band.
-
-    Returns
-    -------
-    Lower and upper bound of -log10 p: quantiles of Beta(k, n - k + 1).
-
-    Examples
-    --------
-    >>> low, high = confidence_band(1000, np.array([1, 500]))
-    >>> low.round(2).tolist(), high.round(2).tolist()
-    ([2.43, 0.28], [4.6, 0.33])
-    """
-    tail = (1 - level) / 2
-    upper, lower = (special.betaincinv(ranks, n - ranks + 1, q) for q in (tail, 1 - tail))
-    return -np.log10(lower), -np.log10(upper)
 
 
 def plot_qq(sumstats: Mapping[str, str | Path | pl.DataFrame], study_json: str | Path, out: str | Path) -> None:

@@ -7,6 +7,8 @@ from scipy import special
 
 #: Median of chi-square with one degree of freedom.
 MEDIAN_CHI2 = float(special.chdtri(1, 0.5))
+#: Ranks of a QQ plot of which each is drawn, the strongest.
+THINNED = 2000
 
 
 def chi2_of_neg_log10_p(neg_log10_p: np.ndarray) -> np.ndarray:
@@ -63,3 +65,44 @@ def lambda_gc(neg_log10_p: np.ndarray, quantile: float = 0.5) -> float:
         return float("nan")
     at = np.quantile(p, 1 - quantile)
     return float(chi2_of_neg_log10_p(np.array([at]))[0] / special.chdtri(1, quantile))
+
+
+def ranks_shown(n: int, strongest: int = THINNED) -> np.ndarray:
+    """Return the ranks (1 = strongest) that are drawn: all of the strongest, as many others evenly on the log scale.
+
+    Examples
+    --------
+    >>> len(ranks_shown(3000)), len(ranks_shown(10_000_000))
+    (3000, 3999)
+    """
+    if n <= 2 * strongest:
+        return np.arange(1, n + 1)
+    rest = np.unique(np.geomspace(strongest, n, strongest).round().astype(np.int64))
+    return np.unique(np.concatenate([np.arange(1, strongest + 1), rest]))
+
+
+def confidence_band(n: int, ranks: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Return the band in which the k-th strongest of ``n`` independent null p-values lies, point by point.
+
+    Parameters
+    ----------
+    n
+        Number of p-values.
+    ranks
+        int64, k; 1 is the strongest.
+    level
+        Probability of each point to lie in the band.
+
+    Returns
+    -------
+    Lower and upper bound of -log10 p: quantiles of Beta(k, n - k + 1).
+
+    Examples
+    --------
+    >>> low, high = confidence_band(1000, np.array([1, 500]))
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([2.43, 0.28], [4.6, 0.33])
+    """
+    tail = (1 - level) / 2
+    upper, lower = (special.betaincinv(ranks, n - ranks + 1, q) for q in (tail, 1 - tail))
+    return -np.log10(lower), -np.log10(upper)

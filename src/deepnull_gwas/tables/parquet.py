@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METADATA_KEY = b"deepnull_gwas"
+#: Rows that :func:`parts_of_table` yields at a time.
+ROWS_AT_A_TIME = 1 << 20
 
 
 def write_table(table: pa.Table, path: str | Path, schema: Schema | None = None, metadata: Any = None) -> None:
@@ -171,6 +173,20 @@ def read_parquet(
 ) -> pd.DataFrame:
     """Read a Parquet file as a pandas frame; see :func:`read_table`."""
     return read_table(path, schema, columns, own).to_pandas()
+
+
+def parts_of_table(path: str | Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Go through some columns of a Parquet file that the workflow made, one row group at a time, at most so many rows.
+
+    Yields
+    ------
+    Tables of at most :data:`ROWS_AT_A_TIME` rows, in order; words stay dictionaries.
+    """
+    with _parquet(path, True) as file:
+        for group in range(file.num_row_groups):
+            part = _sound(path, True, lambda g=group: file.read_row_group(g, columns=list(columns)))
+            for start in range(0, part.num_rows, ROWS_AT_A_TIME):
+                yield part.slice(start, ROWS_AT_A_TIME)
 
 
 def rows_of_table(path: str | Path, columns: Sequence[str], rows: np.ndarray) -> pd.DataFrame:

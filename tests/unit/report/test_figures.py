@@ -22,11 +22,12 @@ from deepnull_gwas.report.deepnull import plot_deepnull
 from deepnull_gwas.report.manhattan import plot_manhattan, thin
 from deepnull_gwas.report.miami import plot_miami
 from deepnull_gwas.report.qc import plot_qc
-from deepnull_gwas.report.qq import confidence_band, plot_qq, ranks_shown
+from deepnull_gwas.report.qq import plot_qq
 from deepnull_gwas.report.scores import plot_scores
 from deepnull_gwas.report.structure import plot_loadings, plot_pcs, plot_scree, plot_stratification
 from deepnull_gwas.report.style import ONE_COLUMN, TWO_COLUMNS, counted, figure, people_of, power_label, study_title
 from deepnull_gwas.report.validity import plot_validity
+from deepnull_gwas.results.calibration import confidence_band, ranks_shown
 from deepnull_gwas.results.compare import compare_batch
 from deepnull_gwas.tables import read_json, write_json, write_npz, write_parquet, write_tsv
 from figure_checks import faults
