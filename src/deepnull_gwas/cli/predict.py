@@ -1,13 +1,10 @@
-"""The command line `deepnull-gwas`: a thin caller of the library. Heavy imports wait until they are needed."""
+"""The command `predict`: DeepNull predictions for any GWAS engine."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
-from deepnull_gwas.errors import InputError
-from deepnull_gwas.garbage import collect_seldom
 from deepnull_gwas.text import split_names
 from deepnull_gwas.traits import TRAITS, trait_of
 
@@ -28,15 +25,6 @@ The prediction itself is written as `<target>_phenotype_prediction` with --predi
 """
 
 
-CONVERT = """\
-Write published summary statistics in the form that another program reads (docs/summary_statistics.md has the recipes).
-Alleles in capitals.
-
-  deepnull-gwas convert --to ldsc results/ukb/bmd/deepnull/sumstats.tsv.gz --output bmd.ldsc.tsv
-  munge_sumstats.py --sumstats bmd.ldsc.tsv --merge-alleles w_hm3.snplist --out bmd
-"""
-
-
 class _Models:
     """The names of the models, from the registry: imported when a help text asks for them, not to parse a line."""
 
@@ -51,18 +39,7 @@ class _Models:
         return True
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    top = argparse.ArgumentParser(
-        prog="deepnull-gwas", description="GWAS with non-linear covariate effects (DeepNull)."
-    )
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_predict, _add_plan, _add_convert, _add_repeat):
-        add(commands)
-    return top
-
-
-def _add_predict(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Add the command `predict`."""
     predict = commands.add_parser(
         "predict",
@@ -140,89 +117,12 @@ def _add_predict(commands: argparse._SubParsersAction) -> None:
     predict.add_argument("--verbose", action="store_true", help="say what is being done")
 
 
-def _add_plan(commands: argparse._SubParsersAction) -> None:
-    """Add the command `plan`."""
-    plan = commands.add_parser(
-        "plan",
-        help="tell what a run of the workflow will need, before it runs",
-        description=(
-            "Print jobs, memory, time and disk space of a run, rule by rule, from the headers of its files. Nothing "
-            "is run."
-        ),
-    )
-    plan.add_argument("--configfile", default="config/config.yaml", metavar="YAML", help="the run's configuration")
-    plan.add_argument("--directory", default=".", metavar="FOLDER", help="where it runs: relative paths start there")
-
-
-def _add_convert(commands: argparse._SubParsersAction) -> None:
-    """Add the command `convert`."""
-    convert = commands.add_parser(
-        "convert",
-        help="write published summary statistics in the form that another program reads",
-        description=CONVERT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    convert.add_argument("sumstats", metavar="SUMSTATS", help="sumstats.tsv.gz of a study and arm")
-    convert.add_argument("--to", required=True, choices=["ldsc", "pheweb", "mungesumstats", "gwaslab"], help="which")
-    convert.add_argument("--output", required=True, metavar="TABLE", help="where it goes (.gz: compressed)")
-
-
-def _add_repeat(commands: argparse._SubParsersAction) -> None:
-    """Add the command `repeat`."""
-    repeat = commands.add_parser(
-        "repeat",
-        help="set up a finished run again, from its provenance.json",
-        description=(
-            "Write the configuration and the studies of a recorded run into a new folder, after checking that its "
-            "inputs are what they were."
-        ),
-    )
-    repeat.add_argument("provenance", metavar="JSON", help="results/provenance.json of the run to repeat")
-    repeat.add_argument("--directory", required=True, metavar="FOLDER", help="new folder to run in")
-    repeat.add_argument(
-        "--inputs", metavar="FOLDER", help="where relative paths of inputs start (default: where the recorded run ran)"
-    )
-    repeat.add_argument(
-        "--compare", action="store_true", help="compare what the repeated run published with what was recorded"
-    )
-
-
-def _repeat(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
-    """Run `deepnull-gwas repeat`."""
-    from deepnull_gwas.provenance import compare_run, repeat_run
-
-    if given.compare:
-        print(compare_run(given.provenance, given.directory))
-        return
-    for line in repeat_run(given.provenance, given.directory, given.inputs):
-        print(line)
-
-
-def _convert(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
-    """Run `deepnull-gwas convert`."""
-    import logging
-
-    from deepnull_gwas.results.conversions import convert_sumstats
-
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    rows = convert_sumstats(given.sumstats, given.to, given.output)
-    print(f"{given.output}: {rows:,} variants")
-
-
-def _plan(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
-    """Run `deepnull-gwas plan`."""
-    from deepnull_gwas.config import read_config
-    from deepnull_gwas.resources import plan_text
-
-    print(plan_text(read_config(given.configfile, given.directory), given.directory), end="")
-
-
 def _joined(lists: list[list[str]] | None) -> list[str]:
     """Return the names of an option that may be given several times, each once."""
     return list(dict.fromkeys(name for part in lists or [] for name in part))
 
 
-def _check_predict(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
+def _check(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     """Refuse options of `deepnull-gwas predict` that do not go together."""
     targets, covariates = _joined(given.target), _joined(given.covariates)
     if given.apply is not None:
@@ -250,11 +150,11 @@ def _check_predict(given: argparse.Namespace, top: argparse.ArgumentParser) -> N
         )
 
 
-def _predict(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
+def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     """Run `deepnull-gwas predict`."""
     import logging
 
-    _check_predict(given, top)
+    _check(given, top)
     logging.basicConfig(level=logging.INFO if given.verbose else logging.WARNING, format="%(levelname)s: %(message)s")
     from deepnull_gwas.deepnull.predict import MISSING, Ask, Files, apply_model, predict_table
 
@@ -288,38 +188,3 @@ def _predict(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
         compared = f" (linear model {linear[key]:.4f})" if linear else ""
         accuracy = f"{key} {about['prediction'][key]:.4f}{compared}"
         print(f"{target}: {accuracy} in {about['people']['out of fold']} people, out of fold")
-
-
-COMMANDS: dict[str, Callable[[argparse.Namespace, argparse.ArgumentParser], None]] = {
-    "predict": _predict,
-    "plan": _plan,
-    "convert": _convert,
-    "repeat": _repeat,
-}
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    arguments
-        What follows the program's name; ``sys.argv`` by default.
-
-    Returns
-    -------
-    The exit code: 0, or 1 with one message on the standard error when an input is wrong.
-    """
-    collect_seldom()
-    top = parser()
-    given = top.parse_args(arguments)
-    try:
-        COMMANDS[given.command](given, top)
-    except (InputError, OSError) as error:
-        print(f"deepnull-gwas: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
