@@ -17,18 +17,20 @@ LIBRARY_FILES = [
     for line in Path(workflow.source_path("../library.txt")).read_text().splitlines()
     if line.strip()
 ]
-# A checkout's are read where they are: copies of them all would take every start of snakemake a fifth of a second.
+# Those of a folder are read where they are (copies of them all would take every start of snakemake a fifth of a second):
+# in the checkout, or around these files in an installed package.
 CHECKOUT = workflow.current_basedir
-LIBRARY = {
-    name: (
-        Path(
-            CHECKOUT.get_path_or_uri(secret_free=True), "../../src/deepnull_gwas", name
-        )
-        if type(CHECKOUT) is LocalSourceFile
-        else Path(workflow.source_path(f"../../src/deepnull_gwas/{name}"))
-    )
-    for name in LIBRARY_FILES
-}
+if type(CHECKOUT) is LocalSourceFile:
+    rules_folder = Path(CHECKOUT.get_path_or_uri(secret_free=True))
+    library_folder = rules_folder / "../../src/deepnull_gwas"
+    if not library_folder.is_dir():
+        library_folder = rules_folder.parents[2]
+    LIBRARY = {name: library_folder / name for name in LIBRARY_FILES}
+else:
+    LIBRARY = {
+        name: Path(workflow.source_path(f"../../src/deepnull_gwas/{name}"))
+        for name in LIBRARY_FILES
+    }
 sys.path.append(str(LIBRARY["__init__.py"].parent.parent))
 for schema in ("config", "studies"):
     workflow.source_path(f"../schemas/{schema}.schema.yaml")

@@ -12,9 +12,10 @@ import yaml
 
 from deepnull_gwas.config.values import show
 from deepnull_gwas.errors import nearest
+from deepnull_gwas.project import project_folder
 from deepnull_gwas.text import is_number, shorten
 
-SCHEMAS = Path(__file__).resolve().parents[3] / "workflow" / "schemas"
+SCHEMAS = project_folder() / "workflow" / "schemas"
 
 
 def read_schema(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import yaml
 from deepnull_gwas.cohort.layout import cells, read_layout
 from deepnull_gwas.config import RELATIVES, check_recorded
 from deepnull_gwas.errors import InputError, InputErrors
+from deepnull_gwas.project import project_folder
 from deepnull_gwas.provenance.checksums import sha256
 from deepnull_gwas.provenance.record import FORMAT
 from deepnull_gwas.provenance.software import packages, source_state
@@ -182,7 +183,7 @@ def _changed_inputs(inputs: Sequence[Mapping[str, Any]], base: Path) -> Iterator
 
 def _other_software(recorded: Mapping[str, Any]) -> Iterator[str]:
     """Yield what of the software here differs from what was recorded."""
-    then, here = recorded["deepnull-gwas"], source_state(Path(__file__).parents[3])
+    then, here = recorded["deepnull-gwas"], source_state(project_folder())
     if then["library_sha256"] != here["library_sha256"]:
         commit = then.get("commit")
         yield (

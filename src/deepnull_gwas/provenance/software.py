@@ -26,7 +26,9 @@ def source_state(workflow: str | Path) -> dict[str, Any]:
     Commit and changes are None where git knows nothing of the folder.
     """
     digest, root = hashlib.sha256(), Path(__file__).parents[1]
-    for path in sorted(root.rglob("*.py"), key=lambda p: p.relative_to(root).as_posix()):
+    # the workflow's scripts, which a wheel has inside the library, are no part of it
+    modules = [p for p in root.rglob("*.py") if "_project" not in p.relative_to(root).parts]
+    for path in sorted(modules, key=lambda p: p.relative_to(root).as_posix()):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
 
     def git(*words: str) -> str | None:
