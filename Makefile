@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup plan demo test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress bench-whole-genome validity lint format validator readers s3 tools lock clean help
+.PHONY: setup plan demo docs test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress bench-whole-genome validity lint format validator readers s3 tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -35,6 +35,10 @@ test-long: $(READY) validator readers s3 ## run the tests that take longer
 FUZZ_CASES ?= 20000
 fuzz: $(READY) ## read 20,000 generated inputs, sound and damaged (`make test` reads 500; FUZZ_CASES=100000 for more)
 	FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -q tests/fuzz
+
+docs: $(READY) ## build the documentation into site/ (open site/index.html)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Documentation: $(CURDIR)/site/index.html"
 
 bench: $(READY) ## time the association scan against PLINK 2, hard calls and dosages (half an hour on 2 idle cores, 8 GB of disk)
 	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json
