@@ -44,6 +44,12 @@ include: "workflow/rules/validity.smk"
 include: "workflow/rules/provenance.smk"
 
 
+rule preflight:
+    """Configuration, studies, sample tables and genotype files against each other: who would be analysed, in seconds."""
+    input:
+        preflight_tables,
+
+
 rule qc:
     """Quality control and population structure of every cohort."""
     input:

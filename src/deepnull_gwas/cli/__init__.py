@@ -10,13 +10,17 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from deepnull_gwas.cli import convert, plan, predict, repeat
+from deepnull_gwas.cli import check, convert, plan, predict, repeat, report, run, verify
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.garbage import collect_seldom
 
 #: What each command does: ``run`` of its module.
-COMMANDS: dict[str, Callable[[argparse.Namespace, argparse.ArgumentParser], None]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace, argparse.ArgumentParser], int | None]] = {
+    "check": check.run,
     "plan": plan.run,
+    "run": run.run,
+    "report": report.run,
+    "verify": verify.run,
     "repeat": repeat.run,
     "predict": predict.run,
     "convert": convert.run,
@@ -29,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
         prog="deepnull-gwas", description="GWAS with non-linear covariate effects (DeepNull)."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (plan, repeat, predict, convert):
+    for module in (check, plan, run, report, verify, repeat, predict, convert):
         module.add(commands)
     return top
 
@@ -44,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns
     -------
-    The exit code: 0, or 1 with one message on the standard error when an input is wrong.
+    The exit code: 0; 1 with one message on the standard error when an input is wrong; that of Snakemake, which has said
+    why.
     """
     collect_seldom()
     top = parser()
     given = top.parse_args(arguments)
     try:
-        COMMANDS[given.command](given, top)
+        return COMMANDS[given.command](given, top) or 0
     except (InputError, OSError) as error:
         print(f"deepnull-gwas: {error}", file=sys.stderr)
         return 1
-    return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from deepnull_gwas.cli.workflow import add_place, place_of_config
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command `plan`."""
@@ -15,8 +17,7 @@ def add(commands: argparse._SubParsersAction) -> None:
             "is run."
         ),
     )
-    plan.add_argument("--configfile", default="config/config.yaml", metavar="YAML", help="the run's configuration")
-    plan.add_argument("--directory", default=".", metavar="FOLDER", help="where it runs: relative paths start there")
+    add_place(plan)
 
 
 def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
@@ -24,4 +25,4 @@ def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     from deepnull_gwas.config import read_config
     from deepnull_gwas.resources import plan_text
 
-    print(plan_text(read_config(given.configfile, given.directory), given.directory), end="")
+    print(plan_text(read_config(place_of_config(given), given.directory), given.directory), end="")

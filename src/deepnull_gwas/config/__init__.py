@@ -13,7 +13,7 @@ Read each time that Snakemake parses the workflow (on a cluster: in every job), 
 ========================================  ==============================================
 """
 
-from deepnull_gwas.config.load import check_recorded, load_config, read_config
+from deepnull_gwas.config.load import check_recorded, load_config, read_config, read_given
 from deepnull_gwas.config.model import (
     RELATIVES,
     RESERVED_STUDIES,
@@ -43,6 +43,7 @@ __all__ = [
     "path_from",
     "published_files",
     "read_config",
+    "read_given",
     "study_of",
     "subject_of",
 ]

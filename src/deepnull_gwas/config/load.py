@@ -122,6 +122,18 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
     InputError
         When the file is not there or is no YAML mapping, or as :func:`load_config`.
     """
+    given, files = read_given(path, base)
+    return load_config(given, base, schemas, files)
+
+
+def read_given(path: str | Path, base: str | Path = ".") -> tuple[dict[str, Any], list[Path]]:
+    """Read a configuration as it was given, unchecked, and the files that it came from; see :func:`read_config`.
+
+    Raises
+    ------
+    InputError
+        When the file is not there or is no YAML mapping.
+    """
     place = Path(path) if Path(path).is_file() else Path(base, path)
     try:
         given = yaml.safe_load(place.read_text(encoding="utf-8"))
@@ -137,7 +149,7 @@ def read_config(path: str | Path, base: str | Path = ".", schemas: str | Path = 
         under = yaml.safe_load(project.read_text(encoding="utf-8"))
         if isinstance(under, dict) and project.resolve() != place.resolve():
             given, files = over(under, given), [project, place]
-    return load_config(given, base, schemas, files)
+    return given, files
 
 
 def check_recorded(text: str, sheet: str, sheet_path: str, schemas: str | Path = SCHEMAS) -> dict[str, Any]:
