@@ -45,7 +45,7 @@ include: "workflow/rules/provenance.smk"
 
 
 rule preflight:
-    """Configuration, studies, sample tables and genotype files against each other: who would be analysed, in seconds."""
+    """Check configuration, studies, sample tables and genotype files against each other, in seconds."""
     input:
         preflight_tables,
 
