@@ -17,8 +17,8 @@ LIBRARY_FILES = [
     for line in Path(workflow.source_path("../library.txt")).read_text().splitlines()
     if line.strip()
 ]
-# Those of a folder are read where they are (copies of them all would take every start of snakemake a fifth of a second):
-# in the checkout, or around these files in an installed package.
+# Those of a folder are read where they are, in the checkout, or around these files in an installed package: copies of
+# them all would take every start of snakemake a fifth of a second.
 CHECKOUT = workflow.current_basedir
 if type(CHECKOUT) is LocalSourceFile:
     rules_folder = Path(CHECKOUT.get_path_or_uri(secret_free=True))
