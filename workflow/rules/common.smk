@@ -68,6 +68,10 @@ SCRIPTS = {
     for step in resources.STEPS
 }
 LONG_RANGE_LD = Path(workflow.source_path("../../resources/long_range_ld.tsv"))
+GENES = {
+    build: Path(workflow.source_path(f"../../resources/genes.{build}.tsv.gz"))
+    for build in ("GRCh37", "GRCh38")
+}
 # Read here and not in the functions below: those run when everything is parsed, and then, in a module, the folders are
 # those of the workflow that uses it.
 RESULTS, BENCHMARKS = map(workflow.pathvars.apply, ("<results>", "<benchmarks>"))

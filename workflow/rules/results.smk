@@ -14,6 +14,7 @@ rule merge_sumstats:
         chunks=chunks_of_study,
         study="<results>/{cohort}/{study}/study.json",
         genome=genome_of_study,
+        genes=own_genes,
     output:
         sumstats="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz",
         index="<results>/{cohort}/{study}/{arm}/sumstats.tsv.gz.tbi",
@@ -42,6 +43,9 @@ rule merge_sumstats:
     params:
         info=publication_info,
         settings=lead_settings,
+        genes=shipped_genes,
+        shipped=shipped_genes_content,
+        given=state_of(own_genes),
         code=code_of("merge_sumstats"),
         lineage=made_from("assemble_study", "stack_blocks", "associate"),
     script:
@@ -100,6 +104,7 @@ rule compare_arms:
         study="<results>/{cohort}/{study}/study.json",
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
         genome=genome_of_study,
+        genes=own_genes,
     output:
         summary="<results>/{cohort}/{study}/comparison.json",
         loci=report(
@@ -138,6 +143,9 @@ rule compare_arms:
         estimated_s=seconds_for("compare_arms"),
     params:
         settings=PLAN.report,
+        genes=shipped_genes,
+        shipped=shipped_genes_content,
+        given=state_of(own_genes),
         code=code_of("compare_arms"),
         lineage=made_from(
             "assemble_study", "train_folds", "stack_blocks", "merge_sumstats"

@@ -17,6 +17,7 @@ with log_to(snakemake.log[0], snakemake.resources):
         settings["lead_window_kb"],
         out.summary,
         out.loci,
+        files.genes or snakemake.params.genes,
     )
     arms = (points["baseline"], points["deepnull"])
     plot_arms(*arms, files.study, out.summary, settings, out.scatter)

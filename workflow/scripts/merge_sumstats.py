@@ -18,5 +18,6 @@ with log_to(snakemake.log[0], snakemake.resources):
         out.untested,
         {**snakemake.params.info, "genome": read_json(genome) if (genome := snakemake.input.genome) else None},
     )
-    tests = find_leads(out.sumstats, settings["genome_wide"], settings["lead_window_kb"], out.leads)
+    genes = snakemake.input.genes or snakemake.params.genes
+    tests = find_leads(out.sumstats, settings["genome_wide"], settings["lead_window_kb"], out.leads, genes)
     write_json(counts | tests, out.tests)

@@ -11,7 +11,7 @@ import yaml
 
 from deepnull_gwas.config.checks import check_rows, check_scores
 from deepnull_gwas.config.cohorts import build_cohort
-from deepnull_gwas.config.model import Cohort, Config
+from deepnull_gwas.config.model import GENES, Cohort, Config
 from deepnull_gwas.config.places import check_files, check_paths, path_from, paths_from
 from deepnull_gwas.config.schema import SCHEMAS, coerce, fill, read_schema, violations, with_preset
 from deepnull_gwas.config.sheet import Row, parse_sheet, read_sheet, study_of
@@ -97,7 +97,8 @@ def load_config(
         deepnull=filled["deepnull"] | {"fold_file": path_from(filled["deepnull"]["fold_file"], base)},
         association=filled["association"],
         whole_genome=filled["whole_genome"],
-        report=filled["report"],
+        report=filled["report"]
+        | {"genes": genes if (genes := filled["report"]["genes"]) in GENES else path_from(genes, base)},
         scores=filled["scores"],
         qc=with_preset(filled["qc"], schema),
         structure={key: value for key, value in filled["structure"].items() if key != "genotypes"},

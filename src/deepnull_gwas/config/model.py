@@ -13,6 +13,8 @@ from deepnull_gwas.traits import trait_of
 
 #: Words of ``structure.relatives`` that are no path; without any (None) it depends on a study's model.
 RELATIVES = ("exclude", "keep")
+#: Words of ``report.genes`` that are no path.
+GENES = ("auto", "none")
 #: Folders that the workflow itself makes in results/{cohort}.
 RESERVED_STUDIES = ("qc", "structure", "associations", "simulated", "genotypes", "imported")
 
@@ -246,6 +248,17 @@ class Config:
             )
         return self._by_name[cohort, name]
 
+    @property
+    def gene_table(self) -> str | None:
+        """Path of the table of genes that the configuration gives, if it gives one."""
+        genes = self.report["genes"]
+        return None if genes in GENES else genes
+
+    def shipped_genes(self, cohort: str) -> str | None:
+        """Return the genome build whose shipped table of genes serves a cohort; None where none does."""
+        own = self.cohorts[cohort]
+        return own.genome_build if self.report["genes"] == "auto" and own.simulate is None else None
+
     @functools.cached_property
     def _by_name(self) -> dict[tuple[str, str], Study]:
         return {(s.cohort, s.name): s for s in self.studies}
@@ -254,7 +267,7 @@ class Config:
 def input_files(config: Config) -> list[str]:
     """List the files that a configuration reads, as it names them.
 
-    These are genotypes, sample tables, tables of relatives, loadings, folds and weights of scores.
+    These are genotypes, sample tables, tables of relatives, loadings, folds, genes and weights of scores.
     """
     files: list[str] = []
     for cohort in config.cohorts.values():
@@ -263,6 +276,7 @@ def input_files(config: Config) -> list[str]:
         files += [cohort.table_of_relatives] if cohort.table_of_relatives else []
         files += [cohort.structure["loadings"]] if cohort.structure["loadings"] else []
     files += [config.deepnull["fold_file"]] if config.deepnull["fold_file"] else []
+    files += [table] if (table := config.gene_table) else []
     files += [s.score_file for s in config.studies if s.score_file]
     return list(dict.fromkeys(files))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deepnull_gwas.config.model import RELATIVES, Cohort
+from deepnull_gwas.config.model import GENES, RELATIVES, Cohort
 from deepnull_gwas.config.values import as_dict
 from deepnull_gwas.errors import nearest, some
 from deepnull_gwas.text import shorten
@@ -101,6 +101,7 @@ def check_paths(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any]) -> Ite
         )
     ]
     places.append(("config: deepnull.fold_file", as_dict(filled.get("deepnull")).get("fold_file")))
+    places.append(("config: report.genes", as_dict(filled.get("report")).get("genes")))
     places += [(f"config: pathvars.{key}", path) for key, path in as_dict(filled.get("pathvars")).items()]
     for where, path in places:
         yield from no_path(where, path)
@@ -115,8 +116,11 @@ def check_files(cohorts: Mapping[str, Cohort], filled: Mapping[str, Any], base: 
         for key, own in (("relatives", "relatives.tsv"), ("loadings", "loadings.parquet"))
     ]
     places.append(("config: deepnull.fold_file", as_dict(filled.get("deepnull")).get("fold_file"), ""))
+    places.append(("config: report.genes", as_dict(filled.get("report")).get("genes"), ""))
     for where, path, own in places:
-        if not isinstance(path, str) or not path or (where.endswith("relatives") and path in RELATIVES):
+        if not isinstance(path, str) or not path:
+            continue
+        if path in {"relatives": RELATIVES, "genes": GENES}.get(where.rpartition(".")[2], ()):
             continue
         if str(Path(path)) == own:
             yield (

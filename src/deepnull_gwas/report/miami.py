@@ -25,7 +25,7 @@ from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
 
 #: Columns of comparison.tsv that are text, whatever stands in its first rows.
-TEXTS = ("variant_id", "original_id", "effect_allele", "other_allele", "verdict")
+TEXTS = ("variant_id", "original_id", "effect_allele", "other_allele", "verdict", "nearest_gene", "genes")
 
 
 def plot_miami(

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
+from deepnull_gwas.genes.nearest import with_genes
+from deepnull_gwas.genes.table import read_genes
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
 from deepnull_gwas.results.genome import MODEL, expected_ratio, read_states
 from deepnull_gwas.results.loci import lead_variants, read_leads
@@ -143,13 +145,14 @@ def loci_of_both(baseline: pl.DataFrame, deepnull: pl.DataFrame, window: int) ->
     Returns
     -------
     One row per locus: the stronger lead variant, whether each arm found the locus, and ``verdict``: ``shared``,
-    ``gained`` (deepnull only) or ``lost``; of imputed genotypes also its ``info``, which both arms share.
+    ``gained`` (deepnull only) or ``lost``; of imputed genotypes also its ``info``, which both arms share; first and
+    last hit of either arm.
     """
     both = pl.concat(
         [t.with_columns(pl.lit(arm).alias("arm")) for arm, t in (("baseline", baseline), ("deepnull", deepnull))]
     )
     united = lead_variants(both, window)
-    verdicts = []
+    verdicts, starts, ends = [], [], []
     for row in united.iter_rows(named=True):
         near = both.filter(
             (pl.col("chromosome") == row["chromosome"])
@@ -157,8 +160,13 @@ def loci_of_both(baseline: pl.DataFrame, deepnull: pl.DataFrame, window: int) ->
         )
         arms = set(near["arm"])
         verdicts.append("shared" if len(arms) == 2 else "gained" if arms == {"deepnull"} else "lost")
+        starts.append(near["locus_start"].min())
+        ends.append(near["locus_end"].max())
     information = [c for c in united.columns if c == INFORMATION]
-    return united.select(*KEY, pl.Series("verdict", verdicts, dtype=pl.String), *information)
+    places = [
+        pl.Series(name, values, dtype=pl.Int64) for name, values in (("locus_start", starts), ("locus_end", ends))
+    ]
+    return united.select(*KEY, pl.Series("verdict", verdicts, dtype=pl.String), *information, *places)
 
 
 def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
@@ -215,6 +223,7 @@ def compare_arms(
     window_kb: float,
     out_summary: str | Path,
     out_loci: str | Path,
+    genes: str | Path | None = None,
 ) -> dict[str, pl.DataFrame]:
     """Compare the arms of a study, in one read of each file.
 
@@ -230,6 +239,8 @@ def compare_arms(
         Half width of a locus in kb.
     out_summary, out_loci
         comparison.json and comparison.tsv.
+    genes
+        Table of genes (:func:`~deepnull_gwas.genes.table.read_genes`); None, none is named.
 
     Returns
     -------
@@ -243,6 +254,7 @@ def compare_arms(
     an arm uses what the genome predicts.
     """
     loci = loci_of_both(*(read_leads(leads[arm]) for arm in ARMS), int(window_kb * 1000))
+    loci = with_genes(loci, read_genes(genes) if genes else None)
     blocks, at_loci = [], []
     for block in join_arms(*(sumstats[arm] for arm in ARMS)):
         at_loci.append(block.join(loci, on=KEY, how="semi", nulls_equal=True, maintain_order="left"))

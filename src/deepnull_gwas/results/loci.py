@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from deepnull_gwas.genes.nearest import GENE_COLUMNS, with_genes
+from deepnull_gwas.genes.table import read_genes
 from deepnull_gwas.results.calibration import lambda_gc
 from deepnull_gwas.results.ssf import INFORMATION
 from deepnull_gwas.results.sumstats import columns_of, tested_blocks
@@ -86,7 +88,9 @@ def lead_variants(hits: pl.DataFrame, window: int) -> pl.DataFrame:
     return pl.DataFrame(rows).select(columns).sort(["chromosome", "base_pair_location"])
 
 
-def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: str | Path) -> dict[str, Any]:
+def find_leads(
+    sumstats: str | Path, threshold: float, window_kb: float, out: str | Path, genes: str | Path | None = None
+) -> dict[str, Any]:
     """Write the lead variants of a study and arm, and summarise its tests, in one read of what was published.
 
     Parameters
@@ -99,6 +103,8 @@ def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: st
         Half width of a locus in kb.
     out
         leads.tsv.
+    genes
+        Table of genes (:func:`~deepnull_gwas.genes.table.read_genes`); None, none is named.
 
     Returns
     -------
@@ -112,6 +118,7 @@ def find_leads(sumstats: str | Path, threshold: float, window_kb: float, out: st
         p.append(block["neg_log_10_p_value"].to_numpy())
     leads, tested = lead_variants(pl.concat(hits), int(window_kb * 1000)), np.concatenate(p)
     logger.info("%d loci at p <= %g among %d variants", len(leads), threshold, len(tested))
+    leads = with_genes(leads, read_genes(genes) if genes else None)
     with atomic_path(out) as temporary:
         leads.write_csv(temporary, separator="\t", null_value="NA", quote_style="never")
     return {"tested": len(tested), "lambda_gc": lambda_gc(tested), "loci": len(leads)}
@@ -124,4 +131,5 @@ def read_leads(path: str | Path) -> pl.DataFrame:
         ("effect_allele_frequency", "beta", "standard_error", "neg_log_10_p_value", INFORMATION), pl.Float64
     )
     types |= dict.fromkeys(("variant_id", "original_id", "effect_allele", "other_allele"), pl.String)
+    types |= GENE_COLUMNS
     return pl.read_csv(path, separator="\t", schema_overrides=types, null_values="NA", quote_char=None)

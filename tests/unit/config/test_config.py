@@ -118,6 +118,16 @@ def test_presets_of_quality_control(load):
     assert (inherited["maf"], inherited["mac"], inherited["sample_call_rate"]) == (0.3, 3, 0.95)
 
 
+def test_genes_are_named_where_a_position_means_something(load, tmp_path):
+    assert load({"report": {"genes": "auto"}}).shipped_genes("c") is None, "a simulated cohort"
+    (tmp_path / "own.bed").write_text("1\t0\t5\tA\n")
+    config = load({"report": {"genes": str(tmp_path / "own.bed")}})
+    assert config.gene_table == "own.bed" and "own.bed" in input_files(config)
+    assert load({"report": {"genes": "none"}}).gene_table is None
+    with pytest.raises(InputErrors, match=r"config: report.genes: no such file: ow.bed; did you mean 'own.bed'"):
+        load({"report": {"genes": "ow.bed"}})
+
+
 def test_numbers_that_yaml_reads_as_text(load):
     assert load(qc=yaml.safe_load("hwe_p: 1e-6")).qc["hwe_p"] == 1e-6
 
