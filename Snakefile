@@ -43,6 +43,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/verify.smk"
 include: "workflow/rules/validity.smk"
 include: "workflow/rules/provenance.smk"
+include: "workflow/rules/site.smk"
 
 
 rule preflight:
@@ -128,6 +129,7 @@ rule all:
     input:
         rules.report.input,
         rules.record_run.output,
+        rules.build_site.output,
         rules.check_status.output,
 
 

@@ -25,7 +25,7 @@ from warm import python
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Results that are about one run, not about its analysis: times, host, folder.
-OF_ONE_RUN = ("provenance.json", "provenance.html", ".checksums.json")
+OF_ONE_RUN = ("provenance.json", "provenance.html", ".checksums.json", "run.js", "site.zip")
 
 
 @dataclass

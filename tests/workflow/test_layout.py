@@ -32,8 +32,9 @@ cohorts:
 
 def test_library_list_is_complete():
     listed = (ROOT / "workflow/library.txt").read_text().split()
-    there = sorted(str(p.relative_to(ROOT / "src/deepnull_gwas")) for p in (ROOT / "src/deepnull_gwas").rglob("*.py"))
-    assert sorted(listed) == there, (
+    library = ROOT / "src/deepnull_gwas"
+    files = [*library.rglob("*.py"), *(library / "site/app").iterdir()]
+    assert sorted(listed) == sorted(str(p.relative_to(library)) for p in files), (
         "workflow/library.txt must name every file of the library (a remote module fetches only these)"
     )
 
@@ -96,7 +97,7 @@ def test_the_library_never_imports_snakemake():
 def test_layers_of_the_library():
     """A module imports only from its own folder, from those listed above it in the design, and from `genotypes`."""
     order = ["genotypes", "cohort", "deepnull", "verify", "whole_genome", "association"]
-    order += ["genes", "results", "scores", "report"]
+    order += ["genes", "results", "scores", "report", "site"]
     allowed = {folder: set(order[: i + 1]) for i, folder in enumerate(order)} | {"simulate": {"simulate", "genotypes"}}
     heavy = {"torch": {"deepnull"}, "matplotlib": {"report"}}
     for folder, may in allowed.items():

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 STUDIES = [study for cohort in PLAN.cohorts for study in PLAN.studies_of(cohort)]
 # forms of every figure
 FIGURES = ("svg", "pdf")
+# what the site reads of each arm
+SITE_FILES_OF_ARM = ("tests.json", "leads.tsv")
 STRUCTURE_FIGURES = ("scree", "pcs", "loadings", "stratification")
 # a check is done again each time that it is asked for, whatever the dates of the files say
 VERIFY_ASKED = time.time_ns()
@@ -101,6 +103,10 @@ one_chunk_of_each_batch = made_by(
 all_sumstats = of_arms("sumstats.tsv.gz")
 all_leads = of_arms("leads.tsv")
 all_tests = of_arms("tests.json")
+all_pages = made_by(
+    "describe_study", "{cohort}/{study}/site.js", "{cohort}/{study}/site.json"
+)
+all_pages += made_by("describe_cohort", "{cohort}/site.js")
 all_comparisons = made_by("compare_arms", "{cohort}/{study}/comparison.json")
 all_figures = drawn_by(
     "plot_sumstats", "{cohort}/{study}/qq", "{cohort}/{study}/manhattan"

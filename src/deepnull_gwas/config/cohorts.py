@@ -19,6 +19,8 @@ from deepnull_gwas.config.schema import fill, with_preset
 from deepnull_gwas.config.values import as_dict
 from deepnull_gwas.text import shorten
 
+#: Names of folders beside those of the cohorts.
+RESERVED_COHORTS = ("site",)
 #: Columns of every simulated sample table.
 _SIMULATED_COLUMNS = ("FID", "IID", "sex", "age", "bmi", "smoking", "site")
 
@@ -49,6 +51,8 @@ def build_cohort(
     structure = {**as_dict(filled.get("structure")), **as_dict(raw.get("structure"))}
     structure_genotypes = structure.pop("genotypes", None)
     problems: list[str] = list(check_genotype_keys(raw, where))
+    if name.lower() in RESERVED_COHORTS:
+        problems.append(f"{where}: '{name}' is a folder of the workflow's own; choose another name")
     problems += check_structure_genotypes(structure_genotypes, raw, filled, where)
     if simulate is not None and genotypes is not None:
         problems.append(

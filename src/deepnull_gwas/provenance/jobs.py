@@ -16,7 +16,7 @@ from typing import Any
 from deepnull_gwas.config import RESERVED_STUDIES
 
 #: Rules that are not part of the analysis, and may or may not have run when it is recorded.
-NOT_RECORDED = ("verify_batch", "record_run", "check_status")
+NOT_RECORDED = ("verify_batch", "record_run", "check_status", "describe_study", "describe_cohort", "build_site")
 TOOK = re.compile(r"INFO took .+?, ([\d,]+) MB of memory at most")
 
 

@@ -115,6 +115,10 @@ def plot_qc(job: Job) -> Estimate:
     return Estimate(215 + mega(310 * job.size.variants + 700 * job.size.people), 3 + 1e-6 * job.size.variants)
 
 
+def describe_cohort(job: Job) -> Estimate:
+    return Estimate(230 + mega(60 * job.size.variants + 300 * job.size.people), 2 + 2e-7 * job.size.variants)
+
+
 def prune_variants(job: Job) -> Estimate:
     n, m = job.size.people, job.size.variants
     # bit planes of a window of dense variants, and a block of them

@@ -134,6 +134,16 @@ def summarise_run(job: Job) -> Estimate:
     return Estimate(220 + 0.02 * job.arms, 2 + 0.01 * job.arms)
 
 
+def describe_study(job: Job) -> Estimate:
+    # place, class and p of all variants, and a copy of one arm that is sorted
+    return Estimate(280 + mega(60 * job.size.variants), 2 + 1.2e-6 * job.size.variants)
+
+
+def build_site(job: Job) -> Estimate:
+    # the regions of one study at a time
+    return Estimate(300, 2 + 1.5 * len(job.studies))
+
+
 def verify_batch(job: Job) -> Estimate:
     n, m, p = job.size.people, job.size.variants, max((columns_of(s) for s in job.studies), default=0)
     tested = job.config.verify["variants"] * sum(len(s.arms) * (8 * p if s.has_cases else 1) for s in job.studies)

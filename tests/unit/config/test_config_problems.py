@@ -33,6 +33,7 @@ OWN = {"samples": "s.tsv", "genome_build": "GRCh38"}
         ),
         ({"report": {"genome_wide": 0}}, "config: report.genome_wide: found 0, expected more than 0"),
         ({"cohorts": {"c": SIMULATED, "a b": SIMULATED}}, 'config: cohorts: found "a b"; a name has letters'),
+        ({"cohorts": {"site": SIMULATED}}, "config: cohorts.site: 'site' is a folder of the workflow's own"),
         ({"studies": "studis.tsv"}, "config: studies: no such file: studis.tsv; did you mean 'studies.tsv'?"),
         ({"cohorts": {}}, "config: cohorts: is empty"),
     ],
