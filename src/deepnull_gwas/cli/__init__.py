@@ -10,12 +10,13 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from deepnull_gwas.cli import check, convert, plan, predict, repeat, report, run, verify
+from deepnull_gwas.cli import check, convert, init, plan, predict, repeat, report, run, verify
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.garbage import collect_seldom
 
 #: What each command does: ``run`` of its module.
 COMMANDS: dict[str, Callable[[argparse.Namespace, argparse.ArgumentParser], int | None]] = {
+    "init": init.run,
     "check": check.run,
     "plan": plan.run,
     "run": run.run,
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         prog="deepnull-gwas", description="GWAS with non-linear covariate effects (DeepNull)."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (check, plan, run, report, verify, repeat, predict, convert):
+    for module in (init, check, plan, run, report, verify, repeat, predict, convert):
         module.add(commands)
     return top
 

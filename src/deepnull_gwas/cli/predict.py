@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
+from deepnull_gwas.cli.workflow import joined
 from deepnull_gwas.text import split_names
 from deepnull_gwas.traits import TRAITS, trait_of
 
@@ -117,14 +118,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     predict.add_argument("--verbose", action="store_true", help="say what is being done")
 
 
-def _joined(lists: list[list[str]] | None) -> list[str]:
-    """Return the names of an option that may be given several times, each once."""
-    return list(dict.fromkeys(name for part in lists or [] for name in part))
-
-
 def _check(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
     """Refuse options of `deepnull-gwas predict` that do not go together."""
-    targets, covariates = _joined(given.target), _joined(given.covariates)
+    targets, covariates = joined(given.target), joined(given.covariates)
     if given.apply is not None:
         if targets or covariates or given.trait or given.save_model:
             top.error(
@@ -165,12 +161,12 @@ def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> None:
         for target, about in report.items():
             print(f"{target}: {about['predicted']} of {about['people']} people predicted")
         return
-    targets = _joined(given.target)
+    targets = joined(given.target)
     ask = Ask(
         targets,
         given.trait * len(targets) if len(given.trait) == 1 else given.trait,
-        _joined(given.covariates),
-        _joined(given.categorical),
+        joined(given.covariates),
+        joined(given.categorical),
         study=None if given.study is None else tuple(given.study.split("/")),
         folds=given.folds,
         seed=given.seed,

@@ -23,6 +23,11 @@ def add_place(command: argparse.ArgumentParser) -> None:
     )
 
 
+def joined(lists: list[list[str]] | None) -> list[str]:
+    """Return the names of an option that may be given several times, each once."""
+    return list(dict.fromkeys(name for part in lists or [] for name in part))
+
+
 def add_cores(command: argparse.ArgumentParser) -> None:
     """Add how many cores, which profile, and what else Snakemake is told."""
     command.add_argument("--cores", metavar="N", help="cores to use (default all)")

@@ -89,9 +89,7 @@ def read_sample_table(
         or IDs, no ID, a column with a reserved name. All problems that can be seen at once come in one.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    table = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_text_table(path)
+    table = read_untyped(path)
     names = table.column_names
     problems = []
     if doubled := [n for n in dict.fromkeys(names) if names.count(n) > 1]:
@@ -115,7 +113,7 @@ def read_sample_table(
         raise InputErrors(problems)
 
     markers = {"", *(str(m) for m in missing_values)}
-    id_columns = [_as_text(table.column(n), markers).to_pandas() for n in ids]
+    id_columns = [as_text(table.column(n), markers).to_pandas() for n in ids]
     for name, values in zip(ids, id_columns):
         if values.isna().any():
             rows = [line_of(table, i) for i in np.flatnonzero(values.isna())]
@@ -140,6 +138,24 @@ def read_sample_table(
         else:
             columns[name] = _typed(table.column(name), markers, numbers)
     return SampleTable(str(path), keys, family_id is not None, pd.DataFrame(columns, index=keys.index), sexes)
+
+
+def read_untyped(path: str | Path) -> pa.Table:
+    """Read a sample table as :func:`read_sample_table` does, with nothing said of its columns.
+
+    Returns
+    -------
+    Columns as they are in the file: text, but for Parquet.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, or it cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    return _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else read_text_table(path)
 
 
 def join_samples(
@@ -234,7 +250,7 @@ def _read_parquet(path: Path) -> pa.Table:
     return pa.table(columns, names=table.column_names)
 
 
-def _as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
+def as_text(column: pa.ChunkedArray, markers: set[str]) -> pa.ChunkedArray:
     """Return a column as trimmed text, null where it is missing."""
     if pa.types.is_floating(column.type):
         # NaN stands for missing in tables written by pandas
@@ -256,7 +272,7 @@ def _typed(column: pa.ChunkedArray, markers: set[str], numbers: Sequence[float])
         # NaN stands for missing in tables written by pandas
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, pa.float64()), values)
     else:
-        text = _as_text(column, markers)
+        text = as_text(column, markers)
         try:
             values = text.cast(pa.float64())
         except pa.ArrowInvalid:
@@ -271,7 +287,7 @@ def _typed(column: pa.ChunkedArray, markers: set[str], numbers: Sequence[float])
 
 
 def _decode_sex(table: pa.Table, markers: set[str], path: str, name: str) -> np.ndarray:
-    values = _as_text(table.column(name), markers).to_pandas()
+    values = as_text(table.column(name), markers).to_pandas()
     plain = values.str.lower().str.replace(r"\.0*$", "", regex=True)
     present = set(plain.dropna().unique())
     if present == {"0", "1"}:

@@ -235,8 +235,15 @@ class _Window:
             ) from None
 
 
-def scan_variants(header: BgenHeader) -> BgenIndex:
+def scan_variants(header: BgenHeader, most: int | None = None) -> BgenIndex:
     """Go through a BGEN file from variant to variant, without the probabilities.
+
+    Parameters
+    ----------
+    header
+        Of the file.
+    most
+        Stop after this many variants; else the file has to end where they do.
 
     Raises
     ------
@@ -244,12 +251,13 @@ def scan_variants(header: BgenHeader) -> BgenIndex:
         When lengths do not fit, or variants have more than two alleles.
     """
     texts: list[list[str]] = [[], [], [], []]
-    numbers = np.empty((4, header.n_variants), dtype=np.int64)
+    n_variants = header.n_variants if most is None else min(most, header.n_variants)
+    numbers = np.empty((4, n_variants), dtype=np.int64)
     least = 0 if header.compression == "none" else 4
     descriptor = os.open(header.path, os.O_RDONLY)
     try:
         window, at = _Window(header, descriptor), header.first_variant
-        for v in range(header.n_variants):
+        for v in range(n_variants):
             start, what = at, f"variant {v + 1:,} (byte {at:,})"
             identifier, at = window.text(at, 2, what)
             rsid, at = window.text(at, 2, what)
@@ -279,7 +287,7 @@ def scan_variants(header: BgenHeader) -> BgenIndex:
             at = end
     finally:
         os.close(descriptor)
-    if at != header.size:
+    if n_variants == header.n_variants and at != header.size:
         raise InputError(
             f"{header.path}: the head says {header.n_variants:,} variants (bytes 8 to 11), which end at byte {at:,}, "
             f"but the file goes on to {header.size:,}: they are more, or it is damaged; join files with cat-bgen, "

@@ -112,6 +112,19 @@ def size_of(path: str) -> tuple[int, int]:
     return len(names) - _FIXED, max(round(all_bytes * rows / length) if rows else 0, 1)
 
 
+def read_head(path: str) -> list[str]:
+    """Return the lines of the head of a VCF or BCF, of which the last has the names of the columns; none where the file
+    has no such line in its first bytes."""
+    text, head = bytearray(), -1
+    with open(path, "rb") as file:
+        pieces = _Unpacked(file)
+        while head < 0 and pieces.read < _MOST and (part := pieces.next()):
+            text += part
+            head = _end_of_head(text, text.startswith(b"BCF"))
+    start = 9 if text.startswith(b"BCF") else 0
+    return text[start : max(head, 0)].rstrip(b"\n\x00").decode("utf-8", "replace").splitlines()
+
+
 class _Unpacked:
     """The beginning of a file, unpacked where it is packed; ``read`` counts the bytes as they are on disk."""
 
