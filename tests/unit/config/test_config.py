@@ -119,13 +119,13 @@ def test_presets_of_quality_control(load):
 
 
 def test_genes_are_named_where_a_position_means_something(load, tmp_path):
-    assert load({"report": {"genes": "auto"}}).shipped_genes("c") is None, "a simulated cohort"
+    assert load(report={"genes": "auto"}).shipped_genes("c") is None, "a simulated cohort"
     (tmp_path / "own.bed").write_text("1\t0\t5\tA\n")
-    config = load({"report": {"genes": str(tmp_path / "own.bed")}})
+    config = load(report={"genes": str(tmp_path / "own.bed")})
     assert config.gene_table == "own.bed" and "own.bed" in input_files(config)
-    assert load({"report": {"genes": "none"}}).gene_table is None
+    assert load(report={"genes": "none"}).gene_table is None
     with pytest.raises(InputErrors, match=r"config: report.genes: no such file: ow.bed; did you mean 'own.bed'"):
-        load({"report": {"genes": "ow.bed"}})
+        load(report={"genes": "ow.bed"})
 
 
 def test_numbers_that_yaml_reads_as_text(load):
