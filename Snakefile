@@ -39,6 +39,7 @@ include: "workflow/rules/scores.smk"
 include: "workflow/rules/genome.smk"
 include: "workflow/rules/association.smk"
 include: "workflow/rules/results.smk"
+include: "workflow/rules/regions.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/verify.smk"
 include: "workflow/rules/validity.smk"
@@ -117,6 +118,7 @@ rule report:
         rules.predictions.input,
         rules.associations.input,
         rules.scores.input,
+        all_regions,
         all_figures,
         "<results>/status.tsv",
         # what nothing may need any more, and still belongs to the results

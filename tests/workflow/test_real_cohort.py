@@ -12,12 +12,20 @@ import pytest
 
 from cohort_files import decode_int8
 from deepnull_gwas.genotypes.bed import BedGenotypes, write_bed
+from deepnull_gwas.results.regions import read_regions
 from deepnull_gwas.results.sumstats import read_sumstats
 from ssf_validator import problems_of
 from workflow_runs import CONFIG, SHEET, Run, small_cohort
 
 pytestmark = pytest.mark.workflow
 COVARIATES = ["SEX", "PHASE1", "PC1", "PC2", "PC3"]
+#: Genes with variants near them that change their expression: the strongest one on the chromosome (least squares in
+#: numpy), and the nearest gene that makes a protein.
+CIS = {
+    "ENSG00000260065": ("rs4275", "TPST2"),
+    "ENSG00000133466": ("rs9610669", "SSTR3"),
+    "ENSG00000100290": ("rs6519362", "BIK"),
+}
 
 
 def compare_with_plink2(run, prefix, table, phenotype, covariates, sumstats, trait="quantitative") -> int:
@@ -60,11 +68,9 @@ def compare_with_plink2(run, prefix, table, phenotype, covariates, sumstats, tra
 
 @pytest.fixture(scope="module")
 def geuvadis(tmp_path_factory, real_data) -> Run:
-    """Analyse two genes of GEUVADIS, once for all tests that look at them."""
+    """Analyse three genes of GEUVADIS, once for all tests that look at them."""
     run = Run(tmp_path_factory.mktemp("geuvadis"))
     prefix = real_data("geuvadis") / "geuvadis343"
-    table = pd.read_csv(f"{prefix}.samples.tsv", sep="\t")
-    genes = [c for c in table if c.startswith("ENSG")][:2]
     cohort = {"genotypes": str(prefix), "samples": f"{prefix}.samples.tsv", "genome_build": "GRCh37"}
     sheet = [
         {
@@ -76,12 +82,13 @@ def geuvadis(tmp_path_factory, real_data) -> Run:
             "pcs": 0,
             "arms": "baseline",
         }
-        for g in genes
+        for g in CIS
     ]
     # compared on the same people
     config = {"cohorts": {"geuvadis": cohort}, "association": {"chunks": 2}, "structure": {"relatives": "keep"}}
     run.configure(config, sheet)
-    run.snakemake("--cores", "2", "associations")
+    regions = [f"results/geuvadis/{g}/regions.json.gz" for g in CIS]
+    run.snakemake("--cores", "2", "associations", *regions)
     return run
 
 
@@ -94,7 +101,7 @@ def genes_of(run: Run) -> list[str]:
 def test_geuvadis_equals_plink2(geuvadis, real_data):
     prefix = real_data("geuvadis") / "geuvadis343"
     table = pd.read_csv(f"{prefix}.samples.tsv", sep="\t")
-    assert len(genes_of(geuvadis)) == 2
+    assert set(genes_of(geuvadis)) == set(CIS)
     for gene in genes_of(geuvadis):
         path = geuvadis.results / f"geuvadis/{gene}/baseline/sumstats.tsv.gz"
         assert compare_with_plink2(geuvadis, prefix, table, gene, COVARIATES, path) > 250_000
@@ -104,6 +111,33 @@ def test_the_gwas_catalogs_validator_takes_geuvadis(geuvadis):
     files = [geuvadis.results / f"geuvadis/{gene}/baseline/sumstats.tsv.gz" for gene in genes_of(geuvadis)]
     # chromosomes 13 to 22 are all that there is of these genotypes
     assert problems_of(files, all_autosomes=False) == {str(f): [] for f in files}
+
+
+@pytest.mark.oracle("plink1.9")
+def test_regions_of_geuvadis_show_the_known_leads(geuvadis, real_data):
+    """The lead variant, the nearest gene, and correlations as PLINK's --r2 has them of the same people."""
+    prefix = real_data("geuvadis") / "geuvadis343"
+    names = pd.read_csv(f"{prefix}.bim", sep=r"\s+", header=None, usecols=[1, 3], names=["id", "bp"])
+    for study, (lead, gene) in CIS.items():
+        content = read_regions(geuvadis.results / f"geuvadis/{study}/regions.json.gz")
+        region = content["loci"][0]
+        assert region["id"][region["lead"]] == lead == region["id"][region["references"][0]]
+        assert (region["nearest_gene"], region["verdict"]) == (gene, "single")
+        assert gene in [g["symbol"] for g in region["genes"]]
+        bp = int(names.set_index("id").loc[lead, "bp"])
+        assert (region["start"], region["stop"], region["name"]) == (bp - 500_000, bp + 500_000, f"chr22_{bp}")
+        published = read_sumstats(geuvadis.results / f"geuvadis/{study}/baseline/sumstats.tsv.gz").to_pandas()
+        inside = published[(published["chromosome"] == 22) & (published["base_pair_location"] - bp).abs().le(500_000)]
+        assert inside["original_id"].to_list() == region["id"] and len(region["id"]) > 500
+        assert inside["neg_log_10_p_value"].to_list() == region["arms"]["baseline"]["neg_log_10_p"]
+        for row in (0, 30):
+            reference = region["id"][region["references"][row]]
+            options = ["--ld-window-kb", "1100", "--ld-window", "99999", "--ld-window-r2", "0"]
+            command = ["plink1.9", "--bfile", prefix, "--r2", "--ld-snp", reference, *options]
+            done = subprocess.run([*command, "--out", geuvadis.folder / "r2"], capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+            theirs = pd.read_csv(geuvadis.folder / "r2.ld", sep=r"\s+").set_index("SNP_B")["R2"].loc[region["id"]]
+            assert np.abs(np.array(region["r2"][row]) / 1000 - theirs).max() < 6e-4
 
 
 @pytest.mark.oracle("plink2")

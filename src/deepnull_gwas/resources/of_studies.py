@@ -11,6 +11,9 @@ from deepnull_gwas.resources.size import rare_share
 #: Chromosomes on which a scan is at a time where each has null models of its own (association.chunk.PLACES_HELD).
 PLACES_AT_A_TIME = 4
 
+#: Length of the genome, base pairs.
+GENOME = 3.1e9
+
 
 def _is_light(job: Job) -> bool:
     """Return whether only linear models are fitted: no torch, no trees."""
@@ -123,6 +126,16 @@ def plot_sumstats(job: Job) -> Estimate:
 
 def compare_arms(job: Job) -> Estimate:
     return Estimate(310 + mega(100 * job.size.variants), 3 + 3e-6 * job.size.variants)
+
+
+def measure_regions(job: Job) -> Estimate:
+    n, loci, half = job.size.people, job.config.report["regions"], 1000 * job.config.report["region_kb"]
+    # variants in all regions, were they spread evenly over the genome, and at most all of them
+    tested = min(job.size.variants, job.size.variants * 2 * half * loci / GENOME)
+    # planes of the references and of a block; part of the table of variants
+    held = 61 * 3 * n / 8 + 120 * min(job.size.variants, 1 << 20) + 2 * job.size.variants
+    seconds = decoded(job, tested) + tested * 61 * n * 7 / 64 / 1.5e9 + 2e-6 * job.size.variants
+    return Estimate(420 + mapped(job) + mega(held), 4 + seconds)
 
 
 def small(job: Job) -> Estimate:

@@ -134,6 +134,31 @@ def read_blocks(path: str | Path, columns: Sequence[str] | None = None, own: boo
             yield part.select(wanted)
 
 
+def rows_of_text(names: Sequence[str], rows: Sequence[str], path: str | Path) -> pl.DataFrame:
+    """Return rows of summary statistics that were read as text, through their index.
+
+    Parameters
+    ----------
+    names
+        Columns of the file.
+    rows
+        Lines of it.
+    path
+        The file, for the message.
+
+    Raises
+    ------
+    InputError
+        When they do not fit the columns.
+    """
+    schema: dict[str, Any] = {name: _TYPES.get(name, pl.String) for name in names}
+    if not rows:
+        return pl.DataFrame(schema=schema)
+    text = "\n".join(rows).encode()
+    with _readable(path):
+        return pl.read_csv(text, separator="\t", has_header=False, schema=schema, null_values="#NA", quote_char=None)
+
+
 @contextlib.contextmanager
 def _readable(path: str | Path) -> Iterator[None]:
     try:

@@ -1,0 +1,59 @@
+# Regions of a study's strongest loci.
+# Needs: its summary statistics and lead variants, the cohort's genotypes and their quality control.
+# Makes: <results>/{cohort}/{study}/regions.json.gz.
+
+
+def loci_of_study(wildcards):
+    """Return the table of a study's loci: that of both arms, or the lead variants of the only one."""
+    study = PLAN.study(wildcards.cohort, wildcards.study)
+    if study.is_compared:
+        return f"<results>/{study.cohort}/{study.name}/comparison.tsv"
+    return f"<results>/{study.cohort}/{study.name}/{study.arms[0]}/leads.tsv"
+
+
+def region_settings(wildcards):
+    """Return how many regions there are at most, how wide they are, and the genome build."""
+    settings = {k: PLAN.report[k] for k in ("regions", "region_kb")}
+    return settings | {"genome_build": PLAN.cohorts[wildcards.cohort].genome_build}
+
+
+rule measure_regions:
+    """Collect what a regional plot shows of each of the strongest loci: both arms, correlations, genes."""
+    input:
+        unpack(sumstats_of_arms),
+        unpack(other_alleles_of_arms),
+        loci=loci_of_study,
+        people="<results>/{cohort}/{study}/samples.parquet",
+        genotypes="<results>/{cohort}/genotypes.json",
+        variants="<results>/{cohort}/variants.parquet",
+        samples="<results>/{cohort}/qc/samples.parquet",
+        qc_variants="<results>/{cohort}/qc/variants.parquet",
+        genes=own_genes,
+    output:
+        "<results>/{cohort}/{study}/regions.json.gz",
+    log:
+        "<logs>/measure_regions/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/measure_regions/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_for("measure_regions"),
+        runtime=minutes_for("measure_regions"),
+        estimated_s=seconds_for("measure_regions"),
+    params:
+        settings=region_settings,
+        genes=shipped_genes,
+        shipped=shipped_genes_content,
+        given=state_of(own_genes),
+        code=code_of("measure_regions"),
+        lineage=made_from(
+            "index_cohort",
+            "filter_cohort",
+            "assemble_study",
+            "merge_sumstats",
+            "compare_arms",
+        ),
+    script:
+        "../scripts/measure_regions.py"
