@@ -23,8 +23,6 @@ plan: $(READY) ## say what a run will need before it runs (CONFIG=my.yaml for an
 
 demo: $(READY) ## simulate a cohort and run three studies on it, with and without DeepNull
 	$(BIN)/snakemake --cores $(CORES)
-	@$(BIN)/snakemake --cores $(CORES) --report results/report.html --quiet all
-	@echo; cat results/summary.txt; echo "Report: $(CURDIR)/results/report.html"
 
 test: $(READY) validator readers s3 ## run all tests (unit, oracle, workflow)
 	$(BIN)/python -m pytest -m "not slow" -n $(CORES) --dist loadfile --no-loadscope-reorder

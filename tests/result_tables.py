@@ -133,7 +133,7 @@ def prepare(folder, **more):
 
 
 def compare(study_folder, metrics, genome=None):
-    write_json(metrics, study_folder / "metrics.json")
+    write_json(metrics, study_folder / "deepnull/metrics.json")
     both = [
         {arm: study_folder / arm / name for arm in ("baseline", "deepnull")}
         for name in ("sumstats.tsv.gz", "leads.tsv")
@@ -141,5 +141,5 @@ def compare(study_folder, metrics, genome=None):
     if genome is not None:
         write_json({"format": 1, "arms": genome}, path := study_folder / "genome.json")
     out = study_folder / "comparison.json", study_folder / "comparison.tsv"
-    compare_arms(*both, study_folder / "metrics.json", None if genome is None else path, 500, *out)
+    compare_arms(*both, study_folder / "deepnull/metrics.json", None if genome is None else path, 500, *out)
     return read_json(study_folder / "comparison.json")

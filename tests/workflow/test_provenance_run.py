@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 
 import pandas as pd
@@ -25,7 +26,18 @@ def test_a_run_is_recorded_and_repeated_byte_by_byte(run: Run, tmp_path_factory,
     done = run.snakemake("--cores", "2")
     # the end of a run says what came of it
     assert "2 of 2 analyses done." in done.stderr
-    assert done.stderr.rstrip().endswith((run.results / "summary.txt").read_text().rstrip())
+    *screen, last = done.stderr.rstrip().splitlines()
+    assert "\n".join(screen).endswith((run.results / "summary.txt").read_text().rstrip())
+    assert re.fullmatch(r"  took \d+:\d\d; Snakemake's log: .*/.snakemake/log/.*", last)
+    # one line per finished step, and nothing else between
+    steps = [line for line in screen if re.match(r" +\d+/\d+ ", line)]
+    total = int(steps[0].split()[0].split("/")[1])
+    assert [line.split()[0] for line in steps] == [f"{i}/{total}" for i in range(1, total + 1)]
+    assert all(re.match(r" +\d+/\d+ +\d+:\d\d  (\d+ (s|min)  | {8}) *\w+ ?[\w/ ]*, \d+ s$", line) for line in steps), (
+        steps
+    )
+    first = done.stderr.index(steps[0])
+    assert len(done.stderr[first:].split("\n\n")[0].splitlines()) == total
     path = run.results / "provenance.json"
     record = json.loads(path.read_text())
     analysis, execution = record["analysis"], record["execution"]

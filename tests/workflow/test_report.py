@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -27,7 +26,7 @@ def test_cohorts_named_like_categories_give_no_warning(run: Run):
     run.configure(CONFIG | {"cohorts": dict.fromkeys(names, CONFIG["cohorts"]["c"])}, sheet)
     done = run.snakemake("--cores", "2", "--quiet", "all", "--", "qc")
     # what this run was asked for leaves no summary of studies
-    assert done.stderr.rstrip().splitlines()[-1].startswith("Summary statistics of 0 of 4 analyses (2 studies)")
+    assert "\nSummary statistics of 0 of 4 analyses (2 studies) are in " in done.stderr
     told = run.snakemake("--report", "report.html", "--quiet", "all", "--", "qc")
     assert "WARNING" not in told.stdout + told.stderr
     page = (run.folder / "report.html").read_text(encoding="utf-8")
@@ -36,8 +35,8 @@ def test_cohorts_named_like_categories_give_no_warning(run: Run):
         assert f'"cohort {name} ({number})": {{"all studies": [' in page
 
 
-def test_the_demo_ends_with_the_summary_and_the_path_of_the_report(tmp_path):
-    """What `make demo` prints last, with a stand-in for snakemake."""
+def test_the_demo_ends_with_the_run_and_nothing_after_it(tmp_path):
+    """What `make demo` does last, with a stand-in for snakemake."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "scripts").mkdir()
     for name in ("requirements.lock", "pyproject.toml", "scripts/setup.sh"):
@@ -45,12 +44,11 @@ def test_the_demo_ends_with_the_summary_and_the_path_of_the_report(tmp_path):
     commands = tmp_path / ".venv/bin"
     commands.mkdir(parents=True)
     stand_in = commands / "snakemake"
-    stand_in.write_text('#!/bin/sh\nmkdir -p results; echo "6 of 6 analyses done." > results/summary.txt; echo "$@"\n')
+    stand_in.write_text('#!/bin/sh\necho "$@"; echo "Open in a browser: results/site/index.html"\n')
     stand_in.chmod(0o755)
     (tmp_path / ".venv/.ready").touch()
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     done = subprocess.run(
-        ["make", "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        ["make", "demo", "CORES=2"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert done[-2:] == ["6 of 6 analyses done.", f"Report: {Path(tmp_path).resolve()}/results/report.html"]
-    assert any("--report results/report.html" in line for line in done)
+    assert done[-2:] == ["--cores 2", "Open in a browser: results/site/index.html"]

@@ -16,6 +16,7 @@ rule summarise_run:
         genomes=all_genomes,
         tests=all_tests,
         comparisons=all_comparisons,
+        metrics=all_metrics,
     output:
         status=report(
             "<results>/status.tsv",
@@ -40,6 +41,7 @@ rule summarise_run:
         code=code_of("summarise_run"),
         lineage=made_from(
             "assemble_study",
+            "train_folds",
             "stack_blocks",
             "merge_sumstats",
             "associate",

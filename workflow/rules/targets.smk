@@ -87,6 +87,7 @@ structure_figures = drawn_by(
     "plot_structure", *[f"{{cohort}}/structure/{name}" for name in STRUCTURE_FIGURES]
 )
 all_study_files = made_by("assemble_study", "{cohort}/{study}/study.json")
+all_metrics = made_by("train_folds", "{cohort}/{study}/deepnull/metrics.json")
 all_predictions = made_by(
     "train_folds",
     "{cohort}/{study}/deepnull/prediction.parquet",

@@ -70,6 +70,7 @@ def test_status_says_how_the_predictor_came_about(tmp_path):
     results, folder, _ = prepare(tmp_path)
     entry = {"cohort": "c", "study": "s", "batch": "main", "arms": ["baseline", "deepnull"], "model": "linear"}
     files = results / "status.tsv", results / "summary.txt"
+    compare(folder, {"study": "s", "trait": "quantitative", "status": "failed", "reason": "no cases"})
     summarise_run(results, [entry], *files)
     before, text = pd.read_csv(files[0], sep="\t"), files[1].read_text()
     without = {"used": False, "method": "none", "reason": "R2 .001 is below .005"}
@@ -84,8 +85,10 @@ def test_status_says_how_the_predictor_came_about(tmp_path):
     assert after["genome_method"].tolist() == ["none", "logistic_fallback"]
     assert after["r2_both"].tolist() == [0.38, 0.5]
     note = "no offset (baseline: R2 .001 is below .005); whole-genome regression: logistic_fallback (deepnull"
-    assert note in after["notes"][0] and note in files[1].read_text()
-    assert "0.320" in files[1].read_text() and "r2_genome" not in text
+    screen = files[1].read_text()
+    assert note in after["notes"][0] and note in " ".join(screen.split())
+    assert "R2 genome" in screen and "R2 genome" not in text
+    assert "0.30 -> 0.32" in screen
 
 
 def test_the_figure_of_a_batch_shows_what_the_genome_explains(tmp_path, monkeypatch):

@@ -359,7 +359,7 @@ def test_variants_with_other_alleles_count_like_all_others(tmp_path):
     write_json(counts | tests, folder / "baseline" / "tests.json")
     summarise_run(whole, entry, whole / "status.tsv", whole / "summary.txt")
     text = (whole / "summary.txt").read_text()
-    assert f"Up to {counts['other_alleles']} tested variants" in text and "I/" in text and OTHER_ALLELES in text
+    assert f"up to {counts['other_alleles']} tested variants" in text and "I/" in text and OTHER_ALLELES in text
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,8 @@ def test_nor_for_binary_traits(tmp_path):
 
 def test_status_of_good_and_failed_studies(tmp_path):
     entry = [{"cohort": "c", "study": "s", "batch": "main", "arms": ["baseline", "deepnull"], "model": "linear"}]
-    results, _, _ = prepare(tmp_path / "good")
+    results, folder, _ = prepare(tmp_path / "good")
+    compare(folder, {"study": "s", "trait": "quantitative", "status": "failed", "reason": "no cases"})
     summarise_run(results, entry, results / "status.tsv", results / "summary.txt")
     check_status(results / "status.tsv", results / "ok")
     assert (results / "ok").exists()
