@@ -21,6 +21,9 @@ logger = logging.getLogger("deepnull_gwas")
 #: Memory that Snakemake's own processes take in addition to a job's, where a cluster counts them as the job's (two of
 #: 200 MB under Slurm).
 SNAKEMAKE_MB = 400
+#: Set in the environment of the jobs of a run that tells their errors itself, from their logs: they do not tell them,
+#: too.
+TOLD_AT_END = "DEEPNULL_GWAS_TOLD_AT_END"
 
 
 def peak_memory_mb() -> float | None:
@@ -63,8 +66,9 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
 
     Notes
     -----
-    An :class:`InputError`, a :class:`SelfCheckError`, a full disk and a lack of memory are matters for the user: log
-    and the real stderr get a message without a traceback, and the process ends with :class:`SystemExit`.
+    An :class:`InputError`, a :class:`SelfCheckError`, a full disk and a lack of memory are matters for the user: the
+    log, and the real stderr unless :data:`TOLD_AT_END` is set, get a message without a traceback, and the process ends
+    with :class:`SystemExit`.
     """
     # the imports of a job are inside the block
     collect_seldom()
@@ -110,7 +114,8 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
                     print(message, file=log)
             if message is None:
                 raise
-            os.write(saved[1], f"\n{message}\n".encode())
+            if TOLD_AT_END not in os.environ:
+                os.write(saved[1], f"\n{message}\n".encode())
             raise SystemExit(1) from None
         finally:
             os.dup2(saved[0], 1)

@@ -1,6 +1,5 @@
-# Needs: memory and time of a job, as the library expects them, more at each attempt; and what a run says at its end.
+# Needs: memory and time of a job, as the library expects them, more at each attempt.
 
-import atexit
 import math
 
 
@@ -34,23 +33,3 @@ def seconds_for(rule):
         return math.ceil(expected(rule, wildcards).seconds)
 
     return seconds
-
-
-def last_word(log):
-    """Print at the very end of a run what came of it: the summary of all studies, or how far it got."""
-    summary = Path(RESULTS, "summary.txt")
-    if summary.is_file() and summary.stat().st_mtime >= STARTED:
-        words = summary.read_text(encoding="utf-8").rstrip("\n")
-    else:
-        there = sum(
-            Path(RESULTS, s.cohort, s.name, arm, "sumstats.tsv.gz").is_file()
-            for s in STUDIES
-            for arm in s.arms
-        )
-        of_all = sum(len(s.arms) for s in STUDIES)
-        words = (
-            f"Summary statistics of {there} of {of_all} analyses ({len(STUDIES)} studies) are in {RESULTS}; "
-            f"log: {', '.join(log)}"
-        )
-    # after this hook Snakemake itself goes on: where its log is, the time taken, the error
-    atexit.register(print, f"\n{words}", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ that it is parsed.
 """
 
 from deepnull_gwas.resources.jobs import Estimate, Job, columns_of
-from deepnull_gwas.resources.plan import Row, disk_mb, plan_run, plan_text
+from deepnull_gwas.resources.plan import Row, disk_mb, plan_run, plan_text, seconds_of_steps
 from deepnull_gwas.resources.size import RARE_GUESS, Size, cohort_size, rare_share
 from deepnull_gwas.resources.steps import (
     STEPS,
@@ -41,5 +41,6 @@ __all__ = [
     "plan_run",
     "plan_text",
     "rare_share",
+    "seconds_of_steps",
     "threads_of",
 ]

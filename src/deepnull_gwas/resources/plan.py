@@ -63,6 +63,22 @@ def plan_run(config: Config, base: str | Path = ".") -> list[Row]:
     return rows
 
 
+def seconds_of_steps(config: Config, base: str | Path = ".") -> dict[str, float]:
+    """Return for each rule what one of its jobs is expected to take on average, in seconds times threads.
+
+    Parameters
+    ----------
+    config, base
+        As :func:`plan_run`.
+    """
+    means = dict.fromkeys(STEPS, 1.0)
+    for rule in STEPS:
+        needs = [(estimate(rule, config, w, base).seconds, times) for w, times in jobs_of(rule, config)]
+        if jobs := sum(times for _, times in needs):
+            means[rule] = sum(seconds * times for seconds, times in needs) / jobs * threads_of(rule, config)
+    return means
+
+
 def disk_mb(config: Config, base: str | Path = ".") -> dict[str, float]:
     """Estimate the disk space that the results take, MB by kind; the user's own files are read in place, not counted.
 

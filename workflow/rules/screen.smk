@@ -1,0 +1,49 @@
+# Screen: what a run says while it runs, one line per finished step, and at its end. Everything that Snakemake says is
+# in its log. --verbose, or DEEPNULL_GWAS_SCREEN=snakemake in the environment, brings its own output to the screen.
+
+import atexit
+import os
+
+from deepnull_gwas.console import last_words, show_on
+
+
+def seconds_of_steps():
+    """Return what one job of each rule is expected to take, in seconds times threads."""
+    try:
+        return resources.seconds_of_steps(PLAN)
+    except InputError:
+        # a file that is not there yet; the run says so itself
+        return {}
+
+
+def shows_steps():
+    """Return whether this process runs this workflow for somebody who did not ask for Snakemake's own output."""
+    output = workflow.output_settings
+    own = str(workflow.main_snakefile) in (
+        os.path.join(HOME, "Snakefile"),
+        os.path.join(HOME, "workflow", "Snakefile"),
+    )
+    asked = output.quiet or output.verbose or output.debug_dag or output.dryrun
+    others = os.environ.get("DEEPNULL_GWAS_SCREEN") == "snakemake"
+    return workflow.is_main_process and own and not asked and not others
+
+
+def snakemakes_log():
+    """Return the log of this run of Snakemake; an empty text where it has none."""
+    return next(iter(workflow.logger_manager.get_logfile()), "")
+
+
+CONSOLE = show_on(logger, seconds_of_steps, snakemakes_log) if shows_steps() else None
+
+
+def last_word(log):
+    """Print at the very end of a run what came of it: the summary of all studies, or how far it got; what failed."""
+    words = last_words(
+        RESULTS,
+        [(s.cohort, s.name, arm) for s in STUDIES for arm in s.arms],
+        STARTED,
+        list(log),
+        CONSOLE,
+    )
+    # after this hook Snakemake itself goes on: where its log is, the time taken, the error
+    atexit.register(print, f"\n{words}", file=sys.stderr, flush=True)
