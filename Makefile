@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup plan demo docs test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress bench-whole-genome validity lint format validator readers s3 tools lock clean help
+.PHONY: setup plan demo docs tutorial test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress bench-whole-genome validity lint format validator readers s3 tools lock clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -37,6 +37,9 @@ fuzz: $(READY) ## read 20,000 generated inputs, sound and damaged (`make test` r
 docs: $(READY) ## build the documentation into site/ (open site/index.html)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Documentation: $(CURDIR)/site/index.html"
+
+tutorial: $(READY) ## run docs/tutorial/deepnull.py and write the notebook that is made from it
+	$(BIN)/python scripts/docs/notebook.py
 
 bench: $(READY) ## time the association scan against PLINK 2, hard calls and dosages (half an hour on 2 idle cores, 8 GB of disk)
 	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json

@@ -14,6 +14,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+# mkdocs puts the folder of a hook on the path while it loads it
+import notebook  # isort: skip
+import reference  # isort: skip
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Pages of the site that are files elsewhere in the repository.
 ELSEWHERE = {
@@ -29,7 +33,28 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not under docs/."""
     for page, source in ELSEWHERE.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+    for page, text in {
+        "reference/config.md": reference.config_page(),
+        "reference/studies.md": reference.sheet_page(),
+        "reference/cli.md": reference.cli_page(),
+    }.items():
+        files.append(File.generated(config, page, content=text))
+    _add_tutorial(files, config)
     return files
+
+
+def _add_tutorial(files: Files, config: MkDocsConfig) -> None:
+    """Add the notebook as a page, with what it printed and drew."""
+    images: list[bytes] = []
+
+    def write_image(png: bytes) -> str:
+        images.append(png)
+        return f"deepnull_{len(images)}.png"
+
+    text = notebook.as_markdown(notebook.read_notebook(), write_image)
+    files.append(File.generated(config, "tutorial/deepnull.md", content=text))
+    for number, png in enumerate(images, 1):
+        files.append(File.generated(config, f"tutorial/deepnull_{number}.png", content=png))
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -1,0 +1,101 @@
+"""The tutorial: its text source made into a notebook, run, and shown as a page.
+
+    python scripts/docs/notebook.py [OUT]    # run docs/tutorial/deepnull.py, write docs/tutorial/deepnull.ipynb
+
+The notebook is committed with what it printed, so that it can be read where it lies; the site shows the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "docs/tutorial/deepnull.py"
+NOTEBOOK = SOURCE.with_suffix(".ipynb")
+
+
+def read_source() -> nbformat.NotebookNode:
+    """Read the text source as a notebook without outputs."""
+    notebook = jupytext.read(SOURCE)
+    for number, cell in enumerate(notebook.cells):
+        # chosen at random otherwise, and the file would be another each time
+        cell["id"] = f"cell-{number}"
+        cell["metadata"] = {}
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    return notebook
+
+
+def read_notebook() -> nbformat.NotebookNode:
+    """Read the committed notebook, with its outputs."""
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+def run(notebook: nbformat.NotebookNode, folder: str | Path) -> nbformat.NotebookNode:
+    """Run a notebook in a folder; an error in a cell is raised."""
+    from nbclient import NotebookClient
+
+    # what differs between two runs is kept out of the file
+    client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(folder)}}, record_timing=False)
+    client.execute()
+    return notebook
+
+
+def as_markdown(notebook: nbformat.NotebookNode, write_image) -> str:
+    """Return a notebook as a page.
+
+    Parameters
+    ----------
+    notebook
+        With outputs.
+    write_image
+        Function that takes the bytes of a PNG, and returns the path by which the page finds it.
+    """
+    parts = []
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            parts.append(cell.source)
+            continue
+        parts.append(f"```python\n{cell.source}\n```")
+        parts += [shown for output in cell.outputs if (shown := _shown(output, write_image))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _shown(output: dict[str, Any], write_image) -> str:
+    """Return what a cell printed, drew or returned, as Markdown."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        inside = f"![figure]({write_image(base64.b64decode(data['image/png']))})"
+    elif "text/html" in data:
+        # a table of pandas, without the styles that it brings along
+        table = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.S)
+        return re.sub(r'<table[^>]*class="dataframe"[^>]*>', "<table>", table)
+    else:
+        text = output.get("text") or data.get("text/plain", "")
+        inside = f"```text\n{text.rstrip()}\n```"
+    return f'<div class="output" markdown>\n\n{inside}\n\n</div>'
+
+
+def main(out: str | Path = NOTEBOOK) -> None:
+    """Run the tutorial and write the notebook."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = run(read_source(), folder)
+    Path(out).write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
+    print(f"{out}: {Path(out).stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
