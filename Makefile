@@ -39,7 +39,7 @@ docs: $(READY) ## build the documentation into site/ (open site/index.html)
 	@echo "Documentation: $(CURDIR)/site/index.html"
 
 tutorial: $(READY) ## run docs/tutorial/deepnull.py and write the notebook that is made from it
-	$(BIN)/python scripts/docs/notebook.py
+	$(BIN)/python scripts/docs/tutorial_page.py
 
 bench: $(READY) ## time the association scan against PLINK 2, hard calls and dosages (half an hour on 2 idle cores, 8 GB of disk)
 	$(BIN)/python benchmarks/association.py --json benchmarks/output/association.json

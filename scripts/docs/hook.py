@@ -15,8 +15,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 # mkdocs puts the folder of a hook on the path while it loads it
-import notebook  # isort: skip
-import reference  # isort: skip
+import tutorial_page  # isort: skip
+import reference_pages  # isort: skip
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Pages of the site that are files elsewhere in the repository.
@@ -34,9 +34,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for page, source in ELSEWHERE.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
     for page, text in {
-        "reference/config.md": reference.config_page(),
-        "reference/studies.md": reference.sheet_page(),
-        "reference/cli.md": reference.cli_page(),
+        "reference/config.md": reference_pages.config_page(),
+        "reference/studies.md": reference_pages.sheet_page(),
+        "reference/cli.md": reference_pages.cli_page(),
     }.items():
         files.append(File.generated(config, page, content=text))
     _add_tutorial(files, config)
@@ -51,7 +51,7 @@ def _add_tutorial(files: Files, config: MkDocsConfig) -> None:
         images.append(png)
         return f"deepnull_{len(images)}.png"
 
-    text = notebook.as_markdown(notebook.read_notebook(), write_image)
+    text = tutorial_page.as_markdown(tutorial_page.read_notebook(), write_image)
     files.append(File.generated(config, "tutorial/deepnull.md", content=text))
     for number, png in enumerate(images, 1):
         files.append(File.generated(config, f"tutorial/deepnull_{number}.png", content=png))

@@ -46,7 +46,7 @@ def done(tmp_path_factory) -> nbformat.NotebookNode:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "SNAKEMAKE"))}
     environment |= {"PATH": f"{folder}:{environment['PATH']}", "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
-        [sys.executable, str(ROOT / "scripts/docs/notebook.py"), str(folder / "done.ipynb")],
+        [sys.executable, str(ROOT / "scripts/docs/tutorial_page.py"), str(folder / "done.ipynb")],
         capture_output=True,
         text=True,
         env=environment,
@@ -56,7 +56,7 @@ def done(tmp_path_factory) -> nbformat.NotebookNode:
 
 
 def test_the_committed_notebook_is_made_from_its_source(done):
-    """`python scripts/docs/notebook.py` makes it."""
+    """`python scripts/docs/tutorial_page.py` makes it."""
     committed = read(ROOT / "docs/tutorial/deepnull.ipynb")
     assert [(c.cell_type, c.source) for c in committed.cells] == [(c.cell_type, c.source) for c in done.cells]
 

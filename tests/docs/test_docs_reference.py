@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "src/deepnull_gwas"
 sys.path.insert(0, str(ROOT / "scripts/docs"))
 
-import reference  # noqa: E402
+import reference_pages  # noqa: E402
 
 
 def first_column(heading: str) -> set[str]:
@@ -50,7 +50,7 @@ def schema(name: str) -> dict:
 
 
 def test_every_key_of_the_configuration_is_documented():
-    page = reference.config_page()
+    page = reference_pages.config_page()
     root = schema("config")
     paths = {k for k in keys(root, root) if not re.match(r"cohorts\.<name>\.(qc|structure)\.", k)}
     assert len(paths) > 100
@@ -60,16 +60,16 @@ def test_every_key_of_the_configuration_is_documented():
 
 
 def test_every_column_of_the_sheet_is_documented():
-    page, by_hand = reference.sheet_page(), (ROOT / "config/README.md").read_text(encoding="utf-8")
+    page, by_hand = reference_pages.sheet_page(), (ROOT / "config/README.md").read_text(encoding="utf-8")
     for name in schema("studies")["properties"]:
         assert f"#### `{name}`" in page and f"`{name}`" in by_hand
 
 
-@pytest.mark.parametrize("name", sorted(reference.commands()))
+@pytest.mark.parametrize("name", sorted(reference_pages.commands()))
 def test_every_option_of_a_command_is_documented(name):
-    page = reference.cli_page()
+    page = reference_pages.cli_page()
     section = next(part for part in page.split("\n## ") if part.startswith(f"`{name}`"))
-    for action in reference.commands()[name]._actions:
+    for action in reference_pages.commands()[name]._actions:
         if not isinstance(action, argparse._HelpAction):
             assert action.help, action.dest
             for word in action.option_strings or [str(action.metavar)]:

@@ -1,6 +1,6 @@
 """The tutorial: its text source made into a notebook, run, and shown as a page.
 
-    python scripts/docs/notebook.py [OUT]    # run docs/tutorial/deepnull.py, write docs/tutorial/deepnull.ipynb
+    python scripts/docs/tutorial_page.py [OUT]    # run docs/tutorial/deepnull.py, write docs/tutorial/deepnull.ipynb
 
 The notebook is committed with what it printed, so that it can be read where it lies; the site shows the same.
 """
