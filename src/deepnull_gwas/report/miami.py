@@ -79,7 +79,8 @@ def plot_miami(
                 1.005, 0.5 + 0.25 * sign, LABELS[arm], transform=ax.transAxes, rotation=270, ha="left", va="center",
                 color=ALTERNATE[arm][0],
             )  # fmt: skip
-        found = pl.read_csv(loci, separator="\t", null_values="NA", schema_overrides=dict.fromkeys(TEXTS, pl.String))
+        texts = dict.fromkeys(TEXTS, pl.String)
+        found = pl.read_csv(loci, separator="\t", null_values="NA", quote_char=None, schema_overrides=texts)
         for verdict, arm, sign in (("gained", "deepnull", 1), ("lost", "baseline", -1)):
             rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"neg_log_10_p_value_{arm}")
             if len(rows):

@@ -290,7 +290,7 @@ def compare_arms(
     with atomic_path(out_loci) as temporary:
         # digits, not decimals: the effects of a phenotype of small numbers are small numbers
         digits = pl.col(pl.Float64).map_batches(lambda s: pl.Series(significant(s.to_numpy())).fill_nan(None))
-        loci.with_columns(digits).write_csv(temporary, separator="\t", null_value="NA")
+        loci.with_columns(digits).write_csv(temporary, separator="\t", null_value="NA", quote_style="never")
     return points
 
 

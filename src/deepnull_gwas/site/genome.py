@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from deepnull_gwas.site.pvalues import PValues, rows_of_chunks
-from deepnull_gwas.site.script_files import packed, short
+from deepnull_gwas.site.script_files import packed, short, written_length
 
 #: Names of chromosomes that are no numbers.
 NAMES = {23: "X", 24: "Y", 25: "MT"}
 #: Of variants with p < 1e-3 each is a point; so are all variants where there are no more than the points.
 NEG_LOG10_P = 3.0
 #: Most points, most of them with a name, and most characters of the named ones: half a MB an arm together.
-POINTS, NAMED, CHARACTERS = 60_000, 10_000, 900_000
+POINTS, NAMED, CHARACTERS = 50_000, 10_000, 750_000
 #: The rest is drawn in cells: their width in base pairs (at least), most of them along the genome, and their number
 #: up to the strongest variant of the rest.
 CELL, CELLS, LEVELS = 100_000, 32_000, 30
@@ -114,10 +114,11 @@ def _named(p: PValues, rows: np.ndarray, chunks: Sequence[str | Path], study: st
     names += [f"{study}.{arm}.{what}" for arm in p.arms for what in ("beta", "se", "neg_log10_p")]
     table = rows_of_chunks(chunks, names, p.row[rows])
     alleles = [table[c].str.slice(0, ALLELE + 1) for c in ("effect_allele", "other_allele")]
-    size = 70 + table["id"].str.len() + sum(a.str.len() for a in alleles)
+    # as it is written, non-ASCII letters and `<` take six characters
+    size = np.array([85 + sum(map(written_length, texts)) for texts in zip(table["id"], *alleles)])
     by_strength = np.argsort(-p.strength()[rows], kind="stable")
     keep = np.zeros(len(rows), dtype=bool)
-    keep[by_strength[np.cumsum(size.to_numpy()[by_strength]) <= CHARACTERS]] = True
+    keep[by_strength[np.cumsum(size[by_strength]) <= CHARACTERS]] = True
     rows, table = rows[keep], table[keep]
     alleles = [[a if len(a) <= ALLELE else f"{a[:ALLELE]}…" for a in column[keep]] for column in alleles]
     arms = {}

@@ -37,6 +37,17 @@ def write_script(key: str, value: Any, path: str | Path) -> None:
         temporary.write_text(script_text(key, value), encoding="ascii")
 
 
+def written_length(text: str) -> int:
+    """Return how many characters a text takes in a script.
+
+    Examples
+    --------
+    >>> written_length("a"), written_length("<ä")
+    (1, 12)
+    """
+    return len(json.dumps(text)) - 2 + 5 * text.count("<")
+
+
 def plain(value: Any) -> Any:
     """Return a value as JSON can hold it: arrays as lists, numbers that are not finite as null, whole floats as ints.
 

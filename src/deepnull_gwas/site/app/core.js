@@ -4,7 +4,9 @@
 /** What data files call: deepnullSite.put(key, value). */
 const deepnullSite = {
   data: new Map(),
-  put(key, value) { this.data.set(key, value); },
+  put(key, value) {
+    this.data.set(key, value);
+  },
 };
 
 const dn = { pages: {} };
@@ -33,8 +35,10 @@ dn.load = (key, path) => {
   if (deepnullSite.data.has(key)) return Promise.resolve(deepnullSite.data.get(key));
   return new Promise((resolve, reject) => {
     const script = dn.el("script", { src: path });
-    script.onload = () => deepnullSite.data.has(key) ? resolve(deepnullSite.data.get(key)) : reject(new Error(`${path} holds no ${key}`));
-    script.onerror = () => reject(new Error(`${path} could not be read. If the site was copied, copy the whole folder, or send site.zip`));
+    script.onload = () =>
+      deepnullSite.data.has(key) ? resolve(deepnullSite.data.get(key)) : reject(new Error(`${path} holds no ${key}`));
+    script.onerror = () =>
+      reject(new Error(`${path} could not be read. If the site was copied, copy the whole folder, or send site.zip`));
     document.head.append(script);
     script.addEventListener("load", () => script.remove());
   });
@@ -42,14 +46,16 @@ dn.load = (key, path) => {
 
 /** Return the bytes of a base64 text. */
 dn.bytes = (text) => {
-  const raw = atob(text), out = new Uint8Array(raw.length);
+  const raw = atob(text),
+    out = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
   return out;
 };
 
 /** Return the numbers of a packed array: little-endian, whatever the machine. */
 dn.numbers = (text, bytes) => {
-  const view = new DataView(dn.bytes(text).buffer), n = view.byteLength / bytes;
+  const view = new DataView(dn.bytes(text).buffer),
+    n = view.byteLength / bytes;
   const out = bytes === 2 ? new Uint16Array(n) : new Uint32Array(n);
   for (let i = 0; i < n; i++) out[i] = bytes === 2 ? view.getUint16(2 * i, true) : view.getUint32(4 * i, true);
   return out;
@@ -62,7 +68,9 @@ dn.address = (...parts) => "#/" + parts.map(encodeURIComponent).join("/");
 dn.link = (parts, ...children) => dn.el("a", { href: dn.address(...parts) }, ...children);
 
 /** Say something to screen readers. */
-dn.say = (text) => { document.getElementById("live").textContent = text; };
+dn.say = (text) => {
+  document.getElementById("live").textContent = text;
+};
 
 /** Save a table as a file: rows of values, quoted where they have to be. */
 dn.download = (name, header, rows) => {
@@ -74,7 +82,10 @@ dn.download = (name, header, rows) => {
     return /[",\n\r]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
   };
   const text = [header, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
-  const link = dn.el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" })), download: name });
+  const link = dn.el("a", {
+    href: URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" })),
+    download: name,
+  });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 };
@@ -82,14 +93,35 @@ dn.download = (name, header, rows) => {
 /** Return a part of a page with its heading; `from` names the published files that its numbers are from. */
 dn.section = (title, { from, note, id } = {}, ...children) => {
   const heading = dn.el("h2", { id: id || title.toLowerCase().replace(/[^a-z0-9]+/g, "-") }, title);
-  return dn.el("section", { class: "card", "aria-labelledby": heading.id },
-    dn.el("div", { class: "head" }, heading, from && dn.el("p", { class: "from" }, "from ", from.map((f, i) => [i ? ", " : "", dn.el("code", {}, f)]))),
-    note && dn.el("p", { class: "note" }, note), ...children);
+  return dn.el(
+    "section",
+    { class: "card", "aria-labelledby": heading.id },
+    dn.el(
+      "div",
+      { class: "head" },
+      heading,
+      from &&
+        dn.el(
+          "p",
+          { class: "from" },
+          "from ",
+          from.map((f, i) => [i ? ", " : "", dn.el("code", {}, f)]),
+        ),
+    ),
+    note && dn.el("p", { class: "note" }, note),
+    ...children,
+  );
 };
 
 /** Return a tile: a number that matters, what it is, and what it says. */
-dn.tile = (label, value, detail) => dn.el("div", { class: "tile" },
-  dn.el("div", { class: "label" }, label), dn.el("div", { class: "value" }, value), detail && dn.el("div", { class: "detail" }, detail));
+dn.tile = (label, value, detail) =>
+  dn.el(
+    "div",
+    { class: "tile" },
+    dn.el("div", { class: "label" }, label),
+    dn.el("div", { class: "value" }, value),
+    detail && dn.el("div", { class: "detail" }, detail),
+  );
 
 /** Return the row of a study, or undefined: only what the index lists is ever loaded. */
 dn.study = (cohort, study) => dn.index.studies.find((s) => s.cohort === cohort && s.study === study);
@@ -100,7 +132,9 @@ dn.route = async () => {
   let parts = [];
   try {
     parts = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
-  } catch { /* a damaged address is the index */ }
+  } catch {
+    /* a damaged address is the index */
+  }
   const page = dn.pages[parts[0] || "index"];
   dn.current = location.hash;
   const here = dn.current;
@@ -110,7 +144,14 @@ dn.route = async () => {
     if (parts.length > 1) main.setAttribute("aria-busy", "true");
     content = await page(...parts.slice(1));
   } catch (error) {
-    content = { title: "Not found", body: [dn.el("h1", {}, "This page cannot be shown"), dn.el("p", {}, String(error.message || error)), dn.el("p", {}, dn.link([], "All studies"))] };
+    content = {
+      title: "Not found",
+      body: [
+        dn.el("h1", {}, "This page cannot be shown"),
+        dn.el("p", {}, String(error.message || error)),
+        dn.el("p", {}, dn.link([], "All studies")),
+      ],
+    };
   }
   // another page was asked for meanwhile
   if (here !== dn.current) return;
