@@ -14,6 +14,7 @@ import pytest
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json, read_parquet
+from dictionary_checks import problems_of as problems_of_dictionary
 from ssf_validator import problems_of
 from workflow_runs import ROOT, Run
 
@@ -43,6 +44,10 @@ def test_every_study_is_done_and_nothing_is_left_to_do(demo):
     assert (status["loci"] > 3).all()
     dry = demo.snakemake("-n")
     assert "Nothing to be done" in dry.stdout + dry.stderr
+
+
+def test_the_dictionary_knows_every_file_and_every_column(demo):
+    assert problems_of_dictionary(demo.results) == []
 
 
 @pytest.mark.parametrize("checkout", ["as it is", "a link", "a copy with new dates"])

@@ -16,6 +16,7 @@ from deepnull_gwas.errors import InputError
 from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.results.verify_batch import verify_batch
+from dictionary_checks import problems_of
 from dosage_files import UNIT, variant_rows, write_bgen, write_pgen
 from workflow_runs import CONFIG, Run, copy_of, once, publish
 
@@ -91,6 +92,10 @@ def imputed(shared_folder) -> Run:
         run.snakemake("--cores", "2", "associations", *verified)
 
     return Run(once(shared_folder / "imputed", make))
+
+
+def test_the_dictionary_knows_every_file_and_every_column(imputed):
+    assert problems_of(imputed.results, whole=False) == []
 
 
 def published(run: Run, cohort: str, study: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pytest
 
 from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.whole_genome import exports
+from dictionary_checks import problems_of
 from workflow_runs import CONFIG, Run, copy_of, digests, once
 
 pytestmark = pytest.mark.workflow
@@ -98,6 +99,10 @@ def test_every_study_is_done_by_its_model(family_run):
     assert found["deepnull"]["r2_covariates"] > found["baseline"]["r2_covariates"] + 0.05
     assert not list((family_run.results / "c/associations/main/genome").glob("*")), "predictors are temporary"
     assert not (family_run.results / "c/linear/genome").exists()
+
+
+def test_the_dictionary_knows_every_file_and_every_column(family_run):
+    assert problems_of(family_run.results, whole=False) == []
 
 
 def test_relatives_stay_where_the_model_knows_them(family_run):

@@ -1,0 +1,7 @@
+"""Print the data dictionary as Markdown."""
+
+import sys
+
+from deepnull_gwas.dictionary import text
+
+sys.stdout.write(text())
