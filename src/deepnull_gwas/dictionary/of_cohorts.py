@@ -200,9 +200,9 @@ COHORTS = (
     ),
     File("{cohort}/site.js", "the cohort's page in the site"),
     File("{cohort}/imported/**", "the PLINK 2 filesets that stand for VCF files", when="genotypes in VCF"),
-    File("{cohort}/simulated/genotypes.bed", "simulated genotypes, a PLINK 1 fileset", when="simulated cohorts"),
-    File("{cohort}/simulated/genotypes.bim", "its variants", when="simulated cohorts"),
-    File("{cohort}/simulated/genotypes.fam", "its people", when="simulated cohorts"),
+    File(
+        "{cohort}/simulated/genotypes.{extension}", "simulated genotypes, a PLINK 1 fileset", when="simulated cohorts"
+    ),
     File(
         "{cohort}/simulated/samples.tsv",
         "simulated covariates and phenotypes",
