@@ -158,7 +158,6 @@ def _failed(results: Path, tmp: Path) -> None:
     other, folder, _ = prepare(tmp, failed=True)
     compare(folder, {"study": "broken", "trait": "quantitative", "status": "failed", "stage": "assemble_study",
                      "reason": NASTY})  # fmt: skip
-    (folder / "metrics.json").rename(folder / "deepnull" / "metrics.json")
     about = read_json(folder / "study.json") | {"study": "broken", "phenotype": "p", "reason": NASTY}
     write_json(about, folder / "study.json")
     shutil.copytree(folder, results / "c" / "broken")
@@ -195,7 +194,6 @@ def make_site(tmp: Path) -> Made:
         out, counts = publish_and_count(folder / arm, folder / "study.json", chunks, arm)
         write_json(counts | find_leads(out, 5e-8, 500, folder / arm / "leads.tsv"), folder / arm / "tests.json")
     compare(folder, metrics(NASTY))
-    (folder / "metrics.json").rename(folder / "deepnull" / "metrics.json")
     about = read_json(folder / "study.json") | {"phenotype": NASTY, "notes": [NASTY], "deepnull_covariates": []}
     steps = [{"step": f"covariate {NASTY} present", "people": 900, "removed": 100, "examples": ["SECRET0001"]}]
     write_json(about | {"accounting": steps, "dropped_covariates": []}, folder / "study.json")
