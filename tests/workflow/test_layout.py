@@ -82,9 +82,10 @@ def test_conda_environment_agrees_with_the_lock_file():
     names = {"matplotlib-base": "matplotlib", "pytorch": "torch"}
     for name, version in found.items():
         assert lock[names.get(name, name)] == version, name
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {
         re.match(r"[\w.-]+", d)[0].lower()
-        for d in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+        for d in [*project["dependencies"], *project["optional-dependencies"]["network"]]
     }
     assert needed - {"snakemake"} == {names.get(n, n) for n in found}
 
@@ -100,11 +101,12 @@ def test_layers_of_the_library():
     order += ["genes", "results", "scores", "report", "site"]
     allowed = {folder: set(order[: i + 1]) for i, folder in enumerate(order)} | {"simulate": {"simulate", "genotypes"}}
     heavy = {"torch": {"deepnull"}, "matplotlib": {"report"}}
+    for_all = {"errors", "jit", "tables", "traits", "logs", "text", "packages"}
     for folder, may in allowed.items():
         for path in (ROOT / "src/deepnull_gwas" / folder).rglob("*.py"):
             text = path.read_text()
             for used in re.findall(r"from deepnull_gwas\.(\w+)", text):
-                assert used in may | {"errors", "jit", "tables", "traits", "logs", "text"}, f"{path}: imports {used}"
+                assert used in may | for_all, f"{path}: imports {used}"
             for package, where in heavy.items():
                 if re.search(rf"^\s*(import|from) {package}\b", text, flags=re.M):
                     assert folder in where, f"{path}: imports {package}"

@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from deepnull_gwas.cli import check, convert, init, plan, predict, repeat, report, run, verify
+from deepnull_gwas.cli import check, completion, convert, init, plan, predict, repeat, report, run, verify
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.garbage import collect_seldom
 
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, argparse.ArgumentParser], int 
     "repeat": repeat.run,
     "predict": predict.run,
     "convert": convert.run,
+    "completion": completion.run,
 }
 
 
@@ -34,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         prog="deepnull-gwas", description="GWAS with non-linear covariate effects (DeepNull)."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (init, check, plan, run, report, verify, repeat, predict, convert):
+    for module in (init, check, plan, run, report, verify, repeat, predict, convert, completion):
         module.add(commands)
     return top
 

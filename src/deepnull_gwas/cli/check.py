@@ -33,9 +33,11 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> int:
     """Run `deepnull-gwas check`."""
     from deepnull_gwas.config import read_config, read_given
+    from deepnull_gwas.packages import check_packages
 
     place = place_of_config(given)
     config = read_config(place, given.directory)
+    check_packages(config)
     raw, _ = read_given(place, given.directory)
     code, printed = wait_for(
         snakemake_command(given, "--cores", given.cores, "--quiet", "progress", "rules", "--", "preflight"), quiet=True

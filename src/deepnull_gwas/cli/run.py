@@ -55,10 +55,14 @@ def start(given: argparse.Namespace, arguments: list[str]) -> None:
     import sys
 
     from deepnull_gwas.config import read_config
+    from deepnull_gwas.packages import check_packages
 
     command = snakemake_command(given, *cores_of(given), *arguments)
     # settings of the command line may repair it
     if not any(argument.startswith("--config") for argument in arguments):
-        read_config(place_of_config(given), given.directory)
+        config = read_config(place_of_config(given), given.directory)
+        # with environments of conda or a container the jobs' packages are elsewhere
+        if not any(argument.startswith(("--sdm", "--software-deployment-method")) for argument in arguments):
+            check_packages(config)
     sys.stdout.flush()
     os.execv(command[0], command)

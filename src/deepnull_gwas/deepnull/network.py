@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor, nn
+from deepnull_gwas.deepnull.torch_import import torch
+
+Tensor, nn = torch.Tensor, torch.nn
 
 
 class DeepNull(nn.Module):

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
+from deepnull_gwas.deepnull.torch_import import torch
 from deepnull_gwas.deepnull.training import deterministic, pick_device
 from deepnull_gwas.errors import InputError, StudyFailure
 from deepnull_gwas.logs import Progress

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from deepnull_gwas.deepnull.applying import NetworkModel
 from deepnull_gwas.deepnull.network import DeepNull
 from deepnull_gwas.deepnull.recipe import Recipe
+from deepnull_gwas.deepnull.torch_import import torch
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.logs import Progress
 from deepnull_gwas.traits import trait_of
