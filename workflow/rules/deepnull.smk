@@ -103,7 +103,7 @@ rule export_study:
 
 
 rule plot_deepnull:
-    """Draw the training curves and the accuracy of the prediction against the linear model."""
+    """Draw the training curves and the accuracy of the prediction against the linear model; write the same as text."""
     input:
         metrics="<results>/{cohort}/{study}/deepnull/metrics.json",
         by_fold="<results>/{cohort}/{study}/deepnull/by_fold.json",
@@ -117,6 +117,7 @@ rule plot_deepnull:
             labels={"what": "DeepNull prediction"},
         ),
         pdf="<results>/{cohort}/{study}/deepnull/deepnull.pdf",
+        text="<results>/{cohort}/{study}/deepnull/summary.md",
     log:
         "<logs>/plot_deepnull/{cohort}/{study}.log",
     benchmark:

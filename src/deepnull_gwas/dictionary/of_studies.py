@@ -219,6 +219,7 @@ STUDIES = (
         fields=_METRICS,
         when=DEEPNULL,
     ),
+    File("{cohort}/{study}/deepnull/summary.md", "metrics.json as a page of text", when=DEEPNULL),
     File(
         "{cohort}/{study}/deepnull/by_fold.json",
         "the fit of each fold",
