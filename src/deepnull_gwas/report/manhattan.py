@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 
+from deepnull_gwas.report.labels import label_peaks, names_of_loci, room_for
 from deepnull_gwas.report.style import (
     ALTERNATE,
     COLOURS,
     LABELS,
     P_LABEL,
-    SMALL,
     TWO_COLUMNS,
     figure,
     say_instead,
@@ -60,30 +59,6 @@ def thin(x: np.ndarray, y: np.ndarray, columns: int = 1600, rows: int = 200) -> 
     dense = y < DENSE
     _, first = np.unique(cell[dense], return_index=True)
     return np.sort(np.concatenate([np.flatnonzero(~dense), np.flatnonzero(dense)[first]]))
-
-
-def _label(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str], width: float, top: float) -> None:
-    """Write names above their points, side by side where they would overlap."""
-    order = np.argsort(x, kind="stable")
-    step = width * 0.026
-    places = x[order].astype(float)
-    for _ in range(200):
-        moved = False
-        for i in range(1, len(places)):
-            short = step - (places[i] - places[i - 1])
-            if short > 1e-9:
-                places[i - 1] -= short / 2
-                places[i] += short / 2
-                moved = True
-        if not moved:
-            break
-    places = np.clip(places, step / 2, width - step / 2)
-    for place, i in zip(places, order):
-        ax.annotate(
-            names[i], (x[i], y[i]), xytext=(place, top * 1.05), rotation=90, ha="center", va="bottom", fontsize=SMALL,
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": COLOURS["line"], "linewidth": 0.4, "shrinkA": 1, "shrinkB": 2},
-        )  # fmt: skip
 
 
 def plot_manhattan(
@@ -140,21 +115,12 @@ def plot_manhattan(
                 .sort("neg_log_10_p_value", descending=True, maintain_order=True)
                 .head(settings["top_loci_labelled"])
             )
-            names = [n if len(n) <= 18 else f"{n[:17]}…" for n in found["original_id"]]
+            names = names_of_loci(found)
             if len(found):
                 fx = found["base_pair_location"].to_numpy() + np.array([offset[c] for c in found["chromosome"]])
-                _label(
-                    ax,
-                    fx,
-                    found["neg_log_10_p_value"].to_numpy(),
-                    names,
-                    width,
-                    top,
-                )
+                label_peaks(ax, fx, found["neg_log_10_p_value"].to_numpy(), names, width, top * 1.05)
             ax.set(ylim=(0, top * 1.04), xlim=(-0.01 * width, 1.01 * width), ylabel=P_LABEL)
-            # above the names, whose letters take about .62 of their size
-            pad = 0.62 * SMALL * max(map(len, names), default=0) + 7
-            ax.set_title(f"{title}: {LABELS[arm]}" if ax is axes[0] else LABELS[arm], pad=pad)
+            ax.set_title(f"{title}: {LABELS[arm]}" if ax is axes[0] else LABELS[arm], pad=room_for(names))
         centres = [start + length / 2 for start, length, _ in axis.values()]
         axes[-1].set_xticks(centres, [NAMES.get(c, str(c)) for c in axis])
         axes[-1].set_xlabel("chromosome")

@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 
+from deepnull_gwas.genes.nearest import GENE_COLUMNS
+from deepnull_gwas.report.labels import label_peaks, names_of_loci, room_for
 from deepnull_gwas.report.manhattan import NAMES, genome_axis, thin
 from deepnull_gwas.report.style import (
     ALTERNATE,
@@ -18,14 +21,19 @@ from deepnull_gwas.report.style import (
     TWO_COLUMNS,
     counted,
     figure,
+    legend_below,
     say_instead,
     study_title,
 )
 from deepnull_gwas.results.sumstats import points_of
 from deepnull_gwas.tables import read_json
 
-#: Columns of comparison.tsv that are text, whatever stands in its first rows.
-TEXTS = ("variant_id", "original_id", "effect_allele", "other_allele", "verdict", "nearest_gene", "genes")
+#: Columns of comparison.tsv whose type its first rows do not tell.
+TYPES = {
+    **dict.fromkeys(("variant_id", "original_id", "effect_allele", "other_allele", "verdict"), pl.String),
+    **dict.fromkeys(("neg_log_10_p_value_baseline", "neg_log_10_p_value_deepnull"), pl.Float64),
+    **GENE_COLUMNS,
+}
 
 
 def plot_miami(
@@ -47,7 +55,7 @@ def plot_miami(
     study_json
         study.json.
     settings
-        The ``report`` section: genome_wide.
+        The ``report`` section: genome_wide, top_loci_labelled.
     out
         Figure.
     """
@@ -79,8 +87,7 @@ def plot_miami(
                 1.005, 0.5 + 0.25 * sign, LABELS[arm], transform=ax.transAxes, rotation=270, ha="left", va="center",
                 color=ALTERNATE[arm][0],
             )  # fmt: skip
-        texts = dict.fromkeys(TEXTS, pl.String)
-        found = pl.read_csv(loci, separator="\t", null_values="NA", quote_char=None, schema_overrides=texts)
+        found = pl.read_csv(loci, separator="	", null_values="NA", quote_char=None, schema_overrides=TYPES)
         for verdict, arm, sign in (("gained", "deepnull", 1), ("lost", "baseline", -1)):
             rows = found.filter(pl.col("verdict") == verdict).drop_nulls(f"neg_log_10_p_value_{arm}")
             if len(rows):
@@ -90,15 +97,37 @@ def plot_miami(
                     edgecolor=COLOURS[verdict], linewidth=1.0,
                     label=f"{counted(len(rows), 'locus', 'loci')} {verdict}",
                 )  # fmt: skip
+        names = _name_peaks(ax, found, offset, (width, 1.08 * top), settings["top_loci_labelled"])
         ax.axhline(0, color="black", linewidth=0.6)
         ax.set(
             ylim=(-top * 1.08, top * 1.08),
             xlim=(-0.01 * width, 1.01 * width),
             ylabel=P_LABEL,
             xlabel="chromosome",
-            title=title,
         )
+        ax.set_title(title, pad=room_for(names["deepnull"]) if names["deepnull"] else None)
+        if names["baseline"]:
+            # names of what DeepNull lost lie between the axis and its numbers
+            ax.tick_params(axis="x", pad=room_for(names["baseline"]))
         ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         ax.set_xticks([start + length / 2 for start, length, _ in axis.values()], [NAMES.get(c, str(c)) for c in axis])
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderpad=0, borderaxespad=0.3)
+        legend_below(fig, ax, ncols=2)
+
+
+def _name_peaks(
+    ax: Axes, loci: pl.DataFrame, offset: Mapping[int, float], extent: tuple[float, float], most: int
+) -> dict[str, list[str]]:
+    """Name the strongest loci: those that DeepNull found above the axes, those that it lost below; return the names.
+
+    ``extent``: width of the axis and height at which names begin.
+    """
+    columns = {"deepnull": ["shared", "gained"], "baseline": ["lost"]}
+    strength = pl.max_horizontal(f"neg_log_10_p_value_{arm}" for arm in columns)
+    strongest = loci.with_columns(strength.alias("strength")).sort("strength", descending=True, maintain_order=True)
+    names = {}
+    for (arm, verdicts), sign in zip(columns.items(), (1, -1)):
+        rows = strongest.head(most).filter(pl.col("verdict").is_in(verdicts)).drop_nulls(f"neg_log_10_p_value_{arm}")
+        x = np.array([p + offset[c] for c, p in zip(rows["chromosome"], rows["base_pair_location"])])
+        names[arm] = names_of_loci(rows)
+        label_peaks(ax, x, sign * rows[f"neg_log_10_p_value_{arm}"].to_numpy(), names[arm], extent[0], sign * extent[1])
+    return names

@@ -38,6 +38,8 @@ def plot_qq(sumstats: Mapping[str, str | Path | pl.DataFrame], study_json: str |
     about = read_json(study_json)
     values = {arm: points_of(source)["neg_log_10_p_value"].drop_nulls().to_numpy() for arm, source in sumstats.items()}
     title = study_title(about, 0.85 * ONE_COLUMN)
+    if measured := [f"{lambda_gc(p):.3f} {LABELS[arm]}" for arm, p in values.items() if len(p)]:
+        title = f"{title}\nλ = {', '.join(measured)}"
     with figure(out, ONE_COLUMN, 3.9) as fig:
         if not any(len(v) for v in values.values()):
             say_instead(fig, title, f"no variant tested: {about.get('reason') or 'see untested.tsv.gz'}")
@@ -55,7 +57,7 @@ def plot_qq(sumstats: Mapping[str, str | Path | pl.DataFrame], study_json: str |
             ax.scatter(
                 -np.log10(shown / (len(p) + 1)), p[shown - 1], s=4, color=COLOURS[arm], linewidth=0, rasterized=True,
             alpha=0.8,
-                label=f"{LABELS[arm]}, λ = {lambda_gc(p):.3f}",
+                label=LABELS[arm],
             )  # fmt: skip
         ax.set(xlabel=f"expected {P_LABEL}", ylabel=f"observed {P_LABEL}", xlim=(0, None), ylim=(0, None), title=title)
         legend_below(fig, ax)
