@@ -1,6 +1,6 @@
 # Regions of a study's strongest loci.
 # Needs: its summary statistics and lead variants, the cohort's genotypes and their quality control.
-# Makes: <results>/{cohort}/{study}/regions.json.gz.
+# Makes: <results>/{cohort}/{study}/: regions.json.gz; regional/, a figure of each.
 
 
 def loci_of_study(wildcards):
@@ -15,6 +15,12 @@ def region_settings(wildcards):
     """Return how many regions there are at most, how wide they are, and the genome build."""
     settings = {k: PLAN.report[k] for k in ("regions", "region_kb")}
     return settings | {"genome_build": PLAN.cohorts[wildcards.cohort].genome_build}
+
+
+def drawing_settings(wildcards):
+    """Return what the figures of regions depend on beyond their data."""
+    build = PLAN.cohorts[wildcards.cohort].genome_build
+    return {"genome_wide": PLAN.report["genome_wide"], "genome_build": build}
 
 
 rule measure_regions:
@@ -57,3 +63,36 @@ rule measure_regions:
         ),
     script:
         "../scripts/measure_regions.py"
+
+
+rule plot_regions:
+    """Draw the regions of a study's strongest loci: p-values of both arms, correlations with the lead, genes."""
+    input:
+        regions="<results>/{cohort}/{study}/regions.json.gz",
+        study="<results>/{cohort}/{study}/study.json",
+    output:
+        folder=report(
+            directory("<results>/{cohort}/{study}/regional"),
+            patterns=["regional_{locus}.svg"],
+            caption="../report/regional.rst",
+            category=cohort_in_report,
+            subcategory="{study}",
+            labels={"what": "region {locus}"},
+        ),
+    log:
+        "<logs>/plot_regions/{cohort}/{study}.log",
+    benchmark:
+        "<benchmarks>/plot_regions/{cohort}/{study}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_for("plot_regions"),
+        runtime=minutes_for("plot_regions"),
+        estimated_s=seconds_for("plot_regions"),
+    params:
+        settings=drawing_settings,
+        code=code_of("plot_regions"),
+        lineage=made_from("assemble_study", "measure_regions"),
+    script:
+        "../scripts/plot_regions.py"

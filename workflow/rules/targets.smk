@@ -110,6 +110,7 @@ all_pages = made_by(
 all_pages += made_by("describe_cohort", "{cohort}/site.js")
 all_comparisons = made_by("compare_arms", "{cohort}/{study}/comparison.json")
 all_regions = made_by("measure_regions", "{cohort}/{study}/regions.json.gz")
+all_regions += made_by("plot_regions", "{cohort}/{study}/regional")
 all_figures = drawn_by(
     "plot_sumstats", "{cohort}/{study}/qq", "{cohort}/{study}/manhattan"
 )

@@ -138,6 +138,12 @@ def measure_regions(job: Job) -> Estimate:
     return Estimate(420 + mapped(job) + mega(held), 4 + seconds)
 
 
+def plot_regions(job: Job) -> Estimate:
+    loci = job.config.report["regions"]
+    # variants of one region and their correlations as text; at most some ten thousand
+    return Estimate(300, 4 + 1.5 * loci)
+
+
 def small(job: Job) -> Estimate:
     return Estimate(255, 3)
 

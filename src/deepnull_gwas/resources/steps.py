@@ -88,6 +88,7 @@ STEPS: dict[str, Step] = {
     "plot_sumstats": Step("study", of_studies.plot_sumstats),
     "compare_arms": Step("study with both arms", of_studies.compare_arms),
     "measure_regions": Step("study", of_studies.measure_regions),
+    "plot_regions": Step("study", of_studies.plot_regions),
     "compare_batch": Step("batch with both arms", of_studies.small),
     "summarise_run": Step("run", of_studies.summarise_run),
     "record_run": Step("run", _record_run),
