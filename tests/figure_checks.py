@@ -102,3 +102,16 @@ def _legends_on_data(fig: Figure) -> list[str]:
             if inside or bars:
                 found.append(f"legend on data: {[t.get_text() for t in legend.get_texts()]}")
     return found
+
+
+def twice(draw, folder):
+    """Draw twice: SVG and PDF, the same bytes, no date, the width of one or two columns."""
+    draw(folder / "a.svg")
+    draw(folder / "b.svg")
+    for kind, start in (("svg", b"<?xml"), ("pdf", b"%PDF")):
+        data = (folder / f"a.{kind}").read_bytes()
+        assert data == (folder / f"b.{kind}").read_bytes()
+        assert data.startswith(start)
+        assert not re.search(rb"CreationDate|ModDate|<dc:date>", data)
+    width = float(re.search(r'width="([\d.]+)pt"', (folder / "a.svg").read_text())[1])
+    assert round(width / 72 * 25.4) in (89, 183)

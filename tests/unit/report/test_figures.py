@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 from deepnull_gwas.report.arms import plot_arms
@@ -30,40 +29,11 @@ from deepnull_gwas.report.validity import plot_validity
 from deepnull_gwas.results.calibration import confidence_band, ranks_shown
 from deepnull_gwas.results.compare import compare_batch
 from deepnull_gwas.tables import read_json, write_json, write_npz, write_parquet, write_tsv
-from figure_checks import faults
+from figure_checks import twice
 from result_tables import compare, prepare
 
 SETTINGS = {"genome_wide": 5e-8, "suggestive": 1e-5, "top_loci_labelled": 10}
 METRICS = {"study": "s", "trait": "quantitative", "status": "ok", "linear": {"r2": 0.1}, "deepnull": {"r2": 0.2}}
-
-
-@pytest.fixture(autouse=True)
-def drawn(monkeypatch):
-    """Look at each figure that is saved; gives the words in the latest."""
-    save, words = Figure.savefig, []
-
-    def look(fig, *arguments, **more):
-        # the second time (twice) it is the same
-        if more["format"] == "svg" and ".b.svg." not in str(arguments[0]):
-            assert faults(fig) == []
-            words[:] = [text.get_text() for text in fig.findobj(lambda artist: hasattr(artist, "get_text"))]
-        save(fig, *arguments, **more)
-
-    monkeypatch.setattr(Figure, "savefig", look)
-    return words
-
-
-def twice(draw, folder):
-    """Draw twice: SVG and PDF, the same bytes, no date, the width of one or two columns."""
-    draw(folder / "a.svg")
-    draw(folder / "b.svg")
-    for kind, start in (("svg", b"<?xml"), ("pdf", b"%PDF")):
-        data = (folder / f"a.{kind}").read_bytes()
-        assert data == (folder / f"b.{kind}").read_bytes()
-        assert data.startswith(start)
-        assert not re.search(rb"CreationDate|ModDate|<dc:date>", data)
-    width = float(re.search(r'width="([\d.]+)pt"', (folder / "a.svg").read_text())[1])
-    assert round(width / 72 * 25.4) in (89, 183)
 
 
 @pytest.mark.parametrize("failed", [False, True])
@@ -88,6 +58,15 @@ def test_figures_of_a_study(tmp_path, drawn, failed):
     assert f"s\nn = {n:,}" in drawn
     compare_batch([], tmp_path / "none.tsv")
     twice(lambda out: plot_batch(tmp_path / "none.tsv", [], out), tmp_path)
+
+
+def test_titles_of_qq_plots_tell_people_and_lambda(tmp_path, drawn):
+    _, folder, _ = prepare(tmp_path, trait="binary")
+    sumstats = {arm: folder / arm / "sumstats.tsv.gz" for arm in ("baseline", "deepnull")}
+    plot_qq(sumstats, folder / "study.json", tmp_path / "q.svg")
+    tests = {arm: read_json(folder / arm / "tests.json")["lambda_gc"] for arm in sumstats}
+    (title,) = [text for text in drawn if "300 cases, 600 controls" in text]
+    assert f"λ = {tests['baseline']:.3f} baseline, {tests['deepnull']:.3f} DeepNull" in title
 
 
 def test_counts_have_their_noun_and_titles_say_nothing_twice():
