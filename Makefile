@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CORES ?= $(shell nproc)
 
-.PHONY: setup plan demo docs tutorial test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress bench-whole-genome validity lint format validator readers s3 tools lock clean help
+.PHONY: setup plan demo docs tutorial test test-long fuzz bench bench-cohort bench-deepnull bench-resources bench-stress bench-whole-genome validity lint format validator readers s3 tools lock release clean help
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -92,5 +92,8 @@ bench-deepnull: $(READY) ## measure the DeepNull models on simulated architectur
 validity: $(READY) ## measure calibration and power on a simulated cohort, into results/validity (some minutes)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/validity/config.yaml -- validity
 
+release: $(READY) ## show what a release would change (VERSION=0.2.0; scripts/release.py says the rest)
+	$(BIN)/python scripts/release.py $(VERSION)
+
 clean: ## remove what the demo and the tests made (the virtual environment stays)
-	rm -rf results logs benchmarks/output .snakemake .pytest_cache .hypothesis
+	rm -rf results logs site dist .test/results .test/logs .test/.snakemake benchmarks/output .snakemake .pytest_cache .hypothesis

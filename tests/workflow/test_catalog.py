@@ -67,6 +67,21 @@ def test_the_snakefile_of_the_catalog_is_lint_free_and_has_a_default_target():
 
 
 @pytest.mark.workflow
+def test_the_example_of_the_catalog_is_planned():
+    """`.test/` holds a small run of its own, for whoever tests workflows. The next test runs it."""
+    jobs = planned(snakemake(ROOT, "-n", "--cores", "2", "--directory", ".test", "--forceall"))
+    assert jobs["everything"] == 1 and jobs["merge_sumstats"] == 4 and jobs["simulate_genotypes"] == 1
+
+
+@pytest.mark.workflow
+@pytest.mark.slow
+def test_the_example_of_the_catalog_runs(tmp_path):
+    shutil.copytree(ROOT / ".test/config", tmp_path / "config")
+    snakemake(ROOT, "--cores", "2", "--directory", str(tmp_path))
+    assert (tmp_path / "results/status.tsv").read_text().count("\tok\t") == 4
+
+
+@pytest.mark.workflow
 def test_a_deployed_copy_plans_the_demo(tmp_path):
     """snakedeploy copies config/ and writes a Snakefile that declares the workflow as a module under the names of its
     rules.
