@@ -112,7 +112,9 @@ def resolve(path: str) -> tuple[str, list[str], list[str]]:
     if Path(path).is_dir():
         there = filesets_in(Path(path))
         if len(there) != 1:
-            what = f"{len(there)} sets of genotypes: {some(there, 10)}; name one" if there else "no genotypes"
+            what = (
+                f"{len(there)} sets of genotypes: {some(map(_last, there), 10)}; name one" if there else "no genotypes"
+            )
             raise InputError(f"--genotypes: the folder {path} holds {what}")
         path = there[0]
     elif "{chromosome}" not in path:
@@ -147,9 +149,13 @@ def _named(path: str) -> str:
             return form.fileset(name)
     folder = Path(path).parent
     there = filesets_in(folder) if folder.is_dir() else []
-    seen = f"; there are {some(there, 10)}" if there else "; there are no genotypes in that folder"
+    seen = f"; there are {some(map(_last, there), 10)}" if there else "; there are no genotypes in that folder"
     kinds = ", ".join(form.extensions[0] for form in FORMATS)
     raise InputError(f"--genotypes: no such file: {path} (alone, or with one of {kinds}){seen}")
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def with_siblings(name: str) -> tuple[str, int]:
