@@ -70,7 +70,7 @@ def test_the_snakefile_of_the_catalog_is_lint_free_and_has_a_default_target():
 def test_the_example_of_the_catalog_is_planned():
     """`.test/` holds a small run of its own, for whoever tests workflows. The next test runs it."""
     jobs = planned(snakemake(ROOT, "-n", "--cores", "2", "--directory", ".test", "--forceall"))
-    assert jobs["everything"] == 1 and jobs["merge_sumstats"] == 4 and jobs["simulate_genotypes"] == 1
+    assert jobs["all"] == 1 and jobs["merge_sumstats"] == 4 and jobs["simulate_genotypes"] == 1
 
 
 @pytest.mark.workflow
