@@ -83,5 +83,5 @@ def label_peaks(ax: Axes, x: np.ndarray, y: np.ndarray, names: list[str], width:
 
 
 def room_for(names: list[str]) -> float:
-    """Return the points that names on their side take beyond the axes: their letters take about .62 of their size."""
-    return 0.62 * SMALL * max(map(len, names), default=0) + 7
+    """Return the points that names on their side take beyond the axes: capitals take about .7 of their size."""
+    return 0.7 * SMALL * max(map(len, names), default=0) + 7

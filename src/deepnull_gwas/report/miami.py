@@ -117,13 +117,16 @@ def plot_miami(
 def _name_peaks(
     ax: Axes, loci: pl.DataFrame, offset: Mapping[int, float], extent: tuple[float, float], most: int
 ) -> dict[str, list[str]]:
-    """Name the strongest loci: those that DeepNull found above the axes, those that it lost below; return the names.
+    """Name loci, those of one arm first, then the strongest; above the axes, or below where DeepNull lost them.
+
+    Returns the names.
 
     ``extent``: width of the axis and height at which names begin.
     """
     columns = {"deepnull": ["shared", "gained"], "baseline": ["lost"]}
     strength = pl.max_horizontal(f"neg_log_10_p_value_{arm}" for arm in columns)
-    strongest = loci.with_columns(strength.alias("strength")).sort("strength", descending=True, maintain_order=True)
+    # what only one arm found comes first: that is what the figure is looked at for
+    strongest = loci.sort(pl.col("verdict") != "shared", strength, descending=True, maintain_order=True)
     names = {}
     for (arm, verdicts), sign in zip(columns.items(), (1, -1)):
         rows = strongest.head(most).filter(pl.col("verdict").is_in(verdicts)).drop_nulls(f"neg_log_10_p_value_{arm}")

@@ -123,7 +123,7 @@ def test_figures_name_genes_and_variants_where_none_is_known(tmp_path, drawn):
             "nearest_gene": ["APOE", "NA", "A_GENE_WITH_A_NAME_TOO_LONG", "LPA"],
             "gene_distance": ["0", "NA", "7", "3"],
             "genes": ["APOE", "NA", "NA", "LPA"],
-            "neg_log_10_p_value_baseline": [8.5, 3.0, 11.0, 7.9],
+            "neg_log_10_p_value_baseline": [18.5, 3.0, 11.0, 7.9],
             "neg_log_10_p_value_deepnull": [9.5, 12.0, 2.0, 2.0],
         }
     )
