@@ -64,6 +64,11 @@ class RelatedPairs:
     def __len__(self) -> int:
         return len(self.first)
 
+    @property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """First and second of each pair."""
+        return self.first, self.second
+
     def among(self, inside: np.ndarray) -> RelatedPairs:
         """Return the pairs of some of the people (bool[n]), with rows among these."""
         place = np.cumsum(inside) - 1
