@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deepnull_gwas.deepnull.gaussian_process import GAUSSIAN_PROCESS
 from deepnull_gwas.deepnull.networks import NETWORK
 from deepnull_gwas.deepnull.protocol import Kind
 from deepnull_gwas.deepnull.smooth_kinds import LINEAR, SECOND_ORDER, SPLINES
@@ -14,6 +15,7 @@ KINDS: dict[str, Kind] = {
         SECOND_ORDER,
         SPLINES,
         TREES,
+        GAUSSIAN_PROCESS,
         NETWORK,
     )
 }

@@ -18,6 +18,7 @@ from deepnull_gwas.traits import trait_of
 NAMES = {
     "baseline": "base-\nline",
     "second_order": "second\norder",
+    "gaussian_process": "Gauss.\nprocess",
     "network": "net-\nwork",
     "original": "origi-\nnal",
     "deepnull": "predic-\ntion",

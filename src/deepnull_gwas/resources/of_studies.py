@@ -28,8 +28,9 @@ def train_folds(job: Job) -> Estimate:
     # on a GPU the other models of all folds wait for the networks
     folds = job.config.deepnull["folds"] or (FOLDS_OF_FEW if n < FEW_PEOPLE else FOLDS_OF_MANY)
     waiting = folds * 16 * n * (p + 10) if job.config.deepnull["device"] == "cuda" else 0
-    # curves of each covariate and up to 200 products, twice over
-    return Estimate(580 + mega(18 * n * (12 * p + 210) + waiting), 12 + 1.2e-3 * folds * n)
+    # curves of each covariate and up to 200 products, twice over; the Gaussian processes' features and their sums; the
+    # search of their hyperparameters takes as long with few people as with many
+    return Estimate(780 + mega(18 * n * (12 * p + 210) + waiting), 12 + folds * (4 + 0.2 * p + 1.4e-3 * n))
 
 
 def plot_deepnull(job: Job) -> Estimate:

@@ -1,0 +1,357 @@
+"""A sparse Gaussian process with an additive kernel up to third order, as a kind of model.
+
+What splines and second order cannot hold: curves of any roughness, each covariate with a length of its own, and
+products of two and three of them. Some hundreds of people find the hyperparameters; then it is a ridge regression on
+features (Nystroem's method, Williams and Seeger 2001), from one matrix of cross-products for each part of the people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from deepnull_gwas.deepnull.kernel import Hyper, Points, Scale, between
+from deepnull_gwas.deepnull.likelihood import most_likely
+from deepnull_gwas.deepnull.protocol import Arrays, Fit, Inner, Model, Task, under
+from deepnull_gwas.deepnull.recipe import LINEAR, Recipe
+from deepnull_gwas.deepnull.smooth import chunks
+from deepnull_gwas.traits import trait_of
+
+#: People by whom hyperparameters are found, and between whom and everybody else the kernel is evaluated, at most.
+SEARCHED, INDUCING = 1000, 800
+#: Features whose variance is less than this share of the noise of all people are left out; so are those that single
+#: precision does not hold.
+_SLIGHT, _PRECISE = 0.01, 1e-5
+#: Elements of features kept between Newton steps, at most: 200 MB.
+_KEPT = 50_000_000
+#: Newton steps at most, and the gain in log-likelihood that ends them.
+_STEPS, _GAINED = 6, 0.1
+_OF_SCALE = ("values", "scores", "two", "atoms")
+_OF_HYPER = ("amplitude", "length", "order")
+
+
+@dataclass(frozen=True)
+class Features:
+    """Functions of the covariates whose sum of products is the kernel, nearly.
+
+    Attributes
+    ----------
+    scale, hyper
+        Of the kernel.
+    points
+        float32[used, m]: some people on the scale.
+    roots
+        float32[m, features]: the features from the kernel between a person and these people.
+    """
+
+    scale: Scale
+    hyper: Hyper
+    points: np.ndarray
+    roots: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, scale: Scale, hyper: Hyper, people: int) -> Features:
+        """Make the features from covariates ``x`` of some people, to be fitted on a number of ``people``."""
+        points = scale(x, hyper.used)
+        own = Points.of(points, scale, hyper)
+        size, direction = np.linalg.eigh(between(own, own, hyper).astype(np.float64))
+        least = max(_SLIGHT * hyper.noise * len(x) / people, _PRECISE * size[-1], 1e-12)
+        kept = size > least
+        direction = direction[:, kept] / np.sqrt(size[kept])
+        return cls(scale, hyper, points, direction.astype(np.float32))
+
+    @property
+    def count(self) -> int:
+        """Number of features, with the constant."""
+        return self.roots.shape[1] + 1
+
+    def evaluate(self, x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield runs of people and their features float32[run, count], the constant last."""
+        own = Points.of(self.points, self.scale, self.hyper)
+        for rows in chunks(len(x)):
+            z = self.scale(x[rows], self.hyper.used)
+            out = np.ones((z.shape[1], self.count), dtype=np.float32)
+            np.matmul(between(Points.of(z, self.scale, self.hyper), own, self.hyper), self.roots, out=out[:, :-1])
+            yield rows, out
+
+
+@dataclass(frozen=True)
+class ProcessModel:
+    """The mean of some fitted processes.
+
+    Attributes
+    ----------
+    features
+        Of each.
+    coefficients
+        float64[count] of each, the constant last.
+    """
+
+    features: Sequence[Features]
+    coefficients: Sequence[np.ndarray]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Predict: float64[n]; a logit for binary traits."""
+        total = np.zeros(len(x))
+        # sums over the features must not depend on the number of cores
+        with threadpool_limits(1, user_api="blas"):
+            for features, beta in zip(self.features, self.coefficients, strict=True):
+                for rows, values in features.evaluate(x):
+                    total[rows] += values @ beta
+        return total / len(self.features)
+
+    def arrays(self) -> Arrays:
+        """Return everything as arrays by name."""
+        out: Arrays = {"processes": np.array(len(self.features))}
+        for i, (features, beta) in enumerate(zip(self.features, self.coefficients, strict=True)):
+            own = {key: getattr(features.scale, key) for key in _OF_SCALE}
+            own |= {key: getattr(features.hyper, key) for key in _OF_HYPER}
+            own |= {"noise": np.array(features.hyper.noise), "points": features.points, "roots": features.roots}
+            out |= {f"{i}.{key}": array for key, array in (own | {"coefficients": beta}).items()}
+        return out
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> ProcessModel:
+        """Return the model whose :meth:`arrays` these are."""
+        features, coefficients = [], []
+        for i in range(int(arrays["processes"])):
+            own = under(f"{i}.", arrays)
+            scale = Scale(*(own[key] for key in _OF_SCALE))
+            hyper = Hyper(*(own[key] for key in _OF_HYPER), float(own["noise"]))
+            made = Features(scale, hyper, own["points"], own["roots"])
+            if made.points.shape != (len(hyper.used), len(made.roots)) or own["coefficients"].shape != (made.count,):
+                raise ValueError("the arrays of a Gaussian process do not fit together")
+            features.append(made)
+            coefficients.append(own["coefficients"])
+        if not features:
+            raise ValueError("no Gaussian process")
+        return cls(features, coefficients)
+
+
+@dataclass(frozen=True)
+class _Process:
+    """Features that some people have found, and the scale of their phenotype.
+
+    Attributes
+    ----------
+    key
+        Digest of who found them.
+    mean, spread
+        The prior is one of the phenotype less the mean, divided by the spread (binary: of the logit times the spread).
+    """
+
+    key: bytes
+    features: Features
+    mean: float
+    spread: float
+
+    @property
+    def ridge(self) -> np.ndarray:
+        """Ridge of the coefficients, where a person's weight is 1: none of the constant."""
+        ridge = np.full(self.features.count, self.features.hyper.noise)
+        ridge[-1] = 0.0
+        return ridge
+
+
+def find(x: np.ndarray, y: np.ndarray, trait: str, key: bytes) -> _Process:
+    """Find hyperparameters and features by some people.
+
+    Parameters
+    ----------
+    x, y
+        Covariates float64[n, p] and phenotype (binary: 0/1).
+    trait
+        ``quantitative`` or ``binary``.
+    key
+        Of these people.
+
+    Notes
+    -----
+    Binary traits: as many cases as controls are taken where there are enough (odds ratios do not depend on how many
+    there are), and the likelihood is that of a quantitative trait. An effect on the probability is one on the logit
+    times the variance of the phenotype.
+    """
+    rng = np.random.default_rng(len(x))
+    order, count = rng.permutation(len(x)), min(SEARCHED, len(x))
+    if trait_of(trait).has_cases:
+        cases, controls = order[y[order] == 1], order[y[order] == 0]
+        few = min(len(cases), len(controls), count // 2)
+        who = np.sort(np.r_[cases[: max(few, count - len(controls))], controls[: max(few, count - len(cases))]])
+        who = who if len(who) <= count else np.sort(np.r_[cases[:few], controls[: count - few]])
+    else:
+        who = np.sort(order[:count])
+    scale = Scale.of(x)
+    mean, spread = float(y[who].mean()), float(y[who].std())
+    hyper = most_likely(x[who], (y[who] - mean) / (spread or 1.0), scale)
+    inducing = np.sort(order[: min(INDUCING, len(x))])
+    return _Process(key, Features.of(x[inducing], scale, hyper, 2 * len(x)), mean, spread or 1.0)
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """Coefficients by the part that they have not seen, -1: everybody's."""
+
+    process: _Process
+    beta: dict[int, np.ndarray]
+
+
+def _least_squares(task: Task, process: _Process, wanted: Sequence[int]) -> _Solved:
+    """Solve for the people without each of some parts, and for everybody, from the sums of each part."""
+    sums = []
+    for j in range(task.parts.count):
+        rows = task.parts.part == j
+        sums.append(_shared(task, process.key + b"sums", rows, lambda x, y: _cross_products(process, x, y)))
+    beta = {}
+    for j in wanted:
+        gram, cross = (sum(s[i] for part, s in enumerate(sums) if part != j) for i in (0, 1))
+        solved = np.linalg.solve(gram + np.diag(process.ridge + 1e-9 * gram[-1, -1]), cross) * process.spread
+        solved[-1] += process.mean
+        beta[j] = solved
+    return _Solved(process, beta)
+
+
+def _cross_products(process: _Process, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum products of the features with each other, and with the standardised phenotype."""
+    m = process.features.count
+    gram, cross = np.zeros((m, m)), np.zeros(m)
+    for rows, values in process.features.evaluate(x):
+        gram += values.T @ values
+        cross += ((y[rows] - process.mean) / process.spread) @ values
+    return gram, cross
+
+
+def _maximum_likelihood(task: Task, process: _Process, wanted: Sequence[int]) -> _Solved:
+    """Do the same for binary traits by Newton's method, from the linear model without the same part."""
+    features, part, y = process.features, task.parts.part, task.y
+    linear = task.inner[LINEAR].found
+    held: list[tuple[slice, np.ndarray]] | None = None
+    if len(y) * features.count <= _KEPT:
+        held = list(features.evaluate(task.x))
+    # the logit's prior: on the logit effects are larger by the variance of the phenotype
+    ridge = process.ridge / max(process.features.hyper.noise, 1e-12) * process.spread**2
+    eta = {j: linear.start[:, j - task.parts.count] if j >= 0 else linear.model.predict(task.x) for j in wanted}
+    beta = {j: np.zeros(features.count) for j in wanted}
+    going, before = set(wanted), dict.fromkeys(wanted, np.inf)
+    for step in range(_STEPS):
+        m = features.count
+        gram, cross = {j: np.zeros((m, m)) for j in going}, {j: np.zeros(m) for j in going}
+        for rows, values in held or features.evaluate(task.x):
+            for j in going:
+                own = part[rows] != j
+                e, yy, f = eta[j][rows][own], y[rows][own], values[own]
+                mu = 1 / (1 + np.exp(-e))
+                w = np.maximum(mu * (1 - mu), 1e-5)
+                weighted = f * w.astype(np.float32)[:, None]
+                gram[j] += weighted.T @ f
+                cross[j] += (w * e + yy - mu) @ f
+        proposed = {j: np.linalg.solve(gram[j] + np.diag(ridge + 1e-9 * gram[j][-1, -1]), cross[j]) for j in going}
+        fitted = {j: np.empty(len(y)) for j in going}
+        for rows, values in held or features.evaluate(task.x):
+            for j in going:
+                fitted[j][rows] = values @ proposed[j]
+        for j in sorted(going):
+            own = part != j
+
+            def cost(e: np.ndarray, b: np.ndarray, own: np.ndarray = own) -> float:
+                return float(np.sum(np.logaddexp(0, e[own]) - y[own] * e[own]) + 0.5 * ridge @ b**2)
+
+            value = cost(fitted[j], proposed[j])
+            for _ in range(8 if step else 0):
+                if value <= before[j]:
+                    break
+                proposed[j], fitted[j] = (proposed[j] + beta[j]) / 2, (fitted[j] + eta[j]) / 2
+                value = cost(fitted[j], proposed[j])
+            if value > before[j]:
+                going.discard(j)
+                continue
+            beta[j], eta[j] = proposed[j], fitted[j]
+            if before[j] - value < _GAINED:
+                going.discard(j)
+            before[j] = value
+        if not going:
+            break
+    return _Solved(process, beta)
+
+
+def _shared(task: Task, name: bytes, rows: np.ndarray, make: Callable[[np.ndarray, np.ndarray], Any]) -> Any:
+    """Return what is made of some people, or what another fold has made of the same people."""
+    x, y = task.x[rows], task.y[rows]
+    key = hashlib.sha256(name + x.tobytes() + y.tobytes()).digest()
+    if key not in task.shared:
+        task.shared[key] = make(x, y)
+    return task.shared[key]
+
+
+class _GaussianProcess:
+    """The kind.
+
+    Two halves of the parts find hyperparameters and features, each by itself. The models without a part have those of
+    the half that it is not in. The model that predicts new people is the mean of both.
+    """
+
+    name = "gaussian_process"
+    stops_early = False
+    on_gpu = False
+
+    def needs(self, recipe: Recipe) -> tuple[str, ...]:
+        """Return nothing: it starts from no other model but the linear one."""
+        return ()
+
+    def fit_inner(self, tasks: Sequence[Task]) -> list[Inner]:
+        """Fit the processes without each part, and those that predict new people."""
+        with threadpool_limits(1, user_api="blas"):
+            return [self._inner(task) for task in tasks]
+
+    def _inner(self, task: Task) -> Inner:
+        parts, prediction = task.parts, np.empty(len(task.x))
+        middle = parts.count // 2
+        halves = [range(middle), range(middle, parts.count)]
+        solve = _maximum_likelihood if trait_of(task.trait).has_cases else _least_squares
+        without: dict[int, ProcessModel] = {}
+        found = []
+        for own, other in (halves, halves[::-1]):
+            rows = np.isin(parts.part, list(own))
+            name = f"{self.name} {task.trait} ".encode()
+            digest = hashlib.sha256(name + task.x[rows].tobytes() + task.y[rows].tobytes()).digest()
+            process = _shared(task, name, rows, lambda x, y, key=digest: find(x, y, task.trait, key))
+            solved = solve(task, process, [*other, -1])
+            found.append(solved)
+            for j in other:
+                without[j] = ProcessModel([process.features], [solved.beta[j]])
+        for j, model in without.items():
+            rows = parts.part == j
+            prediction[rows] = model.predict(task.x[rows])
+        return Inner([without[j] for j in range(parts.count)], prediction, found)
+
+    def fit(self, tasks: Sequence[Task], inner: Sequence[Inner]) -> list[Fit]:
+        """Return the mean of the processes that were fitted with the others."""
+        fits = []
+        for own in inner:
+            features = [solved.process.features for solved in own.found]
+            model = ProcessModel(features, [solved.beta[-1] for solved in own.found])
+            fits.append(Fit(model, {"processes": [_about(f) for f in features]}))
+        return fits
+
+    def from_arrays(self, arrays: Arrays) -> Model:
+        """Return the model whose arrays these are."""
+        return ProcessModel.from_arrays(arrays)
+
+
+def _about(features: Features) -> dict[str, Any]:
+    """Return what was chosen for a process."""
+    hyper = features.hyper
+    return {
+        "features": features.count - 1,
+        "amplitude": hyper.amplitude.round(6).tolist(),
+        "length": hyper.length.round(6).tolist(),
+        "order": hyper.order.round(6).tolist(),
+        "noise": round(hyper.noise, 6),
+    }
+
+
+GAUSSIAN_PROCESS = _GaussianProcess()
