@@ -141,6 +141,7 @@ def region_of(made_columns: dict, name: str) -> dict:
         return [None if np.isnan(c[key][i]) else float(c[key][i]) for i in rows]
 
     lead = {"name": "chr2_10000", "chromosome": 2, "lead": 0, "start": 1, "stop": 510_000, "verdict": "shared"}
+    lead |= {"nearest_gene": name, "gene_distance": 0}
     arms = {a: {"neg_log_10_p": number(f"s.{a}.neg_log10_p"), "beta": number(f"s.{a}.beta"), "se": number(f"s.{a}.se")}
             for a in ("deepnull", "baseline")}  # fmt: skip
     r2 = [[1000 if i == j else None if i == 7 else (37 * i + 11 * j) % 1000 for i in range(30)] for j in (0, 3, 5)]

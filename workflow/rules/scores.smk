@@ -46,7 +46,7 @@ rule score_study:
         lineage=made_from(
             "index_cohort",
             "filter_cohort",
-            "adjust_kinship",
+            "estimate_kinship",
             "assemble_study",
             "train_folds",
         ),

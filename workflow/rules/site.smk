@@ -129,7 +129,7 @@ rule describe_cohort:
         lineage=made_from(
             "index_cohort",
             "filter_cohort",
-            "adjust_kinship",
+            "estimate_kinship",
             "compute_pcs",
             "check_stratification",
         ),
@@ -144,6 +144,7 @@ rule build_site:
     """
     input:
         pages=all_pages,
+        regions=regions_of_studies,
         provenance="<results>/provenance.json",
     output:
         site=directory("<results>/site"),
@@ -163,6 +164,8 @@ rule build_site:
         studies=rows_of_status,
         app=digest_of_app,
         code=code_of("build_site"),
-        lineage=made_from("describe_study", "describe_cohort", "record_run"),
+        lineage=made_from(
+            "measure_regions", "describe_study", "describe_cohort", "record_run"
+        ),
     script:
         "../scripts/build_site.py"

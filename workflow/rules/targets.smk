@@ -82,7 +82,7 @@ def validity_pages(wildcards):
 
 preflight_tables = made_by("preflight_cohort", "{cohort}/preflight.tsv")
 preflight_tables += made_by("screen_cohort", "{cohort}/preflight_alleles.tsv")
-structure_tables = made_by("adjust_kinship", "{cohort}/structure/relatives.tsv")
+structure_tables = made_by("estimate_kinship", "{cohort}/structure/relatives.tsv")
 structure_figures = drawn_by(
     "plot_structure", *[f"{{cohort}}/structure/{name}" for name in STRUCTURE_FIGURES]
 )
@@ -109,8 +109,8 @@ all_pages = made_by(
 )
 all_pages += made_by("describe_cohort", "{cohort}/site.js")
 all_comparisons = made_by("compare_arms", "{cohort}/{study}/comparison.json")
-all_regions = made_by("measure_regions", "{cohort}/{study}/regions.json.gz")
-all_regions += made_by("plot_regions", "{cohort}/{study}/regional")
+regions_of_studies = made_by("measure_regions", "{cohort}/{study}/regions.json.gz")
+all_regions = regions_of_studies + made_by("plot_regions", "{cohort}/{study}/regional")
 all_figures = drawn_by(
     "plot_sumstats", "{cohort}/{study}/qq", "{cohort}/{study}/manhattan"
 )

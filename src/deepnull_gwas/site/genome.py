@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ POINTS, NAMED, CHARACTERS = 50_000, 10_000, 750_000
 CELL, CELLS, LEVELS = 100_000, 32_000, 30
 #: Characters of an allele that are kept.
 ALLELE = 12
+#: Rows of which something is computed at a time.
+ROWS_AT_A_TIME = 1 << 19
 #: Columns of the small plot in the index.
 SPARK = 150
 
@@ -44,10 +46,10 @@ def genome_of(p: PValues, chunks: Sequence[str | Path], study: str) -> dict[str,
     at least one of the others), each in the order of the genome, and how many variants are in each.
     """
     strength = p.strength()
-    listed = strongest(strength, POINTS + NAMED, -np.inf if len(strength) <= POINTS else NEG_LOG10_P)
+    listed = strongest(strength, POINTS + NAMED, -np.inf if len(strength) <= POINTS + NAMED else NEG_LOG10_P)
     by_strength = listed[np.argsort(-strength[listed], kind="stable")]
     named = np.sort(by_strength[:NAMED])
-    columns, keep = _named(p, named, chunks, study)
+    columns, keep = _named(p, named, strength[named], chunks, study)
     others = np.setdiff1d(listed, named[keep], assume_unique=True)
     chromosomes, cell = _chromosomes(p)
     rest = np.ones(len(strength), dtype=bool)
@@ -108,7 +110,9 @@ def _per_chromosome(p: PValues, rows: np.ndarray) -> list[list[int]]:
     return [[int(c), int(n)] for c, n in zip(codes, counts)]
 
 
-def _named(p: PValues, rows: np.ndarray, chunks: Sequence[str | Path], study: str) -> tuple[dict[str, Any], np.ndarray]:
+def _named(
+    p: PValues, rows: np.ndarray, strength: np.ndarray, chunks: Sequence[str | Path], study: str
+) -> tuple[dict[str, Any], np.ndarray]:
     """Return the columns of the named variants, and which of the rows there is room for (the strongest)."""
     names = ["id", "effect_allele", "other_allele", f"{study}.n", f"{study}.eaf"]
     names += [f"{study}.{arm}.{what}" for arm in p.arms for what in ("beta", "se", "neg_log10_p")]
@@ -116,7 +120,7 @@ def _named(p: PValues, rows: np.ndarray, chunks: Sequence[str | Path], study: st
     alleles = [table[c].str.slice(0, ALLELE + 1) for c in ("effect_allele", "other_allele")]
     # as it is written, non-ASCII letters and `<` take six characters
     size = np.array([85 + sum(map(written_length, texts)) for texts in zip(table["id"], *alleles)])
-    by_strength = np.argsort(-p.strength()[rows], kind="stable")
+    by_strength = np.argsort(-strength, kind="stable")
     keep = np.zeros(len(rows), dtype=bool)
     keep[by_strength[np.cumsum(size[by_strength]) <= CHARACTERS]] = True
     rows, table = rows[keep], table[keep]
@@ -167,13 +171,14 @@ def _background(p: PValues, rest: np.ndarray, chromosomes: list[dict[str, Any]],
     width = last["cell"] + (last["end"] - last["start"]) // cell + 1
     arms, level = {}, {}
     for arm, values in p.neg_log10_p.items():
-        rows = np.flatnonzero(rest & ~np.isnan(values))
-        level[arm] = max(float(values[rows].max(initial=0.0)), 1e-3) / LEVELS * 1.000001
-        at = first[p.code[rows]] + (p.position[rows] - start[p.code[rows]]) // cell
-        at *= LEVELS
-        at += (values[rows] / np.float32(level[arm])).astype(np.int32)
+        highest = max(float(np.nanmax(np.where(rest[s], values[s], 0), initial=0.0)) for s in slices(len(values)))
+        level[arm] = max(highest, 1e-3) / LEVELS * 1.000001
         grid = np.zeros(width * LEVELS, dtype=bool)
-        grid[at] = True
+        for s in slices(len(values)):
+            here = rest[s] & ~np.isnan(values[s])
+            code, position, value = p.code[s][here], p.position[s][here], values[s][here]
+            at = (first[code] + (position - start[code]) // cell) * LEVELS
+            grid[at + (value / np.float32(level[arm])).astype(np.int32)] = True
         arms[arm] = packed(np.packbits(grid))
     return {"levels": LEVELS, "height": {arm: float(short(h, 6)) for arm, h in level.items()}, "arms": arms}
 
@@ -190,10 +195,16 @@ def spark_of(p: PValues) -> dict[str, Any]:
         offset[c["code"]] = at - c["start"]
         at += c["end"] - c["start"] + 1
         parity[int((at - (c["end"] - c["start"] + 1)) / total * SPARK) :] = i % 2
-    column = np.minimum(((p.position + offset[p.code]) / total * SPARK).astype(np.int16), SPARK - 1)
-    arms = {}
-    for arm, values in p.neg_log10_p.items():
-        highest = np.zeros(SPARK, dtype=np.float32)
-        np.fmax.at(highest, column, values)
-        arms[arm] = np.rint(10 * np.minimum(highest, 1000)).astype(int)
-    return {"parity": parity, "arms": arms}
+    highest = {arm: np.zeros(SPARK, dtype=np.float32) for arm in p.arms}
+    for s in slices(len(p.code)):
+        column = np.minimum(((p.position[s] + offset[p.code[s]]) / total * SPARK).astype(np.int16), SPARK - 1)
+        for arm, values in p.neg_log10_p.items():
+            np.fmax.at(highest[arm], column, values[s])
+    tenths = {arm: np.rint(10 * np.minimum(values, 1000)).astype(int) for arm, values in highest.items()}
+    return {"parity": parity, "arms": tenths}
+
+
+def slices(n: int) -> Iterator[slice]:
+    """Yield stretches of n rows: what is computed of each takes little room beside the rows."""
+    for first in range(0, n, ROWS_AT_A_TIME):
+        yield slice(first, min(first + ROWS_AT_A_TIME, n))

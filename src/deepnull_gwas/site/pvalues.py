@@ -66,22 +66,32 @@ def read_p_values(chunks: Sequence[str | Path], study: str, arms: Sequence[str])
     study, arms
         Whose columns.
     """
-    parts = [part for part in _parts(chunks, study, arms) if len(part["code"])]
-    if not parts:
-        none = np.zeros(0, dtype=np.float32)
-        return PValues(
-            none.astype(np.int8), none.astype(np.int32), none.astype(np.int8), dict.fromkeys(arms, none),
-            none.astype(np.int32),
-        )  # fmt: skip
-    whole = {}
-    for name in list(parts[0]):
-        whole[name] = np.concatenate([part.pop(name) for part in parts])
-    code, position = whole["code"], whole["position"]
-    behind = np.diff(code)
-    if not ((behind > 0) | ((behind == 0) & (np.diff(position) >= 0))).all():
-        order = np.lexsort((position, code))
-        whole = {name: values[order] for name, values in whole.items()}
+    room = sum(rows_of(chunk) for chunk in chunks)
+    types = {
+        "code": np.int8,
+        "position": np.int32,
+        "class": np.int8,
+        "row": np.int32,
+        **dict.fromkeys(arms, np.float32),
+    }
+    whole, m = {name: np.empty(room, dtype=kind) for name, kind in types.items()}, 0
+    for part in _parts(chunks, study, arms):
+        more = len(part["code"])
+        for name, values in part.items():
+            whole[name][m : m + more] = values
+        m += more
+    whole = {name: values[:m] for name, values in whole.items()}
+    if not _in_order(whole["code"], whole["position"]):
+        order = np.lexsort((whole["position"], whole["code"]))
+        for name in types:
+            whole[name] = whole[name][order]
     return PValues(whole["code"], whole["position"], whole["class"], {arm: whole[arm] for arm in arms}, whole["row"])
+
+
+def _in_order(code: np.ndarray, position: np.ndarray) -> bool:
+    """Return whether variants are in the order of chromosomes and positions."""
+    step = np.diff(code)
+    return bool(((step > 0) | ((step == 0) & (position[1:] >= position[:-1]))).all())
 
 
 def _parts(chunks: Sequence[str | Path], study: str, arms: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:

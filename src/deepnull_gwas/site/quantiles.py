@@ -30,6 +30,7 @@ def qq_of(p: PValues) -> dict[str, Any]:
     arms = {}
     for arm, values in p.neg_log10_p.items():
         tested = ~np.isnan(values)
+        # copies, one at a time, that are sorted in place
         classes = [_class_of(values[tested], None)]
         for number, least in enumerate(CLASSES):
             own = values[tested & (p.frequency_class == number)]

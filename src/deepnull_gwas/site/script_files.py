@@ -27,8 +27,25 @@ def script_text(key: str, value: Any) -> str:
     >>> script_text("a/b", {"name": "<script>é", "p": float("nan")})
     'deepnullSite.put("a/b",{"name":"\\\\u003cscript>\\\\u00e9","p":null});\\n'
     """
-    text = json.dumps([key, plain(value)], ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    try:
+        text = _json([key, value])
+    except ValueError:
+        # a number outside an array that is not finite
+        text = _json([key, plain(value)])
     return f"{FUNCTION}({text[1:-1]});\n".replace("<", "\\u003c")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=_numbers)
+
+
+def _numbers(value: Any) -> Any:
+    """Return what JSON does not know, arrays and numbers of numpy, as it does; None for what is not finite."""
+    if not isinstance(value, np.ndarray | np.generic):
+        raise TypeError(f"no JSON of {type(value).__name__}")
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        value = np.where(np.isfinite(value), value.astype(object), None)
+    return value.tolist()
 
 
 def write_script(key: str, value: Any, path: str | Path) -> None:
@@ -49,12 +66,12 @@ def written_length(text: str) -> int:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it: arrays as lists, numbers that are not finite as null, whole floats as ints.
+    """Return a value as JSON can hold it: arrays as lists, numbers that are not finite as null.
 
     Examples
     --------
     >>> plain({"a": np.array([1.0, np.nan, 0.5])})
-    {'a': [1, None, 0.5]}
+    {'a': [1.0, None, 0.5]}
     """
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
@@ -64,11 +81,7 @@ def plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        return int(value) if value.is_integer() and abs(value) < 1e15 else value
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def short(values: Any, digits: int = DIGITS) -> np.ndarray:

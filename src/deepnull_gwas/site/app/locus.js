@@ -123,9 +123,9 @@ dn.pages.locus = async (cohort, study, name) => {
       Math.max(...arms.map((x) => locus.arms[x].neg_log_10_p[b] ?? 0)) -
         Math.max(...arms.map((x) => locus.arms[x].neg_log_10_p[a] ?? 0)) || a - b,
   );
-  const near = locus.genes
-    .filter((g) => g.start <= locus.position[lead] && g.end >= locus.position[lead])
-    .map((g) => g.symbol);
+  // as in the table of loci
+  const gene = locus.nearest_gene,
+    near = !gene ? "" : `${locus.gene_distance > 0 ? "near " : ""}${dn.short(gene, 60)}: `;
   const header = [
     "chromosome",
     "base_pair_location",
@@ -164,7 +164,7 @@ dn.pages.locus = async (cohort, study, name) => {
         " / ",
         dn.link(["study", cohort, study], dn.short(study, 50)),
       ),
-      dn.el("h1", {}, near.length ? `${dn.short(near.join(", "), 60)}: ` : "", dn.place(code, locus.position[lead])),
+      dn.el("h1", {}, near, dn.place(code, locus.position[lead])),
       dn.el(
         "p",
         { class: "facts" },
