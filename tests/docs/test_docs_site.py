@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts/docs"))
 #: What a page fetches as it opens, in its head or body.
 FETCHED = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*?\bsrc=["']?([^"'\s>]+)|<link\b[^>]*?\bhref=["']?([^"'\s>]+)"""
@@ -68,6 +70,13 @@ def test_every_link_within_the_site_leads_somewhere(site):
             if not (site / target).is_file() or (anchor and target in places and anchor not in places[target]):
                 broken.add(f"{name}: {url}")
     assert not broken
+
+
+def test_links_are_rewritten_as_the_examples_show():
+    import hook
+
+    failed, tried = doctest.testmod(hook)
+    assert tried and not failed
 
 
 @pytest.mark.parametrize("source", sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("[A-Z]*.md")))

@@ -87,11 +87,15 @@ def test_what_stands_in_the_way_of_a_release_is_said_at_once(copy):
 
 def test_the_conda_recipe_asks_for_what_the_package_needs():
     recipe = yaml.safe_load((ROOT / "packaging/conda/recipe.yaml").read_text(encoding="utf-8"))
-    wanted = {f"python {PROJECT['requires-python']}"}
-    for needed in PROJECT["dependencies"]:
+
+    def of_conda(needed: str) -> str:
         name, bounds = re.fullmatch(r"([\w\[\]-]+)(.*)", needed).groups()
-        wanted.add(f"{OF_CONDA.get(name, name).lower()} {bounds}")
+        return f"{OF_CONDA.get(name, name).lower()} {bounds}"
+
+    wanted = {f"python {PROJECT['requires-python']}", *map(of_conda, PROJECT["dependencies"])}
     assert set(recipe["requirements"]["run"]) == wanted
+    (network,) = PROJECT["optional-dependencies"]["network"]
+    assert recipe["requirements"]["run_constraints"] == [of_conda(network)]
     (name, target), *others = PROJECT["scripts"].items()
     assert not others and recipe["build"]["python"]["entry_points"] == [f"{name} = {target}"]
 
