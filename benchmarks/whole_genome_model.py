@@ -243,8 +243,9 @@ def with_relatives(
     genotypes: np.ndarray, chromosome: np.ndarray, position: np.ndarray, folder: Path, pcs: int = 10
 ) -> tuple[People, np.ndarray]:
     """Return people with the relatives that the library finds among them, and their principal components."""
+    from deepnull_gwas.cohort.adjust import LEAST_LOWERED
     from deepnull_gwas.cohort.families import family_clusters, unrelated_set
-    from deepnull_gwas.cohort.kinship import classify, kinship_pairs
+    from deepnull_gwas.cohort.kinship import classify, kinship_pairs, look_at_strangers
     from deepnull_gwas.cohort.pca import principal_components
     from deepnull_gwas.genotypes.bed import BedGenotypes
 
@@ -255,18 +256,32 @@ def with_relatives(
     common = np.flatnonzero(np.minimum(p, 1 - p) >= 0.01)
     pairs = kinship_pairs(fileset, common, np.arange(n))
     p = p[common]
-    relation = classify(pairs["kinship"], pairs["ibs0"], float((2 * p**2 * (1 - p) ** 2).mean()))
-    first, second = pairs["sample_index_1"].to_numpy(), pairs["sample_index_2"].to_numpy()
-    fit_on = unrelated_set(n, first, second)
+    pairs["relation"] = classify(pairs["kinship"], pairs["ibs0"], float((2 * p**2 * (1 - p) ** 2).mean()))
+    unrelated = unrelated_set(n, pairs["sample_index_1"], pairs["sample_index_2"])
     # one variant in 100,000 base pairs: a light pruning by distance
     places = np.column_stack([chromosome[common], position[common] // 100_000])
-    _, thinned = np.unique(places, axis=0, return_index=True)
-    found = principal_components(fileset, common[np.sort(thinned)], fit_on, pcs)
-    family = family_clusters(n, first, second)
-    people = People(
-        genotypes, chromosome, family, np.column_stack([first, second]), relation, pairs["kinship"].to_numpy()
-    )
-    return people, found["pcs"]
+    thinned = common[np.sort(np.unique(places, axis=0, return_index=True)[1])]
+    components = principal_components(fileset, thinned, unrelated, pcs)["pcs"]
+    if look_at_strangers(fileset, common, np.arange(n)).lowered >= LEAST_LOWERED:
+        pairs = _beyond_ancestry(fileset, thinned, components, unrelated)
+    first, second = pairs["sample_index_1"].to_numpy(), pairs["sample_index_2"].to_numpy()
+    related = np.column_stack([first, second]), pairs["relation"].to_numpy(), pairs["kinship"].to_numpy()
+    return People(genotypes, chromosome, family_clusters(n, first, second), *related), components
+
+
+def _beyond_ancestry(fileset: Any, index: np.ndarray, pcs: np.ndarray, unrelated: np.ndarray) -> pd.DataFrame:
+    """Return the relatives that the rule ``adjust_kinship`` finds, with their kinship beyond ancestry."""
+    from deepnull_gwas.cohort.adjusted_kinship import adjusted_pairs, fit_ancestry, spread_beyond_ancestry
+    from deepnull_gwas.cohort.kinship import THIRD, classify
+    from deepnull_gwas.cohort.relatives import raised_threshold
+
+    n = len(pcs)
+    ancestry = fit_ancestry(fileset, index, np.arange(n), pcs, unrelated)
+    threshold = raised_threshold(THIRD, spread_beyond_ancestry(fileset, index, ancestry), n, len(index))
+    pairs = adjusted_pairs(fileset, index, ancestry, threshold)
+    expected = np.nan_to_num(pairs["ibs0_unrelated"].to_numpy())
+    pairs["relation"] = classify(pairs["kinship_adjusted"], pairs["ibs0"], expected)
+    return pairs.assign(kinship=pairs["kinship_adjusted"])
 
 
 def cross_fitted(covariates: np.ndarray, y: np.ndarray, seed: int = 7) -> np.ndarray:

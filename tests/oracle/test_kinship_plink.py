@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from cohort_files import index_fileset
-from deepnull_gwas.cohort.kinship import FIRST, classify, kinship_pairs, spread_of_strangers
+from deepnull_gwas.cohort.adjusted_kinship import adjusted_pairs, fit_ancestry
+from deepnull_gwas.cohort.families import unrelated_set
+from deepnull_gwas.cohort.kinship import FIRST, classify, kinship_pairs, look_at_strangers
+from deepnull_gwas.cohort.pca import principal_components
 from deepnull_gwas.genotypes.bed import BedGenotypes
 from deepnull_gwas.genotypes.chromosomes import class_codes
 from deepnull_gwas.genotypes.counts import count_variants
@@ -99,4 +102,18 @@ def test_ancestry_does_not_count_as_chance(real_data, tmp_path, name, low, high)
     prefix = real_data(name) / name
     people = np.arange(len(people_of(prefix)))
     # by the binomial distribution alone .018 and .013; between populations kinship differs by more than .1
-    assert low < spread_of_strangers(BedGenotypes([prefix]), autosomal(prefix, tmp_path), people) < high
+    strangers = look_at_strangers(BedGenotypes([prefix]), autosomal(prefix, tmp_path), people)
+    assert low < strangers.spread < high
+    assert strangers.lowered > 0.1
+
+
+def test_relatives_beyond_ancestry_in_twelve_populations(real_data, tmp_path):
+    prefix = real_data("kg1126") / "kg1126"
+    fileset, people, index = BedGenotypes([prefix]), np.arange(1126), autosomal(prefix, tmp_path)
+    common = index[count_variants(fileset, index, [np.ones(1126, dtype=bool)])[0][:, :3].min(axis=1) > 10]
+    pairs = kinship_pairs(fileset, common, people, 0.0442)
+    fitted = unrelated_set(1126, pairs["sample_index_1"], pairs["sample_index_2"])
+    pcs = principal_components(fileset, common, fitted, 10)["pcs"]
+    found = adjusted_pairs(fileset, common, fit_ancestry(fileset, common, people, pcs, fitted), 0.0884)
+    # nine of the first degree, four of the second are known; KING-robust alone has cousins that are none
+    assert (len(found), (found["kinship_adjusted"] > FIRST).sum()) == (13, 9)

@@ -37,7 +37,7 @@ rule associate:
         lineage=made_from(
             "index_cohort",
             "filter_cohort",
-            "estimate_kinship",
+            "adjust_kinship",
             "assemble_study",
             "train_folds",
             "stack_blocks",

@@ -161,7 +161,7 @@ rule assemble_study:
         settings=settings_of_study,
         code=code_of("assemble_study"),
         lineage=made_from(
-            "index_cohort", "filter_cohort", "estimate_kinship", "compute_pcs"
+            "index_cohort", "filter_cohort", "adjust_kinship", "compute_pcs"
         ),
     script:
         "../scripts/assemble_study.py"

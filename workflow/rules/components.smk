@@ -10,8 +10,8 @@ rule compute_pcs:
         variants=variants_for_structure,
         pruned="<results>/{cohort}/structure/pruned.parquet",
         qc_samples="<results>/{cohort}/qc/samples.parquet",
-        families="<results>/{cohort}/structure/families.parquet",
-        relatives="<results>/{cohort}/structure/relatives.tsv",
+        families="<results>/{cohort}/structure/king/families.parquet",
+        relatives="<results>/{cohort}/structure/king/relatives.tsv",
         loadings=loadings_of_others,
     output:
         pcs="<results>/{cohort}/structure/pcs.parquet",

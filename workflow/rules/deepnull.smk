@@ -35,7 +35,7 @@ rule train_folds:
         seed=PLAN.seed,
         code=code_of("train_folds"),
         given=state_of(fold_file),
-        lineage=made_from("estimate_kinship", "assemble_study"),
+        lineage=made_from("adjust_kinship", "assemble_study"),
     script:
         "../scripts/train_folds.py"
 

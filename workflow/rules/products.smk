@@ -52,6 +52,13 @@ def has_structure(cohort):
     return resources.has_structure(PLAN, cohort)
 
 
+def pcs_for_kinship(wildcards):
+    """Return a cohort's principal components, where any of its studies uses them."""
+    if any(study.pcs for study in PLAN.studies_of(wildcards.cohort)):
+        return f"<results>/{wildcards.cohort}/structure/pcs.parquet"
+    return []
+
+
 def structure_of_cohort(name):
     """Return the function that names a file of a cohort's structure, where anything needs it."""
 

@@ -46,7 +46,7 @@ rule score_study:
         lineage=made_from(
             "index_cohort",
             "filter_cohort",
-            "estimate_kinship",
+            "adjust_kinship",
             "assemble_study",
             "train_folds",
         ),

@@ -129,7 +129,7 @@ rule describe_cohort:
         lineage=made_from(
             "index_cohort",
             "filter_cohort",
-            "estimate_kinship",
+            "adjust_kinship",
             "compute_pcs",
             "check_stratification",
         ),

@@ -1,6 +1,6 @@
 # Pruning and relatives.
 # Needs: the indexed cohort and its quality control.
-# Makes: <results>/{cohort}/structure/: pruned variants, relatives and families.
+# Makes: <results>/{cohort}/structure/: pruned variants, relatives and families (in king/: by KING-robust kinship).
 
 
 rule prune_variants:
@@ -43,14 +43,8 @@ rule estimate_kinship:
         qc_samples="<results>/{cohort}/qc/samples.parquet",
         pairs=pairs_found_elsewhere,
     output:
-        relatives=report(
-            "<results>/{cohort}/structure/relatives.tsv",
-            caption="../report/relatives.rst",
-            category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "related pairs"},
-        ),
-        families="<results>/{cohort}/structure/families.parquet",
+        relatives="<results>/{cohort}/structure/king/relatives.tsv",
+        families="<results>/{cohort}/structure/king/families.parquet",
     log:
         "<logs>/estimate_kinship/{cohort}.log",
     benchmark:
@@ -71,3 +65,47 @@ rule estimate_kinship:
         ),
     script:
         "../scripts/estimate_kinship.py"
+
+
+rule adjust_kinship:
+    """Find relatives beyond ancestry where people are of several; else pass on those that KING-robust finds."""
+    input:
+        genotypes=genotypes_for_structure,
+        pruned="<results>/{cohort}/structure/pruned.parquet",
+        qc_samples="<results>/{cohort}/qc/samples.parquet",
+        relatives="<results>/{cohort}/structure/king/relatives.tsv",
+        families="<results>/{cohort}/structure/king/families.parquet",
+        pcs=pcs_for_kinship,
+    output:
+        relatives=report(
+            "<results>/{cohort}/structure/relatives.tsv",
+            caption="../report/relatives.rst",
+            category=cohort_in_report,
+            subcategory="all studies",
+            labels={"what": "related pairs"},
+        ),
+        families="<results>/{cohort}/structure/families.parquet",
+    log:
+        "<logs>/adjust_kinship/{cohort}.log",
+    benchmark:
+        "<benchmarks>/adjust_kinship/{cohort}.tsv"
+    conda:
+        "../../envs/deepnull-gwas.yaml"
+    threads: 2
+    resources:
+        mem_mb=memory_for("adjust_kinship"),
+        runtime=minutes_for("adjust_kinship"),
+        estimated_s=seconds_for("adjust_kinship"),
+    params:
+        settings=structure_settings,
+        code=code_of("adjust_kinship"),
+        lineage=made_from(
+            "index_cohort",
+            "index_array",
+            "filter_cohort",
+            "prune_variants",
+            "estimate_kinship",
+            "compute_pcs",
+        ),
+    script:
+        "../scripts/adjust_kinship.py"

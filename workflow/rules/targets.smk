@@ -82,7 +82,7 @@ def validity_pages(wildcards):
 
 preflight_tables = made_by("preflight_cohort", "{cohort}/preflight.tsv")
 preflight_tables += made_by("screen_cohort", "{cohort}/preflight_alleles.tsv")
-structure_tables = made_by("estimate_kinship", "{cohort}/structure/relatives.tsv")
+structure_tables = made_by("adjust_kinship", "{cohort}/structure/relatives.tsv")
 structure_figures = drawn_by(
     "plot_structure", *[f"{{cohort}}/structure/{name}" for name in STRUCTURE_FIGURES]
 )

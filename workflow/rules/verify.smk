@@ -44,7 +44,7 @@ rule verify_batch:
         lineage=made_from(
             "index_cohort",
             "filter_cohort",
-            "estimate_kinship",
+            "adjust_kinship",
             "assemble_study",
             "train_folds",
             "stack_blocks",

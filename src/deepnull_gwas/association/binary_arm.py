@@ -55,11 +55,15 @@ class Kin:
         Where D X lies among the columns of the products.
     covariates
         float64[p, p], X'D X.
+    apart
+        What relatives in different clusters add, as a share of the variance
+        (:meth:`~deepnull_gwas.association.clusters.Clusters.share_apart`).
     """
 
     form: QuadraticForm
     columns: slice
     covariates: np.ndarray
+    apart: float = 0.0
 
     @classmethod
     def of(cls, clusters: Clusters, null: LogisticNull, layout: Layout) -> Kin:
@@ -68,7 +72,7 @@ class Kin:
         x = null.x @ null.half
         dx = root[:, None] * (clusters.correlate(root[:, None] * x) - root[:, None] * x)
         form = clusters.covariance_form(layout.index, root)
-        return cls(form, layout.add(dx), x.T @ dx)
+        return cls(form, layout.add(dx), x.T @ dx, clusters.share_apart(root))
 
     def ratio(
         self, block: Block, mask: Mask, products: np.ndarray, basis: slice, information: np.ndarray
@@ -94,7 +98,7 @@ class Kin:
             for k in range(self.covariates.shape[0]):
                 out += a * products[:, basis.start + k] * self.covariates[j, k]
         with np.errstate(divide="ignore", invalid="ignore"):
-            return 1 + out / information
+            return 1 + out / information + self.apart
 
 
 class BinaryArm:

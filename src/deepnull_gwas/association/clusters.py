@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: People in a cluster at most: a larger one is cut where relatives are the least correlated.
 LARGEST = 128
+#: What pairs in different clusters leave of the variance of a score, at least.
+LEAST_FACTOR = 0.5
 #: Least eigenvalue of a cluster's matrix: correlations that go beyond it are drawn to 0 by one factor.
 LEAST_EIGENVALUE = 0.05
 
@@ -63,13 +65,39 @@ class Clusters:
         The clusters of two people or more, by size.
     n
         Number of people.
-    cut
-        Pairs of relatives that count as unrelated, since their cluster would be too large.
+    apart
+        Pairs of relatives in different clusters, since one for both would be too large: rows of the one and the other
+        (int64[m]), and twice the product of the correlations of their phenotypes and genotypes (float64[m]). The
+        matrices do not know them.
     """
 
     groups: tuple[SizeGroup, ...]
     n: int
-    cut: int = 0
+    apart: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    @property
+    def cut(self) -> int:
+        """Number of pairs of relatives in different clusters."""
+        return 0 if self.apart is None else len(self.apart[0])
+
+    def share_apart(self, deviations: np.ndarray | None = None) -> float:
+        """Return what pairs in different clusters add to the variance of a variant's score, on average over variants.
+
+        As a share of that of independent people; above -1 (:data:`LEAST_FACTOR`).
+
+        Parameters
+        ----------
+        deviations
+            float64[n], standard deviations of people; None, all the same.
+        """
+        if self.apart is None:
+            return 0.0
+        first, second, weight = self.apart
+        if deviations is None:
+            share = float(weight.sum()) / self.n
+        else:
+            share = float(weight @ (deviations[first] * deviations[second])) / float(deviations @ deviations)
+        return max(share, LEAST_FACTOR - 1)
 
     def scaled(self, deviations: np.ndarray) -> Clusters:
         """Return the covariances of people of other standard deviations than 1: float64[n].
@@ -84,7 +112,7 @@ class Clusters:
         for group in self.groups:
             sd = deviations[group.members]
             groups.append(SizeGroup(group.members, group.matrix * sd[:, :, None] * sd[:, None, :]))
-        return Clusters(tuple(groups), self.n, self.cut)
+        return Clusters(tuple(groups), self.n, self.apart)
 
     def whiten(self, x: np.ndarray) -> np.ndarray:
         """Return L^-1 x, of x float64[n] or float64[n, k]."""
@@ -138,8 +166,7 @@ class Clusters:
 
 @numba.njit(nogil=True, cache=True)
 def _join(first, second, parent, size, largest):
-    """Join people pair by pair into clusters of at most ``largest``; return how many pairs would make a larger one."""
-    cut = 0
+    """Join people pair by pair into clusters of at most ``largest``."""
     for k in range(len(first)):
         a, b = first[k], second[k]
         while parent[a] != a:
@@ -151,7 +178,6 @@ def _join(first, second, parent, size, largest):
         if a == b:
             continue
         if size[a] + size[b] > largest:
-            cut += 1
             continue
         a, b = min(a, b), max(a, b)
         parent[b] = a
@@ -161,10 +187,11 @@ def _join(first, second, parent, size, largest):
         while parent[a] != a:
             a = parent[a]
         parent[i] = a
-    return cut
 
 
-def find_clusters(n: int, first: np.ndarray, second: np.ndarray, rho: np.ndarray) -> Clusters | None:
+def find_clusters(
+    n: int, first: np.ndarray, second: np.ndarray, rho: np.ndarray, kinship: np.ndarray | None = None
+) -> Clusters | None:
     """Return the clusters of relatives and their correlation matrices; None where nobody is correlated with anybody.
 
     Parameters
@@ -175,6 +202,9 @@ def find_clusters(n: int, first: np.ndarray, second: np.ndarray, rho: np.ndarray
         int64[m], rows of the pairs.
     rho
         float64[m], their correlations.
+    kinship
+        float64[m], twice of which is the correlation of their genotypes: for pairs that come into different clusters
+        (:meth:`Clusters.share_apart`); None, 0.
 
     Notes
     -----
@@ -192,13 +222,15 @@ def find_clusters(n: int, first: np.ndarray, second: np.ndarray, rho: np.ndarray
     order = order[rho[order] != 0.0]
     if not len(order):
         return None
-    first, second, rho = (np.asarray(a)[order] for a in (first, second, rho))
+    alike = np.zeros(len(rho)) if kinship is None else np.clip(2 * np.nan_to_num(kinship), 0.0, 1.0)
+    first, second, rho, alike = (np.asarray(a)[order] for a in (first, second, rho, alike))
     cluster, size = np.arange(n), np.ones(n, dtype=np.int64)
-    cut = int(_join(first, second, cluster, size, LARGEST))
+    _join(first, second, cluster, size, LARGEST)
     size = np.bincount(cluster, minlength=n)[cluster]
     related = np.flatnonzero(size > 1)
     related = related[np.lexsort((related, cluster[related], size[related]))]
     inside = cluster[first] == cluster[second]
+    apart = None if inside.all() else (first[~inside], second[~inside], 2 * (rho * alike)[~inside])
     first, second, rho = first[inside], second[inside], rho[inside]
     groups, place, row = [], np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     for s in np.unique(size[related]):
@@ -210,9 +242,13 @@ def find_clusters(n: int, first: np.ndarray, second: np.ndarray, rho: np.ndarray
         matrix[row[a], place[a], place[b]] = rho[mine]
         matrix[row[a], place[b], place[a]] = rho[mine]
         groups.append(SizeGroup(members, _make_definite(matrix)))
-    if cut:
-        logger.info("%s pairs of relatives count as unrelated: their cluster has over %d people", f"{cut:,}", LARGEST)
-    return Clusters(tuple(groups), n, cut)
+    found = Clusters(tuple(groups), n, apart)
+    if found.cut:
+        logger.info(
+            "%s pairs of relatives, in clusters of over %d people, are accounted for on average: %.4f of the variance",
+            f"{found.cut:,}", LARGEST, found.share_apart(),
+        )  # fmt: skip
+    return found
 
 
 def _make_definite(matrix: np.ndarray) -> np.ndarray:

@@ -124,7 +124,7 @@ class StudyDesign:
             spread = self.study.spread.get(arm)
             key = rho.tobytes(), b"" if spread is None else spread.tobytes()
             if key not in made:
-                found = None if pairs is None else find_clusters(self.n, pairs.first, pairs.second, rho)
+                found = None if pairs is None else find_clusters(self.n, *pairs.rows, rho, pairs.kinship)
                 if spread is not None:
                     found = (found or Clusters((), self.n)).scaled(spread[inside])
                 made[key] = found

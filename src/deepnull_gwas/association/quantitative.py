@@ -16,6 +16,7 @@ import pyarrow as pa
 from deepnull_gwas.association.basis import power_of_two, take_out
 from deepnull_gwas.association.classes import ClassRules
 from deepnull_gwas.association.clusters import Clusters
+from deepnull_gwas.association.codes import TESTED
 from deepnull_gwas.association.columns import Estimates, count_people, find_untestable, frequency, put_arm
 from deepnull_gwas.association.design import StudyDesign
 from deepnull_gwas.association.dropped import DropInput, linear_dropped
@@ -23,6 +24,7 @@ from deepnull_gwas.association.layout import Layout
 from deepnull_gwas.association.linear import LinearColumns, left_over, linear_imputed, mark
 from deepnull_gwas.association.null_logistic import STAGE
 from deepnull_gwas.association.settings import Settings
+from deepnull_gwas.association.tails import neg_log10_p_t
 from deepnull_gwas.errors import StudyFailure
 from deepnull_gwas.genotypes.block import Block
 from deepnull_gwas.genotypes.quadratic import QuadraticForm
@@ -240,7 +242,10 @@ class QuantitativeTests:
             if key not in dens:
                 length = gg if e.relatives is None else gg + block.quadratic(e.relatives, self.mask)
                 dens[key] = left_over(products, e.basis.start, e.basis.stop, length), length
-            found.append(linear_imputed(products, *dens[key], e.at, reason))
+            estimates = linear_imputed(products, *dens[key], e.at, reason)
+            if e.null.clusters is not None:
+                _widen(estimates, 1 + e.null.clusters.share_apart())
+            found.append(estimates)
         self._drop_missing(block, products, reason, found)
         return {
             (e.study, arm): _in_unit(estimates[arm], e.null.unit)
@@ -274,6 +279,16 @@ def _arms_by_null(design: StudyDesign) -> list[tuple[LinearNull, tuple[str, ...]
         null = design.nulls[arm]
         shared.setdefault(id(null), (null, []))[1].append(arm)
     return [(null, tuple(arms)) for null, arms in shared.values()]
+
+
+def _widen(estimates: Mapping[str, Estimates], factor: float) -> None:
+    """Multiply the variances of estimates, in place, by what relatives in different clusters make of them."""
+    if factor == 1.0:
+        return
+    for one in {id(e): e for e in estimates.values()}.values():
+        rows = np.flatnonzero(one.reason == TESTED)
+        one.values[rows, 1] *= np.sqrt(factor)
+        one.values[rows, 2] = neg_log10_p_t(one.values[rows, 0] / one.values[rows, 1], one.df[rows])
 
 
 def _in_unit(estimates: Estimates, unit: float) -> Estimates:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -29,6 +29,8 @@ RELATIVES = [
     Column("kinship", "float64", "KING-robust kinship coefficient (duplicate .5, first degree .25, second .125)"),
     Column("relation", "str", "duplicate, parent_child, sibling, second_degree, third_degree"),
 ]
+#: In addition, where the cohort's people are of several ancestries: degrees and families are then by it.
+ADJUSTED = Column("kinship_adjusted", "float64", "kinship beyond ancestry, by principal components")
 FAMILIES = [
     Column("sample_index", "int64", "number of the person in the genotype files"),
     Column("fid", "str", "family ID"),
@@ -39,6 +41,11 @@ FAMILIES = [
     Column("unrelated", "bool", "in the maximal set of unrelated people"),
     Column("duplicate_of", "str", "IID of the same person's sample that is kept; empty for most", nullable=True),
 ]
+
+
+def kinship_column(columns: Iterable[str]) -> str:
+    """Return the column of a table of relatives that degrees and families are by."""
+    return ADJUSTED.name if ADJUSTED.name in set(columns) else "kinship"
 
 
 #: An FID of more people than this names no family; nor does one with at least this many people that are more than that

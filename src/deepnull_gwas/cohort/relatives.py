@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from deepnull_gwas.cohort.families import FAMILIES, RELATIVES, family_clusters, unrelated_set
-from deepnull_gwas.cohort.kinship import classify, kinship_pairs, spread_of_strangers
+from deepnull_gwas.cohort.families import ADJUSTED, FAMILIES, RELATIVES, family_clusters, unrelated_set
+from deepnull_gwas.cohort.kinship import classify, kinship_pairs, look_at_strangers
 from deepnull_gwas.cohort.layout import refuse_doubled
 from deepnull_gwas.cohort.text_table import MISSING, column_of_numbers, read_text_table, refuse_rounded
 from deepnull_gwas.errors import InputError, some
@@ -88,10 +88,15 @@ def read_pairs(path: str | Path, people: pd.DataFrame) -> pd.DataFrame:
             "sample_index_1": np.minimum(first, second), "sample_index_2": np.maximum(first, second),
             "variants": np.nan_to_num(number("NSNP")).astype(np.int64), "het_het": number("HETHET"),
             "ibs0": number("IBS0"),
-            "kinship": number("KINSHIP") if "KINSHIP" in names else number("PI_HAT", 0.5),
+            "kinship": number(name) if (name := _kinship_given(names)) != "PI_HAT" else number(name, 0.5),
         }
     )[known]  # fmt: skip
     return pairs.sort_values(["sample_index_1", "sample_index_2"], ignore_index=True)
+
+
+def _kinship_given(names: list[str]) -> str:
+    """Return the column of kinship among those of a table of pairs: of our own, that beyond ancestry if it is there."""
+    return next(name for name in (ADJUSTED.name.upper(), "KINSHIP", "PI_HAT") if name in names)
 
 
 def estimate_kinship(
@@ -125,9 +130,8 @@ def estimate_kinship(
     pairs
         Pairs found elsewhere (:func:`read_pairs`) instead of the genotypes.
     """
-    people = read_parquet(qc_samples, columns=["sample_index", "fid", "iid", "call_rate", "passed"])
-    people = people[people["passed"].to_numpy(dtype=bool)].reset_index(drop=True)
-    threshold = float(settings["kinship"])
+    people = read_people(qc_samples)
+    threshold, lowered = float(settings["kinship"]), 0.0
     if pairs is not None:
         found = read_pairs(pairs, people)
         found = found[found["kinship"] > threshold].reset_index(drop=True)
@@ -136,31 +140,64 @@ def estimate_kinship(
         index = read_parquet(variants, columns=["index"])["index"].to_numpy()
         members = people["sample_index"].to_numpy()
         memory_mb = float(settings.get("memory_mb") or 2000.0)
-        found, threshold, expected = _pairs_of_genotypes(
+        found, threshold, expected, lowered = _pairs_of_genotypes(
             open_genotypes(genotypes), index, members, threshold, threads, memory_mb
         )
     found["relation"] = classify(found["kinship"], np.nan_to_num(found["ibs0"]), expected if expected > 0 else np.inf)
     if np.isnan(expected):  # pairs from a file: its ibs0 cannot be judged
         found.loc[found["relation"].isin(["parent_child", "sibling"]), "relation"] = "first_degree"
+    about = {"kinship": threshold} | ({} if pairs is not None else {"lowered_by_ancestry": lowered})
+    write_relatives(people, found, about, out_relatives, out_families)
+
+
+def read_people(qc_samples: str | Path) -> pd.DataFrame:
+    """Read the people who passed: sample_index, fid, iid, call_rate."""
+    people = read_parquet(qc_samples, columns=["sample_index", "fid", "iid", "call_rate", "passed"])
+    return people[people["passed"].to_numpy(dtype=bool)].reset_index(drop=True)
+
+
+def write_relatives(
+    people: pd.DataFrame,
+    found: pd.DataFrame,
+    about: Mapping[str, float],
+    out_relatives: str | Path,
+    out_families: str | Path,
+) -> None:
+    """Write pairs of relatives and the families that they make.
+
+    Parameters
+    ----------
+    people
+        From :func:`read_people`.
+    found
+        Pairs, with their ``relation``; ``kinship_adjusted`` where kinship is beyond ancestry.
+    about
+        Metadata of the families: ``kinship``, the threshold, and whatever a later step has to know.
+    out_relatives, out_families
+        See :func:`estimate_kinship`.
+    """
     place = pd.Series(np.arange(len(people)), index=people["sample_index"])
     first, second = place.loc[found["sample_index_1"]].to_numpy(), place.loc[found["sample_index_2"]].to_numpy()
+    found = found.copy()
     for side, rows in ((1, first), (2, second)):
         found[f"fid_{side}"], found[f"iid_{side}"] = people["fid"].to_numpy()[rows], people["iid"].to_numpy()[rows]
-    write_tsv(found[[c.name for c in RELATIVES]], out_relatives)
+    more = [ADJUSTED.name] if ADJUSTED.name in found else []
+    write_tsv(found[[c.name for c in RELATIVES] + more], out_relatives)
     families = _families(people, first, second, (found["relation"] == "duplicate").to_numpy())
-    write_parquet(families, out_families, FAMILIES, metadata={"kinship": threshold})
-    _report(found, families, threshold)
+    write_parquet(families, out_families, FAMILIES, metadata=dict(about))
+    _report(found, families, about["kinship"])
 
 
 def _pairs_of_genotypes(
     fileset: Genotypes, index: np.ndarray, members: np.ndarray, threshold: float, threads: int, memory_mb: float
-) -> tuple[pd.DataFrame, float, float]:
+) -> tuple[pd.DataFrame, float, float, float]:
     """Find related pairs of some people in the genotypes.
 
     Returns
     -------
-    Pairs (see :func:`~deepnull_gwas.cohort.kinship.kinship_pairs`), the threshold that was used, and the share of
-    opposite homozygotes expected of two unrelated people (NaN without variants).
+    Pairs (see :func:`~deepnull_gwas.cohort.kinship.kinship_pairs`), the threshold that was used, the share of opposite
+    homozygotes expected of two unrelated people (NaN without variants), and by how much differences of ancestry lower
+    kinship (:class:`~deepnull_gwas.cohort.kinship.Strangers`).
     """
     n = len(members)
     logger.info(
@@ -168,17 +205,8 @@ def _pairs_of_genotypes(
         f"{n:,}", f"{len(index):,}", f"{n * (n - 1) // 2:,}",
         300 + min(memory_mb, n * len(index) / 4e6), 2 + n * n / 2 * len(index) / 4e10 / max(threads, 1),
     )  # fmt: skip
-    spread = spread_of_strangers(fileset, index, members)
-    # where less than one pair of strangers is expected to lie above
-    noise = spread * float(special.ndtri(1 - 0.5 / max(n * (n - 1) / 2, 1.0))) if n > 1 else 0.0
-    logger.info("kinship of random pairs: standard deviation %.4f", spread)
-    if noise > threshold:
-        logger.warning(
-            "%s variants are too few for a threshold of %.4f: kinship of strangers varies by %.4f, so that some of %s "
-            "pairs would pass it; the threshold is raised to %.4f",
-            f"{len(index):,}", threshold, spread, f"{n * (n - 1) // 2:,}", noise,
-        )  # fmt: skip
-        threshold = noise
+    strangers = look_at_strangers(fileset, index, members)
+    threshold = raised_threshold(threshold, strangers.spread, n, len(index))
     if not len(index):
         logger.warning("no common autosomal variants: neither relatives nor copies of a person can be found")
     # without variants every pair would be looked at, and none would have a kinship
@@ -190,7 +218,33 @@ def _pairs_of_genotypes(
     with np.errstate(invalid="ignore", divide="ignore"):
         p = (2 * counts[:, 0] + counts[:, 1]) / (2 * counts[:, :3].sum(axis=1))
     expected = float(np.nanmean(2 * p**2 * (1 - p) ** 2)) if len(index) else np.nan
-    return found, threshold, expected
+    return found, threshold, expected, strangers.lowered
+
+
+def raised_threshold(threshold: float, spread: float, people: int, variants: int) -> float:
+    """Return the kinship above which less than one pair of strangers is expected, if that is more than a threshold.
+
+    Parameters
+    ----------
+    threshold
+        As configured.
+    spread
+        Standard deviation of the kinship of strangers.
+    people, variants
+        Their numbers.
+    """
+    # where less than one pair of strangers is expected to lie above
+    pairs = people * (people - 1) / 2
+    noise = spread * float(special.ndtri(1 - 0.5 / max(pairs, 1.0))) if people > 1 else 0.0
+    logger.info("kinship of random pairs: standard deviation %.4f", spread)
+    if noise <= threshold:
+        return threshold
+    logger.warning(
+        "%s variants are too few for a threshold of %.4f: kinship of strangers varies by %.4f, so that some of %s "
+        "pairs would pass it; the threshold is raised to %.4f",
+        f"{variants:,}", threshold, spread, f"{people * (people - 1) // 2:,}", noise,
+    )  # fmt: skip
+    return noise
 
 
 def _families(people: pd.DataFrame, first: np.ndarray, second: np.ndarray, same: np.ndarray) -> pd.DataFrame:

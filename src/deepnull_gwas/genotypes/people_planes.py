@@ -126,12 +126,12 @@ def _distance(hom_i, plus_i, hom_j, plus_j):
 
 
 @numba.njit(nogil=True, cache=True)
-def screen_pairs(hom_1, plus_1, het_1, hom_2, plus_2, het_2, low, high, first_2, room, words, out):
+def screen_pairs(hom_1, plus_1, hom_2, plus_2, room, low, high, first_2, words, out):
     """Mark the pairs that may reach the threshold: people ``low`` to ``high`` of the first group against the second.
 
-    Kinship is 1/2 - d / (4 h), d the sum of squared differences, h the smaller number of heterozygotes; h is at most
-    that of the person alone, and d only grows: once d exceeds ``room`` x h the pair is out, whatever the other variants
-    say.
+    Distance (the sum of squared differences) only grows with the variants that are looked at: once it exceeds ``room``
+    of a pair, the largest distance at which the pair still counts, the pair is out, whatever the other variants say.
+    ``room`` and ``out`` have a row for each of the people ``low`` to ``high``.
     """
     n_2, n_words = hom_2.shape
     distance = np.empty((TILE, TILE), dtype=np.int64)
@@ -144,7 +144,7 @@ def screen_pairs(hom_1, plus_1, het_1, hom_2, plus_2, het_2, low, high, first_2,
             for i in range(low, high):
                 for j in range(left, right):
                     d = distance[i - low, j - left]
-                    if d <= room * min(het_1[i], het_2[j]):
+                    if d <= room[i - low, j]:
                         d += _distance(
                             hom_1[i, start:stop], plus_1[i, start:stop], hom_2[j, start:stop], plus_2[j, start:stop]
                         )
@@ -154,7 +154,7 @@ def screen_pairs(hom_1, plus_1, het_1, hom_2, plus_2, het_2, low, high, first_2,
                 break
         for i in range(low, high):
             for j in range(left, right):
-                out[i - low, j] = distance[i - low, j - left] <= room * min(het_1[i], het_2[j])
+                out[i - low, j] = distance[i - low, j - left] <= room[i - low, j]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -157,6 +157,18 @@ def compute_pcs(job: Job) -> Estimate:
     return Estimate(400 + held + mapped(job) + mega(45 * n * (k + 12) + (200 + 16 * k) * m), 3 + seconds / job.threads)
 
 
+def adjust_kinship(job: Job) -> Estimate:
+    n, m, k = job.size.people, job.pruned, max((s.pcs for s in job.studies), default=0)
+    if job.cohort.table_of_relatives or not k or not job.cohort.structure["adjust_kinship"]:
+        return Estimate(330 + mega(700 * n), 3 + 1e-5 * n)  # passed on as they are
+    rows = min(_work(job), mega(24 * n * math.ceil(m / 64)))
+    # as if people were of several ancestries; what is expected of each of their genotypes is computed one by one
+    return Estimate(
+        330 + 1.5 * rows + mapped(job) + mega(3000 * n + 32 * (k + 1) * m),
+        3 + n * (n / 2 * min(m, 24_576) / 4e10 + m * (k + 4) * 2e-9) / job.threads + decoded(job, m, 2, calls=True),
+    )
+
+
 def check_stratification(job: Job) -> Estimate:
     n, m = job.size.people, job.pruned
     p = max((columns_of(s) for s in job.studies), default=0)

@@ -70,6 +70,7 @@ STEPS: dict[str, Step] = {
     "prune_variants": Step("cohort with structure", of_cohorts.prune_variants, on_calls=True),
     "estimate_kinship": Step("cohort with structure", of_cohorts.estimate_kinship, threads=2, on_calls=True),
     "compute_pcs": Step("cohort with components", of_cohorts.compute_pcs, threads=2, on_calls=True),
+    "adjust_kinship": Step("cohort with structure", of_cohorts.adjust_kinship, threads=2, on_calls=True),
     "check_stratification": Step("cohort with components", of_cohorts.check_stratification, on_calls=True),
     "plot_structure": Step("cohort with components", of_cohorts.plot_structure, on_calls=True),
     "assemble_study": Step("study", of_cohorts.assemble_study),

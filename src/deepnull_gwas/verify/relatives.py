@@ -18,6 +18,10 @@ from deepnull_gwas.verify.tails import deviate, normal_tail, student_tail
 LARGEST, LEAST_EIGENVALUE = 128, 0.05
 
 
+#: Two people by their rows, the correlation of their phenotypes, and their kinship.
+Edge = tuple[int, int, float, float]
+
+
 @dataclass(frozen=True)
 class Relatives:
     """Pairs of relatives of a study, and their correlations.
@@ -25,23 +29,23 @@ class Relatives:
     Attributes
     ----------
     pairs
-        (row of the one, row of the other, relation) among the study's people.
+        (row of the one, row of the other, relation, kinship) among the study's people.
     rho
         (arm, relation) -> chromosome, or ``all`` -> correlation.
     """
 
-    pairs: tuple[tuple[int, int, str], ...]
+    pairs: tuple[tuple[int, int, str, float], ...]
     rho: Mapping[tuple[str, str], Mapping[str, float]]
 
-    def edges(self, arm: str, chromosome: str, inside: np.ndarray) -> list[tuple[int, int, float]]:
-        """Return the correlations of an arm on a chromosome, of some people (bool[n]): rows among them, correlation."""
+    def edges(self, arm: str, chromosome: str, inside: np.ndarray) -> list[Edge]:
+        """Return the correlations of an arm on a chromosome, of some people (bool[n])."""
         row = {int(person): k for k, person in enumerate(np.flatnonzero(inside))}
         edges = []
-        for i, j, relation in self.pairs:
+        for i, j, relation, kinship in self.pairs:
             known = self.rho.get((arm, relation), {})
             value = known.get(chromosome, known.get("all", 0.0))
             if value and i in row and j in row:
-                edges.append((row[i], row[j], value))
+                edges.append((row[i], row[j], value, kinship))
         return edges
 
 
@@ -57,17 +61,23 @@ def read_relatives(relatives: str | Path, genome: str | Path, people: np.ndarray
     row = {str(person): k for k, person in enumerate(people)}
     with open(relatives, encoding="utf-8", newline="") as file:
         pairs = tuple(
-            (row[line["sample_index_1"]], row[line["sample_index_2"]], line["relation"])
+            (row[line["sample_index_1"]], row[line["sample_index_2"]], line["relation"], _kinship(line))
             for line in csv.DictReader(file, delimiter="\t")
             if line["sample_index_1"] in row and line["sample_index_2"] in row
         )
     return Relatives(pairs, rho) if pairs else None
 
 
-def _clusters(edges: list[tuple[int, int, float]]) -> Iterable[list[int]]:
+def _kinship(line: Mapping[str, str]) -> float:
+    """Return the kinship of a row of relatives.tsv: beyond ancestry where that is there."""
+    text = line.get("kinship_adjusted") or line["kinship"]
+    return float(text) if text not in ("", "NA") else 0.0
+
+
+def _clusters(edges: list[Edge]) -> Iterable[list[int]]:
     """Return connected people, the most correlated first, as long as a cluster is not too large."""
     of: dict[int, list[int]] = {}
-    for i, j, _ in sorted(edges, key=lambda e: (-abs(e[2]), min(e[:2]), max(e[:2]))):
+    for i, j, *_ in sorted(edges, key=lambda e: (-abs(e[2]), min(e[:2]), max(e[:2]))):
         a, b = of.setdefault(i, [i]), of.setdefault(j, [j])
         if a is not b and len(a) + len(b) <= LARGEST:
             a.extend(b)
@@ -81,21 +91,24 @@ class Kin:
     Parameters
     ----------
     edges
-        (row, row, correlation) of pairs.
+        Of pairs.
     n
         Number of people.
     spread
         float64[n], standard deviations of people, whose covariances are those times R; None, 1.
     """
 
-    def __init__(self, edges: list[tuple[int, int, float]], n: int, spread: np.ndarray | None = None):
+    def __init__(self, edges: list[Edge], n: int, spread: np.ndarray | None = None):
         clusters = sorted(_clusters(edges), key=lambda members: (len(members), members))
         place = {person: (k, at) for k, members in enumerate(clusters) for at, person in enumerate(members)}
         matrices = [np.eye(len(members)) for members in clusters]
-        for i, j, value in edges:
+        self.apart: list[tuple[int, int, float]] = []
+        for i, j, value, kinship in edges:
             (k, a), (other, b) = place.get(i, (-1, 0)), place.get(j, (-2, 0))
             if k == other:
                 matrices[k][a, b] = matrices[k][b, a] = value
+            else:
+                self.apart.append((i, j, 2 * value * min(max(2 * kinship, 0.0), 1.0)))
         self.n, self.spread = n, np.ones(n) if spread is None else spread
         self.blocks: list[tuple[np.ndarray, np.ndarray]] = []
         for size in sorted({len(members) for members in clusters}):
@@ -108,6 +121,13 @@ class Kin:
             r = np.eye(size) + share[:, None, None] * (r - np.eye(size))
             self.blocks.append((np.array([clusters[k] for k in chosen]), r))
         self.factors = [np.linalg.cholesky(r) for _, r in self.blocks]
+
+    def beyond_clusters(self, sd: np.ndarray) -> float:
+        """Return the share that pairs in different clusters add to the variance of a score, on average; at least -.5.
+
+        The covariance of their phenotypes times that of their genotypes, twice for each pair, over the variances'.
+        """
+        return max(sum(w * sd[i] * sd[j] for i, j, w in self.apart) / float((sd * sd).sum()), -0.5)
 
     def whiten(self, x: np.ndarray) -> np.ndarray:
         """Solve S L z = x, with L L' = R and S the standard deviations."""
@@ -135,7 +155,7 @@ def generalised_least_squares(basis: np.ndarray, y: np.ndarray, g: np.ndarray, k
     beta = float(on[-1] / r[-1, -1])
     rest = y - q @ on
     df = len(y) - x.shape[1]
-    se = math.sqrt(float(rest @ rest) / df) / length
+    se = math.sqrt(float(rest @ rest) / df * (1 + kin.beyond_clusters(np.ones(len(y))))) / length
     t = beta / se if se > 0 else math.inf
     tail = student_tail(t, df) if math.isfinite(t) else math.inf
     return Estimate(beta, se, tail, float(x[:, -1] @ x[:, -1]) / length**2 + 1 + t * t / df)
@@ -158,5 +178,5 @@ def widened(found: Estimate, basis: np.ndarray, g: np.ndarray, mu: np.ndarray, k
     w = mu * (1 - mu)
     left = g - basis @ np.linalg.solve((basis.T * w) @ basis, (basis.T * w) @ g)
     scaled = np.sqrt(w) * left
-    root = math.sqrt(kin.square(scaled) / float(scaled @ scaled))
+    root = math.sqrt(kin.square(scaled) / float(scaled @ scaled) + kin.beyond_clusters(np.sqrt(w)))
     return found._replace(se=found.se * root, neg_log10_p=normal_tail(deviate(found.neg_log10_p) / root))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepnull_gwas.cohort.families import family_clusters
+from deepnull_gwas.cohort.families import family_clusters, kinship_column
 from deepnull_gwas.deepnull.folds import derive_seed
 from deepnull_gwas.tables import read_parquet
 
@@ -109,8 +109,8 @@ def _read_pairs(relatives: str | Path | pd.DataFrame | None, index: np.ndarray) 
     """Return rows of the people (``first``, ``second``) and ``kinship`` of the pairs of relatives among them."""
     if relatives is None:
         return pd.DataFrame({"first": np.empty(0, np.int64), "second": np.empty(0, np.int64), "kinship": np.empty(0)})
-    columns = ["sample_index_1", "sample_index_2", "kinship"]
-    table = relatives if isinstance(relatives, pd.DataFrame) else pd.read_csv(relatives, sep="\t", usecols=columns)
+    table = relatives if isinstance(relatives, pd.DataFrame) else pd.read_csv(relatives, sep="\t")
+    columns = ["sample_index_1", "sample_index_2", kinship_column(table.columns)]
     place = pd.Series(np.arange(len(index)), index=index)
     sides = [table[c].map(place) for c in columns[:2]]
     known = (sides[0].notna() & sides[1].notna()).to_numpy()
@@ -118,7 +118,7 @@ def _read_pairs(relatives: str | Path | pd.DataFrame | None, index: np.ndarray) 
         {
             "first": sides[0][known].astype(np.int64),
             "second": sides[1][known].astype(np.int64),
-            "kinship": table["kinship"][known],
+            "kinship": table[columns[2]][known],
         }
     )
 

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from deepnull_gwas.cohort.families import family_clusters
+from deepnull_gwas.cohort.families import family_clusters, kinship_column
 from deepnull_gwas.tables import own_file, read_json, to_numpy
 from deepnull_gwas.traits import trait_of
 from deepnull_gwas.whole_genome.null_models import Covariates, fit_null_model, probabilities
@@ -64,6 +64,11 @@ class RelatedPairs:
     def __len__(self) -> int:
         return len(self.first)
 
+    @property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """First and second of each pair."""
+        return self.first, self.second
+
     def among(self, inside: np.ndarray) -> RelatedPairs:
         """Return the pairs of some of the people (bool[n]), with rows among these."""
         place = np.cumsum(inside) - 1
@@ -81,8 +86,10 @@ def read_related_pairs(relatives: str | Path, sample_index: np.ndarray) -> Relat
     sample_index
         int64[n], the people, ascending.
     """
+    with open(relatives, encoding="utf-8") as file:
+        kinship = kinship_column(file.readline().rstrip("\n").split("\t"))
     columns = {
-        "sample_index_1": pa.int64(), "sample_index_2": pa.int64(), "kinship": pa.float64(), "relation": pa.string(),
+        "sample_index_1": pa.int64(), "sample_index_2": pa.int64(), kinship: pa.float64(), "relation": pa.string(),
     }  # fmt: skip
     with own_file(relatives, pa.ArrowInvalid, pa.ArrowKeyError):
         table = pyarrow.csv.read_csv(
@@ -97,7 +104,7 @@ def read_related_pairs(relatives: str | Path, sample_index: np.ndarray) -> Relat
     first, second = np.minimum(*rows)[kept], np.maximum(*rows)[kept]
     order = np.lexsort((second, first))
     relation = np.array(table["relation"].to_pylist(), dtype=object)[kept]
-    return RelatedPairs(first[order], second[order], relation[order], to_numpy(table["kinship"])[kept][order])
+    return RelatedPairs(first[order], second[order], relation[order], to_numpy(table[kinship])[kept][order])
 
 
 def family_covariance(

@@ -108,10 +108,14 @@ def test_a_cluster_that_is_too_large_is_cut_in_the_same_places(case):
     known = read_correlations(folder / "relatives.tsv", folder / "genome.json", people)
     from deepnull_gwas.association.clusters import find_clusters
 
-    clusters = find_clusters(N, known.pairs.first, known.pairs.second, known.on("baseline", "1"))
+    pairs = known.pairs
+    clusters = find_clusters(N, pairs.first, pairs.second, known.on("baseline", "1"), pairs.kinship)
     related = read_relatives(folder / "relatives.tsv", folder / "genome.json", people)
     kin = verify_relatives.Kin(related.edges("baseline", "1", np.ones(N, dtype=bool)), N)
-    assert clusters.cut > 0
+    assert clusters.cut == len(kin.apart) > 0
+    deviations = np.linspace(0.5, 2, N)
+    assert clusters.share_apart() == pytest.approx(kin.beyond_clusters(np.ones(N)), rel=1e-12) != 0
+    assert clusters.share_apart(deviations) == pytest.approx(kin.beyond_clusters(deviations), rel=1e-12)
     assert len(clusters.groups) == len(kin.blocks) > 1
     for group, (members, matrix) in zip(clusters.groups, kin.blocks, strict=True):
         assert len(members[0]) <= verify_relatives.LARGEST
