@@ -171,16 +171,17 @@ def test_the_whole_path_from_the_wheel(user, tmp_path):
     assert "not overwritten" in user("deepnull-gwas", "init", "mine", "--genotypes", "p", "--samples", "x", code=1)
     # completed; a model that takes a second
     text = config.read_text().replace("genome_build: FILL_IN", "genome_build: GRCh38")
-    config.write_text(text.replace("  pcs: 10", "  pcs: 0") + "deepnull: {model: splines, folds: 3, compare: false}\n")
-    keep = [row for row in sheet.splitlines() if row.startswith(("study\t", "Asthma\t"))]
+    text = text.replace("  pcs: 10", "  pcs: 0").replace("  chunks: 4", "  chunks: 1")
+    config.write_text(text + "deepnull: {model: splines, folds: 3, compare: false}\n")
+    keep = [row for row in sheet.splitlines() if row.startswith(("study\t", "Height_cm\t"))]
     config.with_name("studies.tsv").write_text("\n".join(keep) + "\n")
     said = user("deepnull-gwas", "check", folder="mine")
-    assert "study Asthma: Asthma, binary; 240 people (" in said and "Sound. Next:" in said
+    assert "study Height_cm: Height, cm, quantitative; 236 people" in said and "Sound. Next:" in said
     assert "associate" in user("deepnull-gwas", "plan", folder="mine")
     user("deepnull-gwas", "run", "--cores", "2", folder="mine")
     results = tmp_path / "mine/results"
-    assert json.loads((results / "p/Asthma/study.json").read_text())["n"] > 200
-    assert all((results / f"p/Asthma/{arm}/sumstats.tsv.gz").is_file() for arm in ("baseline", "deepnull"))
+    assert json.loads((results / "p/Height_cm/study.json").read_text())["n"] > 200
+    assert all((results / f"p/Height_cm/{arm}/sumstats.tsv.gz").is_file() for arm in ("baseline", "deepnull"))
     said = user("deepnull-gwas", "report", folder="mine")
     page = Path(re.search(r"Report: (.*)", said)[1])
     assert page == results / "report.html" and page.stat().st_size > 1e5

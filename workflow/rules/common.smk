@@ -37,6 +37,7 @@ for schema in ("config", "studies"):
 
 from snakemake import __version__ as snakemake_version
 
+from deepnull_gwas import __version__ as library_version
 from deepnull_gwas import resources
 from deepnull_gwas.config import load_config, subject_of
 from deepnull_gwas.errors import InputError
@@ -45,6 +46,12 @@ from deepnull_gwas.genotypes.formats import files_of
 from deepnull_gwas.imports import files_imported_by
 
 collect_seldom()
+# one that is installed in this Python goes before the files beside these rules
+if f'__version__ = "{library_version}"' not in LIBRARY["__init__.py"].read_text():
+    raise WorkflowError(
+        f"deepnull-gwas {library_version} is installed in this Python ({resources.__file__}), and these rules are of "
+        "another version: run `deepnull-gwas run` for the installed one, or `pip uninstall deepnull-gwas` for these"
+    )
 try:
     PLAN = load_config(
         config,
