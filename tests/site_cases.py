@@ -52,7 +52,7 @@ class Made:
         )  # fmt: skip
 
     def build(self) -> None:
-        studies = [ENTRY, ENTRY | {"study": "broken"}]
+        studies = [ENTRY, ENTRY | {"study": "broken"}, ENTRY | {"study": "one", "arms": ["baseline"]}]
         build_site(
             self.results, studies, self.results / "provenance.json", self.site, self.results / "site.zip"
         )  # fmt: skip
@@ -197,7 +197,8 @@ def make_site(tmp: Path) -> Made:
     compare(folder, metrics(NASTY))
     about = read_json(folder / "study.json") | {"phenotype": NASTY, "notes": [NASTY], "deepnull_covariates": []}
     steps = [{"step": f"covariate {NASTY} present", "people": 900, "removed": 100, "examples": ["SECRET0001"]}]
-    write_json(about | {"accounting": steps, "dropped_covariates": []}, folder / "study.json")
+    dropped = [{"name": NASTY, "reason": "constant among the people analysed"}]
+    write_json(about | {"accounting": steps, "dropped_covariates": dropped}, folder / "study.json")
     _people(results / "c", NASTY)
     _cohort(results / "c", 220)
     genes = pl.read_csv(
@@ -212,6 +213,11 @@ def make_site(tmp: Path) -> Made:
     done = Made(results, chunks, columns)
     done.describe()
     _failed(results, tmp / "failed")
+    # one arm only
+    one = shutil.copytree(folder, results / "c" / "one")
+    write_json(read_json(one / "study.json") | {"study": "one", "trait": "binary", "cases": 300}, one / "study.json")
+    describe_study(one, chunks, ENTRY | {"arms": ["baseline"]}, SETTINGS, one / "site.js", one / "site.json")
+    (one / "site.js").write_text((one / "site.js").read_text().replace('"study/c/s"', '"study/c/one"', 1))
     describe_cohort(results / "c", "c", QC, {"relatives": True, "components": True}, results / "c" / "site.js")
     done.build()
     return done

@@ -15,11 +15,19 @@ from deepnull_gwas.results.calibration import chi2_of_neg_log10_p
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json, read_parquet
 from dictionary_checks import problems_of as problems_of_dictionary
+from site_browser import NARROW, WIDE, chromium, opened
 from ssf_validator import problems_of
 from workflow_runs import ROOT, Run
 
 pytestmark = pytest.mark.workflow
 STUDIES = ("lung_function", "height", "asthma")
+#: Of a row of the site's index: label -> what is written. Of a plot: place of the strongest locus, its ID, its heading.
+CELLS = "(r) => Object.fromEntries([...r.querySelectorAll('td')].map((c) => [c.dataset.label, c.innerText]))"
+PEAK = """({ plot }) => {
+  const [l] = [...plot.loci].sort((a, b) => b.p.deepnull - a.p.deepnull);
+  const y = plot.shape.sy(l.p.deepnull, 'deepnull');
+  return { x: plot.shape.sx(l.x), y, id: l.id, name: dn.place(l.code, l.position) };
+}"""
 
 
 def causal(demo, study: str) -> pd.DataFrame:
@@ -190,3 +198,43 @@ def test_phenotypes_are_predicted_better_with_deepnull_where_covariates_do_not_a
             assert gain["low"] > 0.02
         for score in ("linear_score - linear", "deepnull_score - deepnull"):
             assert table.loc[study, measure, score]["low"] > 0.02
+
+
+@pytest.mark.oracle("chromium")
+def test_site(demo, tmp_path):
+    """The site opens from the disk, also where it was sent to: nothing leaves, its numbers are those of the tables, a
+    press on a peak opens its region, and all can read it on a desk's screen and on a telephone's.
+    """
+    shutil.unpack_archive(demo.results / "site.zip", tmp_path)
+    folder = demo.results / "demo" / "lung_function"
+    tests = {arm: read_json(folder / arm / "tests.json") for arm in ("baseline", "deepnull")}
+    r2 = {name: read_json(folder / "deepnull/metrics.json")[name]["r2"] for name in ("linear", "deepnull")}
+    loci = pd.read_csv(folder / "comparison.tsv", sep="\t")
+    with chromium() as browser:
+        for site, width in ((demo.results / "site", WIDE), (tmp_path / "site", NARROW)):
+            with opened(browser, site, width) as watched:
+                page = watched.page
+                watched.go()
+                assert watched.audit() == []
+                row = page.eval_on_selector("tbody tr:has-text('lung_function')", CELLS)
+                assert row["λ baseline"] == f"{tests['baseline']['lambda_gc']:.3f}"
+                assert row["λ DeepNull"] == f"{tests['deepnull']['lambda_gc']:.3f}"
+                assert row["R² DeepNull"] == f"{r2['deepnull']:.3f}" and row["R² linear"] == f"{r2['linear']:.3f}"
+                assert row["Loci"].startswith(f"{tests['baseline']['loci']} → {tests['deepnull']['loci']}")
+                page.fill("#search", "lung")
+                assert page.locator("tbody tr").count() == 1
+                page.click("text=lung_function")
+                page.wait_for_selector("h1:has-text('lung_function')")
+                assert watched.audit() == []
+                saved = watched.save("section[aria-labelledby=loci] button.save")
+                assert len(saved.splitlines()) == len(loci) + 1
+                place = page.eval_on_selector(".plot:has(canvas[tabindex])", PEAK)
+                page.locator(".plot canvas[tabindex]").first.click(position={"x": place["x"], "y": place["y"]})
+                page.wait_for_selector(f"h1:has-text('{place['name']}')")
+                page.wait_for_selector("section[aria-labelledby=variants] tbody tr")
+                assert watched.audit() == []
+                first = page.inner_text("section[aria-labelledby=variants] tbody tr:first-child")
+                assert place["id"] in first and "1.000" in first
+                for address in ("#/cohort/demo", "#/run", "#/study/demo/asthma"):
+                    watched.go(address)
+                    assert watched.audit() == [], address

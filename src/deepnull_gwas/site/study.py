@@ -63,13 +63,15 @@ def describe_study(
     # the deepnull arm first: it is drawn above
     p = read_p_values(chunks, entry["study"], sorted(arms, reverse=True))
     warnings = [*about.get("notes", []), *(notes(whole) if whole else []), *((learned or {}).get("warnings") or [])]
+    warnings += [note for arm in arms for note in head[arm].get("notes", [])]
+    collinear = {name: "collinear" for arm in arms for name in head[arm].get("dropped_covariates", [])}
     page = {
         "about": {key: about.get(key) for key in ABOUT} | {"model": entry["model"]},
         "arms": {arm: _state(states[arm]) for arm in arms},
         "accounting": [{k: step[k] for k in ("step", "people", "removed")} for step in about.get("accounting", [])],
         "covariates": [{k: c.get(k) for k in ("name", "kind")} for c in about.get("covariates", [])],
         "deepnull_covariates": [c.get("name") for c in about.get("deepnull_covariates", [])],
-        "dropped_covariates": about.get("dropped_covariates", []),
+        "dropped_covariates": {c["name"]: c["reason"] for c in about.get("dropped_covariates", [])} | collinear,
         "warnings": list(dict.fromkeys(warnings)),
         "comparison": compared,
         "loci": loci_of(folder, arms),

@@ -36,6 +36,7 @@ dn.miami = (page, loci, onlocus) => {
   const height = (width) => (width < 600 ? (down ? 430 : 300) : down ? 560 : 360);
   const draw = (context, width, h) => dn.along.draw(context, plot, width, h);
   const box = (plot.box = dn.canvas(label, height, draw, { tabindex: "0" }));
+  box.plot = plot;
   dn.followPointer(plot, onlocus);
   dn.followKeys(plot, (index) => loci[index]?.region && onlocus(loci[index]));
   return dn.el("div", {}, dn.zoomControls(plot), box);

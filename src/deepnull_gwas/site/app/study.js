@@ -7,7 +7,8 @@ dn.peopleSection = (page) => {
   const reasons = Object.keys(page.arms)
     .sort()
     .flatMap((a) => Object.entries(page.arms[a].untested || {}).map(([reason, count]) => ({ arm: a, reason, count })));
-  const kinds = page.covariates.map((c) => c.name);
+  const kinds = page.covariates.map((c) => c.name),
+    dropped = Object.entries(page.dropped_covariates);
   return dn.section(
     "Who and what was analysed",
     { from: ["study.json", ...Object.keys(page.arms).map((a) => `${a}/tests.json`)], id: "people" },
@@ -35,9 +36,7 @@ dn.peopleSection = (page) => {
           { class: "note", style: "margin:14px 0 0" },
           `Covariates: ${kinds.join(", ")}.`,
           page.deepnull_covariates.length ? ` The prediction also saw: ${page.deepnull_covariates.join(", ")}.` : "",
-          page.dropped_covariates.length
-            ? ` Left out as collinear or constant: ${page.dropped_covariates.map((c) => c.name ?? c).join(", ")}.`
-            : "",
+          dropped.length ? ` Left out: ${dropped.map(([name, why]) => `${name} (${why})`).join(", ")}.` : "",
         )
       : null,
     reasons.length
