@@ -83,7 +83,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 def _option(command: argparse.ArgumentParser, action: argparse.Action) -> str:
     """Return the entry of an option or argument."""
     metavar = action.metavar or (action.dest.upper() if action.option_strings and action.nargs != 0 else "")
-    name = ", ".join(action.option_strings) or str(metavar)
+    name = ", ".join(action.option_strings) or str(metavar or action.dest)
     value = f" {metavar}" if action.option_strings and metavar else ""
     about = command._get_formatter()._expand_help(action) if action.help else ""
     allowed = ""

@@ -72,7 +72,7 @@ def test_every_option_of_a_command_is_documented(name):
     for action in reference_pages.commands()[name]._actions:
         if not isinstance(action, argparse._HelpAction):
             assert action.help, action.dest
-            for word in action.option_strings or [str(action.metavar)]:
+            for word in action.option_strings or [str(action.metavar or action.dest)]:
                 assert f"`{word}" in section or f", {word}" in section, word
 
 
