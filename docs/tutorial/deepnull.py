@@ -69,7 +69,7 @@ cohorts:
            covariate_effects: nonlinear, covariate_variance: 0.4}
 structure: {pcs: 2}
 association: {chunks: 1}
-# one quick model; `auto`, the default, weighs five
+# one quick model; `auto`, the default, weighs several
 deepnull: {model: splines, compare: false}
 """)
 
@@ -317,4 +317,4 @@ compare("height")
 # ## What next
 #
 # * [Your own cohort in 30 minutes](own_cohort.md)
-# * [How DeepNull works here](../method.md#deepnull), and [where it brings nothing, or harm](../limits.md)
+# * [How DeepNull works](../explanation/deepnull.md), and [where it brings nothing, or harm](../limits.md)
