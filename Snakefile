@@ -62,6 +62,7 @@ rule qc:
         expand("<results>/{cohort}/qc/qc.{kind}", cohort=PLAN.cohorts, kind=FIGURES),
         structure_tables,
         structure_figures,
+        pages_of_cohorts,
 
 
 rule predictions:
@@ -121,6 +122,7 @@ rule report:
         rules.scores.input,
         all_regions,
         all_figures,
+        pages_of_studies,
         "<results>/status.tsv",
         # what nothing may need any more, and still belongs to the results
         damaged_files,

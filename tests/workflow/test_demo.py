@@ -160,6 +160,14 @@ def test_report_holds_figures_and_captions(demo, tmp_path):
     assert "System Message" not in page and "system-message" not in page
     for study in STUDIES:
         assert f"results/demo/{study}/arms.svg" in page
+        # tables are pages, to be read in place
+        for table in ("leads", "comparison"):
+            assert f'"results/demo/{study}/{table}.html": {{' in page
+    assert '.tsv": {' not in page
+    # in the order of reading
+    groups = ["quality control", "structure", *(f"study {study}" for study in STUDIES), "studies compared"]
+    assert '"cohort demo": {"quality control": [' in page and all(f'"{group}": [' in page for group in groups)
+    assert 'href="results/site/index.html"' in page
 
 
 def test_figures_come_as_svg_and_pdf_without_mathematics(demo):

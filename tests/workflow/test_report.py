@@ -32,7 +32,7 @@ def test_cohorts_named_like_categories_give_no_warning(run: Run):
     page = (run.folder / "report.html").read_text(encoding="utf-8")
     assert "System Message" not in page and "system-message" not in page
     for number, name in enumerate(names, 1):
-        assert f'"cohort {name} ({number})": {{"all studies": [' in page
+        assert f'"cohort {name} ({number})": {{"quality control": [' in page
 
 
 def test_the_demo_ends_with_the_run_and_nothing_after_it(tmp_path):

@@ -93,7 +93,7 @@ SIMULATED = "|".join([name for name, c in PLAN.cohorts.items() if c.simulate]) o
 
 # Snakemake writes the categories of the report into every caption, as reStructuredText's targets of links: no two may
 # be the same there, where a colon ends a name and capitals are small ones. Subcategories are not written.
-RUN_IN_REPORT = "state of the run"
+RUN_IN_REPORT = "all studies"
 
 
 wildcard_constraints:

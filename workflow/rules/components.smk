@@ -52,13 +52,7 @@ rule check_stratification:
         pcs="<results>/{cohort}/structure/pcs.parquet",
         studies=people_of_studies,
     output:
-        report(
-            "<results>/{cohort}/structure/stratification.tsv",
-            caption="../report/stratification.rst",
-            category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "stratification of all studies"},
-        ),
+        "<results>/{cohort}/structure/stratification.tsv",
     log:
         "<logs>/check_stratification/{cohort}.log",
     benchmark:
@@ -98,29 +92,36 @@ rule plot_structure:
             "<results>/{cohort}/structure/scree.svg",
             caption="../report/scree.rst",
             category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "scree plot"},
+            subcategory="structure",
+            labels={"what": "2 scree plot"},
         ),
         pcs=report(
             "<results>/{cohort}/structure/pcs.svg",
             caption="../report/pcs.rst",
             category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "principal components"},
+            subcategory="structure",
+            labels={"what": "3 principal components"},
         ),
         loadings=report(
             "<results>/{cohort}/structure/loadings.svg",
             caption="../report/loadings.rst",
             category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "loadings along the genome"},
+            subcategory="structure",
+            labels={"what": "4 loadings along the genome"},
         ),
         stratification=report(
             "<results>/{cohort}/structure/stratification.svg",
             caption="../report/stratification.rst",
             category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "stratification, drawn"},
+            subcategory="structure",
+            labels={"what": "5 stratification of all studies"},
+        ),
+        table=report(
+            "<results>/{cohort}/structure/stratification.html",
+            caption="../report/stratification.rst",
+            category=cohort_in_report,
+            subcategory="structure",
+            labels={"what": "6 stratification: table"},
         ),
         pdfs=expand(
             "<results>/{{cohort}}/structure/{figure}.pdf", figure=STRUCTURE_FIGURES

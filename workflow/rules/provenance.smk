@@ -25,7 +25,7 @@ rule record_run:
             "<results>/provenance.html",
             caption="../report/provenance.rst",
             category=RUN_IN_REPORT,
-            labels={"what": "where the results came from"},
+            labels={"what": "2 where the results came from"},
         ),
     log:
         "<logs>/record_run.log",

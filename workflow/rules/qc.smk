@@ -45,13 +45,7 @@ rule filter_cohort:
     output:
         variants="<results>/{cohort}/qc/variants.parquet",
         samples="<results>/{cohort}/qc/samples.parquet",
-        flow=report(
-            "<results>/{cohort}/qc/flow.tsv",
-            caption="../report/flow.rst",
-            category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "who and what passed quality control"},
-        ),
+        flow="<results>/{cohort}/qc/flow.tsv",
         inferred_sex="<results>/{cohort}/qc/inferred_sex.tsv",
     log:
         "<logs>/filter_cohort/{cohort}.log",
@@ -83,8 +77,15 @@ rule plot_qc:
             "<results>/{cohort}/qc/qc.svg",
             caption="../report/qc.rst",
             category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "quality control"},
+            subcategory="quality control",
+            labels={"what": "2 distributions behind the filters"},
+        ),
+        table=report(
+            "<results>/{cohort}/qc/flow.html",
+            caption="../report/flow.rst",
+            category=cohort_in_report,
+            subcategory="quality control",
+            labels={"what": "1 who and what passed"},
         ),
         pdf="<results>/{cohort}/qc/qc.pdf",
     log:

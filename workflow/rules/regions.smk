@@ -76,8 +76,8 @@ rule plot_regions:
             patterns=["regional_{locus}.svg"],
             caption="../report/regional.rst",
             category=cohort_in_report,
-            subcategory="{study}",
-            labels={"what": "region {locus}"},
+            subcategory="study {study}",
+            labels={"what": "8 region {locus}"},
         ),
     log:
         "<logs>/plot_regions/{cohort}/{study}.log",

@@ -18,11 +18,12 @@ rule summarise_run:
         comparisons=all_comparisons,
         metrics=all_metrics,
     output:
-        status=report(
-            "<results>/status.tsv",
+        status="<results>/status.tsv",
+        table=report(
+            "<results>/status.html",
             caption="../report/status.rst",
             category=RUN_IN_REPORT,
-            labels={"what": "state of all studies"},
+            labels={"what": "1 state of all studies"},
         ),
         summary="<results>/summary.txt",
     log:

@@ -19,13 +19,7 @@ rule score_study:
         score_file=score_file,
     output:
         accuracy="<results>/{cohort}/{study}/scores/accuracy.json",
-        table=report(
-            "<results>/{cohort}/{study}/scores/accuracy.tsv",
-            caption="../report/scores.rst",
-            category=cohort_in_report,
-            subcategory="{study}",
-            labels={"what": "phenotype prediction"},
-        ),
+        table="<results>/{cohort}/{study}/scores/accuracy.tsv",
         people="<results>/{cohort}/{study}/scores/people.parquet",
     log:
         "<logs>/score_study/{cohort}/{study}.log",
@@ -59,19 +53,20 @@ rule plot_scores:
     input:
         accuracies_of_cohort,
     output:
-        table=report(
-            "<results>/{cohort}/scores.tsv",
+        table="<results>/{cohort}/scores.tsv",
+        page=report(
+            "<results>/{cohort}/scores.html",
             caption="../report/scores.rst",
             category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "phenotype prediction, linear against DeepNull: table"},
+            subcategory="studies compared",
+            labels={"what": "4 phenotype prediction: table"},
         ),
         figure=report(
             "<results>/{cohort}/scores.svg",
             caption="../report/scores.rst",
             category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "phenotype prediction, linear against DeepNull"},
+            subcategory="studies compared",
+            labels={"what": "3 phenotype prediction"},
         ),
         pdf="<results>/{cohort}/scores.pdf",
     log:

@@ -77,12 +77,13 @@ rule adjust_kinship:
         families="<results>/{cohort}/structure/king/families.parquet",
         pcs=pcs_for_kinship,
     output:
-        relatives=report(
-            "<results>/{cohort}/structure/relatives.tsv",
+        relatives="<results>/{cohort}/structure/relatives.tsv",
+        table=report(
+            "<results>/{cohort}/structure/relatives.html",
             caption="../report/relatives.rst",
             category=cohort_in_report,
-            subcategory="all studies",
-            labels={"what": "related pairs"},
+            subcategory="structure",
+            labels={"what": "1 related pairs"},
         ),
         families="<results>/{cohort}/structure/families.parquet",
     log:

@@ -86,6 +86,16 @@ structure_tables = made_by("adjust_kinship", "{cohort}/structure/relatives.tsv")
 structure_figures = drawn_by(
     "plot_structure", *[f"{{cohort}}/structure/{name}" for name in STRUCTURE_FIGURES]
 )
+# asked for by name: a run whose results are those of an older version has the other files of these jobs already
+pages_of_cohorts = made_by("plot_qc", "{cohort}/qc/flow.html")
+pages_of_cohorts += made_by("adjust_kinship", "{cohort}/structure/relatives.html")
+pages_of_cohorts += made_by("plot_structure", "{cohort}/structure/stratification.html")
+pages_of_studies = ["<results>/status.html"]
+pages_of_studies += made_by("plot_sumstats", "{cohort}/{study}/leads.html")
+pages_of_studies += made_by("compare_arms", "{cohort}/{study}/comparison.html")
+pages_of_studies += made_by(
+    "compare_batch", "{cohort}/associations/{batch}/comparison.html"
+)
 all_study_files = made_by("assemble_study", "{cohort}/{study}/study.json")
 all_metrics = made_by("train_folds", "{cohort}/{study}/deepnull/metrics.json")
 all_predictions = made_by(
@@ -93,9 +103,11 @@ all_predictions = made_by(
     "{cohort}/{study}/deepnull/prediction.parquet",
     "{cohort}/{study}/deepnull/metrics.json",
 )
+all_predictions += made_by("plot_deepnull", "{cohort}/{study}/deepnull/summary.md")
 all_predictions += drawn_by("plot_deepnull", "{cohort}/{study}/deepnull/deepnull")
 all_genomes = made_by("stack_blocks", "{cohort}/{study}/genome/genome.json")
 all_scores = drawn_by("plot_scores", "{cohort}/scores")
+all_scores += made_by("plot_scores", "{cohort}/scores.html")
 all_exports = made_by("export_study", "{cohort}/{study}/exports/commands.sh")
 all_exports += made_by("export_offsets", "{cohort}/{study}/exports/loco")
 one_chunk_of_each_batch = made_by(

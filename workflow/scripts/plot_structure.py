@@ -4,6 +4,7 @@ from deepnull_gwas.logs import log_to
 
 with log_to(snakemake.log[0], snakemake.resources):
     from deepnull_gwas.report.structure import plot_loadings, plot_pcs, plot_scree, plot_stratification
+    from deepnull_gwas.report.tables import write_table_page
 
     plot_scree(snakemake.input.eigenvalues, snakemake.output.scree)
     plot_pcs(
@@ -21,3 +22,4 @@ with log_to(snakemake.log[0], snakemake.resources):
         snakemake.input.studies,
         snakemake.output.stratification,
     )
+    write_table_page({"": snakemake.input.stratification}, snakemake.output.table, "Stratification")

@@ -102,5 +102,9 @@ BATCHES = (
         ),
         SCORES,
     ),
+    File(
+        "{cohort}/associations/{batch}/comparison.html", "comparison.tsv as a page, for Snakemake's report", when=BOTH
+    ),
+    File("{cohort}/scores.html", "scores.tsv as a page, for Snakemake's report", when=SCORES),
     File("{cohort}/scores.{kind}", "figure: the same", when=SCORES),
 )

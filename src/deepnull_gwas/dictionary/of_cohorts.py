@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepnull_gwas.cohort.counts import IMPUTED_COUNTS, IMPUTED_PERSON_COUNTS, PERSON_COUNTS, VARIANT_COUNTS
-from deepnull_gwas.cohort.families import FAMILIES, RELATIVES
+from deepnull_gwas.cohort.families import ADJUSTED, FAMILIES, RELATIVES
 from deepnull_gwas.cohort.index import SAMPLES, VARIANTS
 from deepnull_gwas.cohort.pca import FLAGS, LOADINGS
 from deepnull_gwas.cohort.projection import PEOPLE
@@ -87,6 +87,7 @@ _TRUTH = (
     Field("beta", "float64", "effect per copy, in units of the phenotype (binary: of the liability)"),
     Field("variance_explained", "float64", "share of the variance of the phenotype (binary: of the liability)"),
 )
+_RELATIVES = columns(RELATIVES, _when(columns(ADJUSTED), "people of several ancestries"))
 
 COHORTS = (
     File("{cohort}/genotypes.json", "what the genotype files hold", fields=(*_INDEX, *_OPTIONAL_INDEX)),
@@ -131,9 +132,18 @@ COHORTS = (
     ),
     File("{cohort}/qc/inferred_sex.tsv", "people whose sex was taken from X", "a person", _INFERRED),
     File("{cohort}/qc/passed.txt", "IDs of the variants that passed", when="target `exports`"),
+    File("{cohort}/qc/flow.html", "flow.tsv as a page, for Snakemake's report"),
+    File("{cohort}/structure/relatives.html", "relatives.tsv as a page, for Snakemake's report"),
+    File(
+        "{cohort}/structure/stratification.html",
+        "stratification.tsv as a page, for Snakemake's report",
+        when="a study has `pcs`",
+    ),
     File("{cohort}/qc/qc.{kind}", "figure: distributions of the measures, with the thresholds"),
     File("{cohort}/structure/pruned.parquet", "variants in low linkage disequilibrium", "a variant", columns(PRUNED)),
-    File("{cohort}/structure/relatives.tsv", "pairs of relatives and duplicates", "a pair", columns(RELATIVES)),
+    File("{cohort}/structure/king/relatives.tsv", "the same before ancestry is looked at", "a pair", columns(RELATIVES)),
+    File("{cohort}/structure/king/families.parquet", "the same of families", "a person that passed", columns(FAMILIES)),
+    File("{cohort}/structure/relatives.tsv", "pairs of relatives and duplicates", "a pair", _RELATIVES),
     File("{cohort}/structure/families.parquet", "clusters of relatives", "a person that passed", columns(FAMILIES)),
     File(
         "{cohort}/structure/pcs.parquet",

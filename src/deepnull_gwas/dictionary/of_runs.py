@@ -52,6 +52,7 @@ _PROVENANCE = (
 
 RUNS = (
     File("status.tsv", "the state of all studies", "a study and arm, in the order of the sheet", _STATUS),
+    File("status.html", "the same as a page, for Snakemake's report"),
     File("summary.txt", "the same as one screen, with which a run ends"),
     File("provenance.json", "where the results came from", fields=_PROVENANCE),
     File("provenance.html", "the same for people"),

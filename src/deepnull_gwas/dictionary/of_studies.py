@@ -56,6 +56,7 @@ _STUDY = (
     Field("accounting[].removed", "int64", "people that it left out"),
     Field("accounting[].examples", "list", "IDs of some of them"),
     Field("covariates", "object", "each covariate: name, encoded columns, numeric or categorical, groups"),
+    Field("model", "str", "whole_genome", WHOLE_GENOME),
     Field("deepnull_covariates", "list", "covariates of the prediction only"),
     Field("dropped_covariates", "list", "columns that are combinations of others"),
     Field("notes", "list", "what has to be known before the results are used"),
@@ -171,6 +172,8 @@ STUDIES = (
     ),
     File("{cohort}/{study}/{arm}/leads.tsv", "lead variants", "a locus past the genome-wide threshold", _LEADS),
     File("{cohort}/{study}/{arm}/tests.json", "counts of the tests, inflation", fields=_TESTS),
+    File("{cohort}/{study}/leads.html", "leads.tsv of both arms as a page, for Snakemake's report"),
+    File("{cohort}/{study}/comparison.html", "comparison.tsv as a page, for Snakemake's report", when=BOTH),
     File("{cohort}/{study}/comparison.json", "what DeepNull gained", fields=_COMPARED, when=BOTH),
     File(
         "{cohort}/{study}/comparison.tsv", "loci of both arms side by side", "a locus of either arm", _COMPARISON, BOTH

@@ -33,7 +33,7 @@ def test_caption_is_sound(path, names):
     study, columns = names
     wildcards = SimpleNamespace(cohort=study, study=study, batch=study, arm="deepnull")
     snakemake = SimpleNamespace(wildcards=wildcards, params=SimpleNamespace(settings={"colour_by": columns}))
-    categories = [SimpleNamespace(name=name) for name in (f"cohort {study}", "state of the run")]
+    categories = [SimpleNamespace(name=name) for name in (f"cohort {study}", "all studies")]
     files = [SimpleNamespace(target=f"{p.stem}.svg", path=f"results/{p.stem}.svg") for p in CAPTIONS]
     for shown in (categories, categories[:1]):
         text = Environment(undefined=StrictUndefined).from_string(path.read_text() + LINKS)
