@@ -141,7 +141,9 @@ COHORTS = (
     ),
     File("{cohort}/qc/qc.{kind}", "figure: distributions of the measures, with the thresholds"),
     File("{cohort}/structure/pruned.parquet", "variants in low linkage disequilibrium", "a variant", columns(PRUNED)),
-    File("{cohort}/structure/king/relatives.tsv", "the same before ancestry is looked at", "a pair", columns(RELATIVES)),
+    File(
+        "{cohort}/structure/king/relatives.tsv", "the same before ancestry is looked at", "a pair", columns(RELATIVES)
+    ),
     File("{cohort}/structure/king/families.parquet", "the same of families", "a person that passed", columns(FAMILIES)),
     File("{cohort}/structure/relatives.tsv", "pairs of relatives and duplicates", "a pair", _RELATIVES),
     File("{cohort}/structure/families.parquet", "clusters of relatives", "a person that passed", columns(FAMILIES)),
