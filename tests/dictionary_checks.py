@@ -74,7 +74,8 @@ def columns_of(path: Path) -> dict[str, str]:
 
 def keys_of(path: Path) -> dict[str, str]:
     """Return the keys of a JSON file as the dictionary writes them; their types are not compared."""
-    return dict.fromkeys(_flat(json.loads(path.read_text(encoding="utf-8"))), "")
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return dict.fromkeys(_flat(json.loads(text)), "")
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[str]:

@@ -138,6 +138,33 @@ _TESTS = (
     Field("loci", "int64", "loci past the genome-wide threshold"),
     Field("{other}", "object", "quantiles, counts of badly imputed variants", "some studies"),
 )
+#: Of each locus of regions.json.gz; lists have one entry per tested variant of the region.
+_REGION = (
+    ("name", "str", "chr<chromosome>_<position of the lead variant>: the name of its figure"),
+    ("chromosome", "int64", "as in the summary statistics: X 23, Y 24, MT 25"),
+    ("lead", "int64", "the lead variant: its place in the lists, from 0"),
+    ("start", "int64", "first base pair of the region"),
+    ("stop", "int64", "last base pair of the region"),
+    ("verdict", "str", "shared, gained, lost; single in a study with one arm"),
+    ("nearest_gene", "str", "as in leads.tsv"),
+    ("gene_distance", "int64", "as in leads.tsv"),
+    ("position", "list", "base pairs, ascending"),
+    ("id", "list", "ID in the genotype files"),
+    ("effect_allele", "list", "the allele that beta refers to"),
+    ("other_allele", "list", "the other"),
+    ("frequency", "list", "of the effect allele"),
+    ("n", "list", "people with a genotype"),
+    ("arms", "object", "arm -> lists neg_log_10_p, beta, se; null where the arm did not test the variant"),
+    ("references", "list", "the lead and the next strongest variants, at most 60: their places in the lists"),
+    ("genes", "object", "genes that overlap the region: symbol, start, end, strand, biotype"),
+    ("r2", "list", "a list for each reference: squared correlation with every variant in thousandths; null: not known"),
+)
+_REGIONS = (
+    Field("format", "int64", "version of this file"),
+    Field("window_kb", "float64", "half width of a region in kb"),
+    *(Field(f"loci[].{name}", kind, doc, "studies with loci") for name, kind, doc in _REGION),
+    Field("loci", "list", "the strongest loci, the strongest first; empty", "studies without loci"),
+)
 _FOLDED = "by models that never saw the person's fold"
 
 STUDIES = (
@@ -188,8 +215,15 @@ STUDIES = (
             ("deepnull/deepnull", "what the prediction learned", DEEPNULL),
         )
     ),
-    File("{cohort}/{study}/regions.json.gz", "both arms, r2 and genes around the strongest loci, for regional plots"),
-    File("{cohort}/{study}/regional/**", "figures: regional plots of the strongest loci", when="studies with loci"),
+    File(
+        "{cohort}/{study}/regions.json.gz",
+        "both arms, correlations and genes around the strongest loci: what regional plots show",
+        fields=_REGIONS,
+    ),
+    File(
+        "{cohort}/{study}/regional/**",
+        "figures: regional plots of the strongest loci, regional_<locus>.svg and .pdf; figures.tsv lists them",
+    ),
     File("{cohort}/{study}/deepnull/folds.parquet", "folds", "a person analysed", columns(FOLDS), DEEPNULL),
     File(
         "{cohort}/{study}/deepnull/prediction.parquet",

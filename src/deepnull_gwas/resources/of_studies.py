@@ -135,7 +135,7 @@ def measure_regions(job: Job) -> Estimate:
     tested = min(job.size.variants, job.size.variants * 2 * half * loci / GENOME)
     # planes of the references and of a block; part of the table of variants
     held = 61 * 3 * n / 8 + 120 * min(job.size.variants, 1 << 20) + 2 * job.size.variants
-    seconds = decoded(job, tested) + tested * 61 * n * 7 / 64 / 1.5e9 + 2e-6 * job.size.variants
+    seconds = decoded(job, tested) + tested * 61 * n / 64 * 6e-10 + 2e-6 * job.size.variants
     return Estimate(420 + mapped(job) + mega(held), 4 + seconds)
 
 
