@@ -16,8 +16,8 @@ from deepnull_gwas.site.script_files import packed, short, written_length
 NAMES = {23: "X", 24: "Y", 25: "MT"}
 #: Of variants with p < 1e-3 each is a point; so are all variants where there are no more than the points.
 NEG_LOG10_P = 3.0
-#: Most points, most of them with a name, and most characters of the named ones: half a MB an arm together.
-POINTS, NAMED, CHARACTERS = 50_000, 10_000, 750_000
+#: Most points that are no named ones, most named ones, and most characters of these for each arm.
+POINTS, NAMED, CHARACTERS = 50_000, 10_000, 375_000
 #: The rest is drawn in cells: their width in base pairs (at least), most of them along the genome, and their number
 #: up to the strongest variant of the rest.
 CELL, CELLS, LEVELS = 100_000, 32_000, 30
@@ -122,7 +122,7 @@ def _named(
     size = np.array([85 + sum(map(written_length, texts)) for texts in zip(table["id"], *alleles)])
     by_strength = np.argsort(-strength, kind="stable")
     keep = np.zeros(len(rows), dtype=bool)
-    keep[by_strength[np.cumsum(size[by_strength]) <= CHARACTERS]] = True
+    keep[by_strength[np.cumsum(size[by_strength]) <= CHARACTERS * len(p.arms)]] = True
     rows, table = rows[keep], table[keep]
     alleles = [[a if len(a) <= ALLELE else f"{a[:ALLELE]}…" for a in column[keep]] for column in alleles]
     arms = {}

@@ -25,7 +25,7 @@ dn.miami = (page, loci, onlocus) => {
     line,
     top: Math.max(line * 1.15, ...largest) * 1.04,
     view: { from: 0, to: layout.end, locus: -1, drag: null },
-    frame: { left: 46, right: 12, band: 92, middle: down ? 24 : 0, bottom: down ? 20 : 40 },
+    frame: { left: 54, right: 12, band: 92, middle: down ? 24 : 0, bottom: down ? 20 : 40 },
     shape: null,
   };
   const arms = layout.arms.map((a, i) => `${dn.names[a]}${down ? (i ? " downwards" : " upwards") : ""}`).join(", ");

@@ -15,7 +15,7 @@ dn.qqPlot = (classes, arm, top) => {
     `QQ plot, ${dn.names[arm]}: observed against expected −log10(p) of ${dn.count(all.n)} variants, λ ${dn.fixed(all.lambda[0], 3)}`,
     (w) => Math.min(420, w * 0.82),
     (context, width, height) => {
-      const f = { left: 44, right: 12, top: 10, bottom: 38 },
+      const f = { left: 52, right: 12, top: 10, bottom: 38 },
         w = width - f.left - f.right,
         h = height - f.top - f.bottom;
       const sx = (v) => f.left + (v / right) * w,

@@ -43,7 +43,7 @@ dn.regionalPlot = (locus, about, onreference) => {
   const largest = (a) => p[a].reduce((m, v) => (v !== null && v > m ? v : m), 0);
   const top = Math.max(line * 1.15, ...arms.map(largest)) * 1.1,
     genes = [...locus.genes].sort((a, b) => a.start - b.start || a.end - b.end);
-  const frame = { left: 46, right: 12, gap: 26, bottom: 50, top: 20 };
+  const frame = { left: 54, right: 12, gap: 26, bottom: 50, top: 20 };
   const probe = document.createElement("canvas").getContext("2d");
   probe.font = dn.font(11);
   const lay = (width) => {
