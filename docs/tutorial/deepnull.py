@@ -16,8 +16,9 @@
 # Why covariates whose effects are not straight lines cost power, and what DeepNull does about it: on a small
 # simulated cohort, where the truth is known.
 #
-# This page is a notebook. You find it in the repository as `docs/tutorial/deepnull.ipynb`. Everything in it runs
-# in about a minute on two cores. Start it with the repository's `.venv` as its kernel, in an empty folder.
+# This page is a notebook, `docs/tutorial/deepnull.ipynb` in the repository. Everything in it runs in about a minute on
+# two cores. To run it yourself, copy it to an empty folder, since it writes files, and open it in JupyterLab or VS Code
+# with the Python of the repository's `.venv` as its kernel.
 
 # %%
 import json

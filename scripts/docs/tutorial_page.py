@@ -1,6 +1,7 @@
 """The tutorial: its text source made into a notebook, run, and shown as a page.
 
-    python scripts/docs/tutorial_page.py [OUT]    # run docs/tutorial/deepnull.py, write docs/tutorial/deepnull.ipynb
+    python scripts/docs/tutorial_page.py [OUT]     # run docs/tutorial/deepnull.py, write docs/tutorial/deepnull.ipynb
+    python scripts/docs/tutorial_page.py --text    # take over what is no code, without running it
 
 The notebook is committed with what it printed, so that it can be read where it lies; the site shows the same.
 """
@@ -88,12 +89,30 @@ def _shown(output: dict[str, Any], write_image) -> str:
     return f'<div class="output" markdown>\n\n{inside}\n\n</div>'
 
 
-def main(out: str | Path = NOTEBOOK) -> None:
+def write(notebook: nbformat.NotebookNode, out: str | Path) -> None:
+    """Write a notebook."""
+    Path(out).write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
+
+
+def take_text() -> nbformat.NotebookNode:
+    """Return the source as a notebook, with the outputs of the committed one: their code has to be the same."""
+    notebook, known = read_source(), read_notebook()
+    code, known_code = ([c for c in n.cells if c.cell_type == "code"] for n in (notebook, known))
+    if [c.source for c in code] != [c.source for c in known_code]:
+        sys.exit(f"{SOURCE}: code has changed, too: run it (make tutorial)")
+    for cell, before in zip(code, known_code):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return notebook
+
+
+def main(out: str = str(NOTEBOOK)) -> None:
     """Run the tutorial and write the notebook."""
+    if out == "--text":
+        write(take_text(), NOTEBOOK)
+        return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as folder:
-        notebook = run(read_source(), folder)
-    Path(out).write_text(nbformat.writes(notebook).rstrip("\n") + "\n", encoding="utf-8")
+        write(run(read_source(), folder), out)
     print(f"{out}: {Path(out).stat().st_size / 1e3:.0f} kB")
 
 
