@@ -104,6 +104,40 @@ def lifestyle(rng, n, p):
     return x, f + 0.7 * (smoking > 15) + 0.06 * np.maximum(bmi - 30, 0) * a
 
 
+def correlated(rng, n, p):
+    """Products of curves, of principal components that correlate by .5."""
+    x = people(rng, n, p)
+    x[:, 2:] = np.sqrt(0.5) * x[:, 2:] + np.sqrt(0.5) * rng.normal(size=(n, 1))
+    a, s = parts(x)
+    return x, 0.3 * a + 0.8 * np.sin(1.5 * x[:, 2]) * np.cos(x[:, 3]) + 0.4 * (x[:, 4] ** 2 - 1) * a + 0.3 * s
+
+
+def threshold_by_age(rng, n, p):
+    """A threshold inside an interaction: above it age acts, and in men only another covariate does."""
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.2 * s + 0.9 * (x[:, 2] > 0.3) * a + 0.7 * (s > 0) * (x[:, 3] > 0)
+
+
+def fast_waves(rng, n, p):
+    """Periodic effects of high frequency: a year of age in five, and sin(3 pi x)."""
+    x = people(rng, n, p)
+    a, s = parts(x)
+    return x, 0.3 * a + 0.6 * np.sin(2 * np.pi * x[:, 0] / 5) + 0.6 * np.sin(3 * np.pi * x[:, 2]) * (1 + 0.5 * s)
+
+
+def three_of_thirty(rng, n, p):
+    """Three of thirty covariates matter: curves, a product of two, and of all three."""
+    x = people(rng, n, p)
+    a, b, c = x[:, 5], x[:, 11], x[:, 23]
+    return x, 0.5 * np.tanh(2 * a) + 0.5 * np.abs(b) + 0.4 * b * c + 0.4 * np.sin(1.5 * a) * b * c
+
+
+def nothing(rng, n, p):
+    """No covariate explains anything."""
+    return people(rng, n, p), np.zeros(n)
+
+
 @dataclass(frozen=True)
 class Case:
     """One architecture with its size.
@@ -159,6 +193,13 @@ CASES = {
     "binary_1": Case(published, 40000, 12, prevalence=0.01),
     "binary_linear_10": Case(linear, 20000, 12, prevalence=0.1),
     "binary_4k": Case(lifestyle, 4000, 14, share=0.4, prevalence=0.3),
+    # not looked at while the Gaussian process was made
+    "correlated_4k": Case(correlated, 4000, 12),
+    "threshold_by_age_4k": Case(threshold_by_age, 4000, 12),
+    "fast_waves_4k": Case(fast_waves, 4000, 12),
+    "three_of_thirty_4k": Case(three_of_thirty, 4000, 30),
+    "binary_correlated_4k": Case(correlated, 4000, 12, share=0.4, prevalence=0.3),
+    "nothing_4k": Case(nothing, 4000, 12),
 }
 
 
@@ -166,7 +207,7 @@ def draw(case: Case, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw covariates, phenotype and the best possible prediction (binary: its logit)."""
     rng = np.random.default_rng(seed)
     x, f = case.draw(rng, case.n, case.p)
-    f = (f - f.mean()) / f.std()
+    f = (f - f.mean()) / (f.std() or 1.0)
     if case.prevalence is None:
         noise = rng.normal(size=case.n) if case.noise == "normal" else rng.standard_t(4, case.n) / np.sqrt(2)
         f = f * np.sqrt(case.share)
@@ -200,13 +241,14 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
     began = time.process_time()
     how = recipe if isinstance(recipe, str) else Recipe.from_dict(recipe)
     with threadpool_limits(1):
-        prediction, each, _ = crossfit(x, y, fold, how, seed, trait, Choice(model))
+        prediction, each, results = crossfit(x, y, fold, how, seed, trait, Choice(model))
     seconds = time.process_time() - began
     # r2 for quantitative traits; McFadden's for binary ones, which is on a like scale
     has_cases = trait_of(trait).has_cases
     key = "r2_mcfadden" if has_cases else "r2"
     values = {"best": truth, "prediction": prediction, **each}
-    row = {"case": name, "seed": seed, "seconds": seconds}
+    weight = float(np.mean([sum(r.history["weights"].values()) for r in results]))
+    row = {"case": name, "seed": seed, "seconds": seconds, "weight": weight}
     row |= {m: float(measure(y, v, trait)[key]) for m, v in values.items()}
     if has_cases:
         row["auc"] = {m: float(measure(y, v, trait)["auc"]) for m, v in values.items()}
@@ -215,8 +257,8 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
 
 def table(rows: list[dict]) -> list[str]:
     """Return one line of Markdown for each case: means over replicates."""
-    models = ["best", "linear", "second_order", "splines", "trees", "network", "prediction"]
-    heads = ["best possible", "linear", "second order", "splines", "trees", "network", "**auto**"]
+    models = ["best", "linear", "second_order", "splines", "trees", "gaussian_process", "network", "prediction"]
+    heads = ["best possible", "linear", "second order", "splines", "trees", "Gaussian process", "network", "**auto**"]
     lines = ["| case | n | covariates | " + " | ".join(heads) + " | auto, share of best | CPU seconds |"]
     lines.append("| --- " * (len(heads) + 5) + "|")
     for name in dict.fromkeys(r["case"] for r in rows):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from deepnull_gwas.deepnull.kernel import Hyper, Points, Scale, between
+from deepnull_gwas.deepnull.kernel import Hyper, Scale, between, prepare
 from deepnull_gwas.deepnull.likelihood import most_likely
 from deepnull_gwas.deepnull.protocol import Arrays, Fit, Inner, Model, Task, under
 from deepnull_gwas.deepnull.recipe import LINEAR, Recipe
@@ -23,7 +23,7 @@ from deepnull_gwas.deepnull.smooth import chunks
 from deepnull_gwas.traits import trait_of
 
 #: People by whom hyperparameters are found, and between whom and everybody else the kernel is evaluated, at most.
-SEARCHED, INDUCING = 1000, 800
+SEARCHED, INDUCING = 1200, 800
 #: Features whose variance is less than this share of the noise of all people are left out; so are those that single
 #: precision does not hold.
 _SLIGHT, _PRECISE = 0.01, 1e-5
@@ -58,12 +58,13 @@ class Features:
     def of(cls, x: np.ndarray, scale: Scale, hyper: Hyper, people: int) -> Features:
         """Make the features from covariates ``x`` of some people, to be fitted on a number of ``people``."""
         points = scale(x, hyper.used)
-        own = Points.of(points, scale, hyper)
-        size, direction = np.linalg.eigh(between(own, own, hyper).astype(np.float64))
-        least = max(_SLIGHT * hyper.noise * len(x) / people, _PRECISE * size[-1], 1e-12)
+        if not len(points):
+            return cls(scale, hyper, points, np.zeros((points.shape[1], 0), dtype=np.float32))
+        own = prepare(points, scale, hyper)
+        size, direction = np.linalg.eigh(between(own, own, hyper.order).astype(np.float64))
+        least = max(_SLIGHT * hyper.noise * len(x) / people, _PRECISE * size[-1])
         kept = size > least
-        direction = direction[:, kept] / np.sqrt(size[kept])
-        return cls(scale, hyper, points, direction.astype(np.float32))
+        return cls(scale, hyper, points, (direction[:, kept] / np.sqrt(size[kept])).astype(np.float32))
 
     @property
     def count(self) -> int:
@@ -72,11 +73,13 @@ class Features:
 
     def evaluate(self, x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield runs of people and their features float32[run, count], the constant last."""
-        own = Points.of(self.points, self.scale, self.hyper)
+        own = prepare(self.points, self.scale, self.hyper)
         for rows in chunks(len(x)):
             z = self.scale(x[rows], self.hyper.used)
             out = np.ones((z.shape[1], self.count), dtype=np.float32)
-            np.matmul(between(Points.of(z, self.scale, self.hyper), own, self.hyper), self.roots, out=out[:, :-1])
+            if self.count > 1:
+                kernel = between(prepare(z, self.scale, self.hyper), own, self.hyper.order)
+                np.matmul(kernel, self.roots, out=out[:, :-1])
             yield rows, out
 
 

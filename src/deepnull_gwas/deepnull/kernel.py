@@ -112,25 +112,6 @@ class Hyper:
         return np.flatnonzero(self.amplitude)
 
 
-@dataclass
-class One:
-    """The kernel of one covariate between some people, float32[a, b], and what its gradient needs.
-
-    Attributes
-    ----------
-    kernel
-        Orthogonal to the constant, times the amplitude.
-    bell
-        The squared exponential kernel; None of covariates of two values.
-    square
-        Squared distances.
-    """
-
-    kernel: np.ndarray
-    bell: np.ndarray | None = None
-    square: np.ndarray | None = None
-
-
 @dataclass(frozen=True)
 class Centre:
     """Means of a covariate's squared exponential kernel over its density.
@@ -160,21 +141,53 @@ class Centre:
         return cls(means[0], slopes[0], float(means[1].mean()), float(slopes[1].mean()))
 
 
-def one(a: np.ndarray, b: np.ndarray, of_a: Centre | None, of_b: Centre | None, length: float, amplitude: float) -> One:
-    """Return the kernel of one covariate between people with values ``a`` and ``b`` on its scale.
+@dataclass(frozen=True)
+class One:
+    """One covariate of some people, as factors of its kernel: sums of few products are faster than differences.
 
-    ``of_a`` and ``of_b`` are None for covariates of two values, whose only effect is a straight line.
+    Attributes
+    ----------
+    z
+        float32[n] on the covariate's scale.
+    centre
+        None of covariates of two values, whose only effect is a straight line.
+    exponent
+        float32[n, 3] and float32[3, n]: their product is the exponent of the squared exponential kernel, the logarithm
+        of the amplitude in it; None of covariates of two values.
+    rest
+        float32[n, 1 or 2] and its counterpart: their product is the rest of the kernel.
     """
-    if of_a is None or of_b is None:
-        return One(np.multiply.outer(a * np.float32(amplitude), b))
-    square = np.subtract.outer(a, b)
-    square *= square
-    bell = np.multiply(square, np.float32(-0.5 / length**2))
+
+    z: np.ndarray
+    centre: Centre | None
+    exponent: tuple[np.ndarray, np.ndarray] | None
+    rest: tuple[np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, z: np.ndarray, atoms: np.ndarray | None, length: float, amplitude: float) -> One:
+        """Prepare people with values ``z``; ``atoms`` is None for covariates of two values."""
+        if atoms is None:
+            return cls(z, None, None, ((z * np.float32(amplitude))[:, None], z[None]))
+        centre = Centre.of(z, atoms, length)
+        half, ones = np.float32(-0.5 / length**2), np.ones_like(z)
+        near = np.column_stack([half * z * z + np.float32(np.log(amplitude)), ones, np.float32(-2) * half * z])
+        far = np.array([ones, half * z * z, z])
+        low = np.column_stack([centre.at * np.float32(-amplitude / centre.whole), z * np.float32(amplitude * STRAIGHT)])
+        return cls(z, centre, (near, far), (low, np.array([centre.at, z])))
+
+
+def block(a: One, b: One, rows: slice, end: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the kernel of one covariate between some people of ``a`` and those of ``b`` before ``end``.
+
+    It is orthogonal to the constant; and its squared exponential part alone. Both are multiplied by the amplitude.
+    """
+    kernel = a.rest[0][rows] @ b.rest[1][:, :end]
+    if a.exponent is None or b.exponent is None:
+        return kernel, None
+    bell = a.exponent[0][rows] @ b.exponent[1][:, :end]
     np.exp(bell, out=bell)
-    kernel = np.multiply.outer(of_a.at * np.float32(-amplitude / of_a.whole), of_b.at)
-    kernel += np.multiply.outer(a * np.float32(amplitude * STRAIGHT), b)
-    kernel += bell * np.float32(amplitude)
-    return One(kernel, bell, square)
+    kernel += bell
+    return kernel, bell
 
 
 def sums(kernels: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -195,47 +208,18 @@ def row_blocks(rows: int, columns: int) -> Iterator[slice]:
         yield slice(begin, min(begin + step, rows))
 
 
-@dataclass(frozen=True)
-class Points:
-    """People as the kernel sees them.
-
-    Attributes
-    ----------
-    z
-        float32[used, n]: covariates that play a part, on their scales.
-    centres
-        Of each of them; None of covariates of two values.
-    """
-
-    z: np.ndarray
-    centres: list[Centre | None]
-
-    @classmethod
-    def of(cls, z: np.ndarray, scale: Scale, hyper: Hyper) -> Points:
-        """Prepare people with covariates ``z`` float32[used, n] on the scale."""
-        return cls(
-            z,
-            [
-                None if scale.two[j] else Centre.of(z[i], scale.atoms[j], float(hyper.length[j]))
-                for i, j in enumerate(hyper.used)
-            ],
-        )
+def prepare(z: np.ndarray, scale: Scale, hyper: Hyper) -> list[One]:
+    """Prepare people with the covariates that play a part, ``z`` float32[used, n] on the scale."""
+    return [
+        One.of(z[i], None if scale.two[j] else scale.atoms[j], float(hyper.length[j]), float(hyper.amplitude[j]))
+        for i, j in enumerate(hyper.used)
+    ]
 
 
-def between(a: Points, b: Points, hyper: Hyper) -> np.ndarray:
-    """Return the kernel between people, float32[a, b]."""
-    out = np.zeros((a.z.shape[1], b.z.shape[1]), dtype=np.float32)
-    if not len(hyper.used):
-        return out
-    order = hyper.order.astype(np.float32)
+def between(a: list[One], b: list[One], order: np.ndarray) -> np.ndarray:
+    """Return the kernel between people, float32[a, b]; some covariate plays a part."""
+    out = np.zeros((len(a[0].z), len(b[0].z)), dtype=np.float32)
     for rows in row_blocks(*out.shape):
-        kernels = []
-        for i, j in enumerate(hyper.used):
-            centre = a.centres[i]
-            if centre is not None:
-                centre = Centre(centre.at[rows], centre.slope[rows], centre.whole, centre.whole_slope)
-            length, amplitude = float(hyper.length[j]), float(hyper.amplitude[j])
-            kernels.append(one(a.z[i, rows], b.z[i], centre, b.centres[i], length, amplitude).kernel)
-        first, second, third = sums(kernels)
-        out[rows] = order[0] * first + order[1] * second + order[2] * third
+        first, second, third = sums([block(i, j, rows, out.shape[1])[0] for i, j in zip(a, b, strict=True)])
+        out[rows] = np.float32(order[0]) * first + np.float32(order[1]) * second + np.float32(order[2]) * third
     return out

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepnull_gwas.deepnull.kernel import Centre, Hyper, Scale, one, row_blocks, sums
+from deepnull_gwas.deepnull.kernel import Hyper, One, Scale, block, row_blocks, sums
 
 logger = logging.getLogger(__name__)
 
 #: Lengths that the search starts from: slow effects, and fast ones.
 STARTS = (1.0, 0.35)
 #: People, at most, and evaluations of the likelihood from each start; then from the better one on.
-_FIRST, _THEN = (450, 14), (1000, 14)
+_FIRST, _THEN = (600, 18), (1200, 12)
 #: Amplitude below which a covariate plays no part after the first evaluations, and after all of them.
 _NOTHING = (0.002, 0.001)
 #: Rate of the exponential prior of amplitudes, in units of log-likelihood: what does not matter goes to 0.
@@ -22,6 +22,8 @@ _RATE = 0.5
 #: Means and standard deviations of the normal priors of the logarithms of lengths and of the orders' multipliers.
 _LENGTH, _ORDERS = (0.0, 1.0), ((-1.5, 1.5), (-2.5, 1.5))
 _BOUNDS = {"amplitude": (-9.0, 3.0), "length": (-2.5, 1.8), "order": (-8.0, 3.0), "noise": (-5.0, 0.5)}
+#: Bytes of kernels kept between the likelihood and its gradient, at most; with more they are made twice.
+_KEPT = 100_000_000
 #: Added to the diagonal: single precision of the kernel.
 _JITTER = 1e-4
 
@@ -99,17 +101,20 @@ class _Likelihood:
         from scipy.linalg.lapack import spotrf, spotri, spotrs
 
         q, n = len(self.used), len(self.y)
-        amplitude, length = np.exp(theta[:q]), np.exp(theta[q : 2 * q])
         second, third, noise = np.exp(theta[2 * q :])
-        centres = [
-            None if self.scale.two[j] else Centre.of(self.z[j], self.scale.atoms[j], length[i])
+        ones = [
+            One.of(
+                self.z[j], None if self.scale.two[j] else self.scale.atoms[j], np.exp(theta[q + i]), np.exp(theta[i])
+            )
             for i, j in enumerate(self.used)
         ]
-        covariance = np.zeros((n, n), dtype=np.float32)
+        covariance, kept = np.zeros((n, n), dtype=np.float32), {}
         for rows in row_blocks(n, n):
-            each = self._ones(rows, centres, length, amplitude)
-            e1, e2, e3 = sums([k.kernel for k in each])
-            covariance[rows, : rows.stop] = e1 + np.float32(second) * e2 + np.float32(third) * e3
+            made = _Block.of(ones, rows)
+            covariance[rows, : rows.stop] = made.sums[0] + np.float32(second) * made.sums[1]
+            covariance[rows, : rows.stop] += np.float32(third) * made.sums[2]
+            if 4 * n * n * q <= _KEPT:
+                kept[rows.start] = made
         covariance[np.diag_indices(n)] += np.float32(noise + _JITTER)
         # LAPACK sees the transpose: the lower triangle is its upper one
         factor, failed = spotrf(covariance.T, lower=0, overwrite_a=1)
@@ -125,50 +130,9 @@ class _Likelihood:
             w = inverse[rows, : rows.stop] - np.multiply.outer(alpha[rows], alpha[: rows.stop])
             own = w[:, rows.start :]
             own *= np.tri(len(own), k=-1, dtype=np.float32) + np.eye(len(own), dtype=np.float32) / 2
-            gradient += self._slopes(w, rows, centres, theta)
+            made = kept.pop(rows.start, None) or _Block.of(ones, rows)
+            gradient += made.slopes(w, ones, theta)
         return self._with_prior(value, gradient, theta)
-
-    def _ones(self, rows: slice, centres: list[Centre | None], length: np.ndarray, amplitude: np.ndarray) -> list:
-        """Return the kernel of each covariate between some people and all up to them."""
-        each = []
-        for i, j in enumerate(self.used):
-            of_a = of_b = None
-            if (c := centres[i]) is not None:
-                of_a = Centre(c.at[rows], c.slope[rows], c.whole, c.whole_slope)
-                of_b = Centre(c.at[: rows.stop], c.slope[: rows.stop], c.whole, c.whole_slope)
-            each.append(one(self.z[j, rows], self.z[j, : rows.stop], of_a, of_b, float(length[i]), float(amplitude[i])))
-        return each
-
-    def _slopes(self, w: np.ndarray, rows: slice, centres: list[Centre | None], theta: np.ndarray) -> np.ndarray:
-        """Return what some rows add to the gradient; ``w`` is the derivative by each element of the covariance."""
-        q = len(self.used)
-        amplitude, length = np.exp(theta[:q]), np.exp(theta[q : 2 * q])
-        second, third = np.exp(theta[2 * q : 2 * q + 2])
-        each = self._ones(rows, centres, length, amplitude)
-        e1, e2, e3 = sums([k.kernel for k in each])
-        out = np.zeros_like(theta)
-        out[2 * q], out[2 * q + 1] = second * np.vdot(w, e2), third * np.vdot(w, e3)
-        for i, k in enumerate(each):
-            # the derivative of the sums by this kernel: what it is multiplied by in them
-            others = e1 - k.kernel
-            by = k.kernel * others
-            np.subtract(e2, by, out=by)
-            by *= np.float32(third)
-            others *= np.float32(second)
-            by += others
-            by += np.float32(1)
-            by *= w
-            out[i] = np.vdot(by, k.kernel)
-            c = centres[i]
-            if c is None or k.bell is None:
-                continue
-            a, at_b, slope_b = by @ c.at[: rows.stop], c.at[rows], c.slope[rows]
-            k.bell *= k.square
-            slope = np.vdot(by, k.bell) / length[i] ** 2
-            slope -= (slope_b @ a + at_b @ (by @ c.slope[: rows.stop])) / c.whole
-            slope += (at_b @ a) * c.whole_slope / c.whole**2
-            out[q + i] = amplitude[i] * slope
-        return out
 
     def _with_prior(self, value: float, gradient: np.ndarray, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Add minus the logarithm of the prior."""
@@ -182,3 +146,60 @@ class _Likelihood:
         off = (theta[places] - mean) / spread
         gradient[places] += off / spread
         return value + 0.5 * float(off @ off), gradient
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Kernels between some people and all up to them.
+
+    Attributes
+    ----------
+    rows
+        These people.
+    each
+        The kernel of each covariate, and its squared exponential part.
+    sums
+        Over single covariates, pairs and threes.
+    """
+
+    rows: slice
+    each: list[tuple[np.ndarray, np.ndarray | None]]
+    sums: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, ones: list[One], rows: slice) -> _Block:
+        """Evaluate the kernels."""
+        each = [block(one, one, rows, rows.stop) for one in ones]
+        return cls(rows, each, sums([kernel for kernel, _ in each]))
+
+    def slopes(self, w: np.ndarray, ones: list[One], theta: np.ndarray) -> np.ndarray:
+        """Return what these people add to the gradient; ``w`` is the derivative by each element of the covariance."""
+        q, (e1, e2, e3), rows, end = len(ones), self.sums, self.rows, self.rows.stop
+        amplitude, length = np.exp(theta[:q]), np.exp(theta[q : 2 * q])
+        second, third = np.exp(theta[2 * q : 2 * q + 2])
+        out = np.zeros_like(theta)
+        out[2 * q], out[2 * q + 1] = second * np.vdot(w, e2), third * np.vdot(w, e3)
+        # by a kernel k: 1 + second (e1 - k) + third (e2 - k (e1 - k)), what it is multiplied by in the sums
+        cubic = w * np.float32(third)
+        square = e1 * cubic
+        square += w * np.float32(second)
+        plain = square * e1
+        plain -= cubic * (e1 * e1 - e2)
+        plain += w
+        for i, (one, (kernel, bell)) in enumerate(zip(ones, self.each, strict=True)):
+            by = kernel * cubic
+            np.subtract(square, by, out=by)
+            by *= kernel
+            np.subtract(plain, by, out=by)
+            out[i] = np.vdot(by, kernel)
+            if bell is None or one.centre is None:
+                continue
+            c, z = one.centre, one.z
+            at, slope = (by @ np.column_stack([c.at[:end], c.slope[:end]])).T
+            centred = -(c.slope[rows] @ at + c.at[rows] @ slope) / c.whole
+            centred += (c.at[rows] @ at) * c.whole_slope / c.whole**2
+            by *= bell
+            none, once, twice = (by @ np.column_stack([np.ones_like(z[:end]), z[:end], z[:end] ** 2])).T
+            apart = none @ z[rows] ** 2 - 2 * (once @ z[rows]) + twice.sum()
+            out[q + i] = apart / length[i] ** 2 + amplitude[i] * centred
+        return out
