@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 OF_TORCH = ("auto", "network")
 NO_TORCH = (
     "networks are trained with torch, which is not installed. Install it: pip install 'deepnull-gwas[network]' (on a "
-    "machine without a GPU the CPU build is a quarter of the size: pip install torch --index-url "
+    "machine without a GPU take the CPU build, 200 MB instead of 3 GB: pip install torch --index-url "
     "https://download.pytorch.org/whl/cpu), or choose a model without a network: deepnull.model: splines (or trees, "
     "second_order, linear)"
 )

@@ -213,7 +213,7 @@ def test_the_whole_path_on_a_real_cohort(user, real_data, tmp_path):
     place = real_data("geuvadis")
     user(
         *("deepnull-gwas", "init", "g", "--genotypes", str(place), "--samples", str(place / "geuvadis343.samples.tsv")),
-        *("--build", "GRCh37", "--phenotypes", "ENSG00000100299,ENSG00000130489"),
+        *("--build", "GRCh37", "--phenotypes", "ENSG00000100298,ENSG00000130489"),
     )
     assert "Sound." in user("deepnull-gwas", "check", folder="g")
     user("deepnull-gwas", "run", "--cores", "2", folder="g")

@@ -37,7 +37,6 @@ def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> int:
 
     place = place_of_config(given)
     config = read_config(place, given.directory)
-    check_packages(config)
     raw, _ = read_given(place, given.directory)
     code, printed = wait_for(
         snakemake_command(given, "--cores", given.cores, "--quiet", "progress", "rules", "--", "preflight"), quiet=True
@@ -49,6 +48,7 @@ def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> int:
     logs = Path(given.directory, (raw.get("pathvars") or {}).get("logs") or "logs")
     for name in config.cohorts:
         print("\n".join(about_cohort(name, results, logs)))
+    check_packages(config)
     print("Sound. Next: deepnull-gwas plan (memory and time), deepnull-gwas run")
     return 0
 
