@@ -99,7 +99,8 @@ dn.bytesText = (b) =>
         : `${dn.fixed(b / 1e9, 1)} GB`;
 dn.explained = (measure) => (measure === "r2_mcfadden" ? "McFadden's R²" : measure === "auc" ? "AUC" : "R²");
 dn.modelName = (name) => dn.names[name] || name.replaceAll("_", " ");
-dn.testModel = (model) => (model === "whole_genome" ? "whole-genome regression" : "linear or logistic model");
+dn.testModel = ({ model, trait }) =>
+  `${trait === "binary" ? "logistic" : "linear"} tests${model === "whole_genome" ? " given the whole genome" : ""}`;
 dn.people = (about) =>
   about.cases === null || about.cases === undefined
     ? `n = ${dn.count(about.n)}`

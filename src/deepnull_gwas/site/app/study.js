@@ -145,7 +145,7 @@ dn.pages.study = async (cohort, study) => {
       ? about.transform.replaceAll("_", " ")
       : null,
     dn.people(about),
-    dn.testModel(about.model),
+    dn.testModel(about),
   ]
     .filter(Boolean)
     .join(" · ");
