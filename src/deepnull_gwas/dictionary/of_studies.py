@@ -274,6 +274,7 @@ STUDIES = (
         "a person analysed",
         columns(
             OFFSETS,
+            Field("fold", "int32", "fold of the person", when="relatives in different folds"),
             Field(
                 "{arm}.{chromosome}",
                 "float64",

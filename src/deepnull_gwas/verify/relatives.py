@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepnull_gwas.tables import read_json
+from deepnull_gwas.tables import read_json, read_table, to_numpy
 from deepnull_gwas.verify.compare import Estimate
 from deepnull_gwas.verify.tails import deviate, normal_tail, student_tail
 
@@ -29,20 +29,22 @@ class Relatives:
     Attributes
     ----------
     pairs
-        (row of the one, row of the other, relation, kinship) among the study's people.
+        (row of the one, row of the other, relation, kinship, whether in different folds) among the study's people.
     rho
         (arm, relation) -> chromosome, or ``all`` -> correlation.
     """
 
-    pairs: tuple[tuple[int, int, str, float], ...]
+    pairs: tuple[tuple[int, int, str, float, bool], ...]
     rho: Mapping[tuple[str, str], Mapping[str, float]]
 
     def edges(self, arm: str, chromosome: str, inside: np.ndarray) -> list[Edge]:
         """Return the correlations of an arm on a chromosome, of some people (bool[n])."""
         row = {int(person): k for k, person in enumerate(np.flatnonzero(inside))}
         edges = []
-        for i, j, relation, kinship in self.pairs:
+        for i, j, relation, kinship, other in self.pairs:
             known = self.rho.get((arm, relation), {})
+            if other:
+                known = self.rho.get((arm, f"{relation}, other fold"), known)
             value = known.get(chromosome, known.get("all", 0.0))
             if value and i in row and j in row:
                 edges.append((row[i], row[j], value, kinship))
@@ -59,11 +61,14 @@ def read_relatives(relatives: str | Path, genome: str | Path, people: np.ndarray
     if not rho:
         return None
     row = {str(person): k for k, person in enumerate(people)}
+    fold, offsets = np.zeros(len(people)), Path(genome).with_name("offsets.parquet")
+    if any(relation.endswith(", other fold") for _, relation in rho):
+        fold = to_numpy(read_table(offsets, columns=["fold"])["fold"])
     with open(relatives, encoding="utf-8", newline="") as file:
         pairs = tuple(
-            (row[line["sample_index_1"]], row[line["sample_index_2"]], line["relation"], _kinship(line))
+            (i, j, line["relation"], _kinship(line), bool(fold[i] != fold[j]))
             for line in csv.DictReader(file, delimiter="\t")
-            if line["sample_index_1"] in row and line["sample_index_2"] in row
+            if (i := row.get(line["sample_index_1"])) is not None and (j := row.get(line["sample_index_2"])) is not None
         )
     return Relatives(pairs, rho) if pairs else None
 

@@ -4,7 +4,7 @@ Columns: ``sample_index``, and one per arm and chromosome, ``{arm}.{chromosome}`
 that one, beyond the covariates, out of fold. ``{arm}.all`` leaves nothing out: it is the offset on X, XY, Y, MT and on
 autosomes of which no variant took part. In the unit of the analysed phenotype; on the logit scale of a binary trait.
 ``{arm}.spread``, where it is there: each person's standard deviation beyond the null model, as a multiple of the
-study's (:mod:`deepnull_gwas.whole_genome.spread`).
+study's (:mod:`deepnull_gwas.whole_genome.spread`). ``fold``, where relatives are in different ones: each person's.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from deepnull_gwas.tables import (
 WHOLE = "all"
 #: Name of the column of standard deviations.
 SPREAD = "spread"
+#: Name of the column of folds.
+FOLD = "fold"
 OFFSETS = [Column("sample_index", "int64", "number of the person in the genotype files, from 0; ascending")]
 #: Where genotypes are not of an autosome, or only in part: class of chromosomes, chromosome.
 _OTHERS = (*(("autosome", c) for c in ("X", "XY", "Y")), *((c, c) for c in ("X", "Y", "MT")))
@@ -46,7 +48,7 @@ class Offsets(Mapping[tuple[str, str, str], np.ndarray]):
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        names = [name.rpartition(".") for name in column_names(path) if name != "sample_index"]
+        names = [name.rpartition(".") for name in column_names(path) if name not in ("sample_index", FOLD)]
         self._stored = {(arm, chromosome) for arm, _, chromosome in names}
         self._arms = list(dict.fromkeys(arm for arm, _, _ in names))
         self._covered = frozenset(read_metadata(path)["chromosomes"])
@@ -68,6 +70,11 @@ class Offsets(Mapping[tuple[str, str, str], np.ndarray]):
         if (arm, SPREAD) not in self._stored:
             return None
         return to_numpy(read_table(self.path, columns=[f"{arm}.{SPREAD}"])[f"{arm}.{SPREAD}"])
+
+    @property
+    def fold(self) -> np.ndarray:
+        """The fold of each person: int32[n]; only where relatives are in different ones."""
+        return to_numpy(read_table(self.path, columns=[FOLD])[FOLD])
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, tuple) and len(key) == 3 and self._column(*key) is not None
@@ -96,6 +103,7 @@ def write_offsets(
     sample_index: np.ndarray,
     offsets: Mapping[str, Mapping[str, np.ndarray]],
     chromosomes: tuple[str, ...],
+    fold: np.ndarray | None = None,
 ) -> None:
     """Write the offsets of a study.
 
@@ -109,8 +117,12 @@ def write_offsets(
         arm -> chromosome that is left out (or :data:`WHOLE`) -> float64[n]; :data:`SPREAD` -> standard deviations.
     chromosomes
         Those of which variants took part: without an offset of its own, such a chromosome has none.
+    fold
+        int32[n], folds of the people, where relatives are in different ones.
     """
     columns = {"sample_index": to_arrow(sample_index.astype(np.int64))}
+    if fold is not None:
+        columns[FOLD] = to_arrow(fold.astype(np.int32))
     for arm, of_arm in offsets.items():
         for chromosome, values in of_arm.items():
             columns[f"{arm}.{chromosome}"] = to_arrow(np.asarray(values, dtype=np.float64))

@@ -8,6 +8,11 @@ correlation per class, arm and chromosome in genome.json:
     "relatives": {"sibling": {"pairs": 1500, "kinship": 0.25, "rho": 0.21, "se": 0.02,
                               "rho_by_chromosome": {"1": 0.22, ...}}, ...}
 
+People are predicted by models that others trained. Relatives in different folds are then in each other's models, those
+in one fold are not, and what is left of their phenotypes differs: where a large cluster of relatives was cut
+(:mod:`deepnull_gwas.whole_genome.folds`), a class with offsets is two, ``sibling`` and ``sibling, other fold``, and
+offsets.parquet has the fold of each person.
+
 ``rho`` holds where no chromosome is left out (X, XY, Y, MT, and everywhere if the study has no offsets). The
 association builds the correlation matrix of a study's people from these numbers and the pairs of relatives.tsv
 (:mod:`deepnull_gwas.association.clusters`).
@@ -17,7 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +34,7 @@ from deepnull_gwas.cohort.families import family_clusters, kinship_column
 from deepnull_gwas.tables import own_file, read_json, to_numpy
 from deepnull_gwas.traits import trait_of
 from deepnull_gwas.whole_genome.null_models import Covariates, fit_null_model, probabilities
-from deepnull_gwas.whole_genome.offsets import WHOLE
+from deepnull_gwas.whole_genome.offsets import WHOLE, read_offsets
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +42,8 @@ logger = logging.getLogger(__name__)
 RELATIONS = (
     "duplicate", "first_degree", "parent_child", "sibling", "second_degree", "third_degree", "distant",
 )  # fmt: skip
+#: What the name of a class ends with where the two are in different folds.
+OTHER_FOLD = ", other fold"
 #: Standard deviation of a class's correlation about what its kinship suggests, before its pairs are looked at. A class
 #: of 25 independent pairs is taken half at its word, one of 1,500 at 98 %.
 SPREAD = 0.2
@@ -54,12 +61,15 @@ class RelatedPairs:
         str[m], the class of each pair.
     kinship
         float64[m].
+    other_fold
+        bool[m], whether they are in different folds; None, nobody is.
     """
 
     first: np.ndarray
     second: np.ndarray
     relation: np.ndarray
     kinship: np.ndarray
+    other_fold: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.first)
@@ -73,7 +83,22 @@ class RelatedPairs:
         """Return the pairs of some of the people (bool[n]), with rows among these."""
         place = np.cumsum(inside) - 1
         kept = inside[self.first] & inside[self.second]
-        return RelatedPairs(place[self.first[kept]], place[self.second[kept]], self.relation[kept], self.kinship[kept])
+        other = None if self.other_fold is None else self.other_fold[kept]
+        return RelatedPairs(
+            place[self.first[kept]], place[self.second[kept]], self.relation[kept], self.kinship[kept], other
+        )
+
+    def by_fold(self, fold: np.ndarray) -> RelatedPairs:
+        """Return the same pairs, told by the folds of the people (int[n])."""
+        other = fold[self.first] != fold[self.second]
+        return replace(self, other_fold=other if other.any() else None)
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The class of each pair: its relation, and whether they are in different folds: str[m]."""
+        if self.other_fold is None:
+            return self.relation
+        return np.where(self.other_fold, self.relation + OTHER_FOLD, self.relation)
 
 
 def read_related_pairs(relatives: str | Path, sample_index: np.ndarray) -> RelatedPairs:
@@ -148,20 +173,23 @@ def family_covariance(
         return None
     residuals_given = _null_models(trait, y, covariates)
     whole = residuals_given(offsets.get(WHOLE))
-    classes = [r for r in RELATIONS if (pairs.relation == r).any()]
-    classes += sorted(set(pairs.relation.tolist()) - set(classes))
+    of_pair = pairs.classes
+    classes = [r for r in RELATIONS if (of_pair == r).any()]
+    classes += sorted(set(of_pair.tolist()) - set(classes))
     family = family_clusters(len(y), pairs.first, pairs.second)
-    rows = [np.flatnonzero(pairs.relation == relation) for relation in classes]
+    rows = [np.flatnonzero(of_pair == relation) for relation in classes]
+    # what is left of relatives in different folds goes with kinship in another way
+    other = np.array([relation.endswith(OTHER_FOLD) for relation in classes])
     kinship = np.array([pairs.kinship[r].mean() for r in rows])
     raw = [_ratio(whole, pairs, r) for r in rows]
     se = np.array([_standard_error(whole, pairs, r, family, rho) for r, rho in zip(rows, raw, strict=True)])
-    rho = _draw_to_kinship(np.array(raw), se, kinship)
+    rho = _draw_to_kinship(np.array(raw), se, kinship, other)
     by_chromosome: dict[str, np.ndarray] = {}
     for chromosome, offset in offsets.items():
         if chromosome != WHOLE:
             residuals = residuals_given(offset)
             by_chromosome[chromosome] = _draw_to_kinship(
-                np.array([_ratio(residuals, pairs, r) for r in rows]), se, kinship
+                np.array([_ratio(residuals, pairs, r) for r in rows]), se, kinship, other
             )
     return {
         relation: {
@@ -228,8 +256,16 @@ def _standard_error(
     return max(robust, 1 / np.sqrt(len(rows)))
 
 
-def _draw_to_kinship(raw: np.ndarray, se: np.ndarray, kinship: np.ndarray) -> np.ndarray:
-    """Return the estimates of the classes, each drawn to the slope of all on twice the kinship (see the notes)."""
+def _draw_to_kinship(raw: np.ndarray, se: np.ndarray, kinship: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the estimates of the classes, each drawn to the slope of all on twice the kinship (see the notes).
+
+    The classes of relatives in different folds (bool ``other``) have a slope of their own.
+    """
+    if other.any() and not other.all():
+        out = np.empty(len(raw))
+        for some in (other, ~other):
+            out[some] = _draw_to_kinship(raw[some], se[some], kinship[some], np.zeros(int(some.sum()), dtype=bool))
+        return out
     # a handful of pairs with outlying values goes beyond any correlation
     raw, x = np.clip(raw, -1.0, 1.0), 2 * kinship
     # the slope is that of a heritability: of size 1 before any pair is seen
@@ -262,6 +298,9 @@ class RelativeCorrelations:
         out = np.zeros(len(pairs))
         for relation, rho in of_class.items():
             out[pairs.relation == relation] = rho
+        # an arm without offsets has the same correlations in different folds
+        for relation, rho in of_class.items() if pairs.other_fold is not None else ():
+            out[pairs.classes == relation] = rho
         return out
 
 
@@ -275,7 +314,7 @@ def read_correlations(
     relatives
         relatives.tsv of the cohort.
     genome
-        genome.json of the study (see the module).
+        genome.json of the study (see the module), offsets.parquet next to it.
     sample_index
         int64[n], people of the study, ascending.
     """
@@ -288,4 +327,6 @@ def read_correlations(
     if not rho:
         return None
     pairs = read_related_pairs(relatives, np.asarray(sample_index))
+    if any(name.endswith(OTHER_FOLD) for of_arm in rho.values() for name in of_arm.get(WHOLE, {})):
+        pairs = pairs.by_fold(read_offsets(Path(genome).with_name("offsets.parquet")).fold)
     return RelativeCorrelations(pairs, rho) if len(pairs) else None

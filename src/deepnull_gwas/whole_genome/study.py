@@ -19,7 +19,7 @@ from deepnull_gwas.whole_genome.blocks import EFFECT_GRID
 from deepnull_gwas.whole_genome.inputs import Study, StudyPaths, read_study
 from deepnull_gwas.whole_genome.logistic import stack_binary
 from deepnull_gwas.whole_genome.offsets import SPREAD, WHOLE, write_offsets
-from deepnull_gwas.whole_genome.relatives import RelatedPairs, family_covariance, read_related_pairs
+from deepnull_gwas.whole_genome.relatives import OTHER_FOLD, RelatedPairs, family_covariance, read_related_pairs
 from deepnull_gwas.whole_genome.spread import spread_by_ancestry
 from deepnull_gwas.whole_genome.stacking import Stacked, stack
 from deepnull_gwas.whole_genome.targets import on_grid
@@ -121,6 +121,7 @@ def stack_study(
     arms: dict[str, dict[str, Any]] = {}
     offsets: dict[str, dict[str, np.ndarray]] = {}
     covered: tuple[str, ...] = ()
+    fold = None
     # one BLAS thread: what is computed then does not depend on the number of threads
     with threadpool_limits(limits=1):
         for arm in study.arms:
@@ -128,10 +129,14 @@ def stack_study(
                 failure = inputs.failures[arm]
                 arms[arm] = _entry("failed", f"{failure.stage}: {failure.reason}")
                 continue
-            arms[arm], offsets[arm], covered = _stack_arm(inputs, arm, _places(files, inputs.name, arm), pairs)
+            places = _places(files, inputs.name, arm)
+            arms[arm], offsets[arm], covered = _stack_arm(inputs, arm, places, pairs)
+            if any(name.endswith(OTHER_FOLD) for name in arms[arm]["relatives"] or ()):
+                file, group = places[0].file, places[0].group
+                fold = file.read(f"{group}.fold")[np.argsort(file.read(f"{group}.sample_index"))]
     for arm, entry in arms.items():
         logger.info("study %s, arm %s: %s", inputs.name, arm, _in_words(entry))
-    write_offsets(offsets_out, inputs.sample_index, offsets, covered)
+    write_offsets(offsets_out, inputs.sample_index, offsets, covered, fold)
     write_json({"format": FORMAT, "arms": arms}, genome_out)
 
 
@@ -197,7 +202,9 @@ def _stack_arm(
         covariates = study.covariates_of(arm)[:, 1:]
         # where one chromosome holds all variants, only its own tests have no offset
         without = dict.fromkeys(covered) if offsets and len(covered) == 1 else {}
-        entry["relatives"] = family_covariance(study.trait, study.y, covariates, offsets | without, pairs)
+        # without offsets nobody is in another's model
+        told = pairs.by_fold(fold[np.argsort(order)]) if offsets else pairs
+        entry["relatives"] = family_covariance(study.trait, study.y, covariates, offsets | without, told)
     if (spread := _spread(study, arm, offsets.get(WHOLE))) is not None:
         entry["spread"] = [float(spread.min()), float(spread.max())]
         offsets[SPREAD] = spread

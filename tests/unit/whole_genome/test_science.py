@@ -10,8 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
 
-from whole_genome_data import People, polygenic, relatives, unrelated
+from whole_genome_data import People, mosaic, polygenic, relatives, unrelated
 from whole_genome_model import Cohort, cross_fitted, left_of
+
+from deepnull_gwas.association.clusters import Clusters
+from deepnull_gwas.verify import relatives as verify_relatives
 
 #: Statistics of independent tests vary by this many standard errors, and not more
 ERRORS = 4
@@ -86,3 +89,37 @@ def test_deepnull_adds_what_it_explains_and_costs_nothing_where_covariates_act_l
         ]
         assert ratio == pytest.approx(left[0] / left[1], rel=0.07)
         assert ratio > (1.3 if name == "bent" else 0.98)
+
+
+@pytest.mark.slow
+def test_one_cluster_of_relatives_larger_than_a_fold_is_calibrated(tmp_path, monkeypatch):
+    """Mosaics of few people: relatives are in different folds, and in different clusters of the tests."""
+    n, parents, variants, chromosomes = 1200, 300, 2400, 12
+    rng = np.random.default_rng(1001)
+    chromosome = 1 + np.arange(variants) * chromosomes // variants
+    p = rng.uniform(0.1, 0.5, variants)[:, None]
+    of_parents = rng.binomial(2, p, size=(variants, parents)).astype(np.int8)
+    # five pieces a chromosome
+    genotypes = mosaic(of_parents, chromosome, 10 * (np.arange(variants) % 200), n, 5, piece=400)
+    z = (genotypes - 2 * p) / np.sqrt(2 * p * (1 - p))
+    kinship = z.T @ z / variants / 2
+    first, second = np.nonzero(np.triu(kinship > 0.066, 1))
+    kinship = kinship[first, second]
+    relation = np.where(kinship > 0.177, "sibling", np.where(kinship > 0.0884, "second_degree", "third_degree"))
+    pairs = np.column_stack([first, second])
+    people = People(genotypes, chromosome, np.zeros(n, dtype=np.int64), pairs, relation.astype(object), kinship)
+    within = chromosome % 2 == 1
+    cohort = Cohort(tmp_path, people, block_size=50)
+    traits = [f"y{i}" for i in range(6)]
+    for i, name in enumerate(traits):
+        cohort.add(name, polygenic(people, 0.6, 0.1, 160 + i, within=within).y)
+    cohort.fit()
+    tested = {name: both(cohort, name) for name in traits}
+    linear, ours = (np.mean([tested[name][k][~within] for name in traits], axis=1) for k in (0, 1))
+    assert linear.mean() > 1.4
+    assert ours.mean() == pytest.approx(1, abs=0.06)
+    assert ours.max() < 1.2
+    # as if pairs in different clusters were strangers, tests would be conservative
+    monkeypatch.setattr(Clusters, "share_apart", lambda self, deviations=None: 0.0)
+    monkeypatch.setattr(verify_relatives.Kin, "beyond_clusters", lambda self, sd: 0.0)
+    assert np.mean([both(cohort, name)[1][~within] for name in traits]) < 0.94

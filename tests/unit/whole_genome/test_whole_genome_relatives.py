@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from deepnull_gwas.tables import write_json, write_tsv
+from deepnull_gwas.verify.relatives import read_relatives
+from deepnull_gwas.whole_genome.offsets import read_offsets, write_offsets
 from deepnull_gwas.whole_genome.relatives import (
     RelatedPairs,
     family_covariance,
@@ -96,3 +98,45 @@ def test_pairs_and_correlations_are_read_for_the_people_of_a_study(tmp_path):
     assert found.on("baseline", "X").tolist() == [0.2, 0.0]
     assert found.on("deepnull", "7").tolist() == [0.0, 0.0]
     assert read_correlations(tmp_path / "relatives.tsv", tmp_path / "genome.json", np.array([0, 8])) is None
+
+
+def test_relatives_in_different_folds_are_a_class_of_their_own(tmp_path):
+    rng = np.random.default_rng(6)
+    n, half = 4000, 1000
+    first, fold = np.arange(0, n, 2), np.zeros(n, dtype=np.int32)
+    fold[1 : 2 * half : 2] = 1
+    # alike in one fold, unlike in different ones, as an offset makes them
+    y, shared = rng.normal(size=n), rng.normal(size=n // 2)
+    y[::2] += 0.5 * shared
+    y[1::2] += np.where(np.arange(n // 2) < half, -0.5, 0.5) * shared
+    pairs = RelatedPairs(first, first + 1, np.full(n // 2, "sibling", dtype=object), np.full(n // 2, 0.25))
+    nothing = np.empty((n, 0))
+    together = family_covariance("quantitative", y, nothing, {}, pairs)
+    assert list(together) == ["sibling"]
+    assert abs(together["sibling"]["rho"]) < 0.08
+    told = pairs.by_fold(fold)
+    found = family_covariance("quantitative", y, nothing, {}, told)
+    assert list(found) == ["sibling", "sibling, other fold"]
+    assert found["sibling"]["rho"] == pytest.approx(0.2, abs=0.07)
+    assert found["sibling, other fold"]["rho"] == pytest.approx(-0.2, abs=0.07)
+    # nobody is told apart who is in one fold
+    assert pairs.by_fold(np.zeros(n)).other_fold is None
+    table = pd.DataFrame({"sample_index_1": first, "sample_index_2": first + 1, "kinship": 0.25, "relation": "sibling"})
+    write_tsv(table, tmp_path / "relatives.tsv")
+    write_offsets(tmp_path / "offsets.parquet", np.arange(n), {"baseline": {"all": y}}, ("1",), fold)
+    # the other arm has no offsets
+    write_json(
+        {"arms": {"baseline": {"relatives": found}, "deepnull": {"relatives": together}}}, tmp_path / "genome.json"
+    )
+    files = tmp_path / "relatives.tsv", tmp_path / "genome.json", np.arange(n)
+    known, again = read_correlations(*files), read_relatives(*files)
+    inside = fold[first] == fold[first + 1]
+    assert {key[0] for key in read_offsets(tmp_path / "offsets.parquet")} == {"baseline"}
+    for arm, expected in (
+        ("baseline", np.where(inside, found["sibling"]["rho"], found["sibling, other fold"]["rho"])),
+        ("deepnull", np.full(n // 2, together["sibling"]["rho"])),
+    ):
+        np.testing.assert_array_equal(known.on(arm, "1"), expected)
+        some = np.arange(n) >= 500
+        np.testing.assert_array_equal(known.on(arm, "1", known.pairs.among(some)), expected[250:])
+        assert [edge[2] for edge in again.edges(arm, "1", np.ones(n, dtype=bool))] == expected.tolist()
