@@ -21,6 +21,8 @@ logger = logging.getLogger("deepnull_gwas")
 #: Memory that Snakemake's own processes take in addition to a job's, where a cluster counts them as the job's (two of
 #: 200 MB under Slurm).
 SNAKEMAKE_MB = 400
+#: What a log says of a job that was stopped by the user.
+INTERRUPTED = "Interrupted"
 #: Set in the environment of the jobs of a run that tells their errors itself, from their logs: they do not tell them,
 #: too.
 TOLD_AT_END = "DEEPNULL_GWAS_TOLD_AT_END"
@@ -68,7 +70,7 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
     -----
     An :class:`InputError`, a :class:`SelfCheckError`, a full disk and a lack of memory are matters for the user: the
     log, and the real stderr unless :data:`TOLD_AT_END` is set, get a message without a traceback, and the process ends
-    with :class:`SystemExit`.
+    with :class:`SystemExit`. Where it is set, any other error ends it so too, with its traceback in the log.
     """
     # the imports of a job are inside the block
     collect_seldom()
@@ -105,16 +107,17 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
                 "" if peak is None else f", {peak:,.0f} MB of memory at most",
             )
         except BaseException as error:
-            message = _message(error)
+            message, is_logged = _message(error), False
             # the log may lie on the disk that is full
             with contextlib.suppress(OSError):
                 if message is None:
                     traceback.print_exc(file=log)
                 else:
                     print(message, file=log)
-            if message is None:
+                is_logged = True
+            if message is None and not (is_logged and TOLD_AT_END in os.environ):
                 raise
-            if TOLD_AT_END not in os.environ:
+            if not is_logged or TOLD_AT_END not in os.environ:
                 os.write(saved[1], f"\n{message}\n".encode())
             raise SystemExit(1) from None
         finally:
@@ -128,6 +131,8 @@ def log_to(path: str | Path, resources: Any = None) -> Iterator[None]:
 
 def _message(error: BaseException) -> str | None:
     """Return what the user needs to know of an expected failure; None for any other."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
     if isinstance(error, InputError):
         return f"Input error: {error}"
     if isinstance(error, SelfCheckError):

@@ -36,14 +36,25 @@ def snakemakes_log():
 CONSOLE = show_on(logger, seconds_of_steps, snakemakes_log) if shows_steps() else None
 
 
+def words_at_end(log, since):
+    """Return the last words of this run; a summary that was written before `since` is not of it."""
+    analyses = [(s.cohort, s.name, arm) for s in STUDIES for arm in s.arms]
+    return last_words(RESULTS, analyses, since, list(log), CONSOLE)
+
+
 def last_word(log):
     """Print at the very end of a run what came of it: the summary of all studies, or how far it got; what failed."""
-    words = last_words(
-        RESULTS,
-        [(s.cohort, s.name, arm) for s in STUDIES for arm in s.arms],
-        STARTED,
-        list(log),
-        CONSOLE,
-    )
     # after this hook Snakemake itself goes on: where its log is, the time taken, the error
+    words = words_at_end(log, STARTED)
     atexit.register(print, f"\n{words}", file=sys.stderr, flush=True)
+
+
+def last_word_of_nothing():
+    """Print the summary that is there already where a run of everything finds nothing to do: no hook is called then."""
+    asked = set(workflow.dag_settings.targets or ["all"])
+    if CONSOLE.nothing_to_do and asked <= {"all", "report"}:
+        print(f"\n{words_at_end([], 0)}", file=sys.stderr, flush=True)
+
+
+if CONSOLE:
+    atexit.register(last_word_of_nothing)

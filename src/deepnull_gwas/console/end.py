@@ -45,8 +45,11 @@ def last_words(
         parts.append(summary.read_text(encoding="utf-8").rstrip("\n"))
         # it says so itself
         failures = [failure for failure in failures if failure.rule != "check_status"]
-    if failures:
-        parts.append(_of_failures(failures))
+    stopped = [failure.step for failure in failures if failure.is_interrupt]
+    if failed := [failure for failure in failures if not failure.is_interrupt]:
+        parts.append(_of_failures(failed))
+    if stopped:
+        parts.append(f"Stopped: {some(stopped, FAILURES_SHOWN)}. The same command goes on from here.")
     if not is_summarised:
         there = sum(Path(results, *analysis, "sumstats.tsv.gz").is_file() for analysis in analyses)
         studies = len({analysis[:2] for analysis in analyses})
@@ -69,5 +72,5 @@ def _of_failures(failures: Sequence[Failure]) -> str:
         lines += [f"    log: {log}" for log in failure.logs]
     if more := [failure.step for failure in failures[FAILURES_SHOWN:]]:
         lines += ["", f"  and {some(more, FAILURES_SHOWN)}"]
-    lines += ["", "Steps that do not depend on them went on; the same command does what is left."]
+    lines += ["", "What does not depend on them went on. The same command does what is left."]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepnull_gwas.logs import INTERRUPTED
 from deepnull_gwas.text import plain
 
 #: Bytes of the end of a log that are read.
@@ -15,7 +16,9 @@ TAIL = 1 << 16
 #: Lines of a message that are shown, and characters of each.
 LINES, CHARACTERS = 24, 2000
 #: How a message to the user begins in a log (``deepnull_gwas.logs``).
-_TOLD = re.compile(r"^(?:Input error|Self-check failed|No space left on the disk|Out of memory)\b.*", re.M | re.S)
+_TOLD = re.compile(
+    r"^(?:Interrupted|Input error|Self-check failed|No space left on the disk|Out of memory)\b.*", re.M | re.S
+)
 _TRACEBACK = "Traceback (most recent call last)"
 #: A line of a log with its time, as ``deepnull_gwas.logs`` writes it.
 _LOGGED = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+ ")
@@ -48,6 +51,11 @@ class Failure:
     is_expected: bool
 
     @property
+    def is_interrupt(self) -> bool:
+        """Whether the user stopped it."""
+        return self.message in (INTERRUPTED, "KeyboardInterrupt")
+
+    @property
     def first_line(self) -> str:
         """The first line of the message that says something of its own."""
         lines = [line.strip() for line in self.message.splitlines() if line.strip()]
@@ -73,8 +81,13 @@ def failure_of(step: str, rule: str, logs: Sequence[str], ended: str = "") -> Fa
             return Failure(step, rule, tuple(logs), _shown(told[0]), True)
     for tail in tails:
         if _TRACEBACK in tail:
-            message = f"{_shown(_raised(tail))}\n(the program is at fault: the traceback is in the log)"
+            raised = _shown(_raised(tail))
+            if raised == "KeyboardInterrupt":
+                return Failure(step, rule, tuple(logs), INTERRUPTED, True)
+            message = f"{raised}\n(the program is at fault: the traceback is in the log)"
             return Failure(step, rule, tuple(logs), message, False)
+    if ended == INTERRUPTED:
+        return Failure(step, rule, tuple(logs), INTERRUPTED, True)
     lines = [line for tail in tails for line in tail.splitlines() if line.strip()]
     last = f"; the last line of its log: {plain(_LOGGED.sub('', lines[-1]), 200)}" if lines else ""
     message = f"{ended or 'the job ended without a message'}{last}"
@@ -118,6 +131,8 @@ def ends_in(text: str) -> tuple[str, str] | None:
     if not (found := _ENDED.search(text)):
         return None
     rule, code, signal = found.groups()
+    if signal == "SIGINT" or code == "130":
+        return rule, INTERRUPTED
     if signal == "SIGKILL" or code == "137":
         return rule, "it was killed (SIGKILL): for lack of memory, say"
     return rule, f"it was ended by {signal}" if signal else f"it ended with exit code {code}"

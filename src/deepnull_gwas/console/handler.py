@@ -22,7 +22,8 @@ _USUAL = re.compile(
     r"|Conda environments: ignored|Singularity containers: ignored|Group jobs: inactive|Select jobs to execute"
     r"|Execute \d+ jobs|Complete log\(s\): |Elapsed time: |Exiting because a job execution failed"
     r"|Storing output in storage|Uploading source archive|Job rate limit reached|Shutting down, this might take"
-    r"|Finished jobid|Submitted |Job \d+ has been submitted|Touching output file|Write-protecting output file"
+    r"|Finished jobid|Submitted |SLURM run ID: |Cleaning up SLURM log files|Job \d+ has been submitted"
+    r"|Touching output file|Write-protecting output file"
     r"|Removing (?:local copy of storage|temporary output|output files of failed job)|\s*$"
 )
 #: Events that are in its log only; after that of a group each of its jobs has one of its own.
@@ -128,7 +129,7 @@ class RunConsole(logging.Handler):
             return False
         if again := _AGAIN.match(text):
             if failure := self.failures.pop(int(again[1]), None):
-                self._line("again", f"{failure.step}: with more memory and time, if its rule asks for them")
+                self._line("again", f"{failure.step}, with twice the memory and time")
             return True
         return _USUAL.match(text) is not None
 
@@ -141,7 +142,8 @@ class RunConsole(logging.Handler):
         self._start = time.monotonic()
         left = roughly(self.pace.left(0, {}))
         log = f"; Snakemake's own words: {self.log()}" if self.log() else ""
-        self.say(f"deepnull-gwas: {self.pace.total} steps, about {left}{log}")
+        count = "1 step" if self.pace.total == 1 else f"{self.pace.total} steps"
+        self.say(f"deepnull-gwas: {count}, about {left}{log}")
         self.say(f"{'step':>9}  {'elapsed':>8}  left")
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -166,7 +168,10 @@ class RunConsole(logging.Handler):
         logs = tuple(dict.fromkeys([*job.logs, *map(str, record.log)]))
         failure = failure_of(job.name, job.rule, logs, self._ended.pop(job.rule, ""))
         self.failures[record.jobid] = failure
-        self._line("FAILED", f"{job.name}: {plain(failure.first_line, 160)}")
+        if failure.is_interrupt:
+            self._line("stopped", job.name)
+        else:
+            self._line("FAILED", f"{job.name}: {plain(failure.first_line, 160)}")
 
     def _on_error(self, record: logging.LogRecord) -> None:
         text = str(record.msg)

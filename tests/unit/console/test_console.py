@@ -129,6 +129,30 @@ def test_a_fault_of_the_program_shows_the_exception_not_the_traceback(tmp_path):
     assert failures.failure_of("a", "a", [str(log)]).message == "Out of memory: 3 GB. Grant the rule more"
 
 
+def test_who_stops_a_run_sees_no_failures(run, tmp_path):
+    log = tmp_path / "a.log"
+    with pytest.raises(SystemExit), log_to(log):
+        raise KeyboardInterrupt
+    run.start(1, "associate", str(log), cohort="demo", batch="main", chunk="0")
+    run.fail(1, "associate", log)
+    assert run.lines[-1].split() == ["stopped", "0:00", "associate", "demo/main", "chunk", "0"]
+    run.start(2, "summarise_run")
+    run.say("Command 'tmp.summarise_run.py' died with <Signals.SIGINT: 2>.", "error", 40)
+    run.fail(2, "summarise_run", tmp_path / "none.log")
+    words = last_words(str(tmp_path), [], 0, [], run.console)
+    assert "Stopped: associate demo/main chunk 0, summarise_run. The same" in words and "FAILED" not in words
+
+
+def test_a_traceback_is_in_the_log_only_where_the_run_tells_errors(monkeypatch, tmp_path, capfd):
+    for told in (False, True):
+        if told:
+            monkeypatch.setenv(TOLD_AT_END, "1")
+        with pytest.raises(SystemExit if told else ZeroDivisionError), log_to(tmp_path / "a.log"):
+            raise ZeroDivisionError("x / 0")
+        assert "Traceback" in (tmp_path / "a.log").read_text()
+    assert not capfd.readouterr().err
+
+
 def test_long_silence_is_broken(run, monkeypatch):
     run.start(1, "associate", "logs/a.log", cohort="demo", batch="main", chunk="0")
     monkeypatch.setattr(handler, "SILENCE", 0.0)
