@@ -125,10 +125,8 @@ def choose(genes: pd.DataFrame, latest: pd.DataFrame, names: dict[str, str]) -> 
 
 
 def write(table: pd.DataFrame, out: Path) -> None:
-    """Write a table, the same bytes each time."""
-    text = table.to_csv(sep="\t", index=False, lineterminator="\n").encode()
-    with open(out, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as file:
-        file.write(text)
+    """Write a table, not compressed: of a module from a hosted repository Snakemake fetches text only."""
+    table.to_csv(out, sep="\t", index=False, lineterminator="\n")
     print(f"{out}: {len(table)} genes, {out.stat().st_size} bytes, {table['biotype'].value_counts().to_dict()}")
 
 
@@ -138,7 +136,7 @@ def main(folder: Path) -> None:
     names = read_names(folder)
     genes = {build: read_genes(folder, build) for build in BUILDS}
     for build in BUILDS:
-        write(choose(genes[build], genes["GRCh38"], names), Path("resources") / f"genes.{build}.tsv.gz")
+        write(choose(genes[build], genes["GRCh38"], names), Path("resources") / f"genes.{build}.tsv")
 
 
 if __name__ == "__main__":

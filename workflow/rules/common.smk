@@ -76,7 +76,7 @@ SCRIPTS = {
 }
 LONG_RANGE_LD = Path(workflow.source_path("../../resources/long_range_ld.tsv"))
 GENES = {
-    build: Path(workflow.source_path(f"../../resources/genes.{build}.tsv.gz"))
+    build: Path(workflow.source_path(f"../../resources/genes.{build}.tsv"))
     for build in ("GRCh37", "GRCh38")
 }
 # Read here and not in the functions below: those run when everything is parsed, and then, in a module, the folders are

@@ -15,5 +15,10 @@ def shipped_genes(wildcards, input):
 
 def shipped_genes_content(wildcards):
     """Return a digest of the shipped table of genes."""
-    build = PLAN.shipped_genes(wildcards.cohort)
-    return hashlib.sha256(GENES[build].read_bytes()).hexdigest()[:16] if build else None
+    return digest_of_genes(PLAN.shipped_genes(wildcards.cohort))
+
+
+@functools.cache
+def digest_of_genes(build):
+    """Return a digest of the shipped table of a genome build, or None where there is no build."""
+    return build and hashlib.sha256(GENES[build].read_bytes()).hexdigest()[:16]
