@@ -35,7 +35,7 @@ fuzz: $(READY) ## read 20,000 generated inputs, sound and damaged (`make test` r
 	FUZZ_CASES=$(FUZZ_CASES) $(BIN)/python -m pytest -q tests/fuzz
 
 docs: $(READY) ## build the documentation into site/ (open site/index.html)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Documentation: $(CURDIR)/site/index.html"
 
 tutorial: $(READY) ## run docs/tutorial/deepnull.py and write the notebook that is made from it

@@ -7,6 +7,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ LIBRARY = ROOT / "src/deepnull_gwas"
 sys.path.insert(0, str(ROOT / "scripts/docs"))
 
 import reference_pages  # noqa: E402
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    """Parse every module of the library, once."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(LIBRARY.rglob("*.py"))}
 
 
 def first_column(heading: str) -> set[str]:
@@ -83,8 +90,8 @@ def test_every_reason_and_method_is_documented():
 
 def calls(name: str, folder: str) -> Iterator[ast.Call]:
     """Yield the calls of a function or method of this name in a folder of the library."""
-    for path in sorted((LIBRARY / folder).glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for tree in (tree for path, tree in trees().items() if path.parent == LIBRARY / folder):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func).rsplit(".", 1)[-1] == name:
                 yield node
 
@@ -102,8 +109,8 @@ def test_every_filter_is_documented():
 
 def test_every_stage_and_status_is_documented():
     stages = {node.value.value for _, node in assigned("STAGE")}
-    for path in sorted(LIBRARY.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for tree in trees().values():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "StudyFailure":
                 stage = node.args[0]
                 stages |= {stage.value} if isinstance(stage, ast.Constant) else set()
@@ -112,8 +119,8 @@ def test_every_stage_and_status_is_documented():
 
 def assigned(name: str) -> Iterator[tuple[Path, ast.Assign]]:
     """Yield where a module of the library assigns text to a name."""
-    for path in sorted(LIBRARY.rglob("*.py")):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for path, tree in trees().items():
+        for node in tree.body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
                 yield path, node
 
