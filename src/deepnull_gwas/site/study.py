@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from deepnull_gwas.results.advice import advice_on
 from deepnull_gwas.results.genome import MODEL, notes, read_states
 from deepnull_gwas.site.genome import genome_of, spark_of
 from deepnull_gwas.site.learned import learned_of
@@ -62,8 +64,10 @@ def describe_study(
         learned = learned_of(folder / "deepnull" / "metrics.json", folder / "samples.parquet")
     # the deepnull arm first: it is drawn above
     p = read_p_values(chunks, entry["study"], sorted(arms, reverse=True))
-    warnings = [*about.get("notes", []), *(notes(whole) if whole else []), *((learned or {}).get("warnings") or [])]
-    warnings += [note for arm in arms for note in head[arm].get("notes", [])]
+    noted = [*about.get("notes", []), *(notes(whole) if whole else [])]
+    noted += [note for arm in arms for note in head[arm].get("notes", [])]
+    lambdas = {arm: tests[arm]["lambda_gc"] for arm in arms}
+    advice = advice_on(about["n"], lambdas, compared, noted, (learned or {}).get("warnings") or [])
     collinear = {name: "collinear" for arm in arms for name in head[arm].get("dropped_covariates", [])}
     page = {
         "about": {key: about.get(key) for key in ABOUT} | {"model": entry["model"]},
@@ -72,7 +76,7 @@ def describe_study(
         "covariates": [{k: c.get(k) for k in ("name", "kind")} for c in about.get("covariates", [])],
         "deepnull_covariates": [c.get("name") for c in about.get("deepnull_covariates", [])],
         "dropped_covariates": {c["name"]: c["reason"] for c in about.get("dropped_covariates", [])} | collinear,
-        "warnings": list(dict.fromkeys(warnings)),
+        "warnings": [dataclasses.asdict(one) for one in advice],
         "comparison": compared,
         "loci": loci_of(folder, arms),
         "genome": genome_of(p, chunks, entry["study"]),
@@ -123,7 +127,7 @@ def _row(page: Mapping[str, Any], learned: Mapping[str, Any] | None) -> dict[str
         row["explained"] = {"measure": measure} | {name: values.get(measure) for name, values in accuracy.items()}
     if page["whole_genome"]:
         row["r2_genome"] = {arm: page["whole_genome"][arm]["r2_genome"] for arm in page["arms"]}
-    row |= {"warnings": page["warnings"], "genome_wide": page["settings"]["genome_wide"]}
+    row |= {"warnings": [w["what"] for w in page["warnings"]], "genome_wide": page["settings"]["genome_wide"]}
     best = _strongest_locus(page["loci"])
     return row | ({"strongest": best} if best else {})
 

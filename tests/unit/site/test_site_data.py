@@ -88,6 +88,9 @@ def test_numbers_of_the_page_and_of_the_index_are_those_of_the_files(made):
     assert row["regions"] == [{"name": "chr2_10000", "code": 2, "position": 10_000, "id": NASTY}]
     assert index["studies"][1]["status"] == "failed" and index["studies"][1]["reason"] == NASTY
     assert page["learned"]["weights"] == {"splines": 0.8}
+    # as at the end of the run
+    assert [w["what"] for w in page["warnings"]] == row["warnings"]
+    assert NASTY in row["warnings"]
 
 
 def _many(m: int, seed: int = 1) -> PValues:

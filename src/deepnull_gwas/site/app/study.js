@@ -187,7 +187,9 @@ dn.pages.study = async (cohort, study) => {
             dn.el(
               "ul",
               {},
-              page.warnings.map((w) => dn.el("li", {}, w)),
+              page.warnings.map((w) =>
+                dn.el("li", {}, w.what, w.do && dn.el("span", { class: "do" }, `What to do: ${w.do}`)),
+              ),
             ),
           )
         : null,
