@@ -15,8 +15,8 @@ OF_TORCH = ("auto", "network")
 NO_TORCH = (
     "networks are trained with torch, which is not installed. Install it: pip install 'deepnull-gwas[network]' (on a "
     "machine without a GPU take the CPU build, 200 MB instead of 3 GB: pip install torch --index-url "
-    "https://download.pytorch.org/whl/cpu), or choose a model without a network: deepnull.model: splines (or trees, "
-    "second_order, linear)"
+    "https://download.pytorch.org/whl/cpu), or do without networks: deepnull: {model: splines, compare: false} "
+    "(or trees, second_order, linear)"
 )
 
 
@@ -30,11 +30,12 @@ def check_packages(config: Config) -> None:
     """
     if find_spec("torch") is not None:
         return
-    original = config.deepnull["recipe"] == "original"
+    every = config.deepnull["recipe"] == "original" or config.deepnull["compare"]
     studies = [
         s.name
         for s in config.studies
-        if "deepnull" in s.arms and (original or (s.model or config.deepnull["model"]) in OF_TORCH)
+        # for the figure that compares them all models are fitted
+        if "deepnull" in s.arms and (every or (s.model or config.deepnull["model"]) in OF_TORCH)
     ]
     if studies:
         raise InputError(f"studies {some(studies, 3)}: {NO_TORCH}")

@@ -32,9 +32,13 @@ def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> int:
     config, _ = read_given(place_of_config(given), given.directory)
     results = results_of(config, given.directory)
     output = Path(given.output) if given.output else results / "report.html"
-    command = snakemake_command(given, "--cores", "1", "--quiet", "all", "--report", str(output.absolute()))
-    code, _ = wait_for(command)
-    if code == 0:
+    command = snakemake_command(given, "--cores", "1", "--report", str(output.absolute()))
+    code, printed = wait_for(command, quiet=True)
+    if code:
+        print(
+            f"{printed.rstrip()}\nNo report was written. It needs a finished run: `deepnull-gwas run` does what is left."
+        )
+    else:
         print(f"Report: {output.absolute()}")
         if (site := results / "site" / "index.html").is_file():
             print(f"Site:   {site.absolute()}")

@@ -74,6 +74,8 @@ def test_what_is_wrong_is_said_before_anything_starts(folder, started, capsys, m
     assert "studies y: networks are trained with torch, which is not installed" in capsys.readouterr().err
     assert cli.main(["run", "--configfile", "my.yaml", "--", "--sdm", "conda"]) == 0
     (folder / "my.yaml").write_text(CONFIG + "deepnull: {model: splines}\n")
+    assert cli.main(["run", "--configfile", "my.yaml"]) == 1
+    (folder / "my.yaml").write_text(CONFIG + "deepnull: {model: splines, compare: false}\n")
     assert cli.main(["run", "--configfile", "my.yaml"]) == 0
 
 
