@@ -35,9 +35,8 @@ def run(given: argparse.Namespace, top: argparse.ArgumentParser) -> int:
     command = snakemake_command(given, "--cores", "1", "--report", str(output.absolute()))
     code, printed = wait_for(command, quiet=True)
     if code:
-        print(
-            f"{printed.rstrip()}\nNo report was written. It needs a finished run: `deepnull-gwas run` does what is left."
-        )
+        print(printed.rstrip())
+        print("No report was written. It needs a finished run: `deepnull-gwas run` does what is left.")
     else:
         print(f"Report: {output.absolute()}")
         if (site := results / "site" / "index.html").is_file():
