@@ -58,7 +58,8 @@ def last_words(
     last = [f"took {clock(console.elapsed)}"] if console and console.pace else []
     last += [f"Snakemake's log: {', '.join(logs)}"] if logs else []
     parts[-1] += f"\n  {'; '.join(last)}" if last else ""
-    if site.is_file():
+    # one of an earlier run would tell of other results
+    if site.is_file() and is_summarised and not any(failure.rule == "build_site" for failure in failures):
         parts.append(f"Open in a browser: {site.resolve()}")
     return "\n\n".join(parts)
 
