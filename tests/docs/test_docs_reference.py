@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -81,6 +82,30 @@ def test_every_option_of_a_command_is_documented(name):
             assert action.help, action.dest
             for word in action.option_strings or [str(action.metavar or action.dest)]:
                 assert f"`{word}" in section or f", {word}" in section, word
+
+
+def commands_shown() -> Iterator[tuple[str, list[str]]]:
+    """Yield the calls of the command line in the code blocks of all pages: page, arguments."""
+    for page in [*ROOT.glob("*.md"), ROOT / "config/README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+        for block in re.findall(r"^ *```(?:sh|bash)\n(.*?)^ *```", page.read_text(encoding="utf-8"), re.M | re.S):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words and words[0].rpartition("/")[2] == "deepnull-gwas":
+                    # up to what is the shell's
+                    shell = next((k for k, word in enumerate(words) if word in (">", ">>", "|", "&&", ";")), None)
+                    yield str(page.relative_to(ROOT)), words[1:shell]
+
+
+def test_commands_of_all_pages_are_what_the_command_line_takes():
+    shown = [(page, words) for page, words in commands_shown() if words != ["--help"]]
+    assert len(shown) > 20
+    wrong = []
+    for page, words in shown:
+        try:
+            reference_pages.parser().parse_args([w for w in words if w != "--help"])
+        except SystemExit:
+            wrong.append((page, " ".join(words)))
+    assert not wrong
 
 
 def test_every_reason_and_method_is_documented():
