@@ -199,8 +199,7 @@ dn.dependenceFigure = (curve, ends, scale) => {
     few ? 0.3 : 0.02,
   );
   if (x[0] === x[1]) x = [x[0] - 1, x[1] + 1];
-  const height = 180,
-    some = dn.ticks(x[0], x[1], 3);
+  const height = 180;
   return dn.figure(
     {
       label: `${curve.name}: ${scale} from ${dn.digits(Math.min(...curve.prediction))} to ${dn.digits(Math.max(...curve.prediction))}`,
@@ -211,11 +210,7 @@ dn.dependenceFigure = (curve, ends, scale) => {
       y: ends,
       left: 46,
       bottom: 52,
-      xticks: few
-        ? curve.values.map((v) => ({ at: v, label: dn.digits(v, 3) }))
-        : some.length > 1
-          ? some
-          : dn.ticks(x[0], x[1], 5),
+      xticks: few ? curve.values.map((v) => ({ at: v, label: dn.digits(v, 3) })) : undefined,
       format: (v) => dn.digits(v, 3),
       ylabel: scale.replace("change of the ", "Δ "),
     },

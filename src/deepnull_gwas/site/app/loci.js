@@ -122,6 +122,7 @@ dn.lociTable = (page, row, loci) => {
         ),
       ),
     ),
+    two && loci.length > 1 ? dn.armsFigures(page, loci) : null,
     dn.table(columns, {
       caption: `Loci of ${about.study}`,
       rows: [...loci].sort((a, b) => largest(b) - largest(a)),
@@ -129,4 +130,56 @@ dn.lociTable = (page, row, loci) => {
       empty: "no variant reaches genome-wide significance",
     }),
   );
+};
+
+/** Return two figures of the lead variants, baseline against DeepNull: -log10 p, and effects. */
+dn.armsFigures = (page, loci) => {
+  const line = -Math.log10(page.settings.genome_wide);
+  const figure = (what, unit, key, cuts) => {
+    const shown = loci.filter((l) => dn.isNumber(l[key].baseline) && dn.isNumber(l[key].deepnull)),
+      ends = dn.range([...shown.flatMap((l) => [l[key].baseline, l[key].deepnull]), ...cuts], 0.05);
+    return dn.figure(
+      {
+        label: `${what} of ${dn.plural(shown.length, "lead variant")}, DeepNull against baseline`,
+        title: what,
+        width: 330,
+        height: 270,
+        x: ends,
+        y: ends,
+        xlabel: `baseline, ${unit}`,
+        ylabel: `DeepNull, ${unit}`,
+        left: 58,
+        bottom: 40,
+        format: (v) => dn.digits(v, 3),
+      },
+      ({ sx, sy, plot }) => {
+        const lines = [[ends[0], ends[0], ends[1], ends[1], dn.colours.line, null]];
+        for (const c of cuts) {
+          lines.push([c, ends[0], c, ends[1], dn.colours.threshold, "4 3"]);
+          lines.push([ends[0], c, ends[1], c, dn.colours.threshold, "4 3"]);
+        }
+        for (const [x1, y1, x2, y2, stroke, dash] of lines) {
+          const place = { x1: sx(x1), y1: sy(y1), x2: sx(x2), y2: sy(y2) };
+          plot.append(dn.svg("line", { ...place, stroke, "stroke-dasharray": dash }));
+        }
+        for (const l of shown) {
+          const place = { cx: sx(l[key].baseline), cy: sy(l[key].deepnull), r: 4.2 };
+          const text = `${l.label}, ${l.verdict}: ${dn.digits(l[key].baseline)} → ${dn.digits(l[key].deepnull)}`;
+          const look = { fill: dn.colours[l.verdict], "fill-opacity": 0.8, stroke: "#fff", "stroke-width": 0.8 };
+          plot.append(dn.svg("circle", { ...place, ...look }, dn.svg("title", {}, text)));
+        }
+      },
+    );
+  };
+  const strength = figure("p-values at the lead variants", "−log₁₀(p)", "p", [line]);
+  const effects = figure(
+    "Effects at the lead variants",
+    page.about.trait === "binary" ? "log odds ratio" : "β",
+    "beta",
+    [],
+  );
+  const keys = ["shared", "gained", "lost"].map((v) =>
+    dn.el("span", {}, dn.el("i", { style: `background:${dn.colours[v]}` }), v),
+  );
+  return dn.el("div", { class: "figures" }, strength, effects, dn.el("div", { class: "keys" }, keys));
 };

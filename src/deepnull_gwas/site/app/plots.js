@@ -16,6 +16,12 @@ dn.ticks = (low, high, count = 5) => {
   return out;
 };
 
+/** The same, two at least. */
+dn.someTicks = (low, high, count) => {
+  const some = dn.ticks(low, high, count);
+  return some.length > 1 ? some : dn.ticks(low, high, 2 * count);
+};
+
 /** Return a figure on a canvas that is drawn again when its width changes. draw(context, width, height) */
 dn.canvas = (label, height, draw, attributes = {}) => {
   const canvas = dn.el("canvas", { role: "img", "aria-label": label, ...attributes });
@@ -140,7 +146,7 @@ dn.figure = (
     out.append(
       s("text", { x: 4, y: 14, class: "title" }, s("title", {}, title), dn.short(title, Math.floor(width / 7.6))),
     );
-  for (const t of yticks || dn.ticks(y[0], y[1], 4)) {
+  for (const t of yticks || dn.someTicks(y[0], y[1], 4)) {
     const value = typeof t === "object" ? t.at : t;
     out.append(
       s("line", { x1: left, x2: left + w, y1: sy(value), y2: sy(value), class: "grid" }),
@@ -151,7 +157,7 @@ dn.figure = (
       ),
     );
   }
-  for (const t of xticks || dn.ticks(x[0], x[1], Math.max(3, Math.floor(w / 58)))) {
+  for (const t of xticks || dn.someTicks(x[0], x[1], Math.max(3, Math.floor(w / 58)))) {
     const value = typeof t === "object" ? t.at : t;
     out.append(
       s("line", { x1: sx(value), x2: sx(value), y1: top + h, y2: top + h + 4, class: "axis" }),
