@@ -51,7 +51,22 @@ def run(notebook: nbformat.NotebookNode, folder: str | Path) -> nbformat.Noteboo
     # what differs between two runs is kept out of the file
     client = NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(folder)}}, record_timing=False)
     client.execute()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = _joined(cell.outputs)
     return notebook
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Return outputs with pieces of the same stream joined: where they are cut is chance."""
+    joined: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        before = joined[-1] if joined else {}
+        if output.output_type == "stream" and before.get("name") == output.name:
+            before["text"] += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def as_markdown(notebook: nbformat.NotebookNode, write_image) -> str:
