@@ -207,17 +207,40 @@ def test_init_on_a_real_cohort(user, real_data, tmp_path):
     assert len(rows) == 41 and all(row[4] == "SEX,PC1,PC2,PC3,PHASE1" and row[9] == "0" for row in rows[1:])
 
 
+@pytest.fixture
+def fresh(built, tmp_path) -> Path:
+    """Return an environment with the wheel and what it asks for, downloaded: without torch."""
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent))
+    if uv is None:
+        pytest.skip("no uv in this environment")
+    folder = tmp_path / "fresh"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    (wheel,) = built.glob("*.whl")
+    command = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin/python"), str(wheel)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"the packages cannot be downloaded here: {done.stderr[-300:]}")
+    yield folder
+    # a gigabyte
+    shutil.rmtree(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.realdata
-def test_the_whole_path_on_a_real_cohort(user, real_data, tmp_path):
-    place = real_data("geuvadis")
+def test_the_whole_path_on_a_real_cohort_in_a_fresh_environment(fresh, real_data, tmp_path):
+    """GEUVADIS without torch: refused where networks are asked for, else the same path to verified results."""
+    user, place = User(fresh, tmp_path), real_data("geuvadis")
     user(
         *("deepnull-gwas", "init", "g", "--genotypes", str(place), "--samples", str(place / "geuvadis343.samples.tsv")),
         *("--build", "GRCh37", "--phenotypes", "ENSG00000100298,ENSG00000130489"),
     )
+    for command in ("check", "run"):
+        assert "torch, which is not installed" in user("deepnull-gwas", command, code=1, folder="g")
+    with open(tmp_path / "g/config/config.yaml", "a") as config:
+        config.write("deepnull: {model: splines, compare: false}\n")
     assert "Sound." in user("deepnull-gwas", "check", folder="g")
     user("deepnull-gwas", "run", "--cores", "2", folder="g")
-    user("deepnull-gwas", "report", folder="g")
+    assert "Report: " in user("deepnull-gwas", "report", folder="g")
     user("deepnull-gwas", "verify", "--cores", "2", folder="g")
     assert (tmp_path / "g/results/geuvadis343/ENSG00000130489/deepnull/leads.tsv").is_file()
 

@@ -123,7 +123,10 @@ def _ask(question: str, answers: list[str], evidence: str) -> str | None:
         return None
     print(f"\n{evidence}")
     while True:
-        said = input(f"{question} ({' or '.join(answers)}; Enter to leave it open): ").strip()
+        try:
+            said = input(f"{question} ({' or '.join(answers)}; Enter to leave it open): ").strip()
+        except EOFError:
+            return None
         if not said:
             return None
         if found := [answer for answer in answers if answer.lower() == said.lower()]:

@@ -7,11 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+import yaml
 
 from deepnull_gwas import cli, packages
 from deepnull_gwas.cli.check import problems_in
+from deepnull_gwas.cli.init import _ask as ask
 from deepnull_gwas.errors import InputError
+from deepnull_gwas.genotypes.bed import write_bed
 from deepnull_gwas.project import project_folder
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,3 +131,40 @@ def test_torch_is_named_where_it_is_missing():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert said.startswith(InputError.__name__) and "pip install 'deepnull-gwas[network]'" in said
+
+
+def test_init_asks_where_somebody_is_there(monkeypatch, capsys):
+    """Until the answer is one of those; an empty one, or none, leaves the line open."""
+    given = iter(["hg19", "grch38", ""])
+
+    def answer(question: str) -> str:
+        try:
+            return next(given)
+        except StopIteration:
+            raise EOFError from None
+
+    builds = ["GRCh37", "GRCh38"]
+    assert ask("Genome build", builds, "Seen: nothing.") is None, "nobody is there"
+    monkeypatch.setattr("builtins.input", answer)
+    for stream in ("stdin", "stdout"):
+        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
+    assert ask("Genome build", builds, "Seen: nothing.") == "GRCh38"
+    assert "Seen: nothing." in (said := capsys.readouterr().out) and "found 'hg19', expected GRCh37 or GRCh38" in said
+    assert ask("Genome build", builds, "") is None and ask("Genome build", builds, "") is None
+
+
+def test_init_names_what_lies_in_its_folder_as_it_is_seen_from_there(tmp_path, monkeypatch, capsys):
+    """The folder may be moved as a whole; files elsewhere have absolute paths."""
+    ids = [f"p{i}" for i in range(12)]
+    variants = {"c": 1, "id": [f"v{i}" for i in range(4)], "cm": 0, "p": range(1, 5), "a1": "A", "a2": "G"}
+    people = pd.DataFrame({"f": ids, "i": ids, "x": 0, "y": 0, "s": 1, "ph": -9})
+    (tmp_path / "my/data").mkdir(parents=True)
+    write_bed(tmp_path / "my/data/x", np.ones((4, 12), dtype=np.int8), pd.DataFrame(variants), people)
+    (tmp_path / "t.tsv").write_text("IID\ty\n" + "".join(f"{name}\t{i}.5\n" for i, name in enumerate(ids)))
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["init", "my", "--genotypes", "my/data/x", "--samples", "t.tsv", "--name", "c"]) == 0
+    cohort = yaml.safe_load((tmp_path / "my/config/config.yaml").read_text())["cohorts"]["c"]
+    assert cohort["genotypes"] == "data/x" and cohort["samples"] == str(tmp_path / "t.tsv")
+    assert "genome_build. Seen: neither IDs" in capsys.readouterr().out
+    assert cli.main(["init", "my", "--genotypes", "my/data/x", "--samples", "t.tsv"]) == 1
+    assert "there already, not overwritten" in capsys.readouterr().err
