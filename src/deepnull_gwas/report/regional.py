@@ -106,7 +106,6 @@ def _draw_genes(ax: Axes, genes: list[dict[str, Any]], left_out: int, rows: int)
             va="bottom",
             fontsize=SMALL,
             color=colour,
-            fontstyle="italic",
         )
     ax.set(ylim=(rows - 0.6, -0.95), yticks=[], ylabel="genes")
     ax.spines["left"].set_visible(False)
