@@ -106,6 +106,7 @@ rule preflight_cohort:
         loadings=loadings_of_others,
         folds=fold_file,
         scores=score_files_of_cohort,
+        genes=own_genes,
     output:
         preflight="<results>/{cohort}/preflight.tsv",
     log:
@@ -127,7 +128,11 @@ rule preflight_cohort:
         tables=tables_of_cohort,
         code=code_of("preflight_cohort"),
         given=state_of(
-            pairs_found_elsewhere, loadings_of_others, fold_file, score_files_of_cohort
+            pairs_found_elsewhere,
+            loadings_of_others,
+            fold_file,
+            score_files_of_cohort,
+            own_genes,
         ),
         lineage=made_from("index_cohort", "screen_cohort"),
     script:

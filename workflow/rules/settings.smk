@@ -69,6 +69,7 @@ def tables_of_cohort(wildcards, input):
         "loadings": str(loadings_of_others(wildcards) or "") or None,
         "fold_file": str(fold_file(wildcards) or "") or None,
         "scores": [str(path) for path in score_files_of_cohort(wildcards)],
+        "genes": str(own_genes(wildcards) or "") or None,
     }
 
 

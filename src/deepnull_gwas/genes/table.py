@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -70,18 +71,20 @@ def read_genes(path: str | Path) -> pl.DataFrame:
     return genes.sort("chromosome", "start", "end", "symbol")
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Return the numbered lines of a table that are neither empty nor comments."""
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the numbered lines of a table that are neither empty nor comments; a GTF is too long to be held."""
     try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content).decode("utf-8-sig")
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rt", encoding="utf-8-sig") if packed else open(path, encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                # a header may start with # too
+                if line.strip() and (number == 1 or not line.startswith("#")):
+                    yield number, line.rstrip("\r\n")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; report.genes is auto, none or the path of a table of genes") from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as a table of genes ({error})") from None
-    lines = [(number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1)]
-    # a header may start with # too
-    return [(n, line) for n, line in lines if line.strip() and (n == 1 or not line.startswith("#"))]
 
 
 def _gene(
@@ -109,8 +112,8 @@ def _gene(
     return SSF_CODE[name], start, end, symbol.strip(), known, biotype if biotype not in ("", "NA", ".") else None
 
 
-def _tsv(path: Path, lines: list[tuple[int, str]]) -> list[tuple]:
-    header = [name.strip().lower() for name in lines[0][1].split("\t")] if lines else []
+def _tsv(path: Path, lines: Iterator[tuple[int, str]]) -> list[tuple]:
+    header = [name.strip().lower() for name in next(lines, (0, ""))[1].split("\t")]
     at = {key: next((header.index(n) for n in names if n in header), None) for key, names in NEEDED.items()}
     at |= {key: next((header.index(n) for n in names if n in header), None) for key, names in OPTIONAL.items()}
     missing = [key for key in NEEDED if at[key] is None]
@@ -121,7 +124,7 @@ def _tsv(path: Path, lines: list[tuple[int, str]]) -> list[tuple]:
             "ends inside), strand and biotype if known; a .bed or .gtf needs that ending"
         )
     rows = []
-    for number, line in lines[1:]:
+    for number, line in lines:
         fields = line.split("\t")
         if len(fields) != len(header):
             raise InputError(f"{path}, row {number}: has {len(fields)} columns, the first row has {len(header)}")
@@ -131,7 +134,7 @@ def _tsv(path: Path, lines: list[tuple[int, str]]) -> list[tuple]:
     return [row for row in rows if row is not None]
 
 
-def _bed(path: Path, lines: list[tuple[int, str]]) -> list[tuple]:
+def _bed(path: Path, lines: Iterator[tuple[int, str]]) -> list[tuple]:
     rows = []
     for number, line in lines:
         if line.startswith(("#", "track", "browser")):
@@ -146,7 +149,7 @@ def _bed(path: Path, lines: list[tuple[int, str]]) -> list[tuple]:
     return [row for row in rows if row is not None]
 
 
-def _gtf(path: Path, lines: list[tuple[int, str]]) -> list[tuple]:
+def _gtf(path: Path, lines: Iterator[tuple[int, str]]) -> list[tuple]:
     found: dict[str, list[tuple]] = {"gene": [], "transcript": []}
     for number, line in lines:
         if line.startswith("#"):

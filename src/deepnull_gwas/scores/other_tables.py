@@ -24,6 +24,7 @@ def problems_of_tables(
     loadings: str | Path | None = None,
     fold_file: str | Path | None = None,
     scores: Sequence[str | Path] = (),
+    genes: str | Path | None = None,
 ) -> list[str]:
     """Read the tables that later steps need, as these will, and return what is wrong with them.
 
@@ -35,8 +36,9 @@ def problems_of_tables(
         Its genome build.
     folds
         Number of folds of the config.
-    pairs, loadings, fold_file, scores
-        Tables of related pairs, of loadings and of folds, and files of weights, where the config names any.
+    pairs, loadings, fold_file, scores, genes
+        Tables of related pairs, of loadings and of folds, files of weights and a table of genes, where the config names
+        any.
 
     Returns
     -------
@@ -73,4 +75,8 @@ def problems_of_tables(
         from deepnull_gwas.scores.weights import read_weights
 
         attempt(path, lambda p=path: read_weights(p, build))
+    if genes:
+        from deepnull_gwas.genes.table import read_genes
+
+        attempt(genes, lambda: read_genes(genes))
     return found

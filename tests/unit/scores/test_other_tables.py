@@ -29,6 +29,7 @@ RIGHT = {
     "1\t5\tA\tG\t0.5\t0.1\n",
     "fold_file": "IID\tfold\n0001\t4\n",
     "scores": "#pgs_id=x\nrsID\teffect_allele\teffect_weight\nrs1\tA\t0.1\n",
+    "genes": "symbol\tchromosome\tstart\tend\nAPOE\t19\t5\t9\n",
 }
 
 
@@ -46,6 +47,7 @@ def test_what_is_right_passes(check):
         ("fold_file", "IID\tfold\n0001\t5\n", "expected a whole number from 0 to 4"),
         ("fold_file", "IID\tpart\n0001\t1\n", "no column 'fold'"),
         ("scores", "#pgs_id=x\nrsID\teffect_allele\teffect_weight\nrs1\tA\tx\n", "scores.txt"),
+        ("genes", "symbol\tstart\tend\nAPOE\t5\t9\n", "names no column chromosome"),
     ],
 )
 def test_each_is_refused_with_the_message_of_its_step(check, name, text, part):
