@@ -189,7 +189,7 @@ def _left(
         elif write.OPEN in line and not line.lstrip().startswith("#"):
             left.append(f"{config}, line {number}: {line.split(':')[0].strip()}")
     if samples.common < samples.least_common(len(found.people)):
-        left.append("; ".join(["the IDs, without which nobody is analysed", *samples.notes]))
+        left.append("; ".join(["too few people are in both genotypes and table", *samples.notes]))
     left += [f"{sheet}: phenotype {role.name}: {role.why} ({role.values})" for role in undecided]
     if not studies and not undecided:
         left.append(f"{sheet}: no column looks like a phenotype; write a row for each study")

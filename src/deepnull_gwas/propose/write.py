@@ -160,7 +160,7 @@ def build_evidence(found: Found) -> str:
     suggested = found.evidence.suggestion()
     end = f"This speaks for {suggested}." if suggested else "This does not settle it: ask where the data come from."
     if found.evidence.fits_none():
-        end = "That is another build, such as GRCh36 (hg18): lift the positions over first."
+        end = "That is another build, such as NCBI36 (hg18): lift the positions over first."
     return f"Seen: {'; '.join(found.evidence.words())}. {end}"
 
 
