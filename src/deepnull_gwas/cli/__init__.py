@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from deepnull_gwas.cli import check, completion, convert, init, plan, predict, repeat, report, run, verify
 from deepnull_gwas.errors import InputError
 from deepnull_gwas.garbage import collect_seldom
 
-#: What each command does: ``run`` of its module.
-COMMANDS: dict[str, Callable[[argparse.Namespace, argparse.ArgumentParser], int | None]] = {
-    "init": init.run,
-    "check": check.run,
-    "plan": plan.run,
-    "run": run.run,
-    "report": report.run,
-    "verify": verify.run,
-    "repeat": repeat.run,
-    "predict": predict.run,
-    "convert": convert.run,
-    "completion": completion.run,
+#: The module of each command, in the order of the help text.
+COMMANDS = {
+    "init": init,
+    "check": check,
+    "plan": plan,
+    "run": run,
+    "report": report,
+    "verify": verify,
+    "repeat": repeat,
+    "predict": predict,
+    "convert": convert,
+    "completion": completion,
 }
 
 
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         prog="deepnull-gwas", description="GWAS with non-linear covariate effects (DeepNull)."
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (init, check, plan, run, report, verify, repeat, predict, convert, completion):
+    for module in COMMANDS.values():
         module.add(commands)
     return top
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     top = parser()
     given = top.parse_args(arguments)
     try:
-        return COMMANDS[given.command](given, top) or 0
+        return COMMANDS[given.command].run(given, top) or 0
     except (InputError, OSError) as error:
         print(f"deepnull-gwas: {error}", file=sys.stderr)
         return 1
