@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 #: Kinship is adjusted where differences of ancestry lower KING-robust by at least this: a quarter of what tells
 #: relatives of the third degree from strangers. Cousins (.0625) are hardly missed below it.
 LEAST_LOWERED = 2**-4.5 / 4
+#: Kinship is not adjusted where strangers are told from relatives only above this, the bound of the second degree: with
+#: so few variants, or so short a genome, the highest kinship of strangers is not known well enough.
+HIGHEST_THRESHOLD = 2**-3.5
 
 
 @dataclass(frozen=True)
@@ -67,18 +70,16 @@ def adjust_kinship(
     """
     about = read_metadata(files.families)
     pcs = None if files.pcs is None else read_parquet(files.pcs)
-    if reason := _reason_not_to(about, pcs, settings["adjust_kinship"]):
+    reason = _reason_not_to(about, pcs, settings["adjust_kinship"])
+    if not reason:
+        logger.info("differences of ancestry lower KING-robust kinship by up to %.3f", about["lowered_by_ancestry"])
+        reason = _find(files, pcs, settings, out_relatives, out_families, threads)
+    if reason:
         logger.info("kinship stays KING-robust: %s", reason)
         with atomic_path(out_relatives) as path:
             shutil.copyfile(files.relatives, path)
         families = read_parquet(files.families)
         write_parquet(families, out_families, FAMILIES, metadata={"kinship": about["kinship"]})
-        return
-    logger.info(
-        "differences of ancestry lower KING-robust kinship by up to %.3f: kinship is adjusted for principal components",
-        about["lowered_by_ancestry"],
-    )
-    _find(files, pcs, settings, out_relatives, out_families, threads)
 
 
 def _reason_not_to(about: Mapping[str, Any], pcs: pd.DataFrame | None, wanted: bool | str) -> str:
@@ -102,8 +103,8 @@ def _find(
     out_relatives: str | Path,
     out_families: str | Path,
     threads: int,
-) -> None:
-    """Find relatives beyond ancestry, and write them."""
+) -> str:
+    """Find relatives beyond ancestry, and write them; return why not where they cannot be told from strangers."""
     # kernels: who only passes on what there is need not load them
     from deepnull_gwas.cohort.adjusted_kinship import adjusted_pairs, fit_ancestry, spread_beyond_ancestry
     from deepnull_gwas.cohort.kinship import Search, classify
@@ -121,6 +122,12 @@ def _find(
     )
     spread = spread_beyond_ancestry(fileset, index, ancestry)
     threshold = raised_threshold(float(settings["kinship"]), spread, len(members), len(index))
+    if settings["adjust_kinship"] == "auto" and threshold > max(float(settings["kinship"]), HIGHEST_THRESHOLD):
+        return (
+            f"over {len(index):,} variants strangers cannot be told from relatives below a kinship of {threshold:.4f}, "
+            f"which is more than {HIGHEST_THRESHOLD:.4f}"
+        )
+    logger.info("kinship is adjusted for principal components")
     search = Search(threads, float(settings.get("memory_mb") or 2000.0))
     found = adjusted_pairs(fileset, index, ancestry, threshold, search)
     expected = np.nan_to_num(found["ibs0_unrelated"].to_numpy())
@@ -131,3 +138,4 @@ def _find(
         "%s related pairs, %s of them among the %s of KING-robust", f"{len(found):,}", f"{both:,}", f"{len(known):,}"
     )
     write_relatives(people, found, {"kinship": threshold}, out_relatives, out_families)
+    return ""

@@ -213,8 +213,9 @@ def _measure(threshold: float) -> Callable[..., tuple[np.ndarray, ...]]:
 def spread_beyond_ancestry(fileset: Genotypes, index: np.ndarray, ancestry: Ancestry, number: int = 256) -> float:
     """Estimate by how much kinship of strangers, beyond their ancestry, varies: from pairs of some people.
 
-    By the quantiles that hold two thirds of the pairs, so that a few relatives among them do not matter. What the
-    components leave of ancestry counts as variation.
+    By the quantiles that hold two thirds of the pairs, so that a few relatives among them do not matter; or by the
+    highest hundredth if that lies further out than a normal distribution has it: over a short genome strangers share
+    long stretches by descent here and there. What the components leave of ancestry counts as variation.
     """
     n = len(ancestry.people)
     if n < 8 or not len(index):
@@ -225,5 +226,5 @@ def spread_beyond_ancestry(fileset: Genotypes, index: np.ndarray, ancestry: Ance
     rows = Rows(few.people, *planes_of_people(fileset, index, few.people), ())
     rows = _of_people(rows, few, products)
     kinship = _kinship_of(rows, rows, *np.triu_indices(len(chosen), 1))
-    low, high = np.quantile(kinship, [0.1587, 0.8413])
-    return float(high - low) / 2
+    low, middle, high, highest = np.quantile(kinship, [0.1587, 0.5, 0.8413, 0.99])
+    return float(max((high - low) / 2, (highest - middle) / 2.3263))

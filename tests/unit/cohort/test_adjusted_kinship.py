@@ -163,6 +163,17 @@ def test_one_ancestry_keeps_what_king_robust_found(tmp_path):
     assert (king["relation"] == mine["relation"]).mean() > 0.97
 
 
+def test_few_variants_keep_what_king_robust_found(tmp_path, caplog):
+    # strangers vary by some .03: of 380 people some would pass all but the bound of first-degree relatives
+    dosages, _ = admixed(np.random.default_rng(5), 0.12)
+    folder = structure(tmp_path / "c", dosages[:500])
+    with caplog.at_level("INFO"):
+        adjust(folder, tmp_path / "out")
+    assert "strangers cannot be told from relatives below" in caplog.text
+    assert (tmp_path / "out/relatives.tsv").read_bytes() == (folder / "king/relatives.tsv").read_bytes()
+    assert "kinship_adjusted" in adjust(folder, tmp_path / "yes", adjust_kinship=True)
+
+
 def test_opposite_homozygotes_are_judged_pair_by_pair():
     named = classify(np.array([0.25, 0.25, 0.1]), np.array([0.005, 0.02, 0.0]), np.array([0.1, 0.08, np.nan]))
     assert named.tolist() == ["parent_child", "sibling", "second_degree"]
