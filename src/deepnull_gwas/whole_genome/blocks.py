@@ -22,7 +22,7 @@ from deepnull_gwas.whole_genome.regression import (
     ridge_penalties,
     spike_and_slab,
 )
-from deepnull_gwas.whole_genome.targets import Group, Target, on_grid
+from deepnull_gwas.whole_genome.targets import Columns, Group, Target, on_grid
 
 #: Shares of variance of the ridge regressions, by the number of passes.
 RIDGES = {1: HERITABILITIES, 2: (0.25, 0.75)}
@@ -56,7 +56,7 @@ class BlockSums:
     products: np.ndarray
 
     @classmethod
-    def of(cls, copies: np.ndarray, gram: np.ndarray, group: Group, columns: np.ndarray) -> BlockSums:
+    def of(cls, copies: np.ndarray, gram: np.ndarray, group: Group, columns: Columns) -> BlockSums:
         """Sum a block's products.
 
         Parameters
@@ -68,16 +68,18 @@ class BlockSums:
         group
             The group.
         columns
-            float64[n, c + columns], its covariates and residuals, on the grid.
+            Its covariates and residuals.
         """
         c = group.covariates.shape[1]
-        cross = np.zeros((group.people.folds, len(copies), c))
-        products = np.zeros((len(copies), columns.shape[1] - c))
+        wide = c + columns.by_fold
+        by_fold = np.zeros((group.people.folds, len(copies), wide))
+        dense = np.zeros((len(copies), columns.values.shape[1] - wide))
         for f, rows in tiles(group.people):
-            both = copies[:, rows].astype(np.float64) @ columns[rows]
-            cross[f] += both[:, :c]
-            products += both[:, c:]
-        return cls(gram, cross, products)
+            both = copies[:, rows].astype(np.float64) @ columns.values[rows]
+            by_fold[f] += both[:, :wide]
+            dense += both[:, wide:]
+        cross = np.ascontiguousarray(by_fold[:, :, :c])
+        return cls(gram, cross, columns.products(cross, by_fold[:, :, c:], dense))
 
     def training_sets(self, group: Group) -> Iterator[tuple[int, Correlations]]:
         """Go through the folds that hold people: (fold, the block's correlations in its training set)."""
@@ -219,7 +221,7 @@ def explain(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[s
 
     Yields
     ------
-    Some of the people, and int32[people, folds x targets x kinds]: what ``fit.per_copy`` predicts beyond one copy of
+    Some of the people, and int32[folds x targets x kinds, people]: what ``fit.per_copy`` predicts beyond one copy of
     every variant, in units of INSIDE_GRID. Without the covariates' part, which is added when all blocks are summed; the
     intercept among them takes out the constant.
     """
@@ -231,7 +233,8 @@ def explain(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[s
     weights = (np.rint(weights / unit) * unit).astype(np.float32)
     for _, rows in tiles(group.people):
         beyond_one = (copies[:, rows] - np.int8(1)).astype(np.float32)
-        yield rows, np.rint(beyond_one.T @ weights.T).astype(np.int32)
+        found = weights @ beyond_one
+        yield rows, np.rint(found, out=found).astype(np.int32)
 
 
 def predict(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[slice, np.ndarray]]:
@@ -246,14 +249,14 @@ def predict(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[s
 
     Yields
     ------
-    Some of the people, and int64[people, targets, kinds]: what ``fit.per_copy`` predicts, in units of EFFECT_GRID; in
+    Some of the people, and int64[targets, kinds, people]: what ``fit.per_copy`` predicts, in units of EFFECT_GRID; in
     standard deviations of the residuals, and without the covariates' part.
     """
     folds, *shape, b = fit.per_copy.shape
     weights = np.rint(fit.per_copy / EFFECT_GRID).reshape(folds, -1, b)
     for f, rows in tiles(group.people):
-        predicted = copies[:, rows].astype(np.float64).T @ weights[f].T
-        yield rows, predicted.astype(np.int64).reshape(-1, *shape)
+        predicted = weights[f] @ copies[:, rows].astype(np.float64)
+        yield rows, predicted.astype(np.int64).reshape(*shape, -1)
 
 
 def leftover(

@@ -62,7 +62,7 @@ class ChromosomeSums:
                 self._on_covariates[key] = np.zeros_like(fit.on_covariates)
         for rows, values in predict(copies, group, fit):
             with self._lock:
-                self._predicted[key][:, rows] += values.transpose(1, 0, 2)
+                self._predicted[key][:, rows] += values.transpose(0, 2, 1)
         with self._lock:
             self._on_covariates[key] += fit.on_covariates
             self._skipped[g] += fit.skipped

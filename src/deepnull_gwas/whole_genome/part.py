@@ -38,7 +38,7 @@ from deepnull_gwas.whole_genome.chromosome_sums import ChromosomeSums
 from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.grams import SharedGrams
 from deepnull_gwas.whole_genome.inputs import CohortPaths, StudyPaths, read_study
-from deepnull_gwas.whole_genome.targets import Group, People, make_groups
+from deepnull_gwas.whole_genome.targets import Columns, Group, People, make_groups
 from deepnull_gwas.whole_genome.variants import (
     BlockRange,
     Regressors,
@@ -134,7 +134,7 @@ def _prepare(
 
 
 def _for_each_block(
-    work: Work, columns: Sequence[np.ndarray], threads: int, use: Callable[[int, int, np.ndarray, BlockSums], None]
+    work: Work, columns: Sequence[Columns], threads: int, use: Callable[[int, int, np.ndarray, BlockSums], None]
 ) -> None:
     """Go through the blocks of a part, several at a time.
 
@@ -143,7 +143,7 @@ def _for_each_block(
     work
         The part.
     columns
-        Of each group: float64[n, c + columns], covariates and residuals.
+        Of each group, covariates and residuals.
     threads
         Blocks at a time.
     use
@@ -194,7 +194,7 @@ def fit_part(
         Blocks at a time; the result does not depend on it.
     """
     work = _prepare(cohort, studies, part, parts, settings)
-    columns = [group.columns(lambda k, group=group: group.targets[k].residuals) for group in work.groups]
+    columns = [group.first_columns() for group in work.groups]
     _log_need(work, columns, threads)
     if work.passes == 1:
         _write_predictors(work, columns, None, work.description(part, parts), out, threads)
@@ -208,7 +208,7 @@ def fit_part(
         shapes[f"{g}.on_covariates"] = (np.int64, (t, folds, c))
         for k in range(t):
             shapes[f"{g}.{k}.inside"] = (np.int32, (n, folds))
-        inside.append(np.zeros((n, folds * t), dtype=np.int32))
+        inside.append(np.zeros((folds * t, n), dtype=np.int32))
         on_covariates.append(np.zeros((t, folds, c), dtype=np.int64))
         locks.append(Lock())
     with write_arrays(out, work.description(part, parts), shapes) as file:
@@ -220,16 +220,16 @@ def fit_part(
             file.write(f"{g}.effects", at, found.effects[:, :, 0].transpose(2, 1, 0).astype(np.float32))
             for rows, values in explain(copies, work.groups[g], found):
                 with locks[g]:
-                    inside[g][rows] += values
+                    inside[g][:, rows] += values
             with locks[g]:
                 on_covariates[g] += found.on_covariates[:, 0]
 
         _for_each_block(work, columns, threads, use)
         for g, group in enumerate(work.groups):
             file.write(f"{g}.on_covariates", 0, on_covariates[g])
-            by_target = inside[g].reshape(len(group.people), group.people.folds, len(group.targets))
+            by_target = inside[g].reshape(group.people.folds, len(group.targets), len(group.people))
             for k in range(len(group.targets)):
-                file.write(f"{g}.{k}.inside", 0, by_target[:, :, k])
+                file.write(f"{g}.{k}.inside", 0, np.ascontiguousarray(by_target[:, k].T))
 
 
 @threadpool_limits.wrap(limits=1)
@@ -281,7 +281,7 @@ def refit_part(
 
 def _write_predictors(
     work: Work,
-    columns: Sequence[np.ndarray],
+    columns: Sequence[Columns],
     second: Callable[[int, int], SecondPass] | None,
     description: Mapping[str, Any],
     out: str | Path,
@@ -310,12 +310,12 @@ def _write_predictors(
         all_sums.finish(file)
 
 
-def _log_need(work: Work, columns: Sequence[np.ndarray], threads: int) -> None:
+def _log_need(work: Work, columns: Sequence[Columns], threads: int) -> None:
     """Log how much memory the job is expected to take."""
     size = max((block.stop - block.start for block in work.blocks), default=0)
     people = len(work.everybody)
-    residuals = sum(c.nbytes for c in columns) + sum(t.residuals.nbytes for g in work.groups for t in g.targets)
+    residuals = sum(c.values.nbytes for c in columns) + sum(t.residuals.nbytes for g in work.groups for t in g.targets)
     block = size * people * (1 if len(work.groups) < 2 else 2) + size**2 * (4 * work.everybody.folds + 32)
-    wide = max((c.shape[1] for c in columns), default=0)
+    wide = max((c.values.shape[1] for c in columns), default=0)
     tile = min(people, 4096) * 8 * (size + 2 * wide)
     logger.info("needs about %.0f MB in addition to the libraries", (residuals + threads * (block + tile)) / 1e6)

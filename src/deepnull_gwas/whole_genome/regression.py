@@ -29,6 +29,8 @@ SLAB_VARIANCE, RESIDUAL_VARIANCE = 0.4, 0.8
 SWEEPS = 15
 #: An effect that would move by less than this (in standard deviations of the phenotype) stays.
 LEAST_MOVE = 1e-6
+#: Models whose coordinates are gone through in step.
+LANES = 32
 #: A regressor is left out when what the covariates leave of it is below this fraction of its sum of squares.
 LEAST_LEFT = 1e-6
 #: Phenotypes that a matrix is gone through for at a time: what is theirs stays in the first cache.
@@ -60,6 +62,9 @@ class Correlations:
         float64[k, c], their coefficients on the covariates.
     people
         Number of people in the training set.
+    rows
+        float64[k, k and padding], ``matrix`` with rows that vector registers are filled from (:func:`aligned`), or
+        None.
     """
 
     matrix: np.ndarray
@@ -67,6 +72,7 @@ class Correlations:
     scale: np.ndarray
     on_covariates: np.ndarray
     people: int
+    rows: np.ndarray | None = None
 
     def standardise(self, products: np.ndarray) -> np.ndarray:
         """Return correlations with a phenotype of variance 1, given the regressors' products with it.
@@ -94,6 +100,14 @@ class Correlations:
         return raw, -(raw @ self.on_covariates)
 
 
+def aligned(rows: int, columns: int) -> np.ndarray:
+    """Return zeros whose rows begin at multiples of 64 bytes: float64[rows, columns and up to 7 more]."""
+    width = -(-columns // 8) * 8
+    raw = np.zeros(rows * width + 8)
+    start = (-raw.ctypes.data // 8) % 8
+    return raw[start : start + rows * width].reshape(rows, width)
+
+
 def correlations(gram: np.ndarray, cross: np.ndarray, inverse: np.ndarray, people: int) -> Correlations:
     """Take the covariates out of the regressors of a training set, and scale them.
 
@@ -114,11 +128,13 @@ def correlations(gram: np.ndarray, cross: np.ndarray, inverse: np.ndarray, peopl
     used = left > LEAST_LEFT * np.maximum(squares, np.finfo(float).tiny)
     scale = np.sqrt(np.where(used, left, people) / max(people, 1))
     factor = np.where(used, 1.0 / (scale * np.sqrt(max(people, 1))), 0.0)
-    matrix = gram - on_covariates @ cross.T
+    rows = aligned(len(gram), len(gram))
+    matrix = rows[:, : len(gram)]
+    np.subtract(gram, on_covariates @ cross.T, out=matrix)
     matrix *= factor[:, None]
     matrix *= factor
     np.fill_diagonal(matrix, 1.0)
-    return Correlations(matrix, used, scale, np.where(used[:, None], on_covariates, 0.0), people)
+    return Correlations(matrix, used, scale, np.where(used[:, None], on_covariates, 0.0), people, rows)
 
 
 def ridge_penalties(regressors: int, heritabilities: tuple[float, ...] = HERITABILITIES) -> np.ndarray:
@@ -182,26 +198,53 @@ def _solve(upper, rights):
                 rights[m, i] = (rights[m, i] - value) / upper[i, i]
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
-def _coordinate_ascent(matrix, lefts, betas, n, slab, share, noises):
-    k = len(matrix)
-    for m in range(len(lefts)):
-        left, beta, noise = lefts[m], betas[m], noises[m]
-        variance = noise * slab / (n * slab + noise)
-        bias = np.log(share / (1 - share)) + 0.5 * np.log(variance / slab)
-        shrink, certainty = variance * n / noise, 0.5 / variance
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _shrink(means, logits, bits, powers, lanes):
+    """Multiply means in place by 1 / (1 + exp(-logit)); ``bits`` and ``powers`` are the same memory.
+
+    An exponential of its own, since that of the C library fills no vector registers: 2^k times a Taylor polynomial.
+    """
+    for m in range(lanes):
+        x = -min(max(logits[m], -700.0), 700.0)
+        k = np.floor(x * 1.4426950408889634 + 0.5)
+        r = x - k * 0.6931471805599453
+        # fmt: off
+        value = 1 + r * (1 + r * (1 / 2 + r * (1 / 6 + r * (1 / 24 + r * (1 / 120 + r * (1 / 720 + r * (1 / 5040 + r * (
+            1 / 40320 + r * (1 / 362880 + r * (1 / 3628800 + r * (1 / 39916800 + r / 479001600)))))))))))
+        # fmt: on
+        bits[m] = (np.int64(k) + 1023) << 52
+        logits[m] = value
+    for m in range(lanes):
+        means[m] /= 1.0 + logits[m] * powers[m]
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def _coordinate_ascent(matrix, lefts, betas, shrink, certainty, bias):
+    # rows and what is left are padded with zeros; unsigned, as in _solve
+    k, width, lanes = len(matrix), np.uint64(matrix.shape[1]), np.uint64(LANES)
+    means, logits, bits = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES, dtype=np.int64)
+    powers = bits.view(np.float64)
+    # models in step, whose exponentials are then computed together; always as many, so that no model's depend on others
+    for first in range(0, len(lefts), LANES):
+        last = min(first + LANES, len(lefts))
         for _ in range(SWEEPS):
             moved = False
             for j in range(k):
-                mean = shrink * (left[j] + beta[j])
-                x = bias + certainty * mean * mean
-                new = mean / (1.0 + np.exp(-x)) if x > -700.0 else 0.0
-                move = new - beta[j]
-                if abs(move) > LEAST_MOVE:
-                    moved = True
-                    beta[j] = new
-                    for i in range(k):
-                        left[i] -= matrix[j, i] * move
+                for m in range(first, last):
+                    mean = shrink[m] * (lefts[m, j] + betas[m, j])
+                    means[m - first] = mean
+                    logits[m - first] = bias[m] + certainty[m] * mean * mean
+                _shrink(means, logits, bits, powers, lanes)
+                row = matrix[j]
+                for m in range(first, last):
+                    move = means[m - first] - betas[m, j]
+                    if abs(move) > LEAST_MOVE:
+                        moved = True
+                        betas[m, j] = means[m - first]
+                        left = lefts[m]
+                        for i in range(width):
+                            left[i] -= row[i] * move
+            # a further sweep changes nothing of a model that no coordinate moved in
             if not moved:
                 break
 
@@ -231,14 +274,20 @@ def spike_and_slab(
 
     Returns
     -------
-    For each of :data:`CAUSAL_SHARES`, float64[j, k]. One phenotype at a time, so that nothing depends on how many.
+    For each of :data:`CAUSAL_SHARES`, float64[j, k]; of no phenotype does it depend on which others there are.
     """
-    noise = np.full(len(left), RESIDUAL_VARIANCE) if noise is None else np.ascontiguousarray(noise)
-    people = float(max(regressors.people, 1))
-    out = []
-    for share in CAUSAL_SHARES:
-        beta = np.zeros(left.shape) if start is None else start.copy()
-        slab = SLAB_VARIANCE / (max(total, 1) * share)
-        _coordinate_ascent(regressors.matrix, left.copy(), beta, people, slab, share, noise)
-        out.append(beta)
-    return out
+    noise = np.full(len(left), RESIDUAL_VARIANCE) if noise is None else noise
+    people, rows, number = float(max(regressors.people, 1)), regressors.rows, len(left)
+    if rows is None:
+        rows = aligned(*regressors.matrix.shape)
+        rows[:, : len(rows)] = regressors.matrix
+    share = np.repeat(CAUSAL_SHARES, number)
+    noise = np.tile(noise, len(CAUSAL_SHARES))
+    slab = SLAB_VARIANCE / (max(total, 1) * share)
+    variance = noise * slab / (people * slab + noise)
+    bias = np.log(share / (1 - share)) + 0.5 * np.log(variance / slab)
+    rest = aligned(len(share), left.shape[1])
+    rest[:, : left.shape[1]] = np.tile(left, (len(CAUSAL_SHARES), 1))
+    beta = np.zeros((len(share), left.shape[1])) if start is None else np.tile(start, (len(CAUSAL_SHARES), 1))
+    _coordinate_ascent(rows, rest, beta, variance * people / noise, 0.5 / variance, bias)
+    return list(beta.reshape(len(CAUSAL_SHARES), *left.shape))

@@ -229,7 +229,7 @@ def test_what_a_block_explains_is_exact_in_single_precision(size):
 
     def explained(order):
         fit = BlockFit(per_copy[..., order], per_copy[..., order], np.zeros((2, 1, 3, 1), dtype=np.int64), 0)
-        return np.concatenate([values for _, values in explain(copies[order], group, fit)])
+        return np.concatenate([values.T for _, values in explain(copies[order], group, fit)])
 
     found = explained(np.arange(size))
     for seed in range(3):
