@@ -10,13 +10,13 @@ from scipy import optimize
 
 from deepnull_gwas.tables import read_parquet
 from deepnull_gwas.whole_genome.array_file import ArrayFile
-from deepnull_gwas.whole_genome.blocks import INSIDE_GRID, BlockFit, explain
+from deepnull_gwas.whole_genome.blocks import INSIDE_GRID, BlockFit, BlockSums, explain
 from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.grams import SharedGrams, gram_by_fold
-from deepnull_gwas.whole_genome.inputs import read_study
+from deepnull_gwas.whole_genome.inputs import Study, read_study, standardised
 from deepnull_gwas.whole_genome.part import fit_part, refit_part
 from deepnull_gwas.whole_genome.study import _places, read_sums
-from deepnull_gwas.whole_genome.targets import Group, People
+from deepnull_gwas.whole_genome.targets import Group, People, make_groups
 from genome_cases import SETTINGS, Cohort, Reference, genotypes
 
 PEOPLE, VARIANTS = 240, 110
@@ -238,3 +238,35 @@ def test_what_a_block_explains_is_exact_in_single_precision(size):
     # each effect is off by half a unit at most, evenly distributed: five standard deviations of their sum
     unit = 2.0**-23 * np.abs(per_copy).sum(axis=-1).ravel()
     assert (np.abs(found * INSIDE_GRID - expected) <= INSIDE_GRID + 5 * unit * np.sqrt(size / 12)).all()
+
+
+@pytest.mark.parametrize(("slope", "fits"), [(1e-3, True), (1.0, False)])
+def test_few_columns_give_the_products_with_those_of_all_folds(slope, fits):
+    rng = np.random.default_rng(4)
+    n, folds, b = 500, 5, 12
+    c, d = (standardised(rng.normal(size=n)) for _ in range(2))
+    # far from 0, in a small unit, with an outlier; or nearly all of it the covariate
+    y = 1e5 + slope * c + 1e-3 * (0.3 * d + rng.normal(size=n))
+    y[7] += 0.01
+    fold = rng.integers(0, folds, n).astype(np.int32)
+    copies = rng.integers(0, 3, (b, n)).astype(np.int8)
+    arms = ("baseline", "deepnull")
+
+    def products(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Group]:
+        x = np.column_stack([np.ones(n), c])
+        study = Study("s", "quantitative", arms, np.arange(n), y, x, d, {}, np.zeros(2, dtype=bool))
+        (group,) = make_groups([study], fold, folds)
+        own, gram = copies[:, group.people.sample_index], np.zeros((folds, b, b), dtype=np.float32)
+        dense = group.columns(lambda k: group.targets[k].residuals)
+        return *(BlockSums.of(own, gram, group, some).products for some in (group.first_columns(), dense)), group
+
+    few, dense, group = products(y)
+    assert [bool(target.few.fits.all()) for target in group.targets] == [fits] * len(arms)
+    assert group.first_columns().values.shape[1] == 2 + 3 + (0 if fits else 2 * folds)
+    np.testing.assert_allclose(few, dense, atol=1e-6 * np.sqrt(n))
+    if fits:
+        # of another phenotype, however extreme, of a person: the models that predict this person are the same bits
+        y[3] += 1e3
+        again = products(y)[0].reshape(b, len(arms), folds)
+        same = (again == few.reshape(again.shape)).all(axis=0)
+        assert (same.all(axis=0) == (np.arange(folds) == fold[3])).all()
