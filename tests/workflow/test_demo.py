@@ -167,7 +167,7 @@ def test_report_holds_figures_and_captions(demo, tmp_path):
     # in the order of reading
     groups = ["quality control", "structure", *(f"study {study}" for study in STUDIES), "studies compared"]
     assert '"cohort demo": {"quality control": [' in page and all(f'"{group}": [' in page for group in groups)
-    assert 'href="results/site/index.html"' in page
+    assert ">results/site/index.html</a>" in page
 
 
 def test_figures_come_as_svg_and_pdf_without_mathematics(demo):

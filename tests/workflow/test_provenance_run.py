@@ -26,7 +26,8 @@ def test_a_run_is_recorded_and_repeated_byte_by_byte(run: Run, tmp_path_factory,
     done = run.snakemake("--cores", "2")
     # the end of a run says what came of it
     assert "2 of 2 analyses done." in done.stderr
-    *screen, last = done.stderr.rstrip().splitlines()
+    *screen, last, _, site = done.stderr.rstrip().splitlines()
+    assert site == f"Open in a browser: {run.results}/site/index.html"
     assert "\n".join(screen).endswith((run.results / "summary.txt").read_text().rstrip())
     assert re.fullmatch(r"  took \d+:\d\d; Snakemake's log: .*/.snakemake/log/.*", last)
     # one line per finished step, and nothing else between
