@@ -85,9 +85,11 @@ tools: ## install the other tools that tests compare with (Debian or Ubuntu, as 
 lock: $(READY) ## renew requirements.lock from pyproject.toml
 	sh scripts/lock.sh
 
-bench-deepnull: $(READY) ## measure the DeepNull models on simulated architectures (about 15 minutes on one core)
+bench-deepnull: $(READY) ## measure the DeepNull models on simulated architectures (about an hour on one core), and CatBoost, LightGBM and EBM where they are installed
 	$(BIN)/python benchmarks/deepnull_architectures.py
 	$(BIN)/python benchmarks/deepnull_architectures.py --ablation --cases published_4k,entangled_20k,linear_4k
+	$(BIN)/python benchmarks/deepnull_rivals.py
+	$(BIN)/python benchmarks/covariate_loss.py --models linear,second_order,splines,trees
 
 validity: $(READY) ## measure calibration and power on a simulated cohort, into results/validity (some minutes)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/validity/config.yaml -- validity

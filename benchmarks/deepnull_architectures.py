@@ -225,19 +225,25 @@ def draw(case: Case, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return x, (rng.random(case.n) < 1 / (1 + np.exp(-f))).astype(float), f
 
 
+def folds_of(case: Case, y: np.ndarray, seed: int) -> np.ndarray:
+    """Assign five folds as the workflow does, int[n]."""
+    from deepnull_gwas.deepnull.folds import assign_folds
+
+    stratum = None if case.prevalence is None else y.astype(int)
+    return assign_folds([f"p{i}" for i in range(case.n)], 5, seed, stratum=stratum)
+
+
 def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
     """Cross-fit one draw of a case; return out-of-fold accuracy of each model and of the truth, and the seconds."""
     from deepnull_gwas.deepnull.crossfit import crossfit
     from deepnull_gwas.deepnull.fitting import Choice
-    from deepnull_gwas.deepnull.folds import assign_folds
     from deepnull_gwas.deepnull.metrics import measure
     from deepnull_gwas.deepnull.recipe import Recipe
     from deepnull_gwas.traits import trait_of
 
     x, y, truth = draw(case, seed)
     trait = "quantitative" if case.prevalence is None else "binary"
-    stratum = None if case.prevalence is None else y.astype(int)
-    fold = assign_folds([f"p{i}" for i in range(case.n)], 5, seed, stratum=stratum)
+    fold = folds_of(case, y, seed)
     began = time.process_time()
     how = recipe if isinstance(recipe, str) else Recipe.from_dict(recipe)
     with threadpool_limits(1):
@@ -256,19 +262,23 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """Return one line of Markdown for each case: means over replicates."""
+    """Return one line of Markdown for each case: means over replicates, and of auto the standard error."""
     models = ["best", "linear", "second_order", "splines", "trees", "gaussian_process", "network", "prediction"]
     heads = ["best possible", "linear", "second order", "splines", "trees", "Gaussian process", "network", "**auto**"]
-    lines = ["| case | n | covariates | " + " | ".join(heads) + " | auto, share of best | CPU seconds |"]
-    lines.append("| --- " * (len(heads) + 5) + "|")
+    lines = ["| case | draws | n | covariates | " + " | ".join(heads) + " | auto, share of best | CPU seconds |"]
+    lines.append("| --- " * (len(heads) + 6) + "|")
     for name in dict.fromkeys(r["case"] for r in rows):
         own, case = [r for r in rows if r["case"] == name], CASES[name]
         mean = {m: float(np.mean([r[m] for r in own])) for m in models}
         shown = " | ".join(f"{mean[m]:.4f}" for m in models)
+        if len(own) > 1:
+            # by how much auto differs from the truth varies less between draws than each of them
+            gaps = [r["prediction"] - r["best"] for r in own]
+            shown += f" ± {np.std(gaps, ddof=1) / np.sqrt(len(own)):.4f}"
         seconds = np.mean([r["seconds"] for r in own])
         cases = "" if case.prevalence is None else f", {case.prevalence:.0%} cases"
         lines.append(
-            f"| {name}{cases} | {case.n:,} | {case.p} | {shown} | {mean['prediction'] / mean['best']:.1%} "
+            f"| {name}{cases} | {len(own)} | {case.n:,} | {case.p} | {shown} | {mean['prediction'] / mean['best']:.1%} "
             f"| {seconds:.0f} |"
         )
     return lines
@@ -296,7 +306,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", help="names, separated by commas; all but slow ones by default")
     parser.add_argument(
-        "--replicates", type=int, default=3, help="draws of each case below 10,000 people (larger: one)"
+        "--replicates", type=int, default=5, help="draws of each case below 10,000 people (larger: one)"
     )
     parser.add_argument("--ablation", action="store_true", help="take parts of the recipe away instead")
     parser.add_argument(

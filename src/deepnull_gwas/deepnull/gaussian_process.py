@@ -19,7 +19,7 @@ from deepnull_gwas.deepnull.kernel import Hyper, Scale, between, prepare
 from deepnull_gwas.deepnull.likelihood import most_likely
 from deepnull_gwas.deepnull.protocol import Arrays, Fit, Inner, Model, Task, under
 from deepnull_gwas.deepnull.recipe import LINEAR, Recipe
-from deepnull_gwas.deepnull.smooth import chunks
+from deepnull_gwas.deepnull.smooth import FAR, chunks
 from deepnull_gwas.traits import trait_of
 
 #: People by whom hyperparameters are found, and between whom and everybody else the kernel is evaluated, at most.
@@ -27,22 +27,27 @@ SEARCHED, INDUCING = 1200, 800
 #: Features whose variance is less than this share of the noise of all people are left out; so are those that single
 #: precision does not hold.
 _SLIGHT, _PRECISE = 0.01, 1e-5
+#: Prior variance of the slopes of the straight lines next to the kernel, of standardised covariates and phenotypes.
+_FLAT = 1000.0
 #: Elements of features kept between Newton steps, at most: 200 MB.
 _KEPT = 50_000_000
 #: Newton steps at most, and the gain in log-likelihood that ends them.
 _STEPS, _GAINED = 6, 0.1
 _OF_SCALE = ("values", "scores", "two", "atoms")
+_OF_FEATURES = ("mean", "spread", "points", "roots")
 _OF_HYPER = ("amplitude", "length", "order")
 
 
 @dataclass(frozen=True)
 class Features:
-    """Functions of the covariates whose sum of products is the kernel, nearly.
+    """Functions of the covariates whose sum of products is the kernel, nearly; then the covariates, and a constant.
 
     Attributes
     ----------
     scale, hyper
         Of the kernel.
+    mean, spread
+        float64[p]: the covariates are less the mean, divided by the spread.
     points
         float32[used, m]: some people on the scale.
     roots
@@ -51,25 +56,36 @@ class Features:
 
     scale: Scale
     hyper: Hyper
+    mean: np.ndarray
+    spread: np.ndarray
     points: np.ndarray
     roots: np.ndarray
 
     @classmethod
     def of(cls, x: np.ndarray, scale: Scale, hyper: Hyper, people: int) -> Features:
         """Make the features from covariates ``x`` of some people, to be fitted on a number of ``people``."""
-        points = scale(x, hyper.used)
+        points, mean, spread = scale(x, hyper.used), x.mean(axis=0), x.std(axis=0)
+        spread[spread <= 1e-12 * np.abs(mean)] = 1.0
         if not len(points):
-            return cls(scale, hyper, points, np.zeros((points.shape[1], 0), dtype=np.float32))
+            return cls(scale, hyper, mean, spread, points, np.zeros((points.shape[1], 0), dtype=np.float32))
         own = prepare(points, scale, hyper)
         size, direction = np.linalg.eigh(between(own, own, hyper.order).astype(np.float64))
         least = max(_SLIGHT * hyper.noise * len(x) / people, _PRECISE * size[-1])
         kept = size > least
-        return cls(scale, hyper, points, (direction[:, kept] / np.sqrt(size[kept])).astype(np.float32))
+        return cls(scale, hyper, mean, spread, points, (direction[:, kept] / np.sqrt(size[kept])).astype(np.float32))
 
     @property
     def count(self) -> int:
-        """Number of features, with the constant."""
-        return self.roots.shape[1] + 1
+        """Number of features, with the covariates and the constant."""
+        return self.roots.shape[1] + len(self.mean) + 1
+
+    @property
+    def ridge(self) -> np.ndarray:
+        """Ridge of the coefficients of a standardised phenotype, float64[count]: none of the constant."""
+        ridge, p = np.full(self.count, self.hyper.noise), len(self.mean)
+        ridge[-p - 1 : -1] /= _FLAT
+        ridge[-1] = 0.0
+        return ridge
 
     def evaluate(self, x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield runs of people and their features float32[run, count], the constant last."""
@@ -77,9 +93,11 @@ class Features:
         for rows in chunks(len(x)):
             z = self.scale(x[rows], self.hyper.used)
             out = np.ones((z.shape[1], self.count), dtype=np.float32)
-            if self.count > 1:
+            lines = np.clip((x[rows] - self.mean) / self.spread, -FAR, FAR)
+            out[:, self.roots.shape[1] : -1] = lines
+            if len(z):
                 kernel = between(prepare(z, self.scale, self.hyper), own, self.hyper.order)
-                np.matmul(kernel, self.roots, out=out[:, :-1])
+                np.matmul(kernel, self.roots, out=out[:, : self.roots.shape[1]])
             yield rows, out
 
 
@@ -114,7 +132,7 @@ class ProcessModel:
         for i, (features, beta) in enumerate(zip(self.features, self.coefficients, strict=True)):
             own = {key: getattr(features.scale, key) for key in _OF_SCALE}
             own |= {key: getattr(features.hyper, key) for key in _OF_HYPER}
-            own |= {"noise": np.array(features.hyper.noise), "points": features.points, "roots": features.roots}
+            own |= {"noise": np.array(features.hyper.noise)} | {key: getattr(features, key) for key in _OF_FEATURES}
             out |= {f"{i}.{key}": array for key, array in (own | {"coefficients": beta}).items()}
         return out
 
@@ -126,7 +144,7 @@ class ProcessModel:
             own = under(f"{i}.", arrays)
             scale = Scale(*(own[key] for key in _OF_SCALE))
             hyper = Hyper(*(own[key] for key in _OF_HYPER), float(own["noise"]))
-            made = Features(scale, hyper, own["points"], own["roots"])
+            made = Features(scale, hyper, *(own[key] for key in _OF_FEATURES))
             if made.points.shape != (len(hyper.used), len(made.roots)) or own["coefficients"].shape != (made.count,):
                 raise ValueError("the arrays of a Gaussian process do not fit together")
             features.append(made)
@@ -145,20 +163,14 @@ class _Process:
     key
         Digest of who found them.
     mean, spread
-        The prior is one of the phenotype less the mean, divided by the spread (binary: of the logit times the spread).
+        The prior is one of the phenotype less the mean, divided by the spread: the standard deviation of what lines
+        leave of it (binary: of the logit times the spread, the variance of the phenotype over that).
     """
 
     key: bytes
     features: Features
     mean: float
     spread: float
-
-    @property
-    def ridge(self) -> np.ndarray:
-        """Ridge of the coefficients, where a person's weight is 1: none of the constant."""
-        ridge = np.full(self.features.count, self.features.hyper.noise)
-        ridge[-1] = 0.0
-        return ridge
 
 
 def find(x: np.ndarray, y: np.ndarray, trait: str, key: bytes) -> _Process:
@@ -188,11 +200,20 @@ def find(x: np.ndarray, y: np.ndarray, trait: str, key: bytes) -> _Process:
         who = who if len(who) <= count else np.sort(np.r_[cases[:few], controls[: count - few]])
     else:
         who = np.sort(order[:count])
-    scale = Scale.of(x)
-    mean, spread = float(y[who].mean()), float(y[who].std())
-    hyper = most_likely(x[who], (y[who] - mean) / (spread or 1.0), scale)
+    scale, mean, left = Scale.of(x), float(y[who].mean()), _left_by_lines(x[who], y[who])
+    size = float(left.std()) or 1.0
+    hyper = most_likely(x[who], left / size, scale)
     inducing = np.sort(order[: min(INDUCING, len(x))])
+    spread = float(y[who].var()) / size if trait_of(trait).has_cases else size
     return _Process(key, Features.of(x[inducing], scale, hyper, 2 * len(x)), mean, spread or 1.0)
+
+
+def _left_by_lines(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return what a linear model leaves of a phenotype: there is a process of its own for that only."""
+    spread = x.std(axis=0)
+    lines = np.clip((x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0), -FAR, FAR)
+    design = np.column_stack([np.ones(len(x)), lines])
+    return y - design @ np.linalg.lstsq(design, y, rcond=1e-8)[0]
 
 
 @dataclass(frozen=True)
@@ -212,7 +233,7 @@ def _least_squares(task: Task, process: _Process, wanted: Sequence[int]) -> _Sol
     beta = {}
     for j in wanted:
         gram, cross = (sum(s[i] for part, s in enumerate(sums) if part != j) for i in (0, 1))
-        solved = np.linalg.solve(gram + np.diag(process.ridge + 1e-9 * gram[-1, -1]), cross) * process.spread
+        solved = np.linalg.solve(gram + np.diag(process.features.ridge + 1e-9 * gram[-1, -1]), cross) * process.spread
         solved[-1] += process.mean
         beta[j] = solved
     return _Solved(process, beta)
@@ -236,7 +257,7 @@ def _maximum_likelihood(task: Task, process: _Process, wanted: Sequence[int]) ->
     if len(y) * features.count <= _KEPT:
         held = list(features.evaluate(task.x))
     # the logit's prior: on the logit effects are larger by the variance of the phenotype
-    ridge = process.ridge / max(process.features.hyper.noise, 1e-12) * process.spread**2
+    ridge = process.features.ridge / max(process.features.hyper.noise, 1e-12) * process.spread**2
     eta = {j: linear.start[:, j - task.parts.count] if j >= 0 else linear.model.predict(task.x) for j in wanted}
     beta = {j: np.zeros(features.count) for j in wanted}
     going, before = set(wanted), dict.fromkeys(wanted, np.inf)
@@ -349,7 +370,7 @@ def _about(features: Features) -> dict[str, Any]:
     """Return what was chosen for a process."""
     hyper = features.hyper
     return {
-        "features": features.count - 1,
+        "features": features.roots.shape[1],
         "amplitude": hyper.amplitude.round(6).tolist(),
         "length": hyper.length.round(6).tolist(),
         "order": hyper.order.round(6).tolist(),

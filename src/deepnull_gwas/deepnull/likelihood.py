@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 STARTS = (1.0, 0.35)
 #: People, at most, and evaluations of the likelihood from each start; then from the better one on.
 _FIRST, _THEN = (600, 18), (1200, 12)
+#: Log-likelihood by which noise alone must be less likely for there to be a process at all.
+_MARGIN = 2.0
 #: Amplitude below which a covariate plays no part after the first evaluations, and after all of them.
 _NOTHING = (0.002, 0.001)
 #: Rate of the exponential prior of amplitudes, in units of log-likelihood: what does not matter goes to 0.
@@ -32,14 +34,14 @@ def most_likely(x: np.ndarray, y: np.ndarray, scale: Scale) -> Hyper:
     """Find the most likely hyperparameters.
 
     From two lengths, as a search that starts at slow effects may miss fast ones. Covariates that have no amplitude
-    after the first steps are left out of the rest.
+    after the first steps are left out of the rest; all of them where noise alone is as likely by then.
 
     Parameters
     ----------
     x
         Covariates float64[n, p] of some hundreds of people.
     y
-        float64[n], standardised.
+        float64[n], standardised: what a linear model leaves of their phenotype.
     scale
         Of the covariates.
     """
@@ -48,7 +50,10 @@ def most_likely(x: np.ndarray, y: np.ndarray, scale: Scale) -> Hyper:
     varies = np.flatnonzero(z.std(axis=1) > 0)
     some = np.linspace(0, len(y) - 1, min(_FIRST[0], len(y))).round().astype(int)
     search = _Likelihood(z[:, some], y[some], scale, varies)
-    theta, _ = min((search.climb(search.start(length), _FIRST[1]) for length in STARTS), key=lambda found: found[1])
+    theta, value = min((search.climb(search.start(length), _FIRST[1]) for length in STARTS), key=lambda found: found[1])
+    # as likely as noise alone
+    if value > 0.5 * len(some) * (1 + np.log(float(search.y @ search.y) / len(some))) - _MARGIN:
+        return Hyper(np.zeros(p), np.ones(p), np.ones(3), float(np.exp(theta[-1])))
     theta, used = _without_small(theta, varies, _NOTHING[0])
     if len(used):
         theta, _ = _Likelihood(z, y, scale, used).climb(theta, _THEN[1])

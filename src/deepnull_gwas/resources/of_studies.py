@@ -30,7 +30,7 @@ def train_folds(job: Job) -> Estimate:
     waiting = folds * 16 * n * (p + 10) if job.config.deepnull["device"] == "cuda" else 0
     # curves of each covariate and up to 200 products, twice over; the Gaussian processes' features and their sums; the
     # search of their hyperparameters takes as long with few people as with many
-    return Estimate(780 + mega(18 * n * (12 * p + 210) + waiting), 12 + folds * (4 + 0.2 * p + 1.4e-3 * n))
+    return Estimate(950 + mega(18 * n * (12 * p + 210) + waiting), 12 + folds * (4 + 0.2 * p + 1.4e-3 * n))
 
 
 def plot_deepnull(job: Job) -> Estimate:

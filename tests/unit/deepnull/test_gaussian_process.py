@@ -17,6 +17,7 @@ from deepnull_gwas.deepnull.kernel import ATOMS, STRAIGHT, Hyper, Scale, between
 from deepnull_gwas.deepnull.metrics import measure
 from deepnull_gwas.deepnull.parts import Parts
 from deepnull_gwas.deepnull.protocol import Task
+from deepnull_gwas.deepnull.smooth import FAR
 from deepnull_gwas.deepnull.smooth_kinds import LINEAR
 
 ALONE = Choice("gaussian_process", compare=False)
@@ -106,7 +107,10 @@ def test_with_all_people_as_points_the_prediction_is_that_of_exact_regression(mo
     solved = gaussian_process._least_squares(task, process, [0, -1])
     for j, train in ((0, parts.part != 0), (-1, np.ones(240, dtype=bool))):
         ones = prepare(features.scale(x, HYPER.used), features.scale, HYPER)
-        kernel = between(ones, ones, HYPER.order).astype(float) + 1e6  # the intercept is as good as free
+        kernel = between(ones, ones, HYPER.order).astype(float)
+        lines = np.clip((x - features.mean) / features.spread, -FAR, FAR)
+        # the intercept is as good as free
+        kernel += gaussian_process._FLAT * lines @ lines.T + 1e6
         expected = kernel[:, train] @ np.linalg.solve(
             kernel[np.ix_(train, train)] + 0.5 * np.eye(train.sum()), y[train]
         )
@@ -124,11 +128,12 @@ def test_binary_coefficients_are_those_of_penalised_logistic_regression():
     (task.inner["linear"],) = LINEAR.fit_inner([task])
     features = Features.of(x[:150], Scale.of(x), HYPER, 600)
     solved = gaussian_process._maximum_likelihood(task, gaussian_process._Process(b"", features, 0.3, 0.45), [1, -1])
+    # the prior of the lines is wider, so the columns are
     values = np.vstack([v for _, v in features.evaluate(x)])[:, :-1].astype(float)
+    values[:, -4:] *= np.sqrt(gaussian_process._FLAT)
     for j, train in ((1, parts.part != 1), (-1, parts.part >= 0)):
-        other = LogisticRegression(C=1 / 0.45**2, tol=1e-8, max_iter=200, solver="newton-cholesky").fit(
-            values[train], y[train]
-        )
+        other = LogisticRegression(C=1 / 0.45**2, tol=1e-8, max_iter=200, solver="newton-cholesky")
+        other.fit(values[train], y[train])
         predicted = ProcessModel([features], [solved.beta[j]]).predict(x)
         np.testing.assert_allclose(predicted, other.decision_function(values), atol=0.02)
 
@@ -145,7 +150,7 @@ def test_few_cases_find_hyperparameters_with_as_many_controls():
         find(x[:90], np.arange(90) < 3, "binary", b"")
     assert [len(y) for y in seen] == [100, 90]
     assert (seen[0] > 0).sum() == 50
-    assert (seen[1] > 0).sum() == 3
+    assert (seen[1] > 2).sum() == 3
 
 
 def test_fast_effects_and_products_of_three_are_found():
@@ -188,12 +193,22 @@ def test_same_bytes_whatever_the_number_of_threads_of_the_linear_algebra(trait, 
     assert again.tobytes() == results[0].prediction.tobytes()
 
 
-def test_where_nothing_matters_it_is_the_mean_and_saved_arrays_must_fit_together():
+def test_where_effects_are_straight_or_none_it_is_the_linear_model():
+    x, rng = people(500), np.random.default_rng(9)
+    for slope in (0.0, 0.08):
+        y = slope * x[:, 0] + rng.normal(size=500)
+        process = find(x, y, "quantitative", b"")
+        assert not process.features.hyper.amplitude.any()
+        mean, spread = x.mean(axis=0), x.std(axis=0)
+        task = Task(x, y, (x - mean) / spread, mean, spread, Parts.of(np.arange(500) % 2), "quantitative", QUICK, 1)
+        solved = gaussian_process._least_squares(task, process, [-1])
+        model = ProcessModel([process.features], [solved.beta[-1]])
+        (linear,) = LINEAR.fit_inner([task])
+        np.testing.assert_allclose(model.predict(x), linear.found.model.predict(x), atol=1e-3)
+
+
+def test_saved_arrays_must_fit_together():
     x = people(200)
-    nothing = Hyper(np.zeros(4), np.ones(4), np.ones(3), 0.9)
-    features = Features.of(x, Scale.of(x), nothing, 200)
-    model = ProcessModel([features], [np.array([2.5])])
-    np.testing.assert_array_equal(model.predict(x), np.full(200, 2.5))
     arrays = ProcessModel([Features.of(x[:50], Scale.of(x), HYPER, 200)], [np.ones(3)]).arrays()
     for damaged in (arrays, {"processes": np.array(0)}):
         with pytest.raises(ValueError, match="Gaussian process"):
