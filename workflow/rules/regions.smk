@@ -3,26 +3,6 @@
 # Makes: <results>/{cohort}/{study}/: regions.json.gz; regional/, a figure of each.
 
 
-def loci_of_study(wildcards):
-    """Return the table of a study's loci: that of both arms, or the lead variants of the only one."""
-    study = PLAN.study(wildcards.cohort, wildcards.study)
-    if study.is_compared:
-        return f"<results>/{study.cohort}/{study.name}/comparison.tsv"
-    return f"<results>/{study.cohort}/{study.name}/{study.arms[0]}/leads.tsv"
-
-
-def region_settings(wildcards):
-    """Return how many regions there are at most, how wide they are, and the genome build."""
-    settings = {k: PLAN.report[k] for k in ("regions", "region_kb")}
-    return settings | {"genome_build": PLAN.cohorts[wildcards.cohort].genome_build}
-
-
-def drawing_settings(wildcards):
-    """Return what the figures of regions depend on beyond their data."""
-    build = PLAN.cohorts[wildcards.cohort].genome_build
-    return {"genome_wide": PLAN.report["genome_wide"], "genome_build": build}
-
-
 rule measure_regions:
     """Collect what a regional plot shows of each of the strongest loci: both arms, correlations, genes."""
     input:

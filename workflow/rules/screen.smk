@@ -51,6 +51,9 @@ def last_word(log):
 
 def last_word_of_nothing():
     """Print the summary that is there already where a run of everything finds nothing to do: no hook is called then."""
+    # there are none where rules are only looked at (--lint)
+    if workflow.dag_settings is None:
+        return
     asked = set(workflow.dag_settings.targets or ["all"])
     if CONSOLE.nothing_to_do and asked <= {"all", "report"}:
         print(f"\n{words_at_end([], 0)}", file=sys.stderr, flush=True)

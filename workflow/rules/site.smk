@@ -3,69 +3,6 @@
 # Makes: <results>/site/index.html and what it loads, and the same as one file to send, <results>/site.zip.
 
 
-def files_of_page(wildcards):
-    """Return the files that a study's page is made from, in addition to the tables of its batch."""
-    study = PLAN.study(wildcards.cohort, wildcards.study)
-    names = ["study.json", "samples.parquet"]
-    names += [f"{arm}/{name}" for arm in study.arms for name in SITE_FILES_OF_ARM]
-    names += ["deepnull/metrics.json"] if "deepnull" in study.arms else []
-    names += ["comparison.json", "comparison.tsv"] if study.is_compared else []
-    names += ["genome/genome.json"] if study.is_whole_genome else []
-    return [f"<results>/{wildcards.cohort}/{wildcards.study}/{name}" for name in names]
-
-
-def entry_of_study(wildcards):
-    """Return cohort, study, arms and model of a study."""
-    study = PLAN.study(wildcards.cohort, wildcards.study)
-    return {
-        "cohort": study.cohort,
-        "study": study.name,
-        "arms": list(study.arms),
-        "model": study.association_model,
-        "genome_build": PLAN.cohorts[study.cohort].genome_build,
-    }
-
-
-def page_settings(wildcards):
-    """Return what is drawn as significant, and how many loci are named."""
-    return {
-        key: PLAN.report[key]
-        for key in ("genome_wide", "suggestive", "top_loci_labelled")
-    }
-
-
-def files_of_structure(wildcards):
-    """Return the files of relatives and components that a cohort's page is made from."""
-    names = ["relatives.tsv"] if has_structure(wildcards.cohort) else []
-    if has_components(wildcards.cohort):
-        names += ["eigenvalues.tsv", "pcs.parquet", "stratification.tsv"]
-    return [f"<results>/{wildcards.cohort}/structure/{name}" for name in names]
-
-
-def has_components(cohort):
-    """Return whether a cohort has principal components."""
-    return any(
-        job["cohort"] == cohort for job, _ in resources.jobs_of("compute_pcs", PLAN)
-    )
-
-
-def parts_of_structure(wildcards):
-    """Return what there is of a cohort's structure."""
-    return {
-        "relatives": has_structure(wildcards.cohort),
-        "components": has_components(wildcards.cohort),
-    }
-
-
-def digest_of_app(wildcards):
-    """Return a digest of the files of the app, which no module imports."""
-    digest = hashlib.sha256()
-    for name, text in library_sources().items():
-        if name.startswith("site/app/"):
-            digest.update(f"{name}\n{text}".encode())
-    return digest.hexdigest()[:16]
-
-
 rule describe_study:
     """Write what the site shows of a study: p-values thinned and binned, loci, calibration, the prediction, people."""
     input:
