@@ -43,7 +43,7 @@ def read_genes(path: str | Path) -> pl.DataFrame:
     Parameters
     ----------
     path
-        By its name, gzipped or not: a ``.bed`` (chromosome, start from 0, end, symbol and, where there are so many
+        By its name, gzipped or not: a ``.bed`` (chromosome, start from 0, end, symbol and, if there are six
         columns, score and strand), a ``.gtf`` (features ``gene``; where there are none, the span of the transcripts of
         each gene), or a tab-separated table with a header that names the columns symbol, chromosome, start and end and
         may name strand and biotype.
