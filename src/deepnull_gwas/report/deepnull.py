@@ -17,8 +17,8 @@ from deepnull_gwas.traits import trait_of
 #: Names under the bars that need two lines; the others are written as they are.
 NAMES = {
     "baseline": "base-\nline",
-    "second_order": "second\norder",
-    "gaussian_process": "Gauss.\nprocess",
+    "second_order": "2nd\norder",
+    "gaussian_process": "Gauss.\nproc.",
     "network": "net-\nwork",
     "original": "origi-\nnal",
     "deepnull": "predic-\ntion",
