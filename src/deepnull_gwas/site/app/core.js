@@ -163,7 +163,6 @@ dn.route = async () => {
     if (link.dataset.page === (content.nav || parts[0] || "index")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  for (const drawn of main.querySelectorAll(".plot")) drawn.redraw?.();
   window.scrollTo(0, 0);
   if (dn.started) main.focus({ preventScroll: true });
   dn.started = true;

@@ -24,7 +24,7 @@ dn.someTicks = (low, high, count) => {
 
 /** Return a figure on a canvas that is drawn again when its width changes. draw(context, width, height) */
 dn.canvas = (label, height, draw, attributes = {}) => {
-  const canvas = dn.el("canvas", { role: "img", "aria-label": label, ...attributes });
+  const canvas = dn.el("canvas", { role: "img", "aria-label": label, width: 0, height: 0, ...attributes });
   const box = dn.el("div", { class: "plot" }, canvas);
   box.redraw = () => {
     const width = box.clientWidth;
