@@ -34,9 +34,9 @@ def test_a_run_is_recorded_and_repeated_byte_by_byte(run: Run, tmp_path_factory,
     steps = [line for line in screen if re.match(r" +\d+/\d+ ", line)]
     total = int(steps[0].split()[0].split("/")[1])
     assert [line.split()[0] for line in steps] == [f"{i}/{total}" for i in range(1, total + 1)]
-    assert all(re.match(r" +\d+/\d+ +\d+:\d\d  (\d+ (s|min)  | {8}) *\w+ ?[\w/ ]*, \d+ s$", line) for line in steps), (
-        steps
-    )
+    assert all(
+        re.match(r" +\d+/\d+ +\d+:\d\d  (\d+ (s|min)  | {8}) *\w+ ?[\w/ ]*, \d+ (s|min)$", line) for line in steps
+    ), steps
     first = done.stderr.index(steps[0])
     assert len(done.stderr[first:].split("\n\n")[0].splitlines()) == total
     path = run.results / "provenance.json"

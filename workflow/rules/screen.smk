@@ -42,15 +42,24 @@ def words_at_end(log, since):
     return last_words(RESULTS, analyses, since, list(log), CONSOLE)
 
 
+# whether a hook has been called
+TOLD = []
+
+
 def last_word(log):
     """Print at the very end of a run what came of it: the summary of all studies, or how far it got; what failed."""
     # after this hook Snakemake itself goes on: where its log is, the time taken, the error
+    TOLD.append(True)
     words = words_at_end(log, STARTED)
     atexit.register(print, f"\n{words}", file=sys.stderr, flush=True)
 
 
-def last_word_of_nothing():
-    """Print the summary that is there already where a run of everything finds nothing to do: no hook is called then."""
+def last_word_without_hook():
+    """Print what no hook is called for: a run of everything that finds nothing to do; one that Snakemake broke off."""
+    if CONSOLE.pace and not TOLD:
+        CONSOLE.take_untold()
+        words = words_at_end([snakemakes_log()], STARTED)
+        print(f"\n{words}", file=sys.stderr, flush=True)
     # there are none where rules are only looked at (--lint)
     if workflow.dag_settings is None:
         return
@@ -60,4 +69,4 @@ def last_word_of_nothing():
 
 
 if CONSOLE:
-    atexit.register(last_word_of_nothing)
+    atexit.register(last_word_without_hook)

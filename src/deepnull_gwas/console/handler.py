@@ -173,6 +173,13 @@ class RunConsole(logging.Handler):
         else:
             self._line("FAILED", f"{job.name}: {plain(failure.first_line, 160)}")
 
+    def take_untold(self) -> None:
+        """Take the failures of jobs of which Snakemake, which broke off itself, has not said that they failed."""
+        for number, job in list(self._jobs.items()):
+            failure = failure_of(job.name, job.rule, job.logs, self._ended.get(job.rule, ""))
+            if failure.is_expected:
+                self.failures.setdefault(number, failure)
+
     def _on_error(self, record: logging.LogRecord) -> None:
         text = str(record.msg)
         if ended := ends_in(text):

@@ -153,6 +153,14 @@ def test_a_traceback_is_in_the_log_only_where_the_run_tells_errors(monkeypatch, 
     assert not capfd.readouterr().err
 
 
+def test_a_failure_that_snakemake_does_not_tell_is_told(run, tmp_path):
+    for number, text in enumerate(("Input error: a.parquet: damaged", "2026-01-01 00:00:00 INFO at work")):
+        (tmp_path / f"{number}.log").write_text(f"{text}\n")
+        run.start(number, "associate", str(tmp_path / f"{number}.log"), cohort="c", batch="b", chunk=f"{number}")
+    run.console.take_untold()
+    assert [f.message for f in run.console.failures.values()] == ["Input error: a.parquet: damaged"]
+
+
 def test_long_silence_is_broken(run, monkeypatch):
     run.start(1, "associate", "logs/a.log", cohort="demo", batch="main", chunk="0")
     monkeypatch.setattr(handler, "SILENCE", 0.0)
