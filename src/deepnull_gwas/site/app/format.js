@@ -97,6 +97,8 @@ dn.bytesText = (b) =>
       : b < 1e9
         ? `${dn.fixed(b / 1e6, 1)} MB`
         : `${dn.fixed(b / 1e9, 1)} GB`;
+/** Loci that an arm found; a failed one has looked at none. */
+dn.lociOfArm = (arm) => (arm.status === "failed" ? "failed" : dn.count(arm.loci));
 dn.explained = (measure) => (measure === "r2_mcfadden" ? "McFadden's R²" : measure === "auc" ? "AUC" : "R²");
 dn.modelName = (name) => dn.names[name] || name.replaceAll("_", " ");
 dn.testModel = ({ model, trait }) =>

@@ -43,7 +43,7 @@ dn.badge = (row) => {
 
 /** Return loci of both arms: 17 → 19, with gains and losses. */
 dn.lociCell = (row) => {
-  const loci = ["baseline", "deepnull"].filter((a) => row.arms[a]).map((a) => dn.count(row.arms[a].loci));
+  const loci = ["baseline", "deepnull"].filter((a) => row.arms[a]).map((a) => dn.lociOfArm(row.arms[a]));
   return dn.el(
     "span",
     {},

@@ -63,7 +63,7 @@ dn.studyTiles = (page) => {
     tiles.push(
       dn.tile(
         "Loci, baseline → DeepNull",
-        `${dn.count(arms.baseline.loci)} → ${dn.count(arms.deepnull.loci)}`,
+        `${dn.lociOfArm(arms.baseline)} → ${dn.lociOfArm(arms.deepnull)}`,
         c &&
           dn.el(
             "span",
@@ -75,7 +75,7 @@ dn.studyTiles = (page) => {
           ),
       ),
     );
-  else for (const a of Object.keys(arms)) tiles.push(dn.tile(`Loci, ${dn.names[a]}`, dn.count(arms[a].loci)));
+  else for (const a of Object.keys(arms)) tiles.push(dn.tile(`Loci, ${dn.names[a]}`, dn.lociOfArm(arms[a])));
   const accuracy = learned?.accuracy;
   if (accuracy) {
     const m = "r2" in accuracy.linear ? "r2" : "r2_mcfadden";
