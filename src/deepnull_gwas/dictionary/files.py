@@ -17,6 +17,7 @@ WILDCARDS = {
     "chunk": r"\d+",
     "fileset": r"\d+",
     "kind": r"svg|pdf",
+    "file": r"[^/]+",
     "extension": r"[a-z]+",
 }
 

@@ -12,6 +12,7 @@ from deepnull_gwas.cohort.qc_dosages import IMPUTED_VARIANTS
 from deepnull_gwas.cohort.qc_measures import QC_SAMPLES, QC_VARIANTS
 from deepnull_gwas.dictionary.files import Field, File, columns
 from deepnull_gwas.dictionary.texts import IMPUTED
+from deepnull_gwas.genotypes.bgen_index import INDEX
 
 _DOSAGES = {column.name for column in IMPUTED_COUNTS} - {column.name for column in VARIANT_COUNTS}
 _CALLS = {column.name for column in VARIANT_COUNTS} - {column.name for column in IMPUTED_COUNTS}
@@ -211,6 +212,13 @@ COHORTS = (
         when="`structure.genotypes`",
     ),
     File("{cohort}/site.js", "the cohort's page in the site"),
+    File(
+        "{cohort}/genotypes/{file}.parquet",
+        "where each variant of a .bgen begins",
+        "a variant of the file",
+        columns(INDEX),
+        "genotypes in BGEN",
+    ),
     File("{cohort}/imported/**", "the PLINK 2 filesets that stand for VCF files", when="genotypes in VCF"),
     File(
         "{cohort}/simulated/genotypes.{extension}", "simulated genotypes, a PLINK 1 fileset", when="simulated cohorts"
