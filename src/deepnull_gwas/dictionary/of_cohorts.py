@@ -117,6 +117,13 @@ COHORTS = (
             Field("effect_allele", "str", "the allele that betas refer to"),
             Field("other_allele", "str", "the other allele"),
             Field("effect_allele_frequency", "float64", "among all people of the genotype files"),
+            Field(
+                "frequency_in_hard_calls",
+                "float64",
+                "the same in the hard calls",
+                "hard calls beside imputed genotypes",
+            ),
+            Field("correlation", "float64", "of dosages with hard calls", "hard calls beside imputed genotypes"),
         ),
     ),
     File("{cohort}/qc/counts/{chunk}.parquet", "counts of a chunk's genotypes", "a variant", _COUNTS),
