@@ -83,7 +83,7 @@ def test_validator_accepts_information_and_reference(tmp_path, trait):
     assert metadata["deepnull_gwas"]["info"].startswith("MaCH r2")
     find_leads(out, 1e-3, 100, tmp_path / "leads.tsv")
     leads = read_leads(tmp_path / "leads.tsv")
-    assert len(leads) and leads.columns[-1] == "info"
+    assert len(leads) and leads.columns[-4:] == ["info", "nearest_gene", "gene_distance", "genes"]
     assert all(value == found[name] for name, value in leads.select("original_id", "info").iter_rows())
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p
+from deepnull_gwas.results.regions import read_regions
 from deepnull_gwas.results.sumstats import read_sumstats
 from deepnull_gwas.tables import read_json, read_parquet
 from dictionary_checks import problems_of as problems_of_dictionary
@@ -172,7 +173,12 @@ def test_report_holds_figures_and_captions(demo, tmp_path):
 
 def test_figures_come_as_svg_and_pdf_without_mathematics(demo):
     figures = sorted(demo.results.rglob("*.svg"))
-    assert len(figures) == 7 + 5 * len(STUDIES)
+    # and one of each of a study's strongest loci
+    regions = [path for path in figures if path.parent.name == "regional"]
+    assert len(figures) == 7 + 5 * len(STUDIES) + len(regions)
+    assert len(regions) == sum(
+        len(read_regions(demo.results / "demo" / study / "regions.json.gz")["loci"]) for study in STUDIES
+    )
     for path in figures:
         assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF"), path
         text = path.read_text()

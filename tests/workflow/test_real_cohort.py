@@ -279,12 +279,17 @@ def test_a_messy_array_cohort_from_raw_to_results(run, real_data):
     for table in (people, variants):
         assert (table["passed"] == (table["reason"] == "")).all()
     relatives = pd.read_csv(run.results / "sampleA/structure/relatives.tsv", sep="\t")
+    king = pd.read_csv(run.results / "sampleA/structure/king/relatives.tsv", sep="\t")
     # 75 pairs lie above .1 over all variants and people (tests/oracle); with the 2,900 variants here most of those
     # below .12 are chance
-    assert relatives["relation"].value_counts().loc[["duplicate", "sibling"]].tolist() == [5, 15]
-    close = relatives[relatives["kinship"] > 0.12]
-    assert 20 <= len(close) <= 25
-    assert relatives["kinship"].min() > 0.085
+    assert king["relation"].value_counts().loc[["duplicate", "sibling"]].tolist() == [5, 15]
+    assert 20 <= (king["kinship"] > 0.12).sum() <= 25
+    assert king["kinship"].min() > 0.085
+    # five people are alike by .2, and .1 like half a hundred others, for heterozygous calls that are too many (as of
+    # mixed samples): to KING-robust siblings, beyond what their ancestry lets expect far less
+    assert relatives["relation"].value_counts().loc[["duplicate", "sibling"]].tolist() == [5, 5]
+    assert set(relatives.loc[relatives["relation"] == "third_degree", "iid_1"]) <= {1951, 1952, 1953, 1954, 1955}
+    assert len(relatives) == 20
     account = json.loads((run.results / "sampleA/ra/study.json").read_text())["accounting"]
     steps = {step["step"].split(" (")[0]: step["removed"] for step in account}
     assert steps["no copy of a person's sample"] + steps["unrelated"] >= 14

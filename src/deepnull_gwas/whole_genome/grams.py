@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from deepnull_gwas.whole_genome.targets import Group, People
+from deepnull_gwas.whole_genome.people import People
+from deepnull_gwas.whole_genome.targets import Group
 
 #: People whose genotypes are held as floating-point numbers at a time.
 TILE = 4096

@@ -38,7 +38,8 @@ from deepnull_gwas.whole_genome.chromosome_sums import ChromosomeSums
 from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.grams import SharedGrams
 from deepnull_gwas.whole_genome.inputs import CohortPaths, StudyPaths, read_study
-from deepnull_gwas.whole_genome.targets import Columns, Group, People, make_groups
+from deepnull_gwas.whole_genome.people import People
+from deepnull_gwas.whole_genome.targets import Columns, Group, make_groups
 from deepnull_gwas.whole_genome.variants import (
     BlockRange,
     Regressors,

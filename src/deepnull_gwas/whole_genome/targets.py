@@ -21,6 +21,7 @@ import numpy as np
 from deepnull_gwas.traits import trait_of
 from deepnull_gwas.whole_genome.inputs import Study
 from deepnull_gwas.whole_genome.null_models import Covariates, fit_null_model, probabilities
+from deepnull_gwas.whole_genome.people import People
 from deepnull_gwas.whole_genome.regression import inverse_of
 
 #: Residuals of standard deviation 1 and covariates of variance 1 are rounded to multiples of this: their products with
@@ -36,66 +37,6 @@ NOTHING = 1e-9
 def on_grid(values: np.ndarray) -> np.ndarray:
     """Round to multiples of :data:`GRID`."""
     return np.rint(values / GRID) * GRID
-
-
-@dataclass(frozen=True)
-class People:
-    """The analysed people of studies, sorted by fold.
-
-    Attributes
-    ----------
-    sample_index
-        int64[n]; ascending within each fold.
-    edges
-        int64[folds + 1], where each fold of the cohort begins; some may be empty.
-    """
-
-    sample_index: np.ndarray
-    edges: np.ndarray
-
-    @classmethod
-    def of(cls, sample_index: np.ndarray, folds: np.ndarray, count: int) -> People:
-        """Sort people by fold.
-
-        Parameters
-        ----------
-        sample_index
-            int64[n], ascending.
-        folds
-            int32, one per person of the cohort (:func:`~deepnull_gwas.whole_genome.folds.genome_folds`).
-        count
-            Number of folds.
-        """
-        fold = folds[sample_index]
-        order = np.argsort(fold, kind="stable")
-        return cls(sample_index[order], np.searchsorted(fold[order], np.arange(count + 1)))
-
-    @classmethod
-    def of_rows(cls, people: People, rows: np.ndarray) -> People:
-        """Return some of the people (ascending int64 rows)."""
-        return cls(people.sample_index[rows], np.searchsorted(rows, people.edges))
-
-    def __len__(self) -> int:
-        return len(self.sample_index)
-
-    @property
-    def folds(self) -> int:
-        """Number of folds, empty ones among them."""
-        return len(self.edges) - 1
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """People in each fold: int64[folds]."""
-        return np.diff(self.edges)
-
-    @property
-    def fold(self) -> np.ndarray:
-        """The fold of each: int32[n]."""
-        return np.repeat(np.arange(self.folds, dtype=np.int32), self.sizes)
-
-    def rows(self, fold: int) -> slice:
-        """Return the people of a fold."""
-        return slice(int(self.edges[fold]), int(self.edges[fold + 1]))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.grams import SharedGrams, gram_by_fold
 from deepnull_gwas.whole_genome.inputs import Study, read_study, standardised
 from deepnull_gwas.whole_genome.part import fit_part, refit_part
+from deepnull_gwas.whole_genome.people import People
 from deepnull_gwas.whole_genome.study import _places, read_sums
-from deepnull_gwas.whole_genome.targets import Group, People, make_groups
+from deepnull_gwas.whole_genome.targets import Group, make_groups
 from genome_cases import SETTINGS, Cohort, Reference, genotypes
 
 PEOPLE, VARIANTS = 240, 110
