@@ -55,6 +55,15 @@ def test_every_study_is_done_and_nothing_is_left_to_do(demo):
     assert "Nothing to be done" in dry.stdout + dry.stderr
 
 
+def test_strangers_are_not_taken_for_relatives(demo):
+    # 60 pairs are simulated; a few more are by chance as alike as that over five short chromosomes
+    relatives = pd.read_csv(demo.results / "demo/structure/relatives.tsv", sep="\t")
+    assert 50 < len(relatives) < 90
+    for study in STUDIES:
+        account = read_json(demo.results / "demo" / study / "study.json")["accounting"]
+        assert sum(step["removed"] for step in account if step["step"].startswith("unrelated")) < 90
+
+
 def test_the_dictionary_knows_every_file_and_every_column(demo):
     assert problems_of_dictionary(demo.results) == []
 

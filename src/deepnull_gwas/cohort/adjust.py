@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 #: Kinship is adjusted where differences of ancestry lower KING-robust by at least this: a quarter of what tells
 #: relatives of the third degree from strangers. Cousins (.0625) are hardly missed below it.
 LEAST_LOWERED = 2**-4.5 / 4
-#: Kinship is not adjusted where strangers are told from relatives only above this, the bound of the second degree: with
-#: so few variants, or so short a genome, the highest kinship of strangers is not known well enough.
-HIGHEST_THRESHOLD = 2**-3.5
+#: Kinship is not adjusted where strangers are told from relatives only above this, that of the third degree: over so
+#: few variants, or so short a genome, strangers share too much by chance for their highest kinship to be foreseen.
+HIGHEST_THRESHOLD = 2**-4
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_one_ancestry_keeps_what_king_robust_found(tmp_path):
 
 
 def test_few_variants_keep_what_king_robust_found(tmp_path, caplog):
-    # strangers vary by some .03: of 380 people some would pass all but the bound of first-degree relatives
+    # strangers vary by some .03: of 380 people some would pass the bound of second-degree relatives
     dosages, _ = admixed(np.random.default_rng(5), 0.12)
     folder = structure(tmp_path / "c", dosages[:500])
     with caplog.at_level("INFO"):
