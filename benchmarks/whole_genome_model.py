@@ -271,16 +271,18 @@ def with_relatives(
 
 def _beyond_ancestry(fileset: Any, index: np.ndarray, pcs: np.ndarray, unrelated: np.ndarray) -> pd.DataFrame:
     """Return the relatives that the rule ``adjust_kinship`` finds, with their kinship beyond ancestry."""
-    from deepnull_gwas.cohort.adjusted_kinship import adjusted_pairs, fit_ancestry, spread_beyond_ancestry
-    from deepnull_gwas.cohort.kinship import THIRD, classify
+    from deepnull_gwas.cohort.adjusted_kinship import (
+        fit_ancestry,
+        relatives_beyond_ancestry,
+        spread_beyond_ancestry,
+    )
+    from deepnull_gwas.cohort.kinship import THIRD
     from deepnull_gwas.cohort.relatives import raised_threshold
 
     n = len(pcs)
     ancestry = fit_ancestry(fileset, index, np.arange(n), pcs, unrelated)
     threshold = raised_threshold(THIRD, spread_beyond_ancestry(fileset, index, ancestry), n, len(index))
-    pairs = adjusted_pairs(fileset, index, ancestry, threshold)
-    expected = np.nan_to_num(pairs["ibs0_unrelated"].to_numpy())
-    pairs["relation"] = classify(pairs["kinship_adjusted"], pairs["ibs0"], expected)
+    pairs = relatives_beyond_ancestry(fileset, index, ancestry, threshold)
     return pairs.assign(kinship=pairs["kinship_adjusted"])
 
 

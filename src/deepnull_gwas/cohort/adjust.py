@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from deepnull_gwas.cohort.families import FAMILIES
@@ -106,8 +105,12 @@ def _find(
 ) -> str:
     """Find relatives beyond ancestry, and write them; return why not where they cannot be told from strangers."""
     # kernels: who only passes on what there is need not load them
-    from deepnull_gwas.cohort.adjusted_kinship import adjusted_pairs, fit_ancestry, spread_beyond_ancestry
-    from deepnull_gwas.cohort.kinship import Search, classify
+    from deepnull_gwas.cohort.adjusted_kinship import (
+        fit_ancestry,
+        relatives_beyond_ancestry,
+        spread_beyond_ancestry,
+    )
+    from deepnull_gwas.cohort.kinship import Search
     from deepnull_gwas.cohort.relatives import raised_threshold, read_people, write_relatives
     from deepnull_gwas.genotypes.formats import open_genotypes
 
@@ -129,9 +132,7 @@ def _find(
         )
     logger.info("kinship is adjusted for principal components")
     search = Search(threads, float(settings.get("memory_mb") or 2000.0))
-    found = adjusted_pairs(fileset, index, ancestry, threshold, search)
-    expected = np.nan_to_num(found["ibs0_unrelated"].to_numpy())
-    found["relation"] = classify(found["kinship_adjusted"], found["ibs0"], expected)
+    found = relatives_beyond_ancestry(fileset, index, ancestry, threshold, search)
     known = pd.read_csv(files.relatives, sep="\t", usecols=["sample_index_1", "sample_index_2"])
     both = len(known.merge(found, on=["sample_index_1", "sample_index_2"]))
     logger.info(

@@ -18,6 +18,7 @@ from deepnull_gwas.cohort.kinship import (
     FIRST,
     Rows,
     Search,
+    classify,
     find_pairs,
     people_rows,
     table_of_pairs,
@@ -179,6 +180,26 @@ def adjusted_pairs(
         p, q = (ancestry.expected(int(row[pair])) for row in rows)
         table.loc[pair, "ibs0_unrelated"] = float(np.mean((p * (1 - q)) ** 2 + (q * (1 - p)) ** 2))
     return table
+
+
+def relatives_beyond_ancestry(
+    fileset: Genotypes, index: np.ndarray, ancestry: Ancestry, threshold: float, search: Search | None = None
+) -> pd.DataFrame:
+    """Find the relatives among people of several ancestries, and name their relations by the adjusted kinship.
+
+    Parameters
+    ----------
+    fileset, index, ancestry, threshold, search
+        As of :func:`adjusted_pairs`.
+
+    Returns
+    -------
+    As :func:`adjusted_pairs`, and ``relation``.
+    """
+    found = adjusted_pairs(fileset, index, ancestry, threshold, search)
+    expected = np.nan_to_num(found["ibs0_unrelated"].to_numpy())
+    found["relation"] = classify(found["kinship_adjusted"], found["ibs0"], expected)
+    return found
 
 
 def _room(threshold: float) -> Callable[[Rows, Rows, slice], np.ndarray]:
