@@ -14,7 +14,7 @@ import polars as pl
 from deepnull_gwas.genes.nearest import with_genes
 from deepnull_gwas.genes.table import read_genes
 from deepnull_gwas.results.calibration import chi2_of_neg_log10_p, lambda_gc
-from deepnull_gwas.results.genome import MODEL, expected_ratio, read_states
+from deepnull_gwas.results.genome import ARMS, MODEL, expected_ratio, read_states
 from deepnull_gwas.results.loci import lead_variants, read_leads
 from deepnull_gwas.results.ssf import INFORMATION, TABLES_VERSION, significant
 from deepnull_gwas.results.sumstats import OTHER_ALLELES, POINTS, in_order_of_genome, read_blocks
@@ -24,7 +24,6 @@ from deepnull_gwas.traits import trait_of
 logger = logging.getLogger(__name__)
 
 KEY = ["chromosome", "base_pair_location", "variant_id", "original_id", "effect_allele", "other_allele"]
-ARMS = ("baseline", "deepnull")
 #: Columns of a batch's table of comparisons.
 BATCH_COLUMNS = (
     "study",
@@ -200,7 +199,7 @@ def compare_batch(comparisons: Sequence[str | Path], out: str | Path) -> None:
                 "chi2_ratio": one["chi2_ratio"],
                 "chi2_ratio_expected": one.get("chi2_ratio_expected"),
                 "effective_sample_size_gained_fraction": one["effective_sample_size_gained"],
-                **{f"lambda_gc_{arm}": one["lambda_gc"][arm] for arm in ("baseline", "deepnull")},
+                **{f"lambda_gc_{arm}": one["lambda_gc"][arm] for arm in ARMS},
                 **{f"loci_{verdict}": count for verdict, count in one["loci"].items()},
                 "model": one.get("model", "linear"),
             }

@@ -9,6 +9,8 @@ from typing import Any
 from deepnull_gwas.tables import read_json
 
 MODEL = "whole_genome"
+#: The arms that are compared with each other.
+ARMS = ("baseline", "deepnull")
 #: How it came about, and the shares of the phenotype's variance that are explained out of fold.
 MEASURES = ("r2_genome", "r2_covariates", "r2_both")
 REPORTED = ("status", "method", "used", "reason", *MEASURES)
@@ -19,7 +21,7 @@ States = Mapping[str, Mapping[str, Any]]
 def read_states(path: str | Path) -> dict[str, dict[str, Any]]:
     """Read what became of the whole-genome regression of a study: arm -> :data:`REPORTED`, None where not known."""
     arms = read_json(path)["arms"]
-    return {arm: {key: arms.get(arm, {}).get(key) for key in REPORTED} for arm in ("baseline", "deepnull")}
+    return {arm: {key: arms.get(arm, {}).get(key) for key in REPORTED} for arm in ARMS}
 
 
 def notes(states: States) -> Iterator[str]:
@@ -62,7 +64,7 @@ def expected_ratio(states: States) -> float | None:
     -------
     None where an R2 is not known.
     """
-    explained = [states[arm]["r2_both" if states[arm]["used"] else "r2_covariates"] for arm in ("baseline", "deepnull")]
+    explained = [states[arm]["r2_both" if states[arm]["used"] else "r2_covariates"] for arm in ARMS]
     if None in explained:
         return None
     before, after = (max(0.0, r2) for r2 in explained)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepnull_gwas.errors import some
 from deepnull_gwas.results.advice import advice_on
-from deepnull_gwas.results.genome import MODEL
+from deepnull_gwas.results.genome import ARMS, MODEL
 from deepnull_gwas.results.sumstats import OTHER_ALLELES
 from deepnull_gwas.text import plain
 
@@ -25,7 +25,6 @@ LINES_SHOWN = 3
 ALLELES_SHOWN = 5
 #: Characters of the name of a study.
 NAME = 34
-ARMS = ("baseline", "deepnull")
 
 Key = tuple[str, str]
 
