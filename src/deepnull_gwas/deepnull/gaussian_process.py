@@ -23,7 +23,7 @@ from deepnull_gwas.deepnull.smooth import FAR, chunks
 from deepnull_gwas.traits import trait_of
 
 #: People by whom hyperparameters are found, and between whom and everybody else the kernel is evaluated, at most.
-SEARCHED, INDUCING = 1200, 800
+SEARCHED, INDUCING = 1600, 800
 #: Features whose variance is less than this share of the noise of all people are left out; so are those that single
 #: precision does not hold.
 _SLIGHT, _PRECISE = 0.01, 1e-5

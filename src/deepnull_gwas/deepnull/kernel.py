@@ -122,12 +122,18 @@ class Centre:
         float32[n]: between each person and the density; ``slope`` its derivative by the logarithm of the length.
     whole
         Between the density and itself; ``whole_slope`` its derivative.
+    both
+        float32[n, 2]: ``at`` and ``slope``.
+    powers
+        float32[n, 3] of each person's value on the scale: of order 0, 1 and 2.
     """
 
     at: np.ndarray
     slope: np.ndarray
     whole: float
     whole_slope: float
+    both: np.ndarray
+    powers: np.ndarray
 
     @classmethod
     def of(cls, z: np.ndarray, atoms: np.ndarray, length: float) -> Centre:
@@ -138,7 +144,8 @@ class Centre:
             bell = np.exp(np.float32(-0.5) * square)
             means.append(bell.mean(axis=1))
             slopes.append((bell * square).mean(axis=1))
-        return cls(means[0], slopes[0], float(means[1].mean()), float(slopes[1].mean()))
+        both, powers = np.column_stack([means[0], slopes[0]]), np.column_stack([np.ones_like(z), z, z**2])
+        return cls(means[0], slopes[0], float(means[1].mean()), float(slopes[1].mean()), both, powers)
 
 
 @dataclass(frozen=True)

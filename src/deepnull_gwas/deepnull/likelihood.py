@@ -13,8 +13,8 @@ logger = logging.getLogger(__name__)
 
 #: Lengths that the search starts from: slow effects, and fast ones.
 STARTS = (1.0, 0.35)
-#: People, at most, and evaluations of the likelihood from each start; then from the better one on.
-_FIRST, _THEN = (600, 18), (1200, 12)
+#: Evaluations of the likelihood from each start, and then from the better one on; people in the first, at most.
+_FIRST, _THEN, _SOME = 12, 12, 1000
 #: Log-likelihood by which noise alone must be less likely for there to be a process at all.
 _MARGIN = 2.0
 #: Amplitude below which a covariate plays no part after the first evaluations, and after all of them.
@@ -48,15 +48,15 @@ def most_likely(x: np.ndarray, y: np.ndarray, scale: Scale) -> Hyper:
     p = x.shape[1]
     z = scale(x, np.arange(p))
     varies = np.flatnonzero(z.std(axis=1) > 0)
-    some = np.linspace(0, len(y) - 1, min(_FIRST[0], len(y))).round().astype(int)
+    some = np.linspace(0, len(y) - 1, min(_SOME, len(y))).round().astype(int)
     search = _Likelihood(z[:, some], y[some], scale, varies)
-    theta, value = min((search.climb(search.start(length), _FIRST[1]) for length in STARTS), key=lambda found: found[1])
+    theta, value = min((search.climb(search.start(length), _FIRST) for length in STARTS), key=lambda found: found[1])
     # as likely as noise alone
     if value > 0.5 * len(some) * (1 + np.log(float(search.y @ search.y) / len(some))) - _MARGIN:
         return Hyper(np.zeros(p), np.ones(p), np.ones(3), float(np.exp(theta[-1])))
     theta, used = _without_small(theta, varies, _NOTHING[0])
     if len(used):
-        theta, _ = _Likelihood(z, y, scale, used).climb(theta, _THEN[1])
+        theta, _ = _Likelihood(z, y, scale, used).climb(theta, _THEN)
         theta, used = _without_small(theta, used, _NOTHING[1])
     amplitude, length, q = np.zeros(p), np.ones(p), len(used)
     amplitude[used], length[used] = np.exp(theta[:q]), np.exp(theta[q : 2 * q])
@@ -200,11 +200,11 @@ class _Block:
             if bell is None or one.centre is None:
                 continue
             c, z = one.centre, one.z
-            at, slope = (by @ np.column_stack([c.at[:end], c.slope[:end]])).T
+            at, slope = (by @ c.both[:end]).T
             centred = -(c.slope[rows] @ at + c.at[rows] @ slope) / c.whole
             centred += (c.at[rows] @ at) * c.whole_slope / c.whole**2
             by *= bell
-            none, once, twice = (by @ np.column_stack([np.ones_like(z[:end]), z[:end], z[:end] ** 2])).T
+            none, once, twice = (by @ c.powers[:end]).T
             apart = none @ z[rows] ** 2 - 2 * (once @ z[rows]) + twice.sum()
             out[q + i] = apart / length[i] ** 2 + amplitude[i] * centred
         return out
