@@ -7,6 +7,8 @@ rule measure_regions:
     """Collect what a regional plot shows of each of the strongest loci: both arms, correlations, genes."""
     input:
         unpack(sumstats_of_arms),
+        # read beside the summary statistics
+        unpack(index_of_arms),
         unpack(other_alleles_of_arms),
         loci=loci_of_study,
         people="<results>/{cohort}/{study}/samples.parquet",
