@@ -88,7 +88,8 @@ def compare(
         *("--cores", "2", "--default-storage-provider", "s3", "--default-storage-prefix", "s3://results/gwas"),
         *("--storage-s3-endpoint-url", store),
     ]
-    runs[0].snakemake(*where, "--", *targets)
+    first = runs[0].snakemake(*where, "--", *targets)
+    assert "Results are in s3://results/gwas/results" in first.stderr
     again = runs[0].snakemake("-n", *where, "--", *targets)
     assert "Nothing to be done" in again.stdout + again.stderr
     runs[1].snakemake("--cores", "2", "--", *targets)

@@ -39,7 +39,8 @@ CONSOLE = show_on(logger, seconds_of_steps, snakemakes_log) if shows_steps() els
 def words_at_end(log, since):
     """Return the last words of this run; a summary that was written before `since` is not of it."""
     analyses = [(s.cohort, s.name, arm) for s in STUDIES for arm in s.arms]
-    return last_words(RESULTS, analyses, since, list(log), CONSOLE)
+    store = workflow.storage_settings.default_storage_prefix or ""
+    return last_words(RESULTS, analyses, since, list(log), CONSOLE, store)
 
 
 # whether a hook has been called

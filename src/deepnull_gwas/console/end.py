@@ -21,6 +21,7 @@ def last_words(
     started: float,
     logs: Sequence[str],
     console: RunConsole | None,
+    store: str = "",
 ) -> str:
     """Return what a run says at its very end: the screen about its studies, or how far it got; failures; where to look.
 
@@ -36,6 +37,8 @@ def last_words(
         Snakemake's logs of this run.
     console
         What was shown while it ran, where it was shown by this package.
+    store
+        Address of the object store that the results go to; empty where they stay on disk.
     """
     summary, site = Path(results, "summary.txt"), Path(results, "site", "index.html")
     is_summarised = summary.is_file() and summary.stat().st_mtime >= started
@@ -50,7 +53,10 @@ def last_words(
         parts.append(_of_failures(failed))
     if stopped:
         parts.append(f"Stopped: {some(stopped, FAILURES_SHOWN)}. The same command goes on from here.")
-    if not is_summarised:
+    if store:
+        # what is there is not known without asking it
+        parts.append(f"Results are in {store.rstrip('/')}/{results}")
+    elif not is_summarised:
         there = sum(Path(results, *analysis, "sumstats.tsv.gz").is_file() for analysis in analyses)
         studies = len({analysis[:2] for analysis in analyses})
         of_all = f"{there} of {len(analyses)} analyses ({studies} stud{'ies' if studies != 1 else 'y'})"

@@ -177,6 +177,8 @@ def test_the_end_is_the_summary_and_the_site(tmp_path):
     # of an earlier run
     former = last_words(str(tmp_path), [], 1e12, ["a.log"], None)
     assert "6 of 6" not in former and "browser" not in former
+    stored = last_words("results", [("demo", "s", "baseline")], 1e12, [], None, "s3://bucket/gwas/")
+    assert stored == "Results are in s3://bucket/gwas/results"
     failed = SimpleNamespace(failures={1: failures.Failure("check_status", "check_status", (), "x", True)}, pace=None)
     assert "FAILED" not in last_words(str(tmp_path), [], 0, [], failed)
     assert end.FAILURES_SHOWN < 10
