@@ -270,7 +270,9 @@ def _write_tables(prefix: Path, chromosome: np.ndarray, position: np.ndarray, n:
 
 def write_bed(prefix: Path, people: People) -> Bed:
     """Write a PLINK 1 fileset; A1 is what genotypes count."""
-    position = 1000 + 5000 * np.arange(len(people.chromosome))
+    # by chromosome from its start, and far apart: BOLT-LMM calibrates on what is more than 1 Mb from the associations
+    _, first, own = np.unique(people.chromosome, return_index=True, return_inverse=True)
+    position = 1000 + 150_000 * (np.arange(len(people.chromosome)) - first[own])
     with open(f"{prefix}.bed", "wb") as file:
         file.write(b"\x6c\x1b\x01")
         for first in range(0, len(people.genotypes), 1000):
