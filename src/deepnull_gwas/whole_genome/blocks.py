@@ -74,10 +74,15 @@ class BlockSums:
         wide = c + columns.by_fold
         by_fold = np.zeros((group.people.folds, len(copies), wide))
         dense = np.zeros((len(copies), columns.values.shape[1] - wide))
+        # a fold's own people are 0 in its columns
+        kept = [np.flatnonzero(columns.fold != f) for f in range(group.people.folds)]
         for f, rows in tiles(group.people):
-            both = copies[:, rows].astype(np.float64) @ columns.values[rows]
+            values = columns.values[rows]
+            if len(kept[f]) < len(columns.fold):
+                values = np.column_stack([values[:, :wide], values[:, wide + kept[f]]])
+            both = copies[:, rows].astype(np.float64) @ values
             by_fold[f] += both[:, :wide]
-            dense += both[:, wide:]
+            dense[:, kept[f]] += both[:, wide:]
         cross = np.ascontiguousarray(by_fold[:, :, :c])
         return cls(gram, cross, columns.products(cross, by_fold[:, :, c:], dense))
 

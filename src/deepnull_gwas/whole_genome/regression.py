@@ -31,6 +31,9 @@ SWEEPS = 15
 LEAST_MOVE = 1e-6
 #: Models whose coordinates are gone through in step.
 LANES = 32
+#: Coordinates whose moves are applied to all others together, and columns that this is done for at a time: what is read
+#: of the matrix then stays in the first cache.
+PANEL, TILE = 16, 256
 #: A regressor is left out when what the covariates leave of it is below this fraction of its sum of squares.
 LEAST_LEFT = 1e-6
 #: Phenotypes that a matrix is gone through for at a time: what is theirs stays in the first cache.
@@ -176,26 +179,78 @@ class RidgeFactor:
         return out
 
 
-@numba.njit(nogil=True, cache=True, fastmath=FAST)
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", inline="always")
+def _subtract_rows(left, matrix, moved, by, count, start, stop):
+    """Subtract ``count`` rows of a matrix, each times its factor, from some columns of ``left``."""
+    # four at a time: what is left is then read and written a fourth as often
+    q, one, two, three, four = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
+    while q + four <= count:
+        a, b, c, d = by[q], by[q + one], by[q + two], by[q + three]
+        row_a, row_b = matrix[moved[q]], matrix[moved[q + one]]
+        row_c, row_d = matrix[moved[q + two]], matrix[moved[q + three]]
+        for i in range(start, stop):
+            left[i] -= a * row_a[i] + b * row_b[i] + c * row_c[i] + d * row_d[i]
+        q += four
+    while q < count:
+        a, row_a = by[q], matrix[moved[q]]
+        for i in range(start, stop):
+            left[i] -= a * row_a[i]
+        q += one
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy", inline="always")
+def _add_products(sums, matrix, first, right, start, stop):
+    """Add the products of four rows of a matrix with ``right``, over some columns."""
+    row_a, row_b, row_c, row_d = (
+        matrix[first], matrix[first + np.uint64(1)], matrix[first + np.uint64(2)], matrix[first + np.uint64(3)]
+    )  # fmt: skip
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for i in range(start, stop):
+        a += row_a[i] * right[i]
+        b += row_b[i] * right[i]
+        c += row_c[i] * right[i]
+        d += row_d[i] * right[i]
+    sums[0] += a
+    sums[1] += b
+    sums[2] += c
+    sums[3] += d
+
+
+@numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _solve(upper, rights):
     """Solve U'U x = b in place for each row of ``rights``; U float64[k, k], of which only the upper half is read."""
     # unsigned, so that no index can count from the end: the loops then fill vector registers
-    k, all_rights, one = np.uint64(len(upper)), np.uint64(len(rights)), np.uint64(1)
-    for first in range(np.uint64(0), all_rights, np.uint64(TOGETHER)):
-        last = min(first + np.uint64(TOGETHER), all_rights)
-        for i in range(k):
+    k, all_rights, tile = np.uint64(len(upper)), np.uint64(len(rights)), np.uint64(TILE)
+    none, one, four, together = np.uint64(0), np.uint64(1), np.uint64(4), np.uint64(TOGETHER)
+    rows, values = np.zeros(4, dtype=np.uint64), np.zeros((TOGETHER, 4))
+    for first in range(none, all_rights, together):
+        last = min(first + together, all_rights)
+        # four rows at a time: the last ones, which may be fewer, have no columns after them
+        for begin in range(none, k, four):
+            end = min(begin + four, k)
             for m in range(first, last):
-                rights[m, i] /= upper[i, i]
-                value = rights[m, i]
-                for r in range(i + one, k):
-                    rights[m, r] -= upper[i, r] * value
-        for done in range(k):
-            i = k - one - done
+                for i in range(begin, end):
+                    rights[m, i] /= upper[i, i]
+                    rows[i - begin], values[m - first, i - begin] = i, rights[m, i]
+                    for r in range(i + one, end):
+                        rights[m, r] -= upper[i, r] * rights[m, i]
+            for start in range(end, k, tile):
+                for m in range(first, last):
+                    _subtract_rows(rights[m], upper, rows, values[m - first], four, start, min(start + tile, k))
+        for done in range(none, k, four):
+            begin = (k - one - done) // four * four
+            end = min(begin + four, k)
+            values[:] = 0.0
+            for start in range(end, k, tile):
+                for m in range(first, last):
+                    _add_products(values[m - first], upper, begin, rights[m], start, min(start + tile, k))
             for m in range(first, last):
-                value = 0.0
-                for r in range(i + one, k):
-                    value += upper[i, r] * rights[m, r]
-                rights[m, i] = (rights[m, i] - value) / upper[i, i]
+                for back in range(end - begin):
+                    i = end - one - back
+                    value = rights[m, i] - values[m - first, i - begin]
+                    for r in range(i + one, end):
+                        value -= upper[i, r] * rights[m, r]
+                    rights[m, i] = value / upper[i, i]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -221,31 +276,51 @@ def _shrink(means, logits, bits, powers, lanes):
 @numba.njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def _coordinate_ascent(matrix, lefts, betas, shrink, certainty, bias):
     # rows and what is left are padded with zeros; unsigned, as in _solve
-    k, width, lanes = len(matrix), np.uint64(matrix.shape[1]), np.uint64(LANES)
+    k, width, lanes = np.uint64(len(matrix)), np.uint64(matrix.shape[1]), np.uint64(LANES)
+    panel, tile, none, one = np.uint64(PANEL), np.uint64(TILE), np.uint64(0), np.uint64(1)
     means, logits, bits = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES, dtype=np.int64)
     powers = bits.view(np.float64)
+    moved, counts = np.zeros((LANES, PANEL), dtype=np.uint64), np.zeros(LANES, dtype=np.uint64)
+    by = np.zeros((LANES, PANEL))
     # models in step, whose exponentials are then computed together; always as many, so that no model's depend on others
-    for first in range(0, len(lefts), LANES):
-        last = min(first + LANES, len(lefts))
+    for first in range(none, np.uint64(len(lefts)), lanes):
+        last = min(first + lanes, np.uint64(len(lefts)))
         for _ in range(SWEEPS):
-            moved = False
-            for j in range(k):
-                for m in range(first, last):
-                    mean = shrink[m] * (lefts[m, j] + betas[m, j])
-                    means[m - first] = mean
-                    logits[m - first] = bias[m] + certainty[m] * mean * mean
-                _shrink(means, logits, bits, powers, lanes)
-                row = matrix[j]
-                for m in range(first, last):
-                    move = means[m - first] - betas[m, j]
-                    if abs(move) > LEAST_MOVE:
-                        moved = True
-                        betas[m, j] = means[m - first]
-                        left = lefts[m]
-                        for i in range(width):
-                            left[i] -= row[i] * move
+            moves = none
+            for begin in range(none, k, panel):
+                end = min(begin + panel, width)
+                counts[:] = none
+                for j in range(begin, min(end, k)):
+                    for m in range(first, last):
+                        mean = shrink[m] * (lefts[m, j] + betas[m, j])
+                        means[m - first] = mean
+                        logits[m - first] = bias[m] + certainty[m] * mean * mean
+                    _shrink(means, logits, bits, powers, lanes)
+                    row = matrix[j]
+                    for m in range(first, last):
+                        lane = m - first
+                        move = means[lane] - betas[m, j]
+                        if abs(move) > LEAST_MOVE:
+                            betas[m, j] = means[lane]
+                            left = lefts[m]
+                            # the next coordinates need it at once, the others when the panel is through
+                            for i in range(begin, end):
+                                left[i] -= row[i] * move
+                            moved[lane, counts[lane]], by[lane, counts[lane]] = j, move
+                            counts[lane] += one
+                            moves += one
+                for start in range(none, width, tile):
+                    stop = min(start + tile, width)
+                    before, after = min(stop, begin), max(start, end)
+                    for m in range(first, last):
+                        lane = m - first
+                        if counts[lane]:
+                            if start < before:
+                                _subtract_rows(lefts[m], matrix, moved[lane], by[lane], counts[lane], start, before)
+                            if after < stop:
+                                _subtract_rows(lefts[m], matrix, moved[lane], by[lane], counts[lane], after, stop)
             # a further sweep changes nothing of a model that no coordinate moved in
-            if not moved:
+            if not moves:
                 break
 
 

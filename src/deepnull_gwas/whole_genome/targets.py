@@ -102,7 +102,7 @@ class Group:
         out[:, :c] = self.covariates
         for k in range(len(self.targets)):
             out[:, c + k * folds : c + (k + 1) * folds] = of_target(k)
-        return Columns(out, ())
+        return Columns(out, (), np.tile(np.arange(folds), len(self.targets)))
 
     def first_columns(self) -> Columns:
         """Return the same of the residuals, with few columns in the place of all of a target's where that is as good.
@@ -112,7 +112,12 @@ class Group:
         """
         few = tuple(target.few or FewColumns.none(self) for target in self.targets)
         dense = [t.residuals[:, ~one.fits] for t, one in zip(self.targets, few, strict=True)]
-        return Columns(np.column_stack([self.covariates, *(one.values for one in few), *dense]), few)
+        fold = [np.flatnonzero(~one.fits) for one in few]
+        return Columns(
+            np.column_stack([self.covariates, *(one.values for one in few), *dense]),
+            few,
+            np.concatenate([np.empty(0, dtype=np.int64), *fold]),
+        )
 
     def without_covariates(self, values: np.ndarray) -> np.ndarray:
         """Take the covariates out of columns, one per fold, by coefficients of its training set.
@@ -226,10 +231,13 @@ class Columns:
         those of ``few``.
     few
         Of each target; empty where there are none.
+    fold
+        The fold of each of the last columns, in which its people are 0.
     """
 
     values: np.ndarray
     few: tuple[FewColumns, ...]
+    fold: np.ndarray
 
     @property
     def by_fold(self) -> int:
