@@ -13,8 +13,12 @@ logger = logging.getLogger(__name__)
 
 #: Lengths that the search starts from: slow effects, and fast ones.
 STARTS = (1.0, 0.35)
-#: Evaluations of the likelihood from each start, and then from the better one on; people in the first, at most.
-_FIRST, _THEN, _SOME = 12, 12, 1000
+#: Evaluations of the likelihood from each start: as many as covariates, within bounds; and from the better one on.
+_FIRST, _THEN = (12, 24), 12
+#: People in the first evaluations, at most.
+_SOME = 1000
+#: Sum of all amplitudes to start from, and the most that one has.
+_AMPLITUDES = (1.0, 0.3)
 #: Log-likelihood by which noise alone must be less likely for there to be a process at all.
 _MARGIN = 2.0
 #: Amplitude below which a covariate plays no part after the first evaluations, and after all of them.
@@ -25,7 +29,7 @@ _RATE = 0.5
 _LENGTH, _ORDERS = (0.0, 1.0), ((-1.5, 1.5), (-2.5, 1.5))
 _BOUNDS = {"amplitude": (-9.0, 3.0), "length": (-2.5, 1.8), "order": (-8.0, 3.0), "noise": (-5.0, 0.5)}
 #: Bytes of kernels kept between the likelihood and its gradient, at most; with more they are made twice.
-_KEPT = 100_000_000
+_KEPT = 130_000_000
 #: Added to the diagonal: single precision of the kernel.
 _JITTER = 1e-4
 
@@ -50,7 +54,8 @@ def most_likely(x: np.ndarray, y: np.ndarray, scale: Scale) -> Hyper:
     varies = np.flatnonzero(z.std(axis=1) > 0)
     some = np.linspace(0, len(y) - 1, min(_SOME, len(y))).round().astype(int)
     search = _Likelihood(z[:, some], y[some], scale, varies)
-    theta, value = min((search.climb(search.start(length), _FIRST) for length in STARTS), key=lambda found: found[1])
+    steps = min(max(len(varies), _FIRST[0]), _FIRST[1])
+    theta, value = min((search.climb(search.start(length), steps) for length in STARTS), key=lambda found: found[1])
     # as likely as noise alone
     if value > 0.5 * len(some) * (1 + np.log(float(search.y @ search.y) / len(some))) - _MARGIN:
         return Hyper(np.zeros(p), np.ones(p), np.ones(3), float(np.exp(theta[-1])))
@@ -86,9 +91,14 @@ class _Likelihood:
     used: np.ndarray
 
     def start(self, length: float) -> np.ndarray:
-        """Return hyperparameters to start from, with one length of all covariates."""
+        """Return hyperparameters to start from, with one length of all covariates.
+
+        Amplitudes share a sum: with many covariates pairs and threes would otherwise have a variance far beyond that of
+        the phenotype.
+        """
         q = len(self.used)
-        return np.r_[np.full(q, np.log(0.3)), np.full(q, np.log(length)), 0.0, 0.0, np.log(0.7)]
+        amplitude = min(_AMPLITUDES[0] / max(q, 1), _AMPLITUDES[1])
+        return np.r_[np.full(q, np.log(amplitude)), np.full(q, np.log(length)), 0.0, 0.0, np.log(0.7)]
 
     def climb(self, start: np.ndarray, steps: int) -> tuple[np.ndarray, float]:
         """Return the most likely point that some evaluations from a start lead to, and its minus log-likelihood."""

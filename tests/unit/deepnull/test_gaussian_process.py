@@ -171,7 +171,7 @@ def test_folds_share_what_the_same_people_found(k, searches, monkeypatch):
     x, found = people(300), []
     y, real = np.random.default_rng(7).normal(size=300), gaussian_process.find
     monkeypatch.setattr(gaussian_process, "find", lambda *a: found.append(1) or real(*a))
-    monkeypatch.setattr(likelihood, "_FIRST", 2)
+    monkeypatch.setattr(likelihood, "_FIRST", (2, 2))
     monkeypatch.setattr(likelihood, "_THEN", 2)
     crossfit(x, y, folds_of(300, k), QUICK, 1, choice=ALONE)
     assert len(found) == searches
@@ -179,7 +179,7 @@ def test_folds_share_what_the_same_people_found(k, searches, monkeypatch):
 
 @pytest.mark.parametrize("trait", ["quantitative", "binary"])
 def test_same_bytes_whatever_the_number_of_threads_of_the_linear_algebra(trait, monkeypatch):
-    monkeypatch.setattr(likelihood, "_FIRST", 4)
+    monkeypatch.setattr(likelihood, "_FIRST", (4, 4))
     monkeypatch.setattr(likelihood, "_THEN", 3)
     x, rng = people(700), np.random.default_rng(8)
     y = np.sin(x[:, 0]) + rng.normal(size=700)
