@@ -11,6 +11,9 @@ from deepnull_gwas.deepnull.metrics import loss
 from deepnull_gwas.deepnull.smooth import TINY, logistic
 from deepnull_gwas.traits import trait_of
 
+#: Standard errors that the gain over the linear model must have for anything to be taken.
+CERTAIN = 2.0
+
 
 def stack(y: np.ndarray, linear: np.ndarray, others: np.ndarray, trait: str) -> np.ndarray:
     """Find how much of what each model adds to the linear model to take.
@@ -33,8 +36,8 @@ def stack(y: np.ndarray, linear: np.ndarray, others: np.ndarray, trait: str) -> 
     Notes
     -----
     The weights of least loss are multiplied by 1 - (s/g)^2, g the gain in loss over the linear model and s its standard
-    error (0 where g < s): as James and Stein's estimator shrinks an effect towards zero by its noise. So noise is not
-    taken for a pattern where the truth is linear.
+    error: as James and Stein's estimator shrinks an effect towards zero by its noise; they are 0 where g < 2 s. So
+    noise is not taken for a pattern where the truth is linear.
     """
     if others.shape[1] == 0:
         return np.zeros(0)
@@ -48,7 +51,7 @@ def _trust(y: np.ndarray, linear: np.ndarray, weighed: np.ndarray, trait: str) -
     gain = loss(y, linear, trait) - loss(y, weighed, trait)
     error2 = float(gain.var()) / len(gain)
     mean = float(gain.mean())
-    return max(0.0, 1 - error2 / mean**2) if mean > 0 else 0.0
+    return 1 - error2 / mean**2 if mean > CERTAIN * np.sqrt(error2) else 0.0
 
 
 def line_of(z: np.ndarray, prediction: np.ndarray) -> np.ndarray:

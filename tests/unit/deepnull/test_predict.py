@@ -30,7 +30,7 @@ def quick(monkeypatch):
 def people(n: int = 240, seed: int = 1) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     age, site = rng.uniform(40, 70, n).round(2), rng.choice(["A", "B", "C"], n)
-    y = 0.05 * (age - 55) ** 2 / 10 + (site == "B") + rng.normal(size=n)
+    y = 0.015 * (age - 55) ** 2 + (site == "B") + rng.normal(size=n)
     case = (y > np.median(y)).astype(int)
     return pd.DataFrame(
         {"FID": [f"f{i // 2}" for i in range(n)], "IID": [f"i{seed}_{i:04d}" for i in range(n)]}
