@@ -3,7 +3,7 @@
 Those that are installed are measured (`pip install catboost lightgbm interpret`); the workflow needs none of them.
 Boosting is stopped early by a tenth of the people outside the fold.
 
-    python benchmarks/deepnull_rivals.py [--cases NAME,...] [--replicates N] [--out FILE]
+    python benchmarks/deepnull_rivals.py [--cases NAME,...] [--packages NAME,...] [--replicates N] [--out FILE]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 import json
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def lightgbm(x: np.ndarray, y: np.ndarray, stops: np.ndarray, new: np.ndarray, b
 
     kind = library.LGBMClassifier if binary else library.LGBMRegressor
     model = kind(n_estimators=3000, learning_rate=0.03, num_leaves=15, random_state=seed, n_jobs=1, verbose=-1)
+    # its name since 4.7 is not known to earlier versions
+    warnings.filterwarnings("ignore", "The argument 'eval_set'")
     ends = [library.early_stopping(50, verbose=False)]
     model.fit(x[~stops], y[~stops], eval_set=[(x[stops], y[stops])], callbacks=ends)
     return _raw(model, new, binary)
@@ -90,11 +93,13 @@ def trial(name: str, case: Case, seed: int, package: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", default="published_1k,published_4k,entangled_4k,lifestyle_4k,binary_4k")
+    parser.add_argument("--packages", default=",".join(RIVALS))
     parser.add_argument("--replicates", type=int, default=5)
     parser.add_argument("--out", default="benchmarks/output/deepnull_rivals.json", help="results are added to it")
     arguments = parser.parse_args()
-    there = [package for package in RIVALS if importlib.util.find_spec(package)]
-    for package in sorted(set(RIVALS) - set(there)):
+    wanted = arguments.packages.split(",")
+    there = [package for package in wanted if importlib.util.find_spec(package)]
+    for package in sorted(set(wanted) - set(there)):
         print(f"{package} is not installed (pip install {package}): left out")
     out = Path(arguments.out)
     rows = json.loads(out.read_text()) if out.exists() else []
@@ -107,13 +112,28 @@ def main() -> None:
                     print({k: round(v, 4) if isinstance(v, float) else v for k, v in rows[-1].items()}, flush=True)
                     out.parent.mkdir(parents=True, exist_ok=True)
                     out.write_text(json.dumps(rows, indent=1))
-    print("\n| case | " + " | ".join(there) + " |\n| --- " + "| --- " * len(there) + "|")
+    print("\n".join(table(rows)))
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Return Markdown: for each case and package the mean, the standard error of what is missing to the best possible,
+    and the CPU seconds of five folds.
+    """
+    packages = list(dict.fromkeys(r["package"] for r in rows))
+    lines = ["| case | " + " | ".join(packages) + " |", "| --- " * (len(packages) + 1) + "|"]
     for name in dict.fromkeys(r["case"] for r in rows):
         shown = []
-        for package in there:
-            own = np.array([r["prediction"] for r in rows if (r["case"], r["package"]) == (name, package)])
-            shown.append(f"{own.mean():.4f} ({own.std(ddof=1) / np.sqrt(len(own)):.4f})" if len(own) > 1 else f"{own}")
-        print(f"| {name} | " + " | ".join(shown) + " |")
+        for package in packages:
+            own = [r for r in rows if (r["case"], r["package"]) == (name, package)]
+            if not own:
+                shown.append("")
+                continue
+            gaps = np.array([r["prediction"] - r["best"] for r in own])
+            error = f" ± {gaps.std(ddof=1) / np.sqrt(len(own)):.4f}" if len(own) > 1 else ""
+            seconds = np.mean([r["seconds"] for r in own])
+            shown.append(f"{np.mean([r['prediction'] for r in own]):.4f}{error} ({seconds:.0f} s)")
+        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+    return lines
 
 
 if __name__ == "__main__":
