@@ -90,12 +90,12 @@ class TrainingSet:
     weights: np.ndarray
 
 
-def _train(sums: np.ndarray, y: np.ndarray, covariates: np.ndarray, own: np.ndarray) -> TrainingSet:
-    """Regress a phenotype on the predictors of everybody outside a fold."""
+def _train(sums: np.ndarray, total: np.ndarray, y: np.ndarray, covariates: np.ndarray, own: np.ndarray) -> TrainingSet:
+    """Regress a phenotype on the predictors of everybody outside a fold, ``total`` of all chromosomes."""
     inside = np.ones(len(y), dtype=bool)
     inside[own] = False
     z, parts, values = covariates[inside], sums[inside], y[inside]
-    w, people = parts.sum(axis=1), len(values)
+    w, people = total[inside], len(values)
     inverse = inverse_of(z.T @ z)
     coefficients = inverse @ (z.T @ values)
     left = values - z @ coefficients
@@ -139,7 +139,8 @@ def stack(sums: np.ndarray, names: Sequence[str], y: np.ndarray, covariates: np.
     penalty is the one with the least squared error over all folds.
     """
     y = y - y.mean()  # what is far from 0 would lose digits
-    training = [_train(sums, y, covariates, np.flatnonzero(fold == f)) for f in np.unique(fold)]
+    total = sums.sum(axis=1)
+    training = [_train(sums, total, y, covariates, np.flatnonzero(fold == f)) for f in np.unique(fold)]
     beyond, about_mean = np.empty(len(y)), np.empty(len(y))
     left_out = np.empty(sums.shape)  # the predictors without covariates
     loss = np.zeros(len(HERITABILITIES))
