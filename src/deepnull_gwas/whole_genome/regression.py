@@ -111,6 +111,14 @@ def aligned(rows: int, columns: int) -> np.ndarray:
     return raw[start : start + rows * width].reshape(rows, width)
 
 
+@numba.njit(nogil=True, cache=True)
+def _standardise(gram, predicted, factor, out):
+    """Write what covariates leave of sums of products, on the scale of the regressors: in one pass over all three."""
+    for i in range(len(gram)):
+        for j in range(len(gram)):
+            out[i, j] = (gram[i, j] - predicted[i, j]) * factor[i] * factor[j]
+
+
 def correlations(gram: np.ndarray, cross: np.ndarray, inverse: np.ndarray, people: int) -> Correlations:
     """Take the covariates out of the regressors of a training set, and scale them.
 
@@ -133,9 +141,7 @@ def correlations(gram: np.ndarray, cross: np.ndarray, inverse: np.ndarray, peopl
     factor = np.where(used, 1.0 / (scale * np.sqrt(max(people, 1))), 0.0)
     rows = aligned(len(gram), len(gram))
     matrix = rows[:, : len(gram)]
-    np.subtract(gram, on_covariates @ cross.T, out=matrix)
-    matrix *= factor[:, None]
-    matrix *= factor
+    _standardise(gram, on_covariates @ cross.T, factor, matrix)
     np.fill_diagonal(matrix, 1.0)
     return Correlations(matrix, used, scale, np.where(used[:, None], on_covariates, 0.0), people, rows)
 
