@@ -277,10 +277,8 @@ def table(rows: list[dict]) -> list[str]:
             shown += f" ± {np.std(gaps, ddof=1) / np.sqrt(len(own)):.4f}"
         seconds = np.mean([r["seconds"] for r in own])
         cases = "" if case.prevalence is None else f", {case.prevalence:.0%} cases"
-        lines.append(
-            f"| {name}{cases} | {len(own)} | {case.n:,} | {case.p} | {shown} | {mean['prediction'] / mean['best']:.1%} "
-            f"| {seconds:.0f} |"
-        )
+        share = f"{mean['prediction'] / mean['best']:.1%}" if mean["best"] > 0.001 else ""
+        lines.append(f"| {name}{cases} | {len(own)} | {case.n:,} | {case.p} | {shown} | {share} | {seconds:.0f} |")
     return lines
 
 
