@@ -213,3 +213,16 @@ def test_saved_arrays_must_fit_together():
     for damaged in (arrays, {"processes": np.array(0)}):
         with pytest.raises(ValueError, match="Gaussian process"):
             GAUSSIAN_PROCESS.from_arrays(damaged)
+
+
+def test_three_of_thirty_covariates_are_found():
+    """From amplitudes whose threes alone have a hundred times the variance of the phenotype, none was."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(500, 30))
+    a, b, c = x[:, 5], x[:, 11], x[:, 23]
+    truth = np.tanh(2 * a) + np.abs(b) + b * c + np.sin(1.5 * a) * b * c
+    y = truth / truth.std() + 0.7 * rng.normal(size=500)
+    with threadpool_limits(1):
+        hyper = find(x, y, "quantitative", b"").features.hyper
+    assert set(np.argsort(hyper.amplitude)[-3:]) == {5, 11, 23}
+    assert hyper.noise < 0.7
