@@ -85,7 +85,7 @@ tools: ## install the other tools that tests compare with (Debian or Ubuntu, as 
 lock: $(READY) ## renew requirements.lock from pyproject.toml
 	sh scripts/lock.sh
 
-bench-deepnull: $(READY) ## measure the DeepNull models on simulated architectures (about an hour on one core), and CatBoost, LightGBM and EBM where they are installed
+bench-deepnull: $(READY) ## measure the DeepNull models on simulated architectures (about two hours on one core), and CatBoost, LightGBM and EBM where they are installed
 	$(BIN)/python benchmarks/deepnull_architectures.py
 	$(BIN)/python benchmarks/deepnull_architectures.py --ablation --cases published_4k,entangled_20k,linear_4k
 	$(BIN)/python benchmarks/deepnull_rivals.py
