@@ -261,6 +261,17 @@ def trial(name: str, case: Case, seed: int, model: str, recipe: dict) -> dict:
     return row
 
 
+def error_of_mean(draws: list[dict]) -> str:
+    """Return the standard error of what predictions miss of the best possible, as written; of one draw nothing.
+
+    By how much they differ from the truth varies less between draws than each of them.
+    """
+    if len(draws) < 2:
+        return ""
+    gaps = [r["prediction"] - r["best"] for r in draws]
+    return f" ± {np.std(gaps, ddof=1) / np.sqrt(len(gaps)):.4f}"
+
+
 def table(rows: list[dict]) -> list[str]:
     """Return one line of Markdown for each case: means over replicates, and of auto the standard error."""
     models = ["best", "linear", "second_order", "splines", "trees", "gaussian_process", "network", "prediction"]
@@ -270,11 +281,7 @@ def table(rows: list[dict]) -> list[str]:
     for name in dict.fromkeys(r["case"] for r in rows):
         own, case = [r for r in rows if r["case"] == name], CASES[name]
         mean = {m: float(np.mean([r[m] for r in own])) for m in models}
-        shown = " | ".join(f"{mean[m]:.4f}" for m in models)
-        if len(own) > 1:
-            # by how much auto differs from the truth varies less between draws than each of them
-            gaps = [r["prediction"] - r["best"] for r in own]
-            shown += f" ± {np.std(gaps, ddof=1) / np.sqrt(len(own)):.4f}"
+        shown = " | ".join(f"{mean[m]:.4f}" for m in models) + error_of_mean(own)
         seconds = np.mean([r["seconds"] for r in own])
         cases = "" if case.prevalence is None else f", {case.prevalence:.0%} cases"
         share = f"{mean['prediction'] / mean['best']:.1%}" if mean["best"] > 0.001 else ""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from deepnull_architectures import CASES, Case, draw, folds_of
+from deepnull_architectures import CASES, Case, draw, error_of_mean, folds_of
 from threadpoolctl import threadpool_limits
 
 #: (covariates, phenotype, who stops, covariates to predict, whether binary, seed) -> prediction, a logit where binary.
@@ -49,7 +49,9 @@ def catboost(x: np.ndarray, y: np.ndarray, stops: np.ndarray, new: np.ndarray, b
     import catboost as library
 
     kind = library.CatBoostClassifier if binary else library.CatBoostRegressor
-    model = kind(iterations=3000, learning_rate=0.03, random_seed=seed, thread_count=1, verbose=False)
+    model = kind(
+        iterations=3000, learning_rate=0.03, random_seed=seed, thread_count=1, verbose=False, allow_writing_files=False
+    )
     model.fit(x[~stops], y[~stops], eval_set=(x[stops], y[stops]), early_stopping_rounds=50)
     return _raw(model, new, binary)
 
@@ -128,10 +130,8 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             if not own:
                 shown.append("")
                 continue
-            gaps = np.array([r["prediction"] - r["best"] for r in own])
-            error = f" ± {gaps.std(ddof=1) / np.sqrt(len(own)):.4f}" if len(own) > 1 else ""
             seconds = np.mean([r["seconds"] for r in own])
-            shown.append(f"{np.mean([r['prediction'] for r in own]):.4f}{error} ({seconds:.0f} s)")
+            shown.append(f"{np.mean([r['prediction'] for r in own]):.4f}{error_of_mean(own)} ({seconds:.0f} s)")
         lines.append(f"| {name} | " + " | ".join(shown) + " |")
     return lines
 
