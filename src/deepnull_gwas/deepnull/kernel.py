@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -122,18 +123,12 @@ class Centre:
         float32[n]: between each person and the density; ``slope`` its derivative by the logarithm of the length.
     whole
         Between the density and itself; ``whole_slope`` its derivative.
-    both
-        float32[n, 2]: ``at`` and ``slope``.
-    powers
-        float32[n, 3] of each person's value on the scale: of order 0, 1 and 2.
     """
 
     at: np.ndarray
     slope: np.ndarray
     whole: float
     whole_slope: float
-    both: np.ndarray
-    powers: np.ndarray
 
     @classmethod
     def of(cls, z: np.ndarray, atoms: np.ndarray, length: float) -> Centre:
@@ -144,8 +139,13 @@ class Centre:
             bell = np.exp(np.float32(-0.5) * square)
             means.append(bell.mean(axis=1))
             slopes.append((bell * square).mean(axis=1))
-        both, powers = np.column_stack([means[0], slopes[0]]), np.column_stack([np.ones_like(z), z, z**2])
-        return cls(means[0], slopes[0], float(means[1].mean()), float(slopes[1].mean()), both, powers)
+        return cls(means[0], slopes[0], float(means[1].mean()), float(slopes[1].mean()))
+
+    # what the gradient multiplies with again and again, and nobody else needs
+    @cached_property
+    def both(self) -> np.ndarray:
+        """``at`` and ``slope``: float32[n, 2]."""
+        return np.column_stack([self.at, self.slope])
 
 
 @dataclass(frozen=True)
@@ -181,6 +181,11 @@ class One:
         far = np.array([ones, half * z * z, z])
         low = np.column_stack([centre.at * np.float32(-amplitude / centre.whole), z * np.float32(amplitude * STRAIGHT)])
         return cls(z, centre, (near, far), (low, np.array([centre.at, z])))
+
+    @cached_property
+    def powers(self) -> np.ndarray:
+        """Each person's value on the scale to the power of 0, 1 and 2: float32[n, 3]; of the gradient, too."""
+        return np.column_stack([np.ones_like(self.z), self.z, self.z**2])
 
 
 def block(a: One, b: One, rows: slice, end: int) -> tuple[np.ndarray, np.ndarray | None]:

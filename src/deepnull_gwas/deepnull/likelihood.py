@@ -54,7 +54,7 @@ def most_likely(x: np.ndarray, y: np.ndarray, scale: Scale) -> Hyper:
     varies = np.flatnonzero(z.std(axis=1) > 0)
     some = np.linspace(0, len(y) - 1, min(_SOME, len(y))).round().astype(int)
     search = _Likelihood(z[:, some], y[some], scale, varies)
-    steps = min(max(len(varies), _FIRST[0]), _FIRST[1])
+    steps = int(np.clip(len(varies), *_FIRST))
     theta, value = min((search.climb(search.start(length), steps) for length in STARTS), key=lambda found: found[1])
     # as likely as noise alone
     if value > 0.5 * len(some) * (1 + np.log(float(search.y @ search.y) / len(some))) - _MARGIN:
@@ -214,7 +214,7 @@ class _Block:
             centred = -(c.slope[rows] @ at + c.at[rows] @ slope) / c.whole
             centred += (c.at[rows] @ at) * c.whole_slope / c.whole**2
             by *= bell
-            none, once, twice = (by @ c.powers[:end]).T
+            none, once, twice = (by @ one.powers[:end]).T
             apart = none @ z[rows] ** 2 - 2 * (once @ z[rows]) + twice.sum()
             out[q + i] = apart / length[i] ** 2 + amplitude[i] * centred
         return out
