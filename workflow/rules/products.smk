@@ -151,13 +151,8 @@ def chunks_of_study(wildcards):
     ]
 
 
-def per_arm(name):
-    """Return the function that names one file for each arm of a study, by arm, with a prefix for some tables."""
-    prefix = {
-        "sumstats.tsv.gz.tbi": "index_",
-        "leads.tsv": "leads_",
-        "other_alleles.tsv.gz": "other_alleles_",
-    }.get(name, "")
+def per_arm(name, prefix=""):
+    """Return the function that names one file for each arm of a study, by a prefix and the arm."""
 
     def files(wildcards):
         return {
@@ -191,9 +186,9 @@ genotypes_for_structure = for_structure("genotypes.json", "genotypes.json")
 variants_for_structure = for_structure("variants.parquet", "variants.parquet")
 qc_variants_for_structure = for_structure("qc_variants.parquet", "qc/variants.parquet")
 sumstats_of_arms = per_arm("sumstats.tsv.gz")
-index_of_arms = per_arm("sumstats.tsv.gz.tbi")
-leads_of_arms = per_arm("leads.tsv")
-other_alleles_of_arms = per_arm("other_alleles.tsv.gz")
+index_of_arms = per_arm("sumstats.tsv.gz.tbi", "index_")
+leads_of_arms = per_arm("leads.tsv", "leads_")
+other_alleles_of_arms = per_arm("other_alleles.tsv.gz", "other_alleles_")
 people_of_studies = of_studies("samples.parquet")
 # the accounts of who is analysed
 accounts_of_studies = of_studies("study.json")
