@@ -35,16 +35,10 @@ def gram_by_fold(copies: np.ndarray, people: People) -> np.ndarray:
     -------
     float32[folds, b, b]; whole numbers, exact up to 2^22 people.
     """
-    out = np.empty((people.folds, len(copies), len(copies)), dtype=np.float32)
-    begun = np.zeros(people.folds, dtype=bool)
+    out = np.zeros((people.folds, len(copies), len(copies)), dtype=np.float32)
     for f, rows in tiles(people):
         part = copies[:, rows].astype(np.float32)
-        if begun[f]:
-            out[f] += part @ part.T
-        else:
-            np.matmul(part, part.T, out=out[f])
-        begun[f] = True
-    out[~begun] = 0.0
+        out[f] += part @ part.T
     return out
 
 
