@@ -190,7 +190,7 @@ def _batches(k: int, device: str, fitted: Sequence[str]) -> list[list[int]]:
 
     All of them where networks are trained on a GPU, which has room for all of them at once.
     """
-    if any(KINDS[name].on_gpu for name in fitted):
+    if any(KINDS[name].batched_on_gpu for name in fitted):
         # torch costs seconds to import: only where there is a network to train
         from deepnull_gwas.deepnull.training import pick_device
 

@@ -8,29 +8,26 @@ features (Nystroem's method, Williams and Seeger 2001), from one matrix of cross
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from deepnull_gwas.deepnull.kernel import Hyper, Scale, between, prepare
+from deepnull_gwas.deepnull.kernel import Hyper, Scale
 from deepnull_gwas.deepnull.likelihood import most_likely
+from deepnull_gwas.deepnull.process_features import Features
 from deepnull_gwas.deepnull.protocol import Arrays, Fit, Inner, Model, Task, under
 from deepnull_gwas.deepnull.recipe import LINEAR, Recipe
-from deepnull_gwas.deepnull.smooth import FAR, chunks
+from deepnull_gwas.deepnull.smooth import FAR
+from deepnull_gwas.errors import InputError
+from deepnull_gwas.packages import NO_TORCH_FOR_GPU
 from deepnull_gwas.traits import trait_of
 
 #: People by whom hyperparameters are found, and between whom and everybody else the kernel is evaluated, at most.
 SEARCHED, INDUCING = 1600, 800
-#: Features whose variance is less than this share of the noise of all people are left out; so are those that single
-#: precision does not hold.
-_SLIGHT, _PRECISE = 0.01, 1e-5
-#: Prior variance of the slopes of the straight lines next to the kernel, of standardised covariates and phenotypes.
-_FLAT = 1000.0
-#: Elements of features kept between Newton steps, at most: 200 MB.
-_KEPT = 50_000_000
 #: Newton steps at most, and the gain in log-likelihood that ends them.
 _STEPS, _GAINED = 6, 0.1
 _OF_SCALE = ("values", "scores", "two", "atoms")
@@ -38,67 +35,25 @@ _OF_FEATURES = ("mean", "spread", "points", "roots")
 _OF_HYPER = ("amplitude", "length", "order")
 
 
-@dataclass(frozen=True)
-class Features:
-    """Functions of the covariates whose sum of products is the kernel, nearly; then the covariates, and a constant.
+def gpu_for(wanted: str) -> str | None:
+    """Return the device of torch on which features are evaluated, None: numpy does on the CPU.
 
-    Attributes
-    ----------
-    scale, hyper
-        Of the kernel.
-    mean, spread
-        float64[p]: the covariates are less the mean, divided by the spread.
-    points
-        float32[used, m]: some people on the scale.
-    roots
-        float32[m, features]: the features from the kernel between a person and these people.
+    Raises
+    ------
+    InputError, StudyFailure
+        When ``cuda`` is asked for, and torch or a GPU is not there.
     """
+    # torch costs seconds to import, and an installation may do without it
+    if wanted == "cpu":
+        return None
+    if find_spec("torch") is None:
+        if wanted == "cuda":
+            raise InputError(NO_TORCH_FOR_GPU)
+        return None
+    from deepnull_gwas.deepnull.training import pick_device
 
-    scale: Scale
-    hyper: Hyper
-    mean: np.ndarray
-    spread: np.ndarray
-    points: np.ndarray
-    roots: np.ndarray
-
-    @classmethod
-    def of(cls, x: np.ndarray, scale: Scale, hyper: Hyper, people: int) -> Features:
-        """Make the features from covariates ``x`` of some people, to be fitted on a number of ``people``."""
-        points, mean, spread = scale(x, hyper.used), x.mean(axis=0), x.std(axis=0)
-        spread[spread <= 1e-12 * np.abs(mean)] = 1.0
-        if not len(points):
-            return cls(scale, hyper, mean, spread, points, np.zeros((points.shape[1], 0), dtype=np.float32))
-        own = prepare(points, scale, hyper)
-        size, direction = np.linalg.eigh(between(own, own, hyper.order).astype(np.float64))
-        least = max(_SLIGHT * hyper.noise * len(x) / people, _PRECISE * size[-1])
-        kept = size > least
-        return cls(scale, hyper, mean, spread, points, (direction[:, kept] / np.sqrt(size[kept])).astype(np.float32))
-
-    @property
-    def count(self) -> int:
-        """Number of features, with the covariates and the constant."""
-        return self.roots.shape[1] + len(self.mean) + 1
-
-    @property
-    def ridge(self) -> np.ndarray:
-        """Ridge of the coefficients of a standardised phenotype, float64[count]: none of the constant."""
-        ridge, p = np.full(self.count, self.hyper.noise), len(self.mean)
-        ridge[-p - 1 : -1] /= _FLAT
-        ridge[-1] = 0.0
-        return ridge
-
-    def evaluate(self, x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield runs of people and their features float32[run, count], the constant last."""
-        own = prepare(self.points, self.scale, self.hyper)
-        for rows in chunks(len(x)):
-            z = self.scale(x[rows], self.hyper.used)
-            out = np.ones((z.shape[1], self.count), dtype=np.float32)
-            lines = np.clip((x[rows] - self.mean) / self.spread, -FAR, FAR)
-            out[:, self.roots.shape[1] : -1] = lines
-            if len(z):
-                kernel = between(prepare(z, self.scale, self.hyper), own, self.hyper.order)
-                np.matmul(kernel, self.roots, out=out[:, : self.roots.shape[1]])
-            yield rows, out
+    device = pick_device(wanted)
+    return None if device.type == "cpu" else device.type
 
 
 @dataclass(frozen=True)
@@ -111,10 +66,13 @@ class ProcessModel:
         Of each.
     coefficients
         float64[count] of each, the constant last.
+    device
+        Of torch, on which it predicts; None: numpy does, as always where it was saved.
     """
 
     features: Sequence[Features]
     coefficients: Sequence[np.ndarray]
+    device: str | None = None
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict: float64[n]; a logit for binary traits."""
@@ -122,8 +80,7 @@ class ProcessModel:
         # sums over the features must not depend on the number of cores
         with threadpool_limits(1, user_api="blas"):
             for features, beta in zip(self.features, self.coefficients, strict=True):
-                for rows, values in features.evaluate(x):
-                    total[rows] += values @ beta
+                total += features.design(x, self.device).times([beta])[0]
         return total / len(self.features)
 
     def arrays(self) -> Arrays:
@@ -224,12 +181,14 @@ class _Solved:
     beta: dict[int, np.ndarray]
 
 
-def _least_squares(task: Task, process: _Process, wanted: Sequence[int]) -> _Solved:
+def _least_squares(task: Task, process: _Process, wanted: Sequence[int], device: str | None = None) -> _Solved:
     """Solve for the people without each of some parts, and for everybody, from the sums of each part."""
-    sums = []
-    for j in range(task.parts.count):
-        rows = task.parts.part == j
-        sums.append(_shared(task, process.key + b"sums", rows, lambda x, y: _cross_products(process, x, y)))
+
+    def sums_of(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return process.features.design(x, device).sums([(y - process.mean) / process.spread])[0]
+
+    name = process.key + f"sums {device}".encode()
+    sums = [_shared(task, name, task.parts.part == j, sums_of) for j in range(task.parts.count)]
     beta = {}
     for j in wanted:
         gram, cross = (sum(s[i] for part, s in enumerate(sums) if part != j) for i in (0, 1))
@@ -239,46 +198,24 @@ def _least_squares(task: Task, process: _Process, wanted: Sequence[int]) -> _Sol
     return _Solved(process, beta)
 
 
-def _cross_products(process: _Process, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sum products of the features with each other, and with the standardised phenotype."""
-    m = process.features.count
-    gram, cross = np.zeros((m, m)), np.zeros(m)
-    for rows, values in process.features.evaluate(x):
-        gram += values.T @ values
-        cross += ((y[rows] - process.mean) / process.spread) @ values
-    return gram, cross
-
-
-def _maximum_likelihood(task: Task, process: _Process, wanted: Sequence[int]) -> _Solved:
+def _maximum_likelihood(task: Task, process: _Process, wanted: Sequence[int], device: str | None = None) -> _Solved:
     """Do the same for binary traits by Newton's method, from the linear model without the same part."""
     features, part, y = process.features, task.parts.part, task.y
     linear = task.inner[LINEAR].found
-    held: list[tuple[slice, np.ndarray]] | None = None
-    if len(y) * features.count <= _KEPT:
-        held = list(features.evaluate(task.x))
+    design = features.design(task.x, device, kept=True)
     # the logit's prior: on the logit effects are larger by the variance of the phenotype
     ridge = process.features.ridge / max(process.features.hyper.noise, 1e-12) * process.spread**2
     eta = {j: linear.start[:, j - task.parts.count] if j >= 0 else linear.model.predict(task.x) for j in wanted}
     beta = {j: np.zeros(features.count) for j in wanted}
-    going, before = set(wanted), dict.fromkeys(wanted, np.inf)
+    going, before = sorted(wanted), dict.fromkeys(wanted, np.inf)
     for step in range(_STEPS):
-        m = features.count
-        gram, cross = {j: np.zeros((m, m)) for j in going}, {j: np.zeros(m) for j in going}
-        for rows, values in held or features.evaluate(task.x):
-            for j in going:
-                own = part[rows] != j
-                e, yy, f = eta[j][rows][own], y[rows][own], values[own]
-                mu = 1 / (1 + np.exp(-e))
-                w = np.maximum(mu * (1 - mu), 1e-5)
-                weighted = f * w.astype(np.float32)[:, None]
-                gram[j] += weighted.T @ f
-                cross[j] += (w * e + yy - mu) @ f
-        proposed = {j: np.linalg.solve(gram[j] + np.diag(ridge + 1e-9 * gram[j][-1, -1]), cross[j]) for j in going}
-        fitted = {j: np.empty(len(y)) for j in going}
-        for rows, values in held or features.evaluate(task.x):
-            for j in going:
-                fitted[j][rows] = values @ proposed[j]
-        for j in sorted(going):
+        targets, weights = zip(*(_working(eta[j], y, part != j) for j in going))
+        proposed = {
+            j: np.linalg.solve(gram + np.diag(ridge + 1e-9 * gram[-1, -1]), cross)
+            for j, (gram, cross) in zip(going, design.sums(targets, weights), strict=True)
+        }
+        fitted = dict(zip(going, design.times(list(proposed.values())), strict=True))
+        for j in list(going):
             own = part != j
 
             def cost(e: np.ndarray, b: np.ndarray, own: np.ndarray = own) -> float:
@@ -291,15 +228,25 @@ def _maximum_likelihood(task: Task, process: _Process, wanted: Sequence[int]) ->
                 proposed[j], fitted[j] = (proposed[j] + beta[j]) / 2, (fitted[j] + eta[j]) / 2
                 value = cost(fitted[j], proposed[j])
             if value > before[j]:
-                going.discard(j)
+                going.remove(j)
                 continue
             beta[j], eta[j] = proposed[j], fitted[j]
             if before[j] - value < _GAINED:
-                going.discard(j)
+                going.remove(j)
             before[j] = value
         if not going:
             break
     return _Solved(process, beta)
+
+
+def _working(eta: np.ndarray, y: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight times working response of Newton's method, and the weight: float64[n], 0 for people not ``own``."""
+    target, weight = np.zeros(len(y)), np.zeros(len(y))
+    e = eta[own]
+    mu = 1 / (1 + np.exp(-e))
+    weight[own] = w = np.maximum(mu * (1 - mu), 1e-5)
+    target[own] = w * e + y[own] - mu
+    return target, weight
 
 
 def _shared(task: Task, name: bytes, rows: np.ndarray, make: Callable[[np.ndarray, np.ndarray], Any]) -> Any:
@@ -320,7 +267,7 @@ class _GaussianProcess:
 
     name = "gaussian_process"
     stops_early = False
-    on_gpu = False
+    batched_on_gpu = False
 
     def needs(self, recipe: Recipe) -> tuple[str, ...]:
         """Return nothing: it starts from no other model but the linear one."""
@@ -328,10 +275,11 @@ class _GaussianProcess:
 
     def fit_inner(self, tasks: Sequence[Task]) -> list[Inner]:
         """Fit the processes without each part, and those that predict new people."""
+        device = gpu_for(tasks[0].device)
         with threadpool_limits(1, user_api="blas"):
-            return [self._inner(task) for task in tasks]
+            return [self._inner(task, device) for task in tasks]
 
-    def _inner(self, task: Task) -> Inner:
+    def _inner(self, task: Task, device: str | None) -> Inner:
         parts, prediction = task.parts, np.empty(len(task.x))
         middle = parts.count // 2
         halves = [range(middle), range(middle, parts.count)]
@@ -343,10 +291,10 @@ class _GaussianProcess:
             name = f"{self.name} {task.trait} ".encode()
             digest = hashlib.sha256(name + task.x[rows].tobytes() + task.y[rows].tobytes()).digest()
             process = _shared(task, name, rows, lambda x, y, key=digest: find(x, y, task.trait, key))
-            solved = solve(task, process, [*other, -1])
+            solved = solve(task, process, [*other, -1], device)
             found.append(solved)
             for j in other:
-                without[j] = ProcessModel([process.features], [solved.beta[j]])
+                without[j] = ProcessModel([process.features], [solved.beta[j]], device)
         for j, model in without.items():
             rows = parts.part == j
             prediction[rows] = model.predict(task.x[rows])
@@ -354,10 +302,10 @@ class _GaussianProcess:
 
     def fit(self, tasks: Sequence[Task], inner: Sequence[Inner]) -> list[Fit]:
         """Return the mean of the processes that were fitted with the others."""
-        fits = []
+        device, fits = gpu_for(tasks[0].device), []
         for own in inner:
             features = [solved.process.features for solved in own.found]
-            model = ProcessModel(features, [solved.beta[-1] for solved in own.found])
+            model = ProcessModel(features, [solved.beta[-1] for solved in own.found], device)
             fits.append(Fit(model, {"processes": [_about(f) for f in features]}))
         return fits
 

@@ -57,7 +57,7 @@ class _Networks:
 
     name = "network"
     stops_early = True
-    on_gpu = True
+    batched_on_gpu = True
 
     def needs(self, recipe: Recipe) -> tuple[str, ...]:
         """Return the kind that the networks start from."""

@@ -15,7 +15,10 @@ Arrays = dict[str, np.ndarray]
 
 
 class Model(Protocol):
-    """A fitted model: plain arrays, so that it is saved without pickle and applied with numpy alone."""
+    """A fitted model: plain arrays, so that it is saved without pickle and applied with numpy alone.
+
+    Until it is saved it may predict on the GPU that fitted it.
+    """
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict from covariates float64[n, p]: float64[n]; a logit for binary traits."""
@@ -108,13 +111,13 @@ class Kind(Protocol):
         What users and files call it.
     stops_early
         Whether some people stop its training: it needs cases and controls on either side.
-    on_gpu
-        Whether it is faster on a GPU, with all folds as one batch.
+    batched_on_gpu
+        Whether a GPU fits all folds as one batch: small models leave most of it idle otherwise.
     """
 
     name: str
     stops_early: bool
-    on_gpu: bool
+    batched_on_gpu: bool
 
     def needs(self, recipe: Recipe) -> tuple[str, ...]:
         """Return the kinds before it in the registry whose inner fits it starts from."""

@@ -17,7 +17,7 @@ class _Smooth:
     """
 
     stops_early = False
-    on_gpu = False
+    batched_on_gpu = False
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -174,7 +174,7 @@ class _Trees:
 
     name = "trees"
     stops_early = True
-    on_gpu = False
+    batched_on_gpu = False
 
     def needs(self, recipe: Recipe) -> tuple[str, ...]:
         """Return nothing: it starts from no other model."""

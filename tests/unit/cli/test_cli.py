@@ -82,6 +82,12 @@ def test_what_is_wrong_is_said_before_anything_starts(folder, started, capsys, m
     assert cli.main(["run", "--configfile", "my.yaml"]) == 1
     (folder / "my.yaml").write_text(CONFIG + "deepnull: {model: splines, compare: false}\n")
     assert cli.main(["run", "--configfile", "my.yaml"]) == 0
+    # a model that needs it on a GPU only
+    for device, status in (("cuda", 1), ("auto", 0)):
+        own = f"deepnull: {{model: gaussian_process, compare: false, device: {device}}}\n"
+        (folder / "my.yaml").write_text(CONFIG + own)
+        assert cli.main(["run", "--configfile", "my.yaml"]) == status
+    assert "studies y: deepnull.device is cuda, and GPUs are used through torch" in capsys.readouterr().err
 
 
 def test_check_shows_the_messages_and_nothing_else():

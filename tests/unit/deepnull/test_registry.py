@@ -34,7 +34,7 @@ class Step:
 
 
 class Steps:
-    name, stops_early, on_gpu = "steps", False, False
+    name, stops_early, batched_on_gpu = "steps", False, False
 
     def needs(self, recipe):
         return ()
