@@ -87,7 +87,12 @@ def add(commands: argparse._SubParsersAction) -> None:
         choices=["default", "original"],
         help="original: the original DeepNull, to repeat an analysis",
     )
-    predict.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="where networks are trained")
+    predict.add_argument(
+        "--device",
+        default="auto",
+        choices=["auto", "cpu", "cuda"],
+        help="where networks and Gaussian processes are fitted",
+    )
     predict.add_argument(
         "--missing",
         type=split_names,

@@ -67,7 +67,7 @@ class ProcessModel:
     coefficients
         float64[count] of each, the constant last.
     device
-        Of torch, on which it predicts; None: numpy does, as always where it was saved.
+        Of torch, on which it predicts; None: numpy does, as with every model that was saved.
     """
 
     features: Sequence[Features]
