@@ -38,17 +38,18 @@ def spread_by_ancestry(residuals: np.ndarray, components: np.ndarray) -> np.ndar
     Least squares of the residuals' absolute values on the components (Glejser 1969), which heavy tails disturb less
     than squares, tested by n R2 as a chi-square of k degrees of freedom (Koenker 1981).
     """
-    from scipy.stats import chi2
-
     n, k = components.shape
     size = np.abs(residuals)
     about = float(np.sum((size - size.mean()) ** 2))
     if not k or n <= 10 * (k + 1) or about <= 0.0:
         return None
+    # scipy.stats would cost seconds to import
+    from scipy.special import chdtrc
+
     x = np.column_stack([np.ones(n), components])
     fitted = x @ np.linalg.lstsq(x, size, rcond=1e-10)[0]
     explained = 1.0 - float(np.sum((size - fitted) ** 2)) / about
-    if chi2.sf(n * explained, k) > LEAST_P or fitted.std() < LEAST_VARIATION * fitted.mean():
+    if chdtrc(k, n * explained) > LEAST_P or fitted.std() < LEAST_VARIATION * fitted.mean():
         return None
     spread = np.clip(fitted / fitted.mean(), *BOUNDS)
     return spread / np.sqrt(np.mean(spread**2))
