@@ -26,7 +26,13 @@ METADATA_KEY = b"deepnull_gwas"
 ROWS_AT_A_TIME = 1 << 20
 
 
-def write_table(table: pa.Table, path: str | Path, schema: Schema | None = None, metadata: Any = None) -> None:
+def write_table(
+    table: pa.Table,
+    path: str | Path,
+    schema: Schema | None = None,
+    metadata: Any = None,
+    dictionaries: bool = True,
+) -> None:
     """Write an Arrow table as Parquet, atomically.
 
     Parameters
@@ -39,6 +45,9 @@ def write_table(table: pa.Table, path: str | Path, schema: Schema | None = None,
         Asserted where given; columns beyond it are allowed.
     metadata
         Anything JSON can hold; stored in the file and returned by :func:`read_metadata`.
+    dictionaries
+        Whether columns are written as numbers of distinct values where that is smaller: of numbers that are all
+        different it never is, and to try takes most of the time.
 
     Raises
     ------
@@ -52,7 +61,13 @@ def write_table(table: pa.Table, path: str | Path, schema: Schema | None = None,
     if metadata is not None:
         keep[METADATA_KEY] = json.dumps(metadata, sort_keys=True).encode()
     with atomic_path(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(keep), temporary, compression="zstd", write_page_checksum=True)
+        pq.write_table(
+            table.replace_schema_metadata(keep),
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+            use_dictionary=dictionaries,
+        )
 
 
 class ParquetParts:

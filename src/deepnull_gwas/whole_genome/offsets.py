@@ -126,4 +126,4 @@ def write_offsets(
     for arm, of_arm in offsets.items():
         for chromosome, values in of_arm.items():
             columns[f"{arm}.{chromosome}"] = to_arrow(np.asarray(values, dtype=np.float64))
-    write_table(pa.table(columns), path, OFFSETS, metadata={"chromosomes": list(chromosomes)})
+    write_table(pa.table(columns), path, OFFSETS, {"chromosomes": list(chromosomes)}, dictionaries=False)
