@@ -90,25 +90,67 @@ class TrainingSet:
     weights: np.ndarray
 
 
-def _train(sums: np.ndarray, total: np.ndarray, y: np.ndarray, covariates: np.ndarray, own: np.ndarray) -> TrainingSet:
-    """Regress a phenotype on the predictors of everybody outside a fold, ``total`` of all chromosomes."""
-    inside = np.ones(len(y), dtype=bool)
+@dataclass(frozen=True)
+class _FoldSums:
+    """Sums over the people of a fold: of no phenotype, so that each training set is those of its folds added up.
+
+    Attributes
+    ----------
+    covariates
+        float64[c, c], products of the covariates with each other.
+    of_parts
+        float64[c, chromosomes x kinds], with the predictors.
+    of_total
+        float64[kinds, c], of the predictors summed over chromosomes.
+    total
+        float64[kinds, kinds], of these with each other.
+    """
+
+    covariates: np.ndarray
+    of_parts: np.ndarray
+    of_total: np.ndarray
+    total: np.ndarray
+
+    @classmethod
+    def of(cls, parts: np.ndarray, total: np.ndarray, covariates: np.ndarray) -> _FoldSums:
+        """Sum over the people of a fold."""
+        of_parts = covariates.T @ parts.reshape(len(parts), -1)
+        return cls(covariates.T @ covariates, of_parts, total.T @ covariates, total.T @ total)
+
+
+def _train(folds: Sequence[_FoldSums], out: int, data: tuple[np.ndarray, ...], own: np.ndarray) -> TrainingSet:
+    """Regress a phenotype on the predictors of everybody outside a fold.
+
+    Parameters
+    ----------
+    folds
+        Sums of each fold.
+    out
+        The fold that is left out.
+    data
+        Predictors summed over chromosomes, covariates and phenotype of everybody.
+    own
+        The people of the fold.
+    """
+    others = [sums for f, sums in enumerate(folds) if f != out]
+    inside = np.ones(len(data[0]), dtype=bool)
     inside[own] = False
-    z, parts, values = covariates[inside], sums[inside], y[inside]
-    w, people = total[inside], len(values)
-    inverse = inverse_of(z.T @ z)
+    w, z, values = (each[inside] for each in data)
+    k, c = w.shape[1], z.shape[1]
+    inverse = inverse_of(sum((sums.covariates for sums in others), np.zeros((c, c))))
     coefficients = inverse @ (z.T @ values)
     left = values - z @ coefficients
-    cross = w.T @ z
-    regressors = correlations(w.T @ w, cross, inverse, people)
-    penalties = ridge_penalties(w.shape[1])
-    effects = np.zeros((w.shape[1], len(penalties)))
+    cross = sum((sums.of_total for sums in others), np.zeros((k, c)))
+    regressors = correlations(sum((sums.total for sums in others), np.zeros((k, k))), cross, inverse, len(values))
+    penalties = ridge_penalties(k)
+    effects = np.zeros((k, len(penalties)))
     if float(left @ left) > 1e-18 * float(values @ values):
         right = regressors.standardise(w.T @ left)[None]
         for j, penalty in enumerate(penalties):
             effects[:, j] = RidgeFactor(regressors, penalty).effects(right)[0]
-    on_covariates = (inverse @ (z.T @ parts.reshape(people, -1))).reshape(z.shape[1], *parts.shape[1:])
-    mean = float(values.mean()) if people else 0.0
+    of_parts = sum((sums.of_parts for sums in others), np.zeros_like(folds[0].of_parts))
+    on_covariates = (inverse @ of_parts).reshape(c, -1, k)
+    mean = float(values.mean()) if len(values) else 0.0
     return TrainingSet(own, mean, coefficients, on_covariates, regressors.weights(effects.T)[0].T)
 
 
@@ -140,7 +182,9 @@ def stack(sums: np.ndarray, names: Sequence[str], y: np.ndarray, covariates: np.
     """
     y = y - y.mean()  # what is far from 0 would lose digits
     total = sums.sum(axis=1)
-    training = [_train(sums, total, y, covariates, np.flatnonzero(fold == f)) for f in np.unique(fold)]
+    people = [np.flatnonzero(fold == f) for f in np.unique(fold)]
+    of_folds = [_FoldSums.of(sums[own], total[own], covariates[own]) for own in people]
+    training = [_train(of_folds, f, (total, covariates, y), own) for f, own in enumerate(people)]
     beyond, about_mean = np.empty(len(y)), np.empty(len(y))
     left_out = np.empty(sums.shape)  # the predictors without covariates
     loss = np.zeros(len(HERITABILITIES))
