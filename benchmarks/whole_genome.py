@@ -381,14 +381,15 @@ def fit_and_measure(folder: Path, bed: Bed, ys: list[np.ndarray], block_size: in
     """Do what :func:`measured` asks for, in its process."""
     import resource
 
-    from whole_genome_model import Cohort
+    from whole_genome_model import Cohort, defaults
 
     cohort = Cohort(folder, bed, block_size=block_size)
     for i, y in enumerate(ys):
         cohort.add(f"y{i}", y)
+    parts = defaults("association")["chunks"]
     began = time.process_time()
     with threadpool_limits(1, user_api="blas"):
-        cohort.fit(8)
+        cohort.fit(parts)
     return time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

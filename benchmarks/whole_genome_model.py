@@ -31,7 +31,8 @@ NO_FILTERS = {"min_mac": 0, "min_mac_cases": 0, "min_info": 0, "hwe_p": 0, "miss
 
 
 @functools.cache
-def _defaults(section: str) -> Mapping[str, Any]:
+def defaults(section: str) -> Mapping[str, Any]:
+    """Return the defaults of a section of the config."""
     keys = yaml.safe_load(SCHEMA.read_text())["properties"][section]["properties"]
     return {key: about["default"] for key, about in keys.items()}
 
@@ -166,7 +167,7 @@ class Cohort:
     def fit(self, parts: int = 1) -> None:
         """Run the jobs of the regression for all studies, as one batch."""
         studies = [files for files, _ in self.studies.values()]
-        settings = {**_defaults("whole_genome"), "seed": SEED, "genome_build": "GRCh38"}
+        settings = {**defaults("whole_genome"), "seed": SEED, "genome_build": "GRCh38"}
         settings |= {key: value for key, value in self.settings.items() if key in settings}
         first = [self.folder / f"{part}.first" for part in range(parts)]
         for part, out in enumerate(first):
@@ -207,7 +208,7 @@ class Cohort:
         files, _ = self.studies[name]
         model = (self.folder / name / "genome/offsets.parquet", self.folder / "relatives.tsv")
         given = (files.study, files.samples, files.prediction, files.arms, *(model if whole_genome else (None, None)))
-        section = {**_defaults("association"), **NO_FILTERS}
+        section = {**defaults("association"), **NO_FILTERS}
         section |= {key: value for key, value in self.settings.items() if key in section}
         tables = {"variants": self.folder / "variants.parquet", "samples": self.folder / "samples.parquet"}
         tables |= {"qc_variants": None}
