@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepnull_gwas.whole_genome.grams import tiles
+from deepnull_gwas.whole_genome.people import tiles
 from deepnull_gwas.whole_genome.regression import (
     CAUSAL_SHARES,
     HERITABILITIES,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+#: People whose genotypes are held as floating-point numbers at a time.
+TILE = 4096
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,11 @@ class People:
     def rows(self, fold: int) -> slice:
         """Return the people of a fold."""
         return slice(int(self.edges[fold]), int(self.edges[fold + 1]))
+
+
+def tiles(people: People) -> Iterator[tuple[int, slice]]:
+    """Go through people in tiles of at most :data:`TILE` that never cross folds: (fold, rows)."""
+    for f in range(people.folds):
+        rows = people.rows(f)
+        for start in range(rows.start, rows.stop, TILE):
+            yield f, slice(start, min(start + TILE, rows.stop))
