@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepnull_gwas.whole_genome.columns import Columns, on_grid
 from deepnull_gwas.whole_genome.people import tiles
 from deepnull_gwas.whole_genome.regression import (
     CAUSAL_SHARES,
@@ -22,7 +23,8 @@ from deepnull_gwas.whole_genome.regression import (
     ridge_penalties,
     spike_and_slab,
 )
-from deepnull_gwas.whole_genome.targets import Columns, Group, Target, on_grid
+from deepnull_gwas.whole_genome.tabled_sums import add_products, codes_of_people, codes_of_variants, tiled
+from deepnull_gwas.whole_genome.targets import Group, Target
 
 #: Shares of variance of the ridge regressions, by the number of passes.
 RIDGES = {1: HERITABILITIES, 2: (0.25, 0.75)}
@@ -56,7 +58,7 @@ class BlockSums:
     products: np.ndarray
 
     @classmethod
-    def of(cls, copies: np.ndarray, gram: np.ndarray, group: Group, columns: Columns) -> BlockSums:
+    def of(cls, copies: np.ndarray, gram: np.ndarray, columns: Columns) -> BlockSums:
         """Sum a block's products.
 
         Parameters
@@ -65,26 +67,13 @@ class BlockSums:
             int8[b, n], the people as in the group.
         gram
             From :func:`gram_by_fold`.
-        group
-            The group.
         columns
-            Its covariates and residuals.
+            The group's covariates and residuals.
         """
-        c = group.covariates.shape[1]
-        wide = c + columns.by_fold
-        by_fold = np.zeros((group.people.folds, len(copies), wide))
-        dense = np.zeros((len(copies), columns.values.shape[1] - wide))
-        # a fold's own people are 0 in its columns
-        kept = [np.flatnonzero(columns.fold != f) for f in range(group.people.folds)]
-        for f, rows in tiles(group.people):
-            values = columns.values[rows]
-            if len(kept[f]) < len(columns.fold):
-                values = np.column_stack([values[:, :wide], values[:, wide + kept[f]]])
-            both = copies[:, rows].astype(np.float64) @ values
-            by_fold[f] += both[:, :wide]
-            dense[:, kept[f]] += both[:, wide:]
-        cross = np.ascontiguousarray(by_fold[:, :, :c])
-        return cls(gram, cross, columns.products(cross, by_fold[:, :, c:], dense))
+        sums = np.zeros((len(copies), columns.count))
+        for tile in columns.tiles:
+            add_products(codes_of_people(copies[:, tile.rows]), tile.values, sums, tile.places)
+        return cls(gram, *columns.products(sums))
 
     def training_sets(self, group: Group) -> Iterator[tuple[int, Correlations]]:
         """Go through the folds that hold people: (fold, the block's correlations in its training set)."""
@@ -226,20 +215,20 @@ def explain(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[s
 
     Yields
     ------
-    Some of the people, and int32[folds x targets x kinds, people]: what ``fit.per_copy`` predicts beyond one copy of
+    Some of the people, and int32[people, folds x targets x kinds]: what ``fit.per_copy`` predicts beyond one copy of
     every variant, in units of INSIDE_GRID. Without the covariates' part, which is added when all blocks are summed; the
     intercept among them takes out the constant.
     """
     b = len(copies)
-    weights = fit.per_copy.reshape(-1, b) / INSIDE_GRID
+    weights = fit.per_copy.reshape(-1, b).T / INSIDE_GRID
     # rounding adds half a unit for each variant at most
-    most = np.abs(weights).sum(axis=1, keepdims=True) * (1 + b * 2.0**-23)
+    most = np.abs(weights).sum(axis=0) * (1 + b * 2.0**-23)
     unit = np.exp2(np.frexp(most)[1] - 24)
-    weights = (np.rint(weights / unit) * unit).astype(np.float32)
+    columns, models = tiled((np.rint(weights / unit) * unit).astype(np.float32)), np.arange(len(unit))
     for _, rows in tiles(group.people):
-        beyond_one = (copies[:, rows] - np.int8(1)).astype(np.float32)
-        found = weights @ beyond_one
-        yield rows, np.rint(found, out=found).astype(np.int32)
+        found = np.zeros((rows.stop - rows.start, len(models)), dtype=np.int32)
+        add_products(codes_of_variants(copies[:, rows]), columns, found, models, beyond_one=True)
+        yield rows, found
 
 
 def predict(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[slice, np.ndarray]]:
@@ -254,14 +243,16 @@ def predict(copies: np.ndarray, group: Group, fit: BlockFit) -> Iterator[tuple[s
 
     Yields
     ------
-    Some of the people, and int64[targets, kinds, people]: what ``fit.per_copy`` predicts, in units of EFFECT_GRID; in
+    Some of the people, and int64[people, targets, kinds]: what ``fit.per_copy`` predicts, in units of EFFECT_GRID; in
     standard deviations of the residuals, and without the covariates' part.
     """
     folds, *shape, b = fit.per_copy.shape
-    weights = np.rint(fit.per_copy / EFFECT_GRID).reshape(folds, -1, b)
+    weights = np.rint(fit.per_copy / EFFECT_GRID).reshape(folds, -1, b).transpose(0, 2, 1)
+    models = np.arange(weights.shape[2])
     for f, rows in tiles(group.people):
-        predicted = weights[f] @ copies[:, rows].astype(np.float64)
-        yield rows, predicted.astype(np.int64).reshape(*shape, -1)
+        predicted = np.zeros((rows.stop - rows.start, len(models)), dtype=np.int64)
+        add_products(codes_of_variants(copies[:, rows]), tiled(weights[f]), predicted, models)
+        yield rows, predicted.reshape(-1, *shape)
 
 
 def leftover(

@@ -57,12 +57,12 @@ class ChromosomeSums:
         group, key = self._groups[g], (block.chromosome, g)
         with self._lock:
             if key not in self._predicted:
-                shape = len(group.targets), len(group.people), self._kinds
+                shape = len(group.people), len(group.targets), self._kinds
                 self._predicted[key] = np.zeros(shape, dtype=np.int64)
                 self._on_covariates[key] = np.zeros_like(fit.on_covariates)
         for rows, values in predict(copies, group, fit):
             with self._lock:
-                self._predicted[key][:, rows] += values.transpose(0, 2, 1)
+                self._predicted[key][rows] += values
         with self._lock:
             self._on_covariates[key] += fit.on_covariates
             self._skipped[g] += fit.skipped
@@ -71,7 +71,7 @@ class ChromosomeSums:
                 predicted, on_covariates = self._predicted.pop(key), self._on_covariates.pop(key)
                 for k in range(len(group.targets)):
                     at = self._place[block.chromosome]
-                    file.write(f"{g}.{k}.predicted", at, predicted[k][None])
+                    file.write(f"{g}.{k}.predicted", at, predicted[None, :, k])
                     file.write(f"{g}.{k}.on_covariates", at, on_covariates[k][None])
 
     def finish(self, file: ArrayWriter) -> None:

@@ -35,11 +35,12 @@ from deepnull_gwas.whole_genome.blocks import (
     leftover,
 )
 from deepnull_gwas.whole_genome.chromosome_sums import ChromosomeSums
+from deepnull_gwas.whole_genome.columns import Columns
 from deepnull_gwas.whole_genome.folds import genome_folds
 from deepnull_gwas.whole_genome.grams import SharedGrams
 from deepnull_gwas.whole_genome.inputs import CohortPaths, StudyPaths, read_study
-from deepnull_gwas.whole_genome.people import People
-from deepnull_gwas.whole_genome.targets import Columns, Group, make_groups
+from deepnull_gwas.whole_genome.people import TILE, People
+from deepnull_gwas.whole_genome.targets import Group, make_groups
 from deepnull_gwas.whole_genome.variants import (
     BlockRange,
     Regressors,
@@ -160,7 +161,7 @@ def _for_each_block(
             work.genotypes, work.regressors.index[rows], work.everybody.sample_index, work.regressors.filled[rows]
         )
         for g, (own, gram) in enumerate(grams.of_block(copies)):
-            use(number, g, own, BlockSums.of(own, gram, work.groups[g], columns[g]))
+            use(number, g, own, BlockSums.of(own, gram, columns[g]))
         progress.add(block.stop - block.start)
 
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
@@ -209,7 +210,7 @@ def fit_part(
         shapes[f"{g}.on_covariates"] = (np.int64, (t, folds, c))
         for k in range(t):
             shapes[f"{g}.{k}.inside"] = (np.int32, (n, folds))
-        inside.append(np.zeros((folds * t, n), dtype=np.int32))
+        inside.append(np.zeros((n, folds * t), dtype=np.int32))
         on_covariates.append(np.zeros((t, folds, c), dtype=np.int64))
         locks.append(Lock())
     with write_arrays(out, work.description(part, parts), shapes) as file:
@@ -221,16 +222,16 @@ def fit_part(
             file.write(f"{g}.effects", at, found.effects[:, :, 0].transpose(2, 1, 0).astype(np.float32))
             for rows, values in explain(copies, work.groups[g], found):
                 with locks[g]:
-                    inside[g][:, rows] += values
+                    inside[g][rows] += values
             with locks[g]:
                 on_covariates[g] += found.on_covariates[:, 0]
 
         _for_each_block(work, columns, threads, use)
         for g, group in enumerate(work.groups):
             file.write(f"{g}.on_covariates", 0, on_covariates[g])
-            by_target = inside[g].reshape(group.people.folds, len(group.targets), len(group.people))
+            by_target = inside[g].reshape(len(group.people), group.people.folds, len(group.targets))
             for k in range(len(group.targets)):
-                file.write(f"{g}.{k}.inside", 0, np.ascontiguousarray(by_target[:, k].T))
+                file.write(f"{g}.{k}.inside", 0, by_target[:, :, k])
 
 
 @threadpool_limits.wrap(limits=1)
@@ -315,8 +316,8 @@ def _log_need(work: Work, columns: Sequence[Columns], threads: int) -> None:
     """Log how much memory the job is expected to take."""
     size = max((block.stop - block.start for block in work.blocks), default=0)
     people = len(work.everybody)
-    residuals = sum(c.values.nbytes for c in columns) + sum(t.residuals.nbytes for g in work.groups for t in g.targets)
+    residuals = sum(c.nbytes for c in columns) + sum(t.residuals.nbytes for g in work.groups for t in g.targets)
     block = size * people * (1 if len(work.groups) < 2 else 2) + size**2 * (4 * work.everybody.folds + 32)
-    wide = max((c.values.shape[1] for c in columns), default=0)
-    tile = min(people, 4096) * 8 * (size + 2 * wide)
-    logger.info("needs about %.0f MB in addition to the libraries", (residuals + threads * (block + tile)) / 1e6)
+    wide = max((len(tile.places) for c in columns for tile in c.tiles), default=0)
+    sums = 8 * (size * max((c.count for c in columns), default=0) + min(people, TILE) * (size / 4 + 2 * wide))
+    logger.info("needs about %.0f MB in addition to the libraries", (residuals + threads * (block + sums)) / 1e6)

@@ -16,13 +16,13 @@ from deepnull_gwas.tables import write_json
 from deepnull_gwas.traits import trait_of
 from deepnull_gwas.whole_genome.array_file import ArrayFile
 from deepnull_gwas.whole_genome.blocks import EFFECT_GRID
+from deepnull_gwas.whole_genome.columns import on_grid
 from deepnull_gwas.whole_genome.inputs import Study, StudyPaths, read_study
 from deepnull_gwas.whole_genome.logistic import stack_binary
 from deepnull_gwas.whole_genome.offsets import SPREAD, WHOLE, write_offsets
 from deepnull_gwas.whole_genome.relatives import OTHER_FOLD, RelatedPairs, family_covariance, read_related_pairs
 from deepnull_gwas.whole_genome.spread import spread_by_ancestry
 from deepnull_gwas.whole_genome.stacking import Stacked, stack
-from deepnull_gwas.whole_genome.targets import on_grid
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +80,10 @@ def read_sums(places: Sequence[Place], covariates: np.ndarray) -> tuple[tuple[st
     fold, sd = first.file.read(f"{first.group}.fold"), first.file.read(f"{first.group}.sd")[first.target]
     out = np.empty((len(fold), len(names), first.file.shape(f"{first.group}.{first.target}.predicted")[2]))
     rounded = on_grid(covariates)
+    # people are sorted by fold
+    own_rows = [(f, slice(*np.searchsorted(fold, [f, f + 1]))) for f in np.unique(fold)]
     for i, name in enumerate(names):
-        for f in np.unique(fold):
-            own = fold == f
+        for f, own in own_rows:
             of_covariates = rounded[own] @ (on_covariates[name][:, f].T * EFFECT_GRID)
             out[own, i] = (predicted[name][own] * EFFECT_GRID + of_covariates) * sd[f]
     return names, out

@@ -19,24 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepnull_gwas.traits import trait_of
+from deepnull_gwas.whole_genome.columns import Columns, FewColumns, on_grid
 from deepnull_gwas.whole_genome.inputs import Study
 from deepnull_gwas.whole_genome.null_models import Covariates, fit_null_model, probabilities
 from deepnull_gwas.whole_genome.people import People
 from deepnull_gwas.whole_genome.regression import inverse_of
 
-#: Residuals of standard deviation 1 and covariates of variance 1 are rounded to multiples of this: their products with
-#: numbers of copies are then exact in double precision, in whatever order they are summed, up to 2^26 people.
-GRID = 2.0**-26
-#: A phenotype enters by :class:`FewColumns` where a unit of these is at most so many standard deviations of what is
-#: left of it: rounding to the grid is then to 2^-19 of it.
-COARSEST = 2.0**7
 #: What is left of a phenotype is nothing when its standard deviation is below this fraction of the largest value.
 NOTHING = 1e-9
-
-
-def on_grid(values: np.ndarray) -> np.ndarray:
-    """Round to multiples of :data:`GRID`."""
-    return np.rint(values / GRID) * GRID
 
 
 @dataclass(frozen=True)
@@ -97,12 +87,8 @@ class Group:
         of_target
             Gives float64[n, folds] by the number of a target.
         """
-        (n, c), folds = self.covariates.shape, self.people.folds
-        out = np.empty((n, c + len(self.targets) * folds))
-        out[:, :c] = self.covariates
-        for k in range(len(self.targets)):
-            out[:, c + k * folds : c + (k + 1) * folds] = of_target(k)
-        return Columns(out, (), np.tile(np.arange(folds), len(self.targets)))
+        folds = np.arange(self.people.folds)
+        return Columns.of(self.people, self.covariates, (), [folds] * len(self.targets), of_target)
 
     def first_columns(self) -> Columns:
         """Return the same of the residuals, with few columns in the place of all of a target's where that is as good.
@@ -110,14 +96,9 @@ class Group:
         After the covariates come those of :class:`FewColumns`, then the residuals of the targets and folds that have
         none.
         """
-        few = tuple(target.few or FewColumns.none(self) for target in self.targets)
-        dense = [t.residuals[:, ~one.fits] for t, one in zip(self.targets, few, strict=True)]
-        fold = [np.flatnonzero(~one.fits) for one in few]
-        return Columns(
-            np.column_stack([self.covariates, *(one.values for one in few), *dense]),
-            few,
-            np.concatenate([np.empty(0, dtype=np.int64), *fold]),
-        )
+        few = tuple(target.few or FewColumns.none(self.people, self.covariates.shape[1]) for target in self.targets)
+        folds = [np.flatnonzero(~one.fits) for one in few]
+        return Columns.of(self.people, self.covariates, few, folds, lambda k: self.targets[k].residuals[:, folds[k]])
 
     def without_covariates(self, values: np.ndarray) -> np.ndarray:
         """Take the covariates out of columns, one per fold, by coefficients of its training set.
@@ -142,129 +123,6 @@ class Group:
         values -= self.covariates @ coefficients
         values[own] = 0.0
         return values, coefficients
-
-
-@dataclass(frozen=True)
-class FewColumns:
-    """The residuals of least squares of all training sets as combinations of a few columns and the covariates.
-
-    They differ from fold to fold in their coefficients alone, so that products of genotypes with these columns, fold by
-    fold, give those with all of them.
-
-    Attributes
-    ----------
-    values
-        float64[n, q], the phenotype, and the DeepNull covariate of its arm: less the mean of the person's own fold, in
-        a unit of that fold, on the grid. A person's fold is none that the models which predict this person know.
-    mean, unit
-        float64[folds, q].
-    own
-        float64[folds, q], by how much they enter the residuals of each training set.
-    shared
-        float64[folds, c], by how much the covariates do.
-    fits
-        bool[folds], whether rounding to the grid is fine enough for the residuals of a training set.
-    """
-
-    values: np.ndarray
-    mean: np.ndarray
-    unit: np.ndarray
-    own: np.ndarray
-    shared: np.ndarray
-    fits: np.ndarray
-
-    @classmethod
-    def none(cls, group: Group) -> FewColumns:
-        """Return that of a target that has no such columns."""
-        n, folds, c = len(group.people), group.people.folds, group.covariates.shape[1]
-        empty = np.empty((folds, 0))
-        return cls(np.empty((n, 0)), empty, empty, empty, np.zeros((folds, c)), np.zeros(folds, dtype=bool))
-
-    @classmethod
-    def of(cls, columns: np.ndarray, people: People, own: np.ndarray, shared: np.ndarray) -> FewColumns:
-        """Put columns (float64[n, q]) on the grid, given how they enter the residuals (see the class)."""
-        folds, q = people.folds, columns.shape[1]
-        values, mean, unit = np.zeros(columns.shape), np.zeros((folds, q)), np.ones((folds, q))
-        for h in range(folds):
-            if not people.sizes[h]:
-                continue
-            rows = people.rows(h)
-            mean[h] = columns[rows].mean(axis=0)
-            centred = columns[rows] - mean[h]
-            size = np.sqrt(np.mean(centred**2, axis=0))
-            unit[h] = np.exp2(np.rint(np.log2(np.where(size > 0, size, 1.0))))
-            values[rows] = on_grid(centred / unit[h])
-        with np.errstate(over="ignore"):
-            coarse = np.abs(own)[:, None] * unit[None] > COARSEST
-        # what is in a person's own fold must not decide how this person's predictors are made
-        coarse[np.arange(folds), np.arange(folds)] = False
-        return cls(values, mean, unit, own, shared, ~coarse.any(axis=(1, 2)))
-
-    def products(self, cross: np.ndarray, sums: np.ndarray, training: np.ndarray) -> np.ndarray:
-        """Return the products of genotypes with the residuals of the training sets: float64[b, folds].
-
-        Parameters
-        ----------
-        cross
-            float64[folds, b, c], with the covariates, of which the first is the intercept.
-        sums
-            float64[folds, b, q], with ``values``.
-        training
-            float64[folds, b, c], ``cross`` summed over the other folds.
-        """
-        parts = sums * self.unit[:, None] + cross[:, :, :1] * self.mean[:, None]
-        out = np.zeros((cross.shape[1], len(cross)))
-        for f in np.flatnonzero(self.fits):
-            of_others = parts[np.arange(len(parts)) != f].sum(axis=0)
-            out[:, f] = of_others @ self.own[f] + training[f] @ self.shared[f]
-        return out
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the genotypes of a group are multiplied with.
-
-    Attributes
-    ----------
-    values
-        float64[n, columns], on the grid: covariates, those of ``few``, then a column for each target and fold, but for
-        those of ``few``.
-    few
-        Of each target; empty where there are none.
-    fold
-        The fold of each of the last columns, in which its people are 0.
-    """
-
-    values: np.ndarray
-    few: tuple[FewColumns, ...]
-    fold: np.ndarray
-
-    @property
-    def by_fold(self) -> int:
-        """Number of columns after the covariates whose products are wanted fold by fold."""
-        return sum(few.values.shape[1] for few in self.few)
-
-    def products(self, cross: np.ndarray, sums: np.ndarray, dense: np.ndarray) -> np.ndarray:
-        """Return the products with a column for each target and fold: float64[b, targets x folds].
-
-        Parameters
-        ----------
-        cross, sums
-            float64[folds, b, ...], with the covariates and the columns of ``few``, by fold.
-        dense
-            float64[b, ...], with the others.
-        """
-        if not self.few:
-            return dense
-        folds, at, done = len(cross), 0, 0
-        training = np.stack([cross[np.arange(folds) != f].sum(axis=0) for f in range(folds)])
-        out = np.empty((cross.shape[1], len(self.few), folds))
-        for k, few in enumerate(self.few):
-            q, others = few.values.shape[1], int((~few.fits).sum())
-            out[:, k] = few.products(cross, sums[:, :, at : at + q], training)
-            out[:, k, ~few.fits] = dense[:, done : done + others]
-            at, done = at + q, done + others
-        return out.reshape(len(out), -1)
 
 
 def make_groups(studies: Sequence[Study], folds: np.ndarray, count: int) -> list[Group]:
@@ -328,15 +186,19 @@ def _left_of_quantitative(y: np.ndarray, covariates: np.ndarray, people: People)
 
     float64[n, folds], and float64[folds, c], the intercept first.
     """
-    out, beta = np.zeros((len(y), people.folds)), np.zeros((people.folds, covariates.shape[1]))
+    out, beta = np.zeros((people.folds, len(y))), np.zeros((people.folds, covariates.shape[1]))
+    own = [covariates[people.rows(f)] for f in range(people.folds)]
+    sums = [x.T @ x for x in own]
     for f in range(people.folds):
-        training = np.flatnonzero(people.fold != f)
-        x, own = covariates[training], y[training]
-        centre = own.mean() if len(own) else 0.0  # what is far from 0 would lose digits
-        beta[f] = inverse_of(x.T @ x) @ (x.T @ (own - centre))
-        out[training, f] = own - centre - x @ beta[f]
+        others = slice(0, people.rows(f).start), slice(people.rows(f).stop, len(y))
+        # what is far from 0 would lose digits
+        centre = sum(float(y[rows].sum()) for rows in others) / max(len(y) - len(own[f]), 1)
+        cross = sum(covariates[rows].T @ (y[rows] - centre) for rows in others)
+        beta[f] = inverse_of(sum(sums[:f] + sums[f + 1 :])) @ cross
+        for rows in others:
+            out[f, rows] = y[rows] - centre - covariates[rows] @ beta[f]
         beta[f, 0] += centre
-    return out, beta
+    return out.T, beta
 
 
 def _left_of_binary(y: np.ndarray, covariates: np.ndarray, people: People) -> np.ndarray:

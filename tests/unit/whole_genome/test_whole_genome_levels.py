@@ -230,7 +230,7 @@ def test_what_a_block_explains_is_exact_in_single_precision(size):
 
     def explained(order):
         fit = BlockFit(per_copy[..., order], per_copy[..., order], np.zeros((2, 1, 3, 1), dtype=np.int64), 0)
-        return np.concatenate([values.T for _, values in explain(copies[order], group, fit)])
+        return np.concatenate([values for _, values in explain(copies[order], group, fit)])
 
     found = explained(np.arange(size))
     for seed in range(3):
@@ -259,11 +259,12 @@ def test_few_columns_give_the_products_with_those_of_all_folds(slope, fits):
         (group,) = make_groups([study], fold, folds)
         own, gram = copies[:, group.people.sample_index], np.zeros((folds, b, b), dtype=np.float32)
         dense = group.columns(lambda k: group.targets[k].residuals)
-        return *(BlockSums.of(own, gram, group, some).products for some in (group.first_columns(), dense)), group
+        return *(BlockSums.of(own, gram, some).products for some in (group.first_columns(), dense)), group
 
     few, dense, group = products(y)
     assert [bool(target.few.fits.all()) for target in group.targets] == [fits] * len(arms)
-    assert group.first_columns().values.shape[1] == 2 + 3 + (0 if fits else 2 * folds)
+    columns = group.first_columns()
+    assert (columns.by_fold, columns.others) == (2 + 3, 0 if fits else 2 * folds)
     np.testing.assert_allclose(few, dense, atol=1e-6 * np.sqrt(n))
     if fits:
         # of another phenotype, however extreme, of a person: the models that predict this person are the same bits
