@@ -29,8 +29,8 @@ SLAB_VARIANCE, RESIDUAL_VARIANCE = 0.4, 0.8
 SWEEPS = 15
 #: An effect that would move by less than this (in standard deviations of the phenotype) stays.
 LEAST_MOVE = 1e-6
-#: Models whose coordinates are gone through in step.
-LANES = 32
+#: Models whose coordinates are gone through in step: those of 20 phenotypes.
+LANES = 40
 #: Coordinates whose moves are applied to all others together, and columns that this is done for at a time: what is read
 #: of the matrix then stays in the first cache.
 PANEL, TILE = 16, 256
