@@ -42,8 +42,8 @@ def fit_blocks(job: Job) -> Estimate:
     block = 2 * n * size + size * size * (4 * folds + 40) + 8 * min(n, 4096) * (size + 2 * folds * arms)
     # products of the block with itself are made once, and for people of other studies from those who differ; then
     # regressions in each fold, which do not depend on the number of people, and what they predict
-    products = (6.8e-9 + 1.7e-11 * size) * n * (1 + 0.1 * (len(studies) - 1))
-    fits = 3.5e-6 * folds + folds / 10 * arms * (8e-10 * n + 4e-6)
+    products = (2.6e-9 + 7e-12 * size) * n * (1 + 0.1 * (len(studies) - 1))
+    fits = 3.5e-6 * folds + folds / 10 * arms * (3e-10 * n + 4e-6)
     seconds = variants * (products + fits) * kinds / KINDS[2] + decoded(job, variants, calls=True)
     return Estimate(275 + mapped(job) + mega(held + job.threads * block), 3 + seconds / job.threads)
 
@@ -51,7 +51,7 @@ def fit_blocks(job: Job) -> Estimate:
 def refit_blocks(job: Job) -> Estimate:
     first = fit_blocks(job)
     # what all blocks explain of one arm, summed over the parts, and what they leave
-    return Estimate(first.mb + mega(24 * job.size.people * job.config.whole_genome["folds"]), 1.3 * first.seconds)
+    return Estimate(first.mb + mega(24 * job.size.people * job.config.whole_genome["folds"]), 1.5 * first.seconds)
 
 
 def stack_blocks(job: Job) -> Estimate:
