@@ -28,8 +28,8 @@ KINDS = {
 # many weak variants: of few strong ones every arm finds all
 EFFECTS = {"null": {"heritability": 0.0, "causal_variants": 0}, "power": {"heritability": 0.2, "causal_variants": 40}}
 COVARIATES = "age,sex,bmi,smoking,site"
-HEAD = """# Calibration and power on a simulated cohort: snakemake --cores 2 --configfile config/validity/config.yaml --
-validity
+HEAD = """# Calibration and power on a simulated cohort:
+# snakemake --cores 2 --configfile config/validity/config.yaml -- validity
 # Made by benchmarks/validity.py, which makes larger ones too. Each phenotype has a study with both arms and one, the
 # oracle, that is given its true covariate effect.
 """

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
+import yaml
 from scipy.stats import chi2
 from statsmodels.stats.proportion import proportion_confint
 
@@ -31,6 +34,8 @@ from deepnull_gwas.tables import read_json, write_json
 from workflow_runs import CONFIG, SHEET, Run, small_cohort
 
 pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).resolve().parents[2]
 
 KINDS = {
     "curved": {"trait": "quantitative", "covariate_effects": "nonlinear", "covariate_variance": 0.5},
@@ -206,3 +211,13 @@ def test_what_an_arm_lacks_is_left_out_of_all_arms(finished, tmp_path):
         assert row["variants"] == before[row["kind"], row["arm"]]["variants"] - 1
     write_validity(tmp_path / "v.json", "v.svg", tmp_path / "v.md")
     assert "a study of theirs failed: curved_null, ill_power." in (tmp_path / "v.md").read_text()
+
+
+def test_the_small_cohort_is_the_one_that_the_script_makes(tmp_path):
+    """The script writes a config that can be read, and the one in config/validity is its own."""
+    script = ROOT / "benchmarks/validity.py"
+    subprocess.run([sys.executable, str(script), "--only-config", str(tmp_path)], check=True)
+    for name in ("config.yaml", "studies.tsv"):
+        text = (tmp_path / name).read_text()
+        assert text.replace(str(tmp_path), "config/validity") == (ROOT / "config/validity" / name).read_text()
+    assert "validity" in yaml.safe_load((tmp_path / "config.yaml").read_text())["cohorts"]
