@@ -25,7 +25,8 @@ def test_verify_passes_what_is_right_and_names_what_was_changed(run: Run, monkey
     (run.folder / "g.bim").write_text("".join("\t".join(fields) + "\n" for fields in bim))
     # all variants, so that the one that is changed is among them
     run.configure(CONFIG | {"verify": {"variants": 300, "blocks": 1}}, SHEET)
-    run.snakemake("--cores", "2", "verify")
+    ended = run.snakemake("--cores", "2", "verify")
+    assert "Verified: 4 analyses agree with what was published: " in ended.stderr
     table = pd.read_csv(run.results / "c/associations/main/verified.tsv", sep="\t")
     assert len(table) == 4
     assert (table["state"] == "ok").all()

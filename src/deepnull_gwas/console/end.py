@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,8 @@ def last_words(
         parts.append(_of_failures(failed))
     if stopped:
         parts.append(f"Stopped: {some(stopped, FAILURES_SHOWN)}. The same command goes on from here.")
+    if verified := _of_verified(Path(results), started):
+        parts.append(verified)
     if store:
         # what is there is not known without asking it
         parts.append(f"Results are in {store.rstrip('/')}/{results}")
@@ -81,3 +84,25 @@ def _of_failures(failures: Sequence[Failure]) -> str:
         lines += ["", f"  and {some(more, FAILURES_SHOWN)}"]
     lines += ["", "What does not depend on them went on. The same command does what is left."]
     return "\n".join(lines)
+
+
+def _of_verified(results: Path, started: float) -> str:
+    """Return what the checks of this run found to agree (`verify`), empty where none ended."""
+    tables = [path for path in results.glob("*/associations/*/verified.tsv") if path.stat().st_mtime >= started]
+    rows = []
+    for path in sorted(tables):
+        with open(path, encoding="utf-8", newline="") as file:
+            rows += csv.DictReader(file, delimiter="\t")
+    agreeing = [row for row in rows if row["state"] == "ok"]
+    if not agreeing:
+        return ""
+    second, double = (
+        sum(int(row[f"variants, {how}"]) for row in agreeing) for how in ("second implementation", "double precision")
+    )
+    most = max(float(row["largest difference of beta, in se"] or 0) for row in agreeing)
+    failed = len(rows) - len(agreeing)
+    return (
+        f"Verified: {len(agreeing)} {'analyses agree' if len(agreeing) > 1 else 'analysis agrees'} with what was "
+        f"published: {second:,} results by a second implementation and {double:,} in double precision, beta within "
+        f"{most:.2g} standard errors" + (f"; {failed} of studies that failed were not looked at" if failed else "")
+    )

@@ -184,6 +184,23 @@ def test_the_end_is_the_summary_and_the_site(tmp_path):
     assert end.FAILURES_SHOWN < 10
 
 
+def test_what_was_verified_is_told(tmp_path):
+    folder = tmp_path / "c/associations/main"
+    folder.mkdir(parents=True)
+    columns = "study", "state", "variants, second implementation", "variants, double precision"
+    rows = [("y", "ok", "1000", "256"), ("z", "ok", "205", "256"), ("none", "failed study", "0", "0")]
+    lines = ["\t".join([*columns, "largest difference of beta, in se"])]
+    lines += ["\t".join([*row, beta]) for row, beta in zip(rows, ("2.5e-06", "1.3e-05", ""), strict=True)]
+    (folder / "verified.tsv").write_text("\n".join(lines) + "\n")
+    words = last_words(str(tmp_path), [("c", "y", "baseline")], 0, [], None)
+    assert words.startswith(
+        "Verified: 2 analyses agree with what was published: 1,205 results by a second implementation and 512 in "
+        "double precision, beta within 1.3e-05 standard errors; 1 of studies that failed were not looked at\n\n"
+    )
+    # of an earlier run
+    assert "Verified" not in last_words(str(tmp_path), [("c", "y", "baseline")], 1e12, [], None)
+
+
 def test_another_handler_is_left_alone():
     logger = logging.getLogger("test_console_plain")
     logger.addHandler(logging.NullHandler())
