@@ -328,7 +328,7 @@ class _Checks:
         steps = selection.accounting
         after = {s["step"].split(" ")[0]: s["people"] for s in steps}
         cases, controls = trait_of(study["trait"]).cases_and_controls(y)
-        out = [f"not {s['step']}: {s['removed']} ({some(s['examples'], 3)})" for s in steps if s["removed"]]
+        out = [f"{_left_out(s['step'])}: {s['removed']} ({some(s['examples'], 3)})" for s in steps if s["removed"]]
         present = next(s for s in steps if s["step"].startswith("phenotype "))["people"]
         return {
             "study": study["study"],
@@ -344,6 +344,13 @@ class _Checks:
             "out": out,
             "warnings": warnings,
         }
+
+
+def _left_out(step: str) -> str:
+    """Return what is so of the people who do not pass a step."""
+    if step.endswith(" present"):
+        return f"{step.removesuffix(' present')} missing"
+    return "fails quality control" if step == "passes quality control" else f"not {step}"
 
 
 def _sex_of(value: Any) -> int:

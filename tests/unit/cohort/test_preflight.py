@@ -27,7 +27,7 @@ def test_counts(small):
     included = (table["sex"] == 2) | (table["site"] == "A")
     assert row["included"] == int((included & table["height"].notna())[:39].sum())
     assert row["with_all_covariates"] == int((included & table["height"].notna() & table["age"].notna())[:39].sum())
-    assert "not in the sample table: 1 (0039); not phenotype height present: 2 (0000, 0001)" in row["out"]
+    assert "not in the sample table: 1 (0039); phenotype height missing: 2 (0000, 0001)" in row["out"]
     written = pd.read_csv(small.out / "preflight.tsv", sep="\t")
     assert written["study"].tolist() == ["s"]
 
@@ -137,7 +137,7 @@ def test_covariates_of_the_prediction_alone_are_checked(small):
     small.index()
     found = small.preflight(small.study(covariates=(), deepnull_only=("age",)))
     assert found["with_all_covariates"].item() == 39
-    assert "not covariate age of the prediction present: 1 (0003)" in found["out"].item()
+    assert "covariate age of the prediction missing: 1 (0003)" in found["out"].item()
     with pytest.raises(InputErrors) as error:
         small.preflight(small.study(deepnull_only=("aeg", "site")))
     assert "covariate 'aeg' is no column of the sample table" in str(error.value)
