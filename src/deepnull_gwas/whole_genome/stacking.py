@@ -92,18 +92,18 @@ class TrainingSet:
 
 @dataclass(frozen=True)
 class _FoldSums:
-    """Sums over the people of a fold: of no phenotype, so that each training set is those of its folds added up.
+    """Sums over the people of each fold: of no phenotype, so that each training set is those of its folds added up.
 
     Attributes
     ----------
     covariates
-        float64[c, c], products of the covariates with each other.
+        float64[folds, c, c], products of the covariates with each other.
     of_parts
-        float64[c, chromosomes x kinds], with the predictors.
+        float64[folds, c, chromosomes x kinds], with the predictors.
     of_total
-        float64[kinds, c], of the predictors summed over chromosomes.
+        float64[folds, kinds, c], of the predictors summed over chromosomes.
     total
-        float64[kinds, kinds], of these with each other.
+        float64[folds, kinds, kinds], of these with each other.
     """
 
     covariates: np.ndarray
@@ -112,13 +112,22 @@ class _FoldSums:
     total: np.ndarray
 
     @classmethod
-    def of(cls, parts: np.ndarray, total: np.ndarray, covariates: np.ndarray) -> _FoldSums:
-        """Sum over the people of a fold."""
-        of_parts = covariates.T @ parts.reshape(len(parts), -1)
-        return cls(covariates.T @ covariates, of_parts, total.T @ covariates, total.T @ total)
+    def of(
+        cls, people: Sequence[np.ndarray], parts: np.ndarray, total: np.ndarray, covariates: np.ndarray
+    ) -> _FoldSums:
+        """Sum over the people of each fold."""
+        of_each = [(parts[own].reshape(len(own), -1), total[own], covariates[own]) for own in people]
+        sums = [(z.T @ z, z.T @ p, w.T @ z, w.T @ w) for p, w, z in of_each]
+        return cls(*map(np.array, zip(*sums)))
+
+    def without(self, fold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return all four, summed over the other folds."""
+        others = np.arange(len(self.total)) != fold
+        each = self.covariates, self.of_parts, self.of_total, self.total
+        return tuple(sums[others].sum(axis=0) for sums in each)
 
 
-def _train(folds: Sequence[_FoldSums], out: int, data: tuple[np.ndarray, ...], own: np.ndarray) -> TrainingSet:
+def _train(folds: _FoldSums, out: int, data: tuple[np.ndarray, ...], own: np.ndarray) -> TrainingSet:
     """Regress a phenotype on the predictors of everybody outside a fold.
 
     Parameters
@@ -132,24 +141,22 @@ def _train(folds: Sequence[_FoldSums], out: int, data: tuple[np.ndarray, ...], o
     own
         The people of the fold.
     """
-    others = [sums for f, sums in enumerate(folds) if f != out]
+    squares, of_parts, cross, gram = folds.without(out)
     inside = np.ones(len(data[0]), dtype=bool)
     inside[own] = False
     w, z, values = (each[inside] for each in data)
-    k, c = w.shape[1], z.shape[1]
-    inverse = inverse_of(sum((sums.covariates for sums in others), np.zeros((c, c))))
+    k = w.shape[1]
+    inverse = inverse_of(squares)
     coefficients = inverse @ (z.T @ values)
     left = values - z @ coefficients
-    cross = sum((sums.of_total for sums in others), np.zeros((k, c)))
-    regressors = correlations(sum((sums.total for sums in others), np.zeros((k, k))), cross, inverse, len(values))
+    regressors = correlations(gram, cross, inverse, len(values))
     penalties = ridge_penalties(k)
     effects = np.zeros((k, len(penalties)))
     if float(left @ left) > 1e-18 * float(values @ values):
         right = regressors.standardise(w.T @ left)[None]
         for j, penalty in enumerate(penalties):
             effects[:, j] = RidgeFactor(regressors, penalty).effects(right)[0]
-    of_parts = sum((sums.of_parts for sums in others), np.zeros_like(folds[0].of_parts))
-    on_covariates = (inverse @ of_parts).reshape(c, -1, k)
+    on_covariates = (inverse @ of_parts).reshape(len(inverse), -1, k)
     mean = float(values.mean()) if len(values) else 0.0
     return TrainingSet(own, mean, coefficients, on_covariates, regressors.weights(effects.T)[0].T)
 
@@ -183,7 +190,7 @@ def stack(sums: np.ndarray, names: Sequence[str], y: np.ndarray, covariates: np.
     y = y - y.mean()  # what is far from 0 would lose digits
     total = sums.sum(axis=1)
     people = [np.flatnonzero(fold == f) for f in np.unique(fold)]
-    of_folds = [_FoldSums.of(sums[own], total[own], covariates[own]) for own in people]
+    of_folds = _FoldSums.of(people, sums, total, covariates)
     training = [_train(of_folds, f, (total, covariates, y), own) for f, own in enumerate(people)]
     beyond, about_mean = np.empty(len(y)), np.empty(len(y))
     left_out = np.empty(sums.shape)  # the predictors without covariates
