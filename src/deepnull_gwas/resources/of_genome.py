@@ -38,7 +38,7 @@ def fit_blocks(job: Job) -> Estimate:
     studies = [s for s in job.studies if s.is_whole_genome]
     # covariates; residuals of each fold's training set, laid out for the products; what the blocks explain
     held = 24 * n * sum(columns_of(s) + 2 for s in studies) + 32 * n * folds * arms + 16 * n * arms * kinds
-    # a block of whole numbers, its products fold by fold, and people in single precision some at a time
+    # a block of whole numbers, its products fold by fold, and codes and sums of some people at a time
     block = 2 * n * size + size * size * (4 * folds + 40) + 8 * min(n, 4096) * (size + 2 * folds * arms)
     # products of the block with itself are made once, and for people of other studies from those who differ; then
     # regressions in each fold, which do not depend on the number of people, and what they predict

@@ -207,7 +207,7 @@ class Columns:
             made.append(Tile(f, rows, values, places))
         at = [wide] * len(made)
         for k in range(len(folds)):
-            columns = of_target(k) if len(folds[k]) else np.empty((len(people), 0))
+            columns = of_target(k)
             for i, tile in enumerate(made):
                 own = columns[tile.rows][:, folds[k] != tile.fold]
                 put_columns(tile.values, at[i], own)

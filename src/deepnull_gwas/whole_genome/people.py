@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: People whose genotypes are held as floating-point numbers at a time.
+#: People whose genotypes are worked on at a time: what is made of them stays in the caches.
 TILE = 4096
 
 
